@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Files as people have them: what is theirs stays, byte for byte.
+# needs: drawbridge
+# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet
+
+# foreign_lines_kept NAME: every line that went away held flags of gates or runtime-config.
+foreign_lines_kept() {
+  local gone
+  gone=$(changes "$CASE_DIR/before" "$1" | grep '^<' | grep -vE 'feature-gates|runtime-config|=(true|false)' || true)
+  assert_equal "$gone" '' "lines that are gone from $1"
+  note "$1: $(changes "$CASE_DIR/before" "$1" | tr -d '\r' | tr '\n' ' ')"
+}
+
+odd_apiserver() { # odd indentation, an anchor, the kube: prefix, a runtime-config of the user's, comments beyond ASCII
+  local file=$MANIFESTS/kube-apiserver.yaml
+  sed -E -e 's/^(    - )kube-apiserver$/&   # größer als nötig — ☸\n\1--feature-gates=kube:APIResponseCompression=false\n\1--runtime-config=admissionregistration.k8s.io\/v1beta1=true/' \
+    -e 's/^(    livenessProbe:)$/\1 \&probe/' -e 's/^  hostNetwork: true$/  hostNetwork:    true   # ← host/' "$file" >"$NODE/new"
+  mv "$NODE/new" "$file"
+}
+
+odd_controller_manager() { # CRLF, repeats
+  local file=$MANIFESTS/kube-controller-manager.yaml
+  sed -E -e 's/^(    - )kube-controller-manager$/&\n\1--feature-gates=ContextualLogging=true\n\1--feature-gates=APIServerIdentity=false/' "$file" | sed 's/$/\r/' >"$NODE/new"
+  mv "$NODE/new" "$file"
+}
+
+odd_scheduler() { # a sidecar first, args instead of command, two-argument notation, no newline at the end
+  local file=$MANIFESTS/kube-scheduler.yaml
+  sed -E -e '/^  - command:$/,/^    image:/{
+    s/^  - command:$/  - name: sidecar\n    image: node.local\/sidecar:1\n    command: [sleep, "100000"]\n  - args:/
+    /^    - kube-scheduler$/d
+    s/^(    image: .*)$/    - --feature-gates\n    # the next word belongs to the one above\n    - ContextualLogging=true\n    command: ["kube-scheduler"]\n\1/
+  }' "$file" >"$NODE/new"
+  printf %s "$(cat "$NODE/new")" >"$NODE/new2"
+  mv "$NODE/new2" "$file"
+}
+
+# case: other gates, repeats, two-argument notation, kube: prefix, comments, CRLF, anchors, args, a sidecar first: only our change shows
+# timeout: 300
+case_user_flags_kept() {
+  use_cluster 1.33 kubelet
+  odd_apiserver
+  odd_controller_manager
+  odd_scheduler
+  printf '# ours: ☸\nfeatureGates:   # of the user\n    NodeSwap: true\n' >>"$NODE/kubelet/config.yaml"
+  "$NODE/restart-kubelet"
+  eventually 40 gate_is kube-apiserver APIResponseCompression 0
+  eventually 40 gate_is kube-scheduler DynamicResourceAllocation 0
+  eventually 40 gate_is kube-controller-manager APIServerIdentity 0
+  keep_files "$CASE_DIR/before"
+  start_both
+  dra_on dra 'deletionPolicy: Revert'
+  eventually 200 condition_is dra Ready True
+  assert dra_is_on
+  assert gate_is kube-apiserver APIResponseCompression 0
+  assert gate_is kube-controller-manager APIServerIdentity 0
+  assert gate_is kube-controller-manager ContextualLogging 1
+  assert gate_is kube-scheduler ContextualLogging 1
+  assert gate_is kubelet NodeSwap 1
+  local file
+  for file in kube-apiserver.yaml kube-controller-manager.yaml kube-scheduler.yaml config.yaml; do foreign_lines_kept "$file"; done
+  assert_equal "$(grep -c $'\r$' "$MANIFESTS/kube-controller-manager.yaml")" "$(wc -l <"$MANIFESTS/kube-controller-manager.yaml")" 'lines with CRLF'
+  kubectl delete draconfiguration dra --timeout=150s >/dev/null
+  assert same_files "$CASE_DIR/before"
+}
+
+# case: a file that is not what it should be is reported and stays as it is
+case_not_a_manifest() {
+  use_cluster 1.33
+  printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: kube-scheduler\n' >"$MANIFESTS/kube-scheduler.yaml" # the runner keeps the old pod
+  keep_files "$CASE_DIR/before"
+  start_both
+  dra_on dra
+  eventually 60 said_of_the_manifest
+  sleep 2
+  assert same_files "$CASE_DIR/before"
+}
+
+said_of_the_manifest() { [[ $(conditions dra) == *ManifestInvalid* ]]; }

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# An upgrade while DRA is on: each instance is judged by its own version.
+# needs: drawbridge
+# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.34/kube-apiserver 1.34/kube-controller-manager 1.34/kube-scheduler 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubelet
+
+# upload_config MINOR: as kubeadm upgrade does once the control plane is new.
+upload_config() {
+  local text
+  text=$(kubectl get configmap -n kube-system kubeadm-config -o json |
+    jq --arg version "$(tools_version "$1")" '.data.ClusterConfiguration |= sub("kubernetesVersion: .*?\n"; "kubernetesVersion: \($version)\n")')
+  kubectl replace -f - <<<"$text" >/dev/null
+}
+
+# upgrade COMPONENT MINOR: the image of its static pod, as kubeadm upgrade would write it.
+upgrade() {
+  local version
+  version=$(tools_version "$2")
+  note "upgrade $1 to $version"
+  edit "$1" "s/^(    image: .*):v.*$/\1:$version/"
+  eventually 60 runs "$1" "$version"
+  eventually 120 settled dra
+}
+
+runs() { [[ $(metrics "$1" | grep '^kubernetes_build_info{') == *git_version=\"$2\"* ]]; }
+
+# serves_not VERSION: the API server is ready (while it starts, groups come in one by one), and does not have it.
+serves_not() {
+  local versions
+  kubectl get --raw /readyz >/dev/null || return 1
+  versions=$(served) && [[ " $versions " != *" $1 "* ]]
+}
+flag_of() { tr '\0' '\n' <"/proc/$(pid_of "$1")/cmdline" | grep -E "^--$2" || true; }
+
+# case: 1.33 to 1.34 to 1.36, one component after the other: v1beta1 is served as long as a client of 1.33 lives, and goes after that
+# timeout: 600
+case_one_after_the_other() {
+  use_cluster 1.33 kubelet
+  start_both
+  dra_on dra
+  eventually 150 condition_is dra Ready True
+  local component minor
+  for minor in 1.34 1.36; do
+    for component in "${CONTROL_PLANE[@]}"; do
+      upgrade "$component" "$minor"
+      never_within 3 serves_not v1beta1
+      eventually 150 dra_is_on # what a new minor has by default may be taken out, which restarts it
+      eventually 120 settled dra
+    done
+    upload_config "$minor"
+  done
+  note 'the last client of 1.33 is the kubelet'
+  assert_match "$(flag_of kube-apiserver runtime-config)" 'resource.k8s.io/v1beta1=true'
+  tools_version 1.36 >"$NODE/kubelet/version"
+  "$NODE/restart-kubelet"
+  eventually 30 runs kubelet "$(tools_version 1.36)"
+  eventually 120 served_is v1
+  eventually 180 settled dra # watches that lost the API server three times within two minutes come back after up to half a minute
+  assert_equal "$(flag_of kube-apiserver runtime-config)" '' 'runtime-config that is no longer needed'
+  for component in "${CONTROL_PLANE[@]}"; do assert_equal "$(flag_of "$component" feature-gates)" '' "gates of $component that are the default"; done
+  assert dra_is_on
+  assert_match "$(conditions dra)" 'Ready=True'
+}

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2153,SC2317 # from case.sh; called by it
+# A real node by kubeadm: containerd, kubelet, static pods. The agent runs in the node's namespaces.
+# needs: drawbridge root-node
+# tools: helm 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.33/kubeadm 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl 1.36/kubelet 1.36/kubeadm
+
+# shellcheck source=../lib/node-case.sh
+source "$E2E/lib/node-case.sh"
+# shellcheck source=../lib/driver.sh
+source "$E2E/lib/driver.sh"
+# shellcheck source=../lib/git.sh
+source "$E2E/lib/git.sh"
+
+# case: kubeadm 1.33: the KubermaticConfiguration turns DRA on in all four real components; pods keep their containers; Revert gives every byte back
+# timeout: 600
+case_kubeadm_1_33() {
+  use_node 1.33
+  plain_pods
+  containers >"$CASE_DIR/containers"
+  keep_files "$CASE_DIR/before"
+  config_maps >"$CASE_DIR/config-maps"
+  assert gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
+  start_on_node
+  kubectl create namespace kubermatic >/dev/null
+  kubectl apply -f "$E2E/seeds/kubermaticconfiguration.yaml" >/dev/null
+  eventually 240 condition_is kubermatic Ready True kubermatic
+  assert gates_are 1 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
+  assert_equal "$(served)" v1beta1 'versions of resource.k8s.io'
+  what_was_written
+  eventually 20 config_map_says kubeadm-config DynamicResourceAllocation=true
+  eventually 20 config_map_says kubelet-config 'DynamicResourceAllocation: true'
+  assert_match "$(kubectl get dracfg -n kubermatic kubermatic)" 'Kubeadm +v1.33.13 +v1beta1 +4/4 .*True'
+  eventually 60 mirror_pods_ready
+  containers | diff "$CASE_DIR/containers" - || die 'pods lost their containers'
+
+  note 'and back'
+  kubectl patch dracfg kubermatic -n kubermatic --type merge -p '{"spec":{"deletionPolicy":"Revert"}}' >/dev/null
+  kubectl delete kubermaticconfiguration kubermatic -n kubermatic --wait=false >/dev/null
+  eventually 240 none_of dracfg -A
+  assert same_files "$CASE_DIR/before"
+  config_maps | diff "$CASE_DIR/config-maps" - || die 'the ConfigMaps are not what they were'
+  eventually 60 gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
+  eventually 30 served_is ''
+  containers | diff "$CASE_DIR/containers" - || die 'pods lost their containers'
+  stop_all
+  node_down "$CLUSTER"
+  assert node_is_gone
+}
+
+# case: kubeadm 1.36: DRA is on by default, Ready says so, and not a byte is written
+# timeout: 300
+case_kubeadm_1_36() {
+  use_node 1.36
+  keep_files "$CASE_DIR/before"
+  config_maps >"$CASE_DIR/config-maps"
+  start_on_node
+  dra_on dra
+  eventually 60 condition_is dra Ready 'True DefaultOn'
+  assert gates_are 1 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
+  assert_equal "$(served)" v1 'versions of resource.k8s.io'
+  sleep 3
+  assert same_files "$CASE_DIR/before"
+  config_maps | diff "$CASE_DIR/config-maps" - || die 'the ConfigMaps are not what they were'
+}
+
+# case: a real kubelet that refuses the new configuration is put back by its agent, and runs; the roll-out says why it stopped
+# timeout: 600
+case_kubelet_refuses() {
+  use_node 1.33
+  plain_pods
+  containers >"$CASE_DIR/containers"
+  keep_files "$CASE_DIR/before"
+  cat >"$CLUSTER/bin/kubelet" <<END
+#!/bin/bash
+! grep -q 'DynamicResourceAllocation: true' /var/lib/kubelet/config.yaml || { echo 'refused by the test' >&2 && exit 1; }
+exec -a kubelet $TOOLS_BIN/$VERSION/kubelet "\$@"
+END
+  chmod 755 "$CLUSTER/bin/kubelet"
+  start_on_node
+  dra_on dra 'rollout: {componentTimeout: 90s, minReady: 0s}'
+  eventually 300 condition_is dra Degraded True
+  note "$(condition_message dra Degraded)"
+  assert_match "$(condition_message dra Degraded)" 'kubelet.*node-1|node-1.*kubelet'
+  same_file_again() { cmp -s "$CASE_DIR/before/config.yaml" "$NODE/kubelet/config.yaml"; }
+  eventually 30 same_file_again
+  eventually 30 gate_is kubelet DynamicResourceAllocation 0
+  kubectl wait --for=condition=Ready "node/$NODE_NAME" --timeout=60s >/dev/null || die 'the node is not Ready'
+  containers | diff "$CASE_DIR/containers" - || die 'pods lost their containers'
+}
+
+# case: the chart by helm, images of the Dockerfile: agent and controller as pods with its rights and no others turn DRA on by a signed commit, and install a chart; an agent cannot speak for another node
+# timeout: 1500
+case_chart() {
+  use_node 1.33 bare
+  kubectl create namespace kubermatic >/dev/null
+  cat >"$CASE_DIR/values.yaml" <<END
+configSources: [{namespace: kubermatic, secrets: [signers], kubermaticConfigurations: true}]
+controller: {driverAccounts: [{namespace: kubermatic, name: installer}]}
+END
+  helm_install drawbridge-system --values "$CASE_DIR/values.yaml"
+  plain_pods
+  keep_files "$CASE_DIR/before"
+  containers >"$CASE_DIR/containers"
+  kubectl get pods -n drawbridge-system -o json | jq -r '.items[].status.containerStatuses[0].containerID' | sort >"$CASE_DIR/ours"
+  trap 'chart_end $?' EXIT
+  programs_of_the_images
+  apply_by_commit
+  eventually 300 condition_is kubermatic Ready True kubermatic
+  assert gates_are 1 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
+  assert_equal "$(served)" v1beta1 'versions of resource.k8s.io'
+  what_was_written
+  containers | diff "$CASE_DIR/containers" - || die 'pods lost their containers'
+  kubectl get pods -n drawbridge-system -o json | jq -r '.items[].status.containerStatuses[0].containerID' | sort | diff "$CASE_DIR/ours" - ||
+    die 'our own pods lost their containers'
+  chart_of_a_driver
+  keep_pod_logs
+  kubectl scale -n drawbridge-system deployment/drawbridge-controller --replicas=0 >/dev/null # it takes away nodes that are none
+  eventually 30 none_of pods -n drawbridge-system -l app.kubernetes.io/component=controller
+  others_node_is_refused
+  HOME=$CASE_DIR "$TOOLS_BIN/helm" uninstall drawbridge -n drawbridge-system
+  eventually 60 none_of pods -n drawbridge-system
+  assert kubectl get crd draconfigurations.drawbridge.dev nodedraconfigurations.drawbridge.dev
+  assert kubectl get dracfg -n kubermatic kubermatic
+  stop_all
+  node_down "$CLUSTER"
+  assert node_is_gone
+}
+
+# programs_of_the_images: what each part starts is there and can be started by the user that it runs as.
+programs_of_the_images() {
+  local controller=(kubectl exec -n drawbridge-system deployment/drawbridge-controller --) agent=(kubectl exec -n drawbridge-system daemonset/drawbridge-agent --)
+  assert_match "$("${controller[@]}" helm version --short)" '^v4\.'
+  assert_match "$("${controller[@]}" gpgv --version)" 'gpgv \(GnuPG\)'
+  assert_match "$("${controller[@]}" ssh -G git.example.org)" 'hostname git.example.org'
+  assert_match "$("${agent[@]}" nsenter --target 1 --mount --uts --ipc --net -- systemctl is-active kubelet)" '^active'
+  assert_equal "$("${controller[@]}" drawbridge version)" "$("${agent[@]}" drawbridge version)"
+}
+
+# apply_by_commit: the KubermaticConfiguration comes from a repository, and only since the commit is signed: drawbridge-git and ssh-keygen in the pod.
+apply_by_commit() {
+  git_repository "$CASE_DIR/git"
+  ssh-keygen -q -t ed25519 -N '' -f "$CASE_DIR/git/key"
+  git -C "$GIT_WORK" config gpg.format ssh
+  git -C "$GIT_WORK" config user.signingkey "$CASE_DIR/git/key"
+  cp "$E2E/seeds/kubermaticconfiguration.yaml" "$GIT_WORK"
+  git_commit 'DRA on' -S
+  start_in_node git-daemon env HOME="$CASE_DIR/git" git daemon --listen="$NODE_IP" --base-path="$CASE_DIR/git/srv" --export-all
+  kubectl create secret generic signers -n kubermatic --from-literal=allowed_signers="ops@example.org $(cut -d' ' -f1,2 "$CASE_DIR/git/key.pub")" >/dev/null
+  kubectl apply -f - >/dev/null <<END
+apiVersion: drawbridge.dev/v1alpha1
+kind: ConfigSource
+metadata: {name: clusters, namespace: kubermatic}
+spec: {url: "git://$NODE_IP/config.git", interval: 10s, verify: {secretRef: {name: signers}}}
+END
+  eventually 60 signed_by ops@example.org
+}
+
+signed_by() {
+  [[ $(kubectl get configsource clusters -n kubermatic -o json |
+    jq -r '.status | .signer + " " + (.conditions[] | select(.type == "SourceVerified") | .status + " " + .message)') == "$1 True "* ]] ||
+    { kubectl get configsource clusters -n kubermatic -o json | jq -c .status && return 1; }
+}
+
+# chart_of_a_driver: helm in the pod, as an account that the chart's values named; in and out again.
+chart_of_a_driver() {
+  pack_chart >/dev/null
+  helm_run repo index "$CASE_DIR/charts" >/dev/null
+  start_in_node charts python3 -m http.server 8000 --bind "$NODE_IP" --directory "$CASE_DIR/charts"
+  kubectl label node "$NODE_NAME" devices.example.com=true >/dev/null
+  kubectl apply -f "$E2E/driver/installer.yaml" >/dev/null
+  kubectl create serviceaccount installer -n kubermatic >/dev/null
+  kubectl create clusterrolebinding installer-kubermatic --clusterrole=installer --serviceaccount=kubermatic:installer >/dev/null
+  kubectl patch dracfg kubermatic -n kubermatic --type merge -p "{\"spec\":{\"driver\":{\"serviceAccountName\":\"installer\",\"release\":\"gpu\",\"namespace\":\"gpu\",
+    \"chart\":{\"repo\":\"http://$NODE_IP:8000\",\"name\":\"test-driver\",\"version\":\"0.1.0\"},
+    \"values\":{\"image\":\"$NODE_REPOSITORY/busybox:1\",\"command\":[\"/bin/busybox\",\"sleep\",\"100000\"]}}}}" >/dev/null
+  eventually 90 condition_is kubermatic DriverReady 'True AsExpected' kubermatic
+  assert release_is gpu gpu deployed
+  kubectl patch dracfg kubermatic -n kubermatic --type json -p '[{"op":"remove","path":"/spec/driver"}]' >/dev/null
+  eventually 60 no_release gpu gpu
+  eventually 30 condition_is kubermatic Ready True kubermatic
+}
+
+# others_node_is_refused: with the very token of the agent's pod.
+others_node_is_refused() {
+  local pod token said mine other='{"apiVersion":"drawbridge.dev/v1alpha1","kind":"NodeDRAConfiguration","metadata":{"name":"other"},"spec":'
+  mine=$(kubectl get nodedra "$NODE_NAME" -o json)
+  kubectl create -f - >/dev/null <<<"$other$(jq .spec <<<"$mine")}"
+  pod=$(kubectl get pods -n drawbridge-system -l app.kubernetes.io/component=agent -o name)
+  token=$(kubectl create token drawbridge-agent -n drawbridge-system --bound-object-kind=Pod --bound-object-name="${pod#pod/}")
+  ! said=$(report_as "$token" other 2>&1) || die 'an agent reported for another node'
+  assert_match "$said" 'an agent reports for its own node alone, and other is not'
+  report_as "$token" "$NODE_NAME" || die 'an agent cannot report for its own node'
+  token=$(kubectl create token drawbridge-agent -n drawbridge-system) # bound to no pod, and so to no node
+  refuse report_as "$token" "$NODE_NAME"
+  kubectl delete nodedra other >/dev/null
+}
+
+report_as() { # TOKEN NODE
+  "$TOOLS_BIN/$VERSION/kubectl" --kubeconfig /dev/null --server "$API" --insecure-skip-tls-verify --token "$1" \
+    patch nodedra "$2" --subresource=status --type=merge -p '{"status":{"agentVersion":"v0.1.0"}}'
+}
+
+# case: two nodes whose owner or keeper is killed leave nothing behind either; without power, and with it again, they are what they were
+# timeout: 240
+case_killed() {
+  local dir owner
+  dir=$WORK/node-$(basename "$CASE_DIR")
+  node_need 1.33
+  machine >"$CASE_DIR/machine-before"
+  (node_up "$dir" 1.33 "$BASHPID" && node_join "$dir-2" 2 "$BASHPID")
+  note 'their owner has ended'
+  eventually 20 test -e "$dir/gone" -a -e "$dir-2/gone"
+  node_use "$dir"
+  assert node_is_gone
+
+  note 'the same two again'
+  node_lock_slot "$SLOT" || die 'somebody else has taken the slot of the two'
+  sleep 300 &
+  owner=$!
+  node_keep "$dir" "$owner"
+  node_up_again "$dir"
+  node_keep "$dir-2" "$owner"
+  node_up_again "$dir-2"
+  node_stop "$dir-2"
+  kubectl get nodes
+  node_up_again "$dir-2"
+  note 'now the keeper of the first is killed'
+  kill -KILL "$(pgrep -f "node/keeper $dir ")"
+  eventually 20 test -e "$dir-2/gone"
+  eventually 20 node_processes_are_gone
+  kill "$owner"
+  # its cgroups, empty now, go with the next node
+  # shellcheck source=../node/cgroups.sh
+  source "$E2E/node/cgroups.sh"
+  cgroups_remove "$CGROUP"
+  assert node_is_gone
+  touch "$dir/gone"
+}
+
+node_processes_are_gone() { ! pgrep -f "${CLUSTER}[ /-]" >/dev/null && ! ip link show "dbnode$SLOT" >/dev/null 2>&1; }

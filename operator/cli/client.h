@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cli_internal.h"
+#include "drawbridge/kube.h"
+
+// A client for verbs that ask and end: each call runs the loop until its answer is there.
+struct client {
+    struct loop *loop;
+    struct http *http;
+    struct kube *kube;
+    char *namespace;
+};
+struct error *client_open(struct client *client, const char *kubeconfig, const char *context);
+void client_fini(struct client *client);
+#define AUTO_CLIENT __attribute__((cleanup(client_fini)))
+struct error *client_get_path(struct client *client, const char *path, json_t **ret_body);
+struct error *client_get_text(struct client *client, const char *path, char **ret_text);
+struct error *client_list(struct client *client, const struct kube_ref *ref, json_t **ret_list);
+void client_sleep(struct client *client, uint64_t ms);

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+// `drawbridge plan`: what would change, without the controller and, if need be, without agents:
+// flags are then read from mirror pods.
+#include "plan.h"
+
+#include <stddef.h>
+
+#include "drawbridge/api.h"
+
+struct settings {
+    const char *kubeconfig, *context, *namespace, *file, *manifests_dir, *kubelet_config, *node,
+        *gates_table;
+    bool live;
+};
+
+#define TEXT(flag, abbreviation, member, arg, text)                                                \
+    {                                                                                              \
+        .name = flag, .letter = abbreviation, .type = CLI_TEXT,                                    \
+        .offset = offsetof(struct settings, member), .argument = arg, .help = text                 \
+    }
+
+static const struct cli_option options[] = {
+    TEXT("filename", 'f', file, "FILE",
+         "a DRAConfiguration or KubermaticConfiguration; - is stdin"),
+    {.name = "live",
+     .type = CLI_BOOL,
+     .offset = offsetof(struct settings, live),
+     .argument = "BOOL",
+     .fallback = "false",
+     .help = "the one in the cluster (give its name when there are several)"},
+    TEXT("namespace", 'n', namespace, "NAMESPACE", "for --live; default: all"),
+    TEXT("kubeconfig", 0, kubeconfig, "FILE", "default: KUBECONFIG, ~/.kube/config"),
+    TEXT("context", 0, context, "NAME", "context of the kubeconfig"),
+    TEXT("manifests-dir", 0, manifests_dir, "DIR",
+         "this node's manifests: the diff then shows the files themselves"),
+    TEXT("kubelet-config", 0, kubelet_config, "FILE",
+         "this node's kubelet configuration, likewise"),
+    TEXT("node-name", 0, node, "NAME", "whose files those are"),
+    TEXT("gates-table", 0, gates_table, "FILE", "a table of gates in place of the built-in one"),
+    {.name = NULL},
+};
+
+struct planning {
+    struct client client;
+    struct platform_cluster cluster;
+    struct op *timeout;
+    struct error *err;
+    struct platform_observed *observed;
+};
+
+// --- the object
+// ------------------------------------------------------------------------------------------------------
+
+static bool is_ours(const json_t *object)
+{
+    return str_eq(doc_str(object, "kind", NULL), "DRAConfiguration") ||
+           str_eq(doc_str(object, "kind", NULL), "KubermaticConfiguration");
+}
+
+static struct error *to_config(const json_t *object, json_t **ret_config)
+{
+    if (str_eq(doc_str(object, "kind", NULL), "KubermaticConfiguration"))
+        return api_adopt_kubermatic(object, ret_config);
+    *ret_config = doc_copy(object);
+    return NULL;
+}
+
+static struct error *read_config(const char *path, json_t **ret_config)
+{
+    AUTO_MEM char *text = NULL;
+    AUTO_JSON json_t *all = NULL;
+    struct error *err = cli_read_file(path, &text);
+
+    if (!err)
+        err = doc_parse_yaml_all(slice_of(text), path, &all);
+    if (err)
+        return err;
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        if (is_ours(json_array_get(all, i)))
+            return error_wrap(to_config(json_array_get(all, i), ret_config), "%s", path);
+    }
+    return error_new(ERROR_INVALID, "%s: no DRAConfiguration and no KubermaticConfiguration in it",
+                     path);
+}
+
+static struct error *fetch_config(struct planning *p, const struct settings *settings,
+                                  const char *name, json_t **ret_config)
+{
+    struct kube_ref ref = {.group = API_GROUP,
+                           .version = API_VERSION,
+                           .resource = "draconfigurations",
+                           .namespace = settings->namespace};
+    AUTO_JSON json_t *list = NULL;
+    const json_t *found = NULL;
+    struct error *err = client_list(&p->client, &ref, &list);
+    const json_t *items = json_object_get(list, "items");
+
+    if (err)
+        return err;
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *item = json_array_get(items, i);
+
+        if (name && !str_eq(doc_str(item, "metadata", "name", NULL), name))
+            continue;
+        if (found)
+            return error_new(
+                ERROR_INVALID,
+                "there are several DRAConfigurations: give the name of one, or --namespace");
+        found = item;
+    }
+    if (!found)
+        return error_new(ERROR_NOT_FOUND, "there is no DRAConfiguration%s%s", name ? " " : "",
+                         name ? name : "");
+    *ret_config = doc_copy(found);
+    return NULL;
+}
+
+// --- the cluster
+// -----------------------------------------------------------------------------------------------------
+
+static bool settled(const struct watch *watch)
+{
+    return watch_synced(watch) || watch_error(watch);
+}
+
+static void check_sync(struct planning *p)
+{
+    if (settled(p->cluster.nodes) && settled(p->cluster.pods) && settled(p->cluster.node_configs))
+        loop_stop(p->client.loop);
+}
+
+static void on_poll(void *owner)
+{
+    struct planning *p = owner;
+
+    p->timeout = loop_sleep(p->client.loop, 20, on_poll, p);
+    check_sync(p);
+}
+
+static struct error *follow(struct planning *p)
+{
+    struct watch_spec nodes = {.kube = p->client.kube,
+                               .ref = {.group = "", .version = "v1", .resource = "nodes"},
+                               .trim = platform_trim_node};
+    struct watch_spec pods = {
+        .kube = p->client.kube,
+        .ref = {.group = "", .version = "v1", .resource = "pods", .namespace = "kube-system"},
+        .label_selector = PLATFORM_POD_SELECTOR,
+        .trim = platform_trim_pod};
+    struct watch_spec configs = {
+        .kube = p->client.kube,
+        .ref = {.group = API_GROUP, .version = API_VERSION, .resource = "nodedraconfigurations"}};
+
+    p->cluster.kube = p->client.kube;
+    p->cluster.nodes = watch_new(p->client.loop, &nodes);
+    p->cluster.pods = watch_new(p->client.loop, &pods);
+    p->cluster.node_configs = watch_new(p->client.loop, &configs);
+    p->timeout = loop_sleep(p->client.loop, 20, on_poll, p);
+    loop_run(p->client.loop);
+    p->timeout = op_drop(p->timeout);
+    // Without our CRDs there are no agents: mirror pods tell instead.
+    if (!watch_synced(p->cluster.nodes))
+        return error_new(error_kind(watch_error(p->cluster.nodes)), "list nodes: %s",
+                         error_text(watch_error(p->cluster.nodes)));
+    if (!watch_synced(p->cluster.pods))
+        return error_new(error_kind(watch_error(p->cluster.pods)), "list pods: %s",
+                         error_text(watch_error(p->cluster.pods)));
+    return NULL;
+}
+
+static void on_observed(void *owner, struct error *take_err,
+                        struct platform_observed *take_observed)
+{
+    struct planning *p = owner;
+
+    p->err = take_err;
+    p->observed = take_observed;
+    loop_stop(p->client.loop);
+}
+
+static struct error *observe(struct planning *p, const struct api_config *config)
+{
+    struct platform_target target = {
+        .type = config->platform,
+        .namespace = config->namespace,
+        .cluster = config->cluster,
+        .hosted = config->hosted,
+        .components = json_object_get(config->status, "components"),
+        .component_timeout_ms = config->component_timeout_ms,
+    };
+    struct op *op;
+
+    p->cluster.targets = platform_targets_new(p->client.loop);
+    op = platform_observe(p->client.loop, &p->cluster, &target, on_observed, p);
+
+    (void)op;
+    loop_run(p->client.loop);
+    return TAKE(p->err);
+}
+
+// --- what no agent reports
+// --------------------------------------------------------------------------------------------
+
+static struct error *report_from_pod(struct planning *p, struct plan_instance *instance,
+                                     json_t *report)
+{
+    AUTO_JSON json_t *argv = plan_pod_argv(&p->cluster, instance);
+    AUTO_FLAGS struct gates_flags flags = {0};
+    struct error *err;
+
+    if (!argv)
+        return error_new(ERROR_NOT_FOUND, "neither an agent nor a mirror pod tells of %s",
+                         instance->id);
+    err = gates_flags_read(instance->component, argv, &flags);
+    if (err)
+        return error_wrap(err, "%s", instance->id);
+    json_object_set(report, "featureGates", flags.feature_gates);
+    json_object_set(report, "runtimeConfig", flags.runtime_config);
+    instance->emulated = flags.emulated;
+    return NULL;
+}
+
+static void report_from_kubelet(struct planning *p, const struct plan_instance *instance,
+                                json_t *report)
+{
+    AUTO_MEM char *path = str_format("/api/v1/nodes/%s/proxy/configz", instance->node);
+    AUTO_JSON json_t *body = NULL;
+
+    error_ignore(client_get_path(&p->client, path, &body),
+                 "a kubelet that does not tell is taken to have no gates set");
+    if (doc_get(body, "kubeletconfig", "featureGates", NULL))
+        json_object_set_new(report, "featureGates",
+                            doc_copy(doc_get(body, "kubeletconfig", "featureGates", NULL)));
+}
+
+static struct error *fill_reports(struct planning *p)
+{
+    struct error *err = NULL;
+
+    for (size_t i = 0; !err && i < p->observed->len; i++) {
+        struct plan_instance *instance = &p->observed->instances[i];
+        json_t *report;
+
+        if (instance->reported || !instance->node)
+            continue;
+        report = json_object();
+        json_array_append_new(p->observed->reports, report);
+        json_object_set_new(report, "state", json_string("Observed"));
+        instance->reported = report;
+        instance->agent = true;
+        if (instance->component == COMPONENT_KUBELET)
+            report_from_kubelet(p, instance, report);
+        else
+            err = report_from_pod(p, instance, report);
+    }
+    return err;
+}
+
+// --- the answer
+// ----------------------------------------------------------------------------------------------------------
+
+static struct error *say_refusals(const struct gates_resolution *resolution)
+{
+    AUTO_BUF struct buf text = buf_make(65536);
+
+    for (size_t i = 0; i < resolution->refusals_len; i++)
+        buf_printf(&text, "%s%s: %s", i ? "\n" : "", refusal_reason(resolution->refusals[i].kind),
+                   resolution->refusals[i].message);
+    return error_new(ERROR_INVALID, "nothing would be touched:\n%s", text.ptr);
+}
+
+static struct error *work_out(struct planning *p, const struct settings *settings,
+                              const struct api_config *config, char **ret_text)
+{
+    struct gates_intent intent = {config->feature_gates, config->runtime_config,
+                                  config->allow_alpha};
+    struct plan_policy policy = {.enable = reconcile_enables(&intent),
+                                 .max_unavailable = config->max_unavailable};
+    struct plan_view view = {.observed = p->observed,
+                             .manifests_dir = settings->manifests_dir,
+                             .kubelet_config = settings->kubelet_config,
+                             .node = settings->node,
+                             .cluster = &p->cluster};
+    AUTO_INPUTS struct reconcile_inputs inputs = {0};
+    AUTO_RESOLUTION struct gates_resolution resolution = {0};
+    struct error *err;
+
+    if (p->observed->type == PLATFORM_OBSERVE) {
+        *ret_text = str_dup("");
+        return NULL;
+    }
+    err = fill_reports(p);
+    if (err)
+        return err;
+    reconcile_inputs_make(p->observed, &inputs);
+    err = reconcile_resolve(p->cluster.table, &intent, p->observed, &inputs, &resolution);
+    if (!err && resolution.refusals_len > 0)
+        err = say_refusals(&resolution);
+    if (err)
+        return err;
+    view.desired = resolution.desired;
+    plan_make(&policy, p->observed->instances, resolution.desired, p->observed->len,
+              clock_wall_ms(), &view.plan);
+    err = plan_view_diff(&view, ret_text);
+    plan_fini(&view.plan);
+    return err;
+}
+
+static struct error *make_plan(struct planning *p, const struct settings *settings,
+                               const char *name, char **ret_text)
+{
+    AUTO_JSON json_t *object = NULL;
+    AUTO(gates_table) struct gates_table *table = NULL;
+    struct api_config config;
+    struct error *err = cli_load_table(settings->gates_table, &table);
+
+    if (!err && settings->file)
+        err = read_config(settings->file, &object);
+    if (!err)
+        err = client_open(&p->client, settings->kubeconfig, settings->context);
+    if (!err && !settings->file)
+        err = fetch_config(p, settings, name, &object);
+    if (!err)
+        err = api_config_parse(object, &config);
+    if (!err)
+        err = follow(p);
+    p->cluster.table = table ? table : gates_table_builtin();
+    if (!err)
+        err = observe(p, &config);
+    return err ? err : work_out(p, settings, &config, ret_text);
+}
+
+static void planning_fini(struct planning *p)
+{
+    op_drop(p->timeout);
+    platform_observed_free(p->observed);
+    watch_free(p->cluster.nodes);
+    watch_free(p->cluster.pods);
+    watch_free(p->cluster.node_configs);
+    platform_targets_free(p->cluster.targets);
+    client_fini(&p->client);
+}
+
+static int run(int argc, char **argv)
+{
+    struct settings settings;
+    struct planning planning = {0};
+    AUTO_STRLIST struct strlist names = {0};
+    AUTO_MEM char *text = NULL;
+    struct error *err =
+        cli_args_parse(&cli_verb_plan, argc, argv, &settings, sizeof(settings), &names);
+
+    if (!err && (settings.file != NULL) == settings.live)
+        err = error_new(ERROR_INVALID, "give either -f FILE or --live");
+    if (!err && (names.len > 1 || (names.len == 1 && !settings.live)))
+        err = error_new(ERROR_INVALID, "a name goes with --live, and there is one at most");
+    if (err)
+        return cli_usage_error(&cli_verb_plan, err);
+    err = make_plan(&planning, &settings, names.len ? names.items[0] : NULL, &text);
+    planning_fini(&planning);
+    if (err)
+        return cli_error(err);
+    fputs(text, stdout);
+    return cli_finish(*text ? CLI_DIFFERS : CLI_OK);
+}
+
+const struct cli_verb cli_verb_plan = {
+    .name = "plan",
+    .summary = "what would change, as a diff; nothing is written",
+    .usage = "-f FILE | --live [NAME] [OPTION]...",
+    .details = "Exit codes as kubectl diff: 0 nothing would change, 1 something would, above 1 an "
+               "error or a refusal.",
+    .example = "  drawbridge plan -f kubermaticconfiguration.yaml\n",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "client.h"
+#include "drawbridge/platform.h"
+#include "drawbridge/reconcile.h"
+
+// What `drawbridge plan` worked out.
+struct plan_view {
+    struct platform_observed *observed;
+    const struct gates_desired *desired;
+    struct plan plan;
+    const char *manifests_dir; // NULL: the files of this node are not read, the flags of the mirror
+                               // pods are shown
+    const char *kubelet_config; // NULL: the same
+    const char *node;           // whose files those are; NULL: any
+    const struct platform_cluster *cluster;
+};
+// The diff of everything that would change, in the order in which it would; "" when nothing does.
+struct error *plan_view_diff(const struct plan_view *view, char **ret_text);
+// Command and args of the component's container in its mirror pod; NULL: none. Owned.
+json_t *plan_pod_argv(const struct platform_cluster *cluster, const struct plan_instance *instance);

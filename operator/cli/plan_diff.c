@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+// The diffs of `drawbridge plan`: files of this node as they are, flags of mirror pods elsewhere,
+// documents in ConfigMaps.
+#include <dirent.h>
+#include <string.h>
+
+#include "drawbridge/node.h"
+#include "plan.h"
+
+struct change {
+    json_t *set_gates, *unset_gates, *set_runtime, *unset_runtime;
+};
+
+static json_t *gone(const json_t *owned, const json_t *want)
+{
+    json_t *map = owned ? doc_copy(owned) : json_object();
+    json_t *copy = doc_copy(want);
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(copy, name, value)
+    {
+        json_object_del(map, name);
+    }
+    json_decref(copy);
+    return map;
+}
+
+static json_t *or_empty(const json_t *map)
+{
+    return map ? doc_copy(map) : json_object();
+}
+
+static struct change change_of(const struct plan_step *step, const struct plan_instance *instance)
+{
+    const json_t *gates = json_object_get(step->want, "featureGates");
+    const json_t *runtime = json_object_get(step->want, "runtimeConfig");
+
+    return (struct change){
+        .set_gates = or_empty(gates),
+        .unset_gates = gone(doc_get(instance->reported, "owned", "featureGates", NULL), gates),
+        .set_runtime = or_empty(runtime),
+        .unset_runtime = gone(doc_get(instance->reported, "owned", "runtimeConfig", NULL), runtime),
+    };
+}
+
+static void change_fini(struct change *change)
+{
+    json_decref(change->set_gates);
+    json_decref(change->unset_gates);
+    json_decref(change->set_runtime);
+    json_decref(change->unset_runtime);
+}
+
+static void add_diff(struct buf *text, const char *before, const char *after, const char *name)
+{
+    AUTO_MEM char *a = str_format("a/%s", name);
+    AUTO_MEM char *b = str_format("b/%s", name);
+    AUTO_MEM char *diff = doc_diff(slice_of(before), slice_of(after), a, b);
+
+    buf_add_str(text, diff);
+}
+
+// --- files of this node
+// ----------------------------------------------------------------------------------------------
+
+// The manifest that holds the component: the only file in the directory that can be edited for it.
+static struct error *diff_manifest(const struct plan_view *view, enum component component,
+                                   const struct change *change, struct buf *text)
+{
+    DIR *dir = opendir(view->manifests_dir);
+    const struct dirent *entry;
+    bool found = false;
+    struct error *err = NULL;
+
+    if (!dir)
+        return error_new(ERROR_NOT_FOUND, "cannot read %s", view->manifests_dir);
+    while (!err && !found && (entry = readdir(dir))) {
+        AUTO_MEM char *path = str_format("%s/%s", view->manifests_dir, entry->d_name);
+        AUTO_MEM char *before = NULL;
+        AUTO_MEM char *after = NULL;
+        AUTO_MEM char *image = NULL;
+        AUTO_JSON json_t *argv = NULL;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        err = cli_read_file(path, &before);
+        if (err)
+            break;
+        err = node_read_manifest(slice_of(before), path, component, &argv, &image);
+        if (err) {
+            error_free(err); // another component's
+            err = NULL;
+            continue;
+        }
+        found = true;
+        err = node_edit_manifest(slice_of(before), path, component, change->set_gates,
+                                 change->unset_gates, change->set_runtime, change->unset_runtime,
+                                 &after);
+        if (!err)
+            add_diff(text, before, after, *path == '/' ? path + 1 : path);
+    }
+    closedir(dir);
+    if (!err && !found)
+        return error_new(ERROR_NOT_FOUND, "no manifest in %s runs %s", view->manifests_dir,
+                         component_name(component));
+    return err;
+}
+
+static struct error *diff_kubelet_file(const struct plan_view *view, const struct change *change,
+                                       struct buf *text)
+{
+    AUTO_MEM char *before = NULL;
+    AUTO_MEM char *after = NULL;
+    struct error *err = cli_read_file(view->kubelet_config, &before);
+
+    if (!err)
+        err = node_edit_kubelet_config(slice_of(before), view->kubelet_config, change->set_gates,
+                                       change->unset_gates, &after);
+    if (!err)
+        add_diff(text, before, after,
+                 *view->kubelet_config == '/' ? view->kubelet_config + 1 : view->kubelet_config);
+    return err;
+}
+
+// --- elsewhere
+// -------------------------------------------------------------------------------------------------------------
+
+json_t *plan_pod_argv(const struct platform_cluster *cluster, const struct plan_instance *instance)
+{
+    AUTO_MEM char *key =
+        str_format("kube-system/%s-%s", component_name(instance->component), instance->node);
+    const json_t *containers = json_object_get(watch_get(cluster->pods, key), "containers");
+
+    for (size_t i = 0; i < json_array_size(containers); i++) {
+        const json_t *container = json_array_get(containers, i);
+        const json_t *command = json_object_get(container, "command");
+        const json_t *args = json_object_get(container, "args");
+        json_t *argv;
+
+        if (!str_eq(doc_str(container, "name", NULL), component_name(instance->component)))
+            continue;
+        argv = command ? doc_copy(command) : json_array();
+        if (args)
+            json_array_extend(argv, (json_t *)(uintptr_t)args);
+        return argv;
+    }
+    return NULL;
+}
+
+static char *argv_text(const json_t *argv)
+{
+    AUTO_BUF struct buf text = buf_make((size_t)1 << 20);
+
+    for (size_t i = 0; i < json_array_size(argv); i++)
+        buf_printf(&text, "- %s\n", json_string_value(json_array_get(argv, i)));
+    return buf_take(&text);
+}
+
+static void apply_edits(json_t *argv, const struct gates_edits *edits)
+{
+    for (size_t i = 0; i < edits->len; i++) {
+        const struct gates_edit *edit = &edits->items[i];
+
+        if (edit->what == EDIT_REMOVE)
+            json_array_remove(argv, edit->index);
+        else if (edit->what == EDIT_SET)
+            json_array_set_new(argv, edit->index, json_string(edit->value));
+        else
+            json_array_insert_new(argv, edit->index, json_string(edit->value));
+    }
+}
+
+static struct error *diff_pod(const struct plan_view *view, const struct plan_instance *instance,
+                              const struct change *change, struct buf *text)
+{
+    AUTO_JSON json_t *argv = plan_pod_argv(view->cluster, instance);
+    AUTO_EDITS struct gates_edits edits = {0};
+    AUTO_MEM char *before = NULL;
+    AUTO_MEM char *after = NULL;
+    AUTO_MEM char *name = str_format("%s/%s", instance->node, component_name(instance->component));
+    struct error *err;
+
+    if (!argv)
+        return error_new(ERROR_NOT_FOUND, "the mirror pod of %s is not there", instance->id);
+    before = argv_text(argv);
+    err = gates_flags_edit(instance->component, argv, change->set_gates, change->unset_gates,
+                           change->set_runtime, change->unset_runtime, &edits);
+    if (err)
+        return err;
+    apply_edits(argv, &edits);
+    after = argv_text(argv);
+    add_diff(text, before, after, name);
+    return NULL;
+}
+
+static struct error *diff_kubelet(const struct plan_instance *instance, const struct change *change,
+                                  struct buf *text)
+{
+    AUTO_JSON json_t *tree = json_object();
+    AUTO_MEM char *before = NULL;
+    AUTO_MEM char *after = NULL;
+    AUTO_MEM char *name = str_format("%s/kubelet", instance->node);
+    struct error *err;
+
+    json_object_set_new(tree, "apiVersion", json_string("kubelet.config.k8s.io/v1beta1"));
+    json_object_set_new(tree, "kind", json_string("KubeletConfiguration"));
+    if (json_object_size(json_object_get(instance->reported, "featureGates")) > 0)
+        json_object_set_new(tree, "featureGates",
+                            doc_copy(json_object_get(instance->reported, "featureGates")));
+    before = doc_print_yaml(tree);
+    err = node_edit_kubelet_config(slice_of(before), name, change->set_gates, change->unset_gates,
+                                   &after);
+    if (!err)
+        add_diff(text, before, after, name);
+    return err;
+}
+
+static struct error *diff_step(const struct plan_view *view, const struct plan_step *step,
+                               struct buf *text)
+{
+    const struct plan_instance *instance = &view->observed->instances[step->instance];
+    struct change change = change_of(step, instance);
+    bool here = !view->node || str_eq(view->node, instance->node);
+    struct error *err;
+
+    if (instance->component == COMPONENT_KUBELET)
+        err = view->kubelet_config && here ? diff_kubelet_file(view, &change, text)
+                                           : diff_kubelet(instance, &change, text);
+    else if (view->manifests_dir && here)
+        err = diff_manifest(view, instance->component, &change, text);
+    else
+        err = diff_pod(view, instance, &change, text);
+    change_fini(&change);
+    return error_wrap(err, "%s", instance->id);
+}
+
+static void add_previews(struct buf *text, const json_t *before, json_t *after, const char *prefix)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(after, name, value)
+    {
+        AUTO_MEM char *shown = str_format("%s%s", prefix, name);
+
+        add_diff(text, json_string_value(json_object_get(before, name)), json_string_value(value),
+                 shown);
+    }
+}
+
+static struct error *diff_hosted(const struct plan_view *view, struct buf *text)
+{
+    AUTO_JSON json_t *before = NULL;
+    AUTO_JSON json_t *after = NULL;
+    struct error *err = platform_preview_hosted(view->observed, &view->plan, &before, &after);
+
+    if (!err)
+        add_previews(text, before, after, "");
+    return err;
+}
+
+static struct error *diff_templates(const struct plan_view *view, struct buf *text)
+{
+    AUTO_JSON json_t *before = NULL;
+    AUTO_JSON json_t *after = NULL;
+    struct error *err = platform_preview_templates(view->observed, &view->plan, &before, &after);
+
+    if (!err)
+        add_previews(text, before, after, "configmap/kube-system/");
+    return err;
+}
+
+struct error *plan_view_diff(const struct plan_view *view, char **ret_text)
+{
+    AUTO_BUF struct buf text = buf_make((size_t)8 << 20);
+    bool hosted = view->observed->type == PLATFORM_HOSTED_CONTROL_PLANE;
+    struct error *err = hosted ? diff_hosted(view, &text) : NULL;
+
+    for (size_t i = 0; !err && !hosted && i < view->plan.len; i++) {
+        const struct plan_step *step = &view->plan.steps[i];
+
+        if (step->changes && !view->observed->instances[step->instance].object)
+            err = diff_step(view, step, &text);
+    }
+    if (!err && !hosted)
+        err = diff_templates(view, &text);
+    if (err)
+        return err;
+    *ret_text = buf_take(&text);
+    return NULL;
+}

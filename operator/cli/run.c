@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// `drawbridge run`: the controller.
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "drawbridge/reconcile.h"
+#include "process.h"
+
+struct settings {
+    struct process_settings process; // must be first
+    bool leader_elect;
+    const char *lease_namespace;
+    const char *gates_table;
+    const char *helm, *helm_dir, *smoke_test_image;
+    uint64_t helm_timeout_ms, smoke_test_timeout_ms;
+    const char *git_file_root;
+    unsigned git_pack_max_mib;
+};
+
+static const struct cli_option options[] = {
+    PROCESS_OPTIONS,
+    {.name = "leader-elect",
+     .type = CLI_BOOL,
+     .offset = offsetof(struct settings, leader_elect),
+     .argument = "BOOL",
+     .fallback = "true",
+     .help = "false: this is the only one"},
+    {.name = "lease-namespace",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct settings, lease_namespace),
+     .argument = "NAMESPACE",
+     .env = "POD_NAMESPACE",
+     .help = "of the Lease; default: the namespace of the kubeconfig or the pod"},
+    {.name = "gates-table",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct settings, gates_table),
+     .argument = "FILE",
+     .help = "a table of gates in place of the built-in one"},
+    {.name = "helm",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct settings, helm),
+     .argument = "PROGRAM",
+     .fallback = "helm",
+     .help = "helm 4, for spec.driver"},
+    {.name = "helm-dir",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct settings, helm_dir),
+     .argument = "DIR",
+     .fallback = "/tmp/drawbridge-helm",
+     .help = "for helm's caches and for charts that it fetches"},
+    {.name = "helm-timeout",
+     .type = CLI_DURATION,
+     .offset = offsetof(struct settings, helm_timeout_ms),
+     .argument = "DURATION",
+     .fallback = "2m",
+     .help = "for one run of helm"},
+    {.name = "smoke-test-image",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct settings, smoke_test_image),
+     .argument = "IMAGE",
+     .help = "of the smoke test's pod, which must stay up; default: pause"},
+    {.name = "smoke-test-timeout",
+     .type = CLI_DURATION,
+     .offset = offsetof(struct settings, smoke_test_timeout_ms),
+     .argument = "DURATION",
+     .fallback = "2m",
+     .help = "until the smoke test's pod must run, its image pulled"},
+    {.name = "git-file-root",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct settings, git_file_root),
+     .argument = "DIR",
+     .help = "ConfigSources with file:// may read repositories below it; default: none"},
+    {.name = "git-pack-max-mib",
+     .type = CLI_UINT,
+     .offset = offsetof(struct settings, git_pack_max_mib),
+     .argument = "MIB",
+     .fallback = "256",
+     .help = "what a fetch of a ConfigSource may transfer at most"},
+    {.name = NULL},
+};
+
+struct run {
+    struct process process;
+    struct controller *controller;
+    struct op *stopping;
+    struct gates_table *table;
+};
+
+static void on_stopped(void *owner)
+{
+    struct run *run = owner;
+
+    run->stopping = NULL;
+    loop_stop(run->process.loop);
+}
+
+static void on_stop(void *owner)
+{
+    struct run *run = owner;
+
+    run->stopping = controller_stop(run->controller, on_stopped, run);
+}
+
+static bool on_ready(void *owner, struct buf *why)
+{
+    const struct run *run = owner;
+
+    return controller_ready(run->controller, why);
+}
+
+struct error *cli_load_table(const char *path, struct gates_table **ret_table)
+{
+    AUTO_MEM char *text = NULL;
+    struct error *err;
+
+    *ret_table = NULL;
+    if (!path)
+        return NULL;
+    err = cli_read_file(path, &text);
+    return err ? err : gates_table_load(slice_of(text), path, ret_table);
+}
+
+// What helm is told, whose HOME is another: the file that kube_config_load() takes; NULL in a pod.
+static char *find_kubeconfig(const char *given)
+{
+    const char *home = getenv("HOME");
+
+    if (given)
+        return str_dup(given);
+    if (getenv("KUBECONFIG"))
+        return str_dup(getenv("KUBECONFIG"));
+    if (getenv("KUBERNETES_SERVICE_HOST"))
+        return NULL;
+    return str_format("%s/.kube/config", home ? home : "");
+}
+
+static struct error *serve_until_stopped(struct run *run, const struct settings *settings)
+{
+    AUTO_MEM char *identity = process_identity();
+    AUTO_MEM char *kubeconfig = NULL;
+    struct controller_spec spec = {.identity = identity, .leader_elect = settings->leader_elect};
+    struct error *err = cli_load_table(settings->gates_table, &run->table);
+
+    if (!err)
+        err = process_start(&run->process, &settings->process);
+    if (err)
+        return err;
+    spec.kube = run->process.kube;
+    spec.table = run->table ? run->table : gates_table_builtin();
+    spec.metrics = run->process.metrics;
+    spec.lease_namespace =
+        settings->lease_namespace ? settings->lease_namespace : run->process.namespace;
+    spec.helm = settings->helm;
+    spec.helm_dir = settings->helm_dir;
+    spec.helm_timeout_ms = settings->helm_timeout_ms;
+    spec.smoke_test_image = settings->smoke_test_image;
+    spec.smoke_test_timeout_ms = settings->smoke_test_timeout_ms;
+    kubeconfig = find_kubeconfig(settings->process.kubeconfig);
+    spec.helm_kubeconfig = kubeconfig;
+    spec.helm_context = settings->process.context;
+    spec.git_file_root = settings->git_file_root;
+    spec.git_pack_bytes_max = (size_t)settings->git_pack_max_mib << 20;
+    run->controller = controller_new(run->process.loop, &spec);
+    err = process_run(&run->process, &settings->process, on_ready, on_stop, run);
+    op_drop(run->stopping);
+    controller_free(run->controller);
+    return err;
+}
+
+static int run_controller(int argc, char **argv)
+{
+    struct settings settings;
+    struct run run = {0};
+    struct error *err =
+        cli_args_parse(&cli_verb_run, argc, argv, &settings, sizeof(settings), NULL);
+
+    if (err)
+        return cli_usage_error(&cli_verb_run, err);
+    err = serve_until_stopped(&run, &settings);
+    if (run.process.loop)
+        process_fini(&run.process);
+    gates_table_free(run.table);
+    return err ? cli_error(err) : CLI_OK;
+}
+
+const struct cli_verb cli_verb_run = {
+    .name = "run",
+    .summary = "the controller: watches DRAConfigurations and carries them out",
+    .usage = "[OPTION]...",
+    .details = "Runs until SIGTERM. Of several, the one that holds the Lease \"drawbridge\" works.",
+    .example = "  drawbridge run --kubeconfig admin.conf --lease-namespace kube-system\n",
+    .options = options,
+    .run = run_controller,
+};

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "doctor.h"
+#include "test.h"
+
+#define SERVED                                                                                     \
+    "served: [v1], gate: true, resources: [deviceclasses, resourceclaims, "                        \
+    "resourceclaimtemplates, resourceslices], "
+#define CLASSES                                                                                    \
+    "classes: [{metadata: {name: gpu.nvidia.com}, spec: {selectors: [{cel: {expression: "          \
+    "\"device.driver == "                                                                          \
+    "'gpu.nvidia.com'\"}}]}}], "
+#define SLICES "slices: [{spec: {driver: gpu.nvidia.com, devices: [{}, {}]}}], "
+
+// The finding of this check must have the verdict, and the words in detail or fix.
+static void check_finding(const char *facts_text, const char *check, const char *verdict,
+                          const char *part)
+{
+    AUTO_JSON json_t *facts = NULL;
+    AUTO_JSON json_t *findings = NULL;
+    const json_t *found = NULL;
+
+    CHECK_OK(doc_parse_yaml(slice_of(facts_text), "facts", &facts));
+    findings = doctor_examine(facts);
+    for (size_t i = 0; i < json_array_size(findings); i++)
+        if (str_eq(doc_str(json_array_get(findings, i), "check", NULL), check))
+            found = json_array_get(findings, i);
+    if (!found)
+        test_fail(__FILE__, __LINE__, "no finding of %s", check);
+    CHECK_STR(doc_str(found, "verdict", NULL), verdict);
+    AUTO_MEM char *all =
+        str_format("%s -> %s", doc_str(found, "detail", NULL), doc_str(found, "fix", NULL));
+    CHECK_HAS(all, part);
+}
+
+TEST(the_control_plane)
+{
+    check_finding("{served: [], resources: []}", "API resource.k8s.io", "failed",
+                  "serves no version");
+    check_finding("{served: [v1beta1], resources: [deviceclasses]}", "API resource.k8s.io",
+                  "failed", "v1beta1 has no resourceclaims");
+    check_finding("{" SERVED "}", "API resource.k8s.io", "ok", "served as v1");
+    check_finding("{gate: false}", "gate of kube-apiserver", "failed", "off");
+    check_finding("{}", "gate of kube-apiserver", "unknown", "/metrics");
+    check_finding("{controlPlane: [{metadata: {labels: {component: kube-controller-manager}}, "
+                  "spec: {containers: "
+                  "[{command: [x, '--controllers=*,-resourceclaim-controller']}]}}]}",
+                  "kube-controller-manager", "failed", "take resourceclaim-controller back");
+    check_finding("{controlPlane: [{metadata: {labels: {component: kube-controller-manager}}, "
+                  "spec: {containers: [{args: [--controllers, 'deployment-controller']}]}}]}",
+                  "kube-controller-manager", "failed", "--controllers=deployment-controller");
+#define COMPONENT(name, image, words)                                                              \
+    "{controlPlane: [{metadata: {labels: {component: " name                                        \
+    "}}, spec: {containers: [{image: '" image "', command: [" words "]}]}}]}"
+    check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.33.13", "kube-scheduler"),
+                  "kube-scheduler", "failed", "1.33, and no flag of it turns");
+    check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.36.3", "kube-scheduler"),
+                  "kube-scheduler", "ok", "default since 1.34");
+    check_finding(COMPONENT("kube-scheduler", "r:5000/kube-scheduler:v1.33.13",
+                            "'--feature-gates=A=false,DynamicResourceAllocation=true'"),
+                  "kube-scheduler", "ok", "as its flags say");
+    check_finding(
+        COMPONENT("kube-scheduler", "x", "'--feature-gates=DynamicResourceAllocation=false'"),
+        "kube-scheduler", "failed", "take that flag out");
+    check_finding("{agents: [{metadata: {name: a}, status: {components: [{name: kubelet, enabled: "
+                  "{DynamicResourceAllocation: false}}]}}]}",
+                  "kubelet", "failed", "on a, DynamicResourceAllocation is off");
+    check_finding("{agents: [{metadata: {name: a}, status: {components: [{name: kubelet, enabled: "
+                  "{DynamicResourceAllocation: true}}]}}]}",
+                  "kubelet", "ok", "on in 1 of 1");
+    check_finding(
+        "{agents: [{metadata: {name: cp-1}, status: {components: [{name: kube-apiserver}, "
+        "{name: kube-scheduler, excludesDRA: 'c.yaml: the profile x is without it'}]}}]}",
+        "kube-scheduler", "failed", "on cp-1, c.yaml: the profile x");
+}
+
+TEST(devices)
+{
+    check_finding("{" SERVED "slices: []}", "ResourceSlices", "failed", "install a driver");
+    check_finding("{" SERVED "denied: {slices: 'no right'}}", "ResourceSlices", "unknown",
+                  "no right");
+    check_finding("{" SERVED CLASSES SLICES "}", "DeviceClass gpu.nvidia.com", "ok",
+                  "2 devices of gpu.nvidia.com");
+    check_finding("{" SERVED CLASSES "slices: [{spec: {driver: other, devices: [{}]}}]}",
+                  "DeviceClass gpu.nvidia.com", "failed", "gpu.nvidia.com publishes no device");
+    check_finding("{" SERVED SLICES "classes: [{metadata: {name: all}, spec: {}}]}",
+                  "DeviceClass all", "warning", "every device is of it");
+    check_finding("{nodes: [{metadata: {name: a}, status: {nodeInfo: {containerRuntimeVersion: "
+                  "'containerd://1.6.1'}}}]}",
+                  "node a", "failed", "knows no CDI");
+    check_finding("{nodes: [{metadata: {name: a}, status: {nodeInfo: {kubeletVersion: v1.34.1}}}]}",
+                  "node a", "warning", "1.34.2");
+}
+
+#define POD(message)                                                                               \
+    "pods: [{metadata: {namespace: d, name: p}, spec: {resourceClaims: [{name: c, "                \
+    "resourceClaimTemplateName: t}]}, "                                                            \
+    "status: {conditions: [{type: PodScheduled, status: 'False', message: '" message "'}]}}]"
+#define TEMPLATE(class, selector)                                                                  \
+    "templates: [{metadata: {namespace: d, name: t}, spec: {spec: {devices: {requests: [{name: "   \
+    "r, exactly: "                                                                                 \
+    "{deviceClassName: " class ", selectors: [{cel: {expression: '" selector "'}}]}}]}}}}], "
+
+TEST(a_pod_that_waits)
+{
+    check_finding("{" SERVED CLASSES SLICES POD("x") "}", "pod d/p", "failed",
+                  "no ResourceClaimTemplate t in namespace d");
+    check_finding("{" SERVED CLASSES SLICES TEMPLATE("gpu.example.com", "true") POD("x") "}",
+                  "pod d/p", "failed", "no DeviceClass gpu.example.com");
+    check_finding("{" SERVED CLASSES SLICES TEMPLATE(
+                      "gpu.nvidia.com", "device.attributes[\"type\"].string == \"gpu\"")
+                      POD("CEL runtime error: no such key: string") "}",
+                  "pod d/p", "failed", "write device.attributes[\"DRIVER\"].type");
+    check_finding("{" SERVED CLASSES SLICES TEMPLATE("gpu.nvidia.com", "true")
+                      POD("had untolerated taint {x: y}") "}",
+                  "pod d/p", "failed", "give the pod a toleration");
+    check_finding("{" SERVED CLASSES SLICES TEMPLATE("gpu.nvidia.com", "true")
+                      POD("cannot allocate all claims") "}",
+                  "pod d/p", "failed", "no free device fits");
+}
+
+// The page of the seed installs the chart with resources.gpus.enabled=false and then claims
+// gpu.nvidia.com.
+TEST(the_contradiction_of_the_seed)
+{
+    check_finding("{" SERVED SLICES
+                  "configurations: [{metadata: {namespace: d, name: c}, spec: {driver: {preset: "
+                  "NVIDIALegacy, values: {resources: {gpus: {enabled: false}}}}}}], " TEMPLATE(
+                      "gpu.nvidia.com", "true") POD("x") "}",
+                  "pod d/p", "failed", "gpuResourcesEnabledOverride");
+}
+
+TEST_MAIN()

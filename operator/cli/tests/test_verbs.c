@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Verbs as a person types them: exit code, what is on stdout, what on stderr.
+#include <string.h>
+
+#include "cli_internal.h"
+#include "drawbridge/gates.h"
+#include "test.h"
+
+static char *said, *complained;
+
+// Runs the program in this process; a test has a process of its own.
+static int drawbridge(const char *line)
+{
+    AUTO_MEM char *copy = str_dup(line);
+    AUTO_MEM char *out = test_path("stdout");
+    AUTO_MEM char *err = test_path("stderr");
+    char *argv[32];
+    int argc = 0, code;
+
+    for (char *at = copy; at && argc < 31; argc++) {
+        argv[argc] = at;
+        at = strchr(at, ' ');
+        if (at)
+            *at++ = '\0';
+    }
+    argv[argc] = NULL;
+    CHECK(freopen(out, "w", stdout) && freopen(err, "w", stderr));
+    code = cli_main(argc, argv);
+    fflush(NULL);
+    mem_free(said);
+    mem_free(complained);
+    said = test_read(out);
+    complained = test_read(err);
+    return code;
+}
+
+TEST(nothing_said)
+{
+    CHECK_INT(drawbridge("drawbridge"), CLI_USAGE);
+    CHECK_STR(said, "");
+    CHECK_HAS(complained, "usage: drawbridge VERB");
+}
+
+TEST(help)
+{
+    CHECK_INT(drawbridge("drawbridge --help"), CLI_OK);
+    CHECK_HAS(said, "usage: drawbridge VERB");
+    for (size_t i = 0; cli_verbs[i]; i++) {
+        AUTO_MEM char *line = str_format("drawbridge %s --help", cli_verbs[i]->name);
+        AUTO_MEM char *same = str_format("drawbridge help %s", cli_verbs[i]->name);
+        AUTO_MEM char *usage = str_format("usage: drawbridge %s", cli_verbs[i]->name);
+        CHECK_HAS(said, cli_verbs[i]->summary);
+        CHECK_INT(drawbridge(line), CLI_OK);
+        CHECK_HAS(said, usage);
+        CHECK_HAS(said, "example:\n  drawbridge ");
+        CHECK_STR(complained, "");
+        CHECK_INT(drawbridge(same), CLI_OK);
+        CHECK_HAS(said, usage);
+        CHECK_INT(drawbridge("drawbridge help"), CLI_OK);
+    }
+}
+
+TEST(mistakes)
+{
+    CHECK_INT(drawbridge("drawbridge gats"), CLI_USAGE);
+    CHECK_HAS(complained, "there is no verb \"gats\"; did you mean gates?");
+    CHECK_INT(drawbridge("drawbridge help nothing"), CLI_USAGE);
+    CHECK_INT(drawbridge("drawbridge gates --kubernets 1.33"), CLI_USAGE);
+    CHECK_HAS(complained, "did you mean --kubernetes?");
+    CHECK_HAS(complained, "See `drawbridge gates --help`.");
+    CHECK_INT(drawbridge("drawbridge gates --kubernetes latest"), CLI_USAGE);
+    CHECK_HAS(complained, "\"latest\" is no version");
+    CHECK_INT(drawbridge("drawbridge gates --kubernetes 1.12"), CLI_USAGE);
+    CHECK_HAS(complained, "the table knows 1.30 to 1.36");
+    CHECK_INT(drawbridge("drawbridge version now"), CLI_USAGE);
+    CHECK_STR(said, "");
+}
+
+TEST(version)
+{
+    AUTO_JSON json_t *about = NULL;
+
+    CHECK_INT(drawbridge("drawbridge version"), CLI_OK);
+    CHECK_STR(said, "drawbridge v" DRAWBRIDGE_VERSION ", knows Kubernetes 1.30 to 1.36\n");
+    CHECK_INT(drawbridge("drawbridge --version"), CLI_OK);
+    CHECK_HAS(said, "drawbridge v");
+    CHECK_INT(drawbridge("drawbridge version -o json"), CLI_OK);
+    CHECK_OK(doc_parse_json(slice_of(said), "version", &about));
+    CHECK_STR(doc_str(about, "version", NULL), "v" DRAWBRIDGE_VERSION);
+    CHECK_STR(doc_str(about, "kubernetes", "newest", NULL), "1.36");
+}
+
+static const json_t *find_gate(const json_t *list, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (str_eq(doc_str(json_array_get(list, i), "name", NULL), name))
+            return json_array_get(list, i);
+    return NULL;
+}
+
+TEST(gates_as_json)
+{
+    AUTO_JSON json_t *list = NULL;
+    const json_t *gate;
+
+    CHECK_INT(drawbridge("drawbridge gates --kubernetes v1.33.13 -o json"), CLI_OK);
+    CHECK_OK(doc_parse_json(slice_of(said), "gates", &list));
+    gate = find_gate(list, "DynamicResourceAllocation");
+    CHECK_STR(doc_str(gate, "stage", NULL), "BETA");
+    CHECK(!doc_bool(gate, true, "default", NULL));
+    CHECK(!doc_bool(gate, true, "locked", NULL));
+    CHECK_INT(json_array_size(doc_get(gate, "components", NULL)), 4);
+    CHECK(json_is_array(doc_get(gate, "dependsOn", NULL)));
+    CHECK(!find_gate(list, "ImageVolume"));
+    json_decref(list);
+    list = NULL;
+    CHECK_INT(drawbridge("drawbridge gates --kubernetes=1.33 --all -ojson"), CLI_OK);
+    CHECK_OK(doc_parse_json(slice_of(said), "gates", &list));
+    CHECK(find_gate(list, "ImageVolume") != NULL);
+    CHECK(json_array_size(list) > 100);
+}
+
+TEST(gates_as_a_table)
+{
+    CHECK_INT(drawbridge("drawbridge gates --kubernetes 1.33"), CLI_OK);
+    CHECK(str_starts(said, "NAME "));
+    CHECK_HAS(said, "\nDynamicResourceAllocation ");
+    CHECK_HAS(said, "resource.k8s.io in Kubernetes 1.33: registered ");
+    CHECK_HAS(said, "; served by default none; components ask for v1beta1\n");
+    CHECK_INT(drawbridge("drawbridge gates"), CLI_OK);
+    CHECK_HAS(said, "resource.k8s.io in Kubernetes 1.36: ");
+}
+
+TEST(gates_as_yaml)
+{
+    AUTO_JSON json_t *list = NULL;
+
+    CHECK_INT(drawbridge("drawbridge gates -o yaml"), CLI_OK);
+    CHECK_OK(doc_parse_yaml(slice_of(said), "gates", &list));
+    CHECK(find_gate(list, "DynamicResourceAllocation") != NULL);
+}
+
+TEST(output_that_cannot_be_written)
+{
+    char name[] = "drawbridge", verb[] = "version";
+    char *argv[] = {name, verb, NULL};
+
+    CHECK(freopen("/dev/full", "w", stdout) != NULL);
+    CHECK_INT(cli_main(2, argv), CLI_ERROR);
+}
+
+TEST_MAIN()

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# drawbridge_embed(OUTPUT SYMBOL=FILE...): a C source with each file's bytes as "const char SYMBOL[]", terminated by a zero.
+function(drawbridge_embed output)
+  set(text "// Made by Embed.cmake from files of the source tree.\n")
+  foreach(pair IN LISTS ARGN)
+    string(REGEX MATCH "^([^=]+)=(.*)$" _ "${pair}")
+    set(symbol ${CMAKE_MATCH_1})
+    set(file ${CMAKE_MATCH_2})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(READ ${file} bytes HEX)
+    string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+    string(APPEND text "extern const char ${symbol}[];\nconst char ${symbol}[] = {${bytes}0};\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${output} CONTENT "${text}" @ONLY)
+endfunction()

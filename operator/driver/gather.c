@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a pass asks the API server: a list of requests, one after the other, into one tree of facts.
+#include "driver_internal.h"
+
+struct request {
+    char *key;
+    struct kube *kube;
+    char *path; // a GET; NULL: a list
+    char *group, *version, *resource, *namespace, *labels, *fields;
+    bool metadata;
+    json_t *(*trim)(const json_t *);
+};
+
+struct gather {
+    struct op op; // must be first
+    struct loop *loop;
+    struct kube *kube, *account_kube;
+    struct request *requests;
+    size_t len, next;
+    json_t *facts;
+    struct op *pending;
+    gather_done_fn *done;
+    void *owner;
+};
+
+struct gather *gather_new(struct kube *kube, struct kube *account_kube)
+{
+    struct gather *g = NEW(struct gather);
+
+    g->kube = kube;
+    g->account_kube = account_kube;
+    g->facts = json_object();
+    json_object_set_new(g->facts, "denied", json_object());
+    return g;
+}
+
+static void request_fini(struct request *request)
+{
+    char *owned[] = {request->key,      request->path,      request->group,  request->version,
+                     request->resource, request->namespace, request->labels, request->fields};
+
+    for (size_t i = 0; i < COUNT(owned); i++)
+        mem_free(owned[i]);
+}
+
+void gather_free(struct gather *g)
+{
+    if (!g)
+        return;
+    op_drop(g->pending);
+    for (size_t i = 0; i < g->len; i++)
+        request_fini(&g->requests[i]);
+    mem_free(g->requests);
+    json_decref(g->facts);
+    mem_free(g);
+}
+
+static void gather_drop(struct op *op)
+{
+    gather_free((struct gather *)op);
+}
+
+static struct request *add(struct gather *g, const char *key, bool account)
+{
+    struct request *request;
+
+    g->requests = mem_realloc(g->requests, (g->len + 1) * sizeof(*g->requests));
+    request = &g->requests[g->len++];
+    *request = (struct request){.key = str_dup(key), .kube = account ? g->account_kube : g->kube};
+    return request;
+}
+
+void gather_get(struct gather *g, const char *key, bool account, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    add(g, key, account)->path = str_vformat(fmt, args);
+    va_end(args);
+}
+
+void gather_list(struct gather *g, const char *key, const struct kube_ref *ref, const char *labels,
+                 const char *fields, json_t *(*trim)(const json_t *))
+{
+    struct request *request = add(g, key, false);
+
+    request->group = str_dup(ref->group);
+    request->version = str_dup(ref->version);
+    request->resource = str_dup(ref->resource);
+    request->namespace = str_dup(ref->namespace);
+    request->labels = str_dup(labels);
+    request->fields = str_dup(fields);
+    request->trim = trim;
+    json_object_set_new(g->facts, key, json_array());
+}
+
+void gather_release(struct gather *g, const char *namespace, const char *release)
+{
+    struct request *request = add(g, "secrets", true);
+
+    request->group = str_dup("");
+    request->version = str_dup("v1");
+    request->resource = str_dup("secrets");
+    request->namespace = str_dup(namespace);
+    request->labels = str_format("owner=helm,name=%s", release);
+    request->metadata = true;
+}
+
+static void advance(struct gather *g);
+
+static void finish(struct gather *g, struct error *take_err)
+{
+    gather_done_fn *done = g->done;
+    void *owner = g->owner;
+    json_t *facts = take_err ? NULL : TAKE(g->facts);
+
+    gather_free(g);
+    done(owner, take_err, facts);
+}
+
+static void on_item(void *owner, json_t *item)
+{
+    struct gather *g = owner;
+    const struct request *request = &g->requests[g->next];
+
+    json_array_append_new(json_object_get(g->facts, request->key), request->trim(item));
+}
+
+static void on_answer(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct gather *g = owner;
+    const struct request *request = &g->requests[g->next];
+    AUTO_JSON json_t *body = take_body;
+
+    g->pending = NULL;
+    if (take_err && error_kind(take_err) == ERROR_DENIED) {
+        json_object_set_new(json_object_get(g->facts, "denied"), request->key,
+                            json_string(error_text(take_err)));
+        error_free(take_err);
+    } else if (take_err && error_kind(take_err) != ERROR_NOT_FOUND) {
+        finish(g, error_wrap(take_err, "read %s", request->key));
+        return;
+    } else {
+        error_free(take_err);
+        if (!request->trim && body)
+            json_object_set(g->facts, request->key,
+                            request->metadata ? json_object_get(body, "items") : body);
+    }
+    g->next++;
+    advance(g);
+}
+
+static void on_done(void *owner)
+{
+    struct gather *g = owner;
+
+    g->pending = NULL;
+    finish(g, NULL);
+}
+
+static void advance(struct gather *g)
+{
+    const struct request *request = &g->requests[g->next];
+    struct kube_ref ref;
+
+    if (g->next == g->len) {
+        g->pending = loop_defer(g->loop, on_done, g);
+        return;
+    }
+    ref = (struct kube_ref){.group = request->group,
+                            .version = request->version,
+                            .resource = request->resource,
+                            .namespace = request->namespace};
+    if (request->path)
+        g->pending = kube_get_path(request->kube, request->path, on_answer, g);
+    else if (request->metadata)
+        g->pending = kube_list_metadata(request->kube, &ref, request->labels, on_answer, g);
+    else
+        g->pending = kube_list_each(request->kube, &ref, request->labels, request->fields, "0",
+                                    on_item, on_answer, g);
+}
+
+struct op *gather_start(struct loop *loop, struct gather *take_gather, gather_done_fn *done,
+                        void *owner)
+{
+    take_gather->op.drop = gather_drop;
+    take_gather->loop = loop;
+    take_gather->done = done;
+    take_gather->owner = owner;
+    advance(take_gather);
+    return &take_gather->op;
+}

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether the driver does its work: its classes are there, its pods run on every node they shall,
+// and each of those nodes publishes devices. A ready DaemonSet proves nothing, and slices outlive
+// their driver by half a minute: both are looked at.
+#include <string.h>
+
+#include "driver_internal.h"
+
+#define STUCK_AFTER_MS 60000
+
+static void say(struct driver_verdict *verdict, enum driver_state state, const char *reason,
+                char *take_message)
+{
+    mem_free(verdict->message);
+    *verdict = (struct driver_verdict){state, reason, take_message};
+}
+
+static bool is_in(const json_t *list, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (str_eq(json_string_value(json_array_get(list, i)), name))
+            return true;
+    return false;
+}
+
+// --- the DaemonSets and their pods
+
+static int64_t count(const json_t *set, const char *what)
+{
+    return doc_int(set, 0, "status", what, NULL);
+}
+
+static const json_t *find_event(const json_t *facts, const char *object)
+{
+    const json_t *events = driver_items(facts, "events");
+
+    for (size_t i = json_array_size(events); i > 0; i--)
+        if (str_eq(doc_str(json_array_get(events, i - 1), "object", NULL), object))
+            return json_array_get(events, i - 1);
+    return NULL;
+}
+
+static const json_t *find_pod(const json_t *facts, const json_t *set,
+                              bool (*wanted)(const json_t *pod))
+{
+    const json_t *pods = driver_items(facts, "pods");
+
+    for (size_t i = 0; i < json_array_size(pods); i++) {
+        const json_t *pod = json_array_get(pods, i);
+        if (str_eq(doc_str(pod, "owner", NULL), doc_str(set, "uid", NULL)) && wanted(pod))
+            return pod;
+    }
+    return NULL;
+}
+
+static bool is_stuck(const json_t *pod)
+{
+    int64_t created_ms;
+
+    return !doc_bool(pod, true, "initialized", NULL) && *doc_str(pod, "node", NULL) &&
+           clock_parse(doc_str(pod, "created", NULL), &created_ms) &&
+           clock_wall_ms() - created_ms > STUCK_AFTER_MS;
+}
+
+static bool is_not_ready(const json_t *pod)
+{
+    return !doc_bool(pod, false, "ready", NULL);
+}
+
+// True when this set is as it should be.
+static bool judge_set(const struct want *want, const json_t *facts, const json_t *set,
+                      struct driver_verdict *verdict)
+{
+    const char *name = doc_str(set, "name", NULL);
+    int64_t desired = count(set, "desiredNumberScheduled"),
+            current = count(set, "currentNumberScheduled");
+    int64_t updated = count(set, "updatedNumberScheduled"),
+            available = count(set, "numberAvailable");
+    const json_t *event = find_event(facts, name), *pod = find_pod(facts, set, is_stuck);
+    const char *hint = doc_str(want->preset, "hint", NULL);
+
+    if (count(set, "observedGeneration") < doc_int(set, 0, "generation", NULL)) {
+        say(verdict, DRIVER_FALSE, "DriverNotReady",
+            str_format("DaemonSet %s has not been seen to yet", name));
+    } else if (current < desired && event) {
+        say(verdict, DRIVER_FALSE, "PodsNotCreated",
+            str_format("DaemonSet %s: %lld of %lld pods could not be made: %.500s", name,
+                       (long long)(desired - current), (long long)desired,
+                       doc_str(event, "message", NULL)));
+    } else if (pod) {
+        say(verdict, DRIVER_FALSE, "DriverPodsStuck",
+            str_format("Pod %s on %s does not get past its init containers%s%s; see its logs",
+                       doc_str(pod, "name", NULL), doc_str(pod, "node", NULL), *hint ? ": " : "",
+                       hint));
+    } else if (updated < desired || available < desired) {
+        pod = find_pod(facts, set, is_not_ready);
+        say(verdict, DRIVER_FALSE, "DriverNotReady",
+            str_format("DaemonSet %s: %lld of %lld pods are updated and available%s%s%s%s", name,
+                       (long long)(updated < available ? updated : available), (long long)desired,
+                       pod ? "; " : "", pod ? doc_str(pod, "name", NULL) : "",
+                       pod && *doc_str(pod, "waiting", NULL) ? ": " : "",
+                       pod ? doc_str(pod, "waiting", NULL) : ""));
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static char *label_words(const json_t *preset)
+{
+    const json_t *labels = json_object_get(preset, "nodeLabels");
+    AUTO_STRLIST struct strlist words = {0};
+
+    for (size_t i = 0; i < json_array_size(labels); i++)
+        strlist_add(&words, json_string_value(json_array_get(labels, i)));
+    return strlist_join(&words, ", ");
+}
+
+static void judge_sets(const struct want *want, const json_t *facts, struct driver_verdict *verdict)
+{
+    const json_t *sets = driver_items(facts, "daemonSets");
+    int64_t desired = 0;
+
+    for (size_t i = 0; i < json_array_size(sets); i++) {
+        if (!judge_set(want, facts, json_array_get(sets, i), verdict))
+            return;
+        desired += count(json_array_get(sets, i), "desiredNumberScheduled");
+    }
+    if (json_array_size(sets) > 0 && desired == 0) {
+        AUTO_MEM char *labels = label_words(want->preset);
+        say(verdict, DRIVER_FALSE, "NoMatchingNodes",
+            str_format("No node is one that the driver's DaemonSet wants%s%s; label the nodes that "
+                       "have devices, or set "
+                       "the chart's node selector",
+                       *labels ? ": it looks for one of the labels " : "", labels));
+        return;
+    }
+    say(verdict, DRIVER_TRUE, "AsExpected",
+        str_format("%lld of %lld pods of the driver are available", (long long)desired,
+                   (long long)desired));
+}
+
+static bool judge_classes(const struct want *want, const json_t *facts,
+                          struct driver_verdict *verdict)
+{
+    AUTO_JSON json_t *wanted = driver_preset_list(want->preset, "classes", want->values);
+    const json_t *classes = driver_items(facts, "classes");
+
+    for (size_t i = 0; i < json_array_size(wanted); i++) {
+        const char *name = json_string_value(json_array_get(wanted, i));
+        bool found = false;
+
+        for (size_t k = 0; k < json_array_size(classes); k++)
+            found = found || str_eq(doc_str(json_array_get(classes, k), "name", NULL), name);
+        if (found)
+            continue;
+        say(verdict, DRIVER_FALSE, "DeviceClassMissing",
+            str_format("DeviceClass %s is not there, and the chart should have made it", name));
+        return false;
+    }
+    return true;
+}
+
+// --- the slices
+
+// Nodes where a pod of the driver is; NULL: nobody knows where it should run.
+static json_t *plugin_nodes(const json_t *facts, bool ready)
+{
+    const json_t *sets = driver_items(facts, "daemonSets"), *pods = driver_items(facts, "pods");
+    AUTO_JSON json_t *uids = json_array();
+    json_t *nodes;
+
+    if (json_array_size(sets) == 0)
+        return NULL;
+    nodes = json_array();
+    for (size_t i = 0; i < json_array_size(sets); i++)
+        json_array_append(uids, json_object_get(json_array_get(sets, i), "uid"));
+    for (size_t i = 0; i < json_array_size(pods); i++) {
+        const json_t *pod = json_array_get(pods, i);
+        bool counts =
+            ready ? doc_bool(pod, false, "ready", NULL) : !doc_bool(pod, false, "leaving", NULL);
+        const char *node = doc_str(pod, "node", NULL);
+
+        if (counts && *node && is_in(uids, doc_str(pod, "owner", NULL)) && !is_in(nodes, node))
+            json_array_append_new(nodes, json_string(node));
+    }
+    return nodes;
+}
+
+// name → whether it is Ready. Looked up for each slice of a large cluster, so a map.
+static json_t *node_map(const json_t *facts)
+{
+    const json_t *nodes = driver_items(facts, "nodes");
+    json_t *map = json_object();
+
+    for (size_t i = 0; i < json_array_size(nodes); i++)
+        json_object_set_new(map, doc_str(json_array_get(nodes, i), "name", NULL),
+                            json_boolean(doc_bool(json_array_get(nodes, i), false, "ready", NULL)));
+    return map;
+}
+
+// The newest generation of each pool: older ones are what a driver has not cleared away yet.
+static json_t *newest_generations(const json_t *slices)
+{
+    json_t *newest = json_object();
+
+    for (size_t i = 0; i < json_array_size(slices); i++) {
+        const json_t *slice = json_array_get(slices, i);
+        AUTO_MEM char *pool =
+            str_format("%s/%s", doc_str(slice, "driver", NULL), doc_str(slice, "pool", NULL));
+        int64_t generation = doc_int(slice, 0, "generation", NULL);
+
+        if (generation >= doc_int(newest, 0, pool, NULL))
+            json_object_set_new(newest, pool, json_integer((json_int_t)generation));
+    }
+    return newest;
+}
+
+struct tally {
+    json_t *by_driver; // name → devices
+    json_t *has;       // "driver node" → true
+    json_t *nodes;     // name → true
+    int64_t slices, devices, ignored;
+};
+
+static bool counts(const json_t *slice, const json_t *wanted, const json_t *plugins,
+                   const json_t *ready, const json_t *newest)
+{
+    const char *driver = doc_str(slice, "driver", NULL), *node = doc_str(slice, "node", NULL);
+    AUTO_MEM char *pool = str_format("%s/%s", driver, doc_str(slice, "pool", NULL));
+
+    (void)wanted;
+    if (doc_int(slice, 0, "generation", NULL) < doc_int(newest, 0, pool, NULL))
+        return false;
+    if (!*node)
+        return true; // of no node alone: network-attached
+    return json_is_true(json_object_get(ready, node)) &&
+           (!plugins || json_object_get(plugins, node));
+}
+
+static void tally_slices(const json_t *facts, const json_t *wanted, const json_t *plugins,
+                         struct tally *ret_tally)
+{
+    const json_t *slices = driver_items(facts, "slices");
+    AUTO_JSON json_t *ready = node_map(facts);
+    AUTO_JSON json_t *newest = newest_generations(slices);
+    AUTO_JSON json_t *plugin_map = plugins ? json_object() : NULL;
+    struct tally tally = {.by_driver = json_object(), .has = json_object(), .nodes = json_object()};
+
+    for (size_t i = 0; i < json_array_size(plugins); i++)
+        json_object_set_new(plugin_map, json_string_value(json_array_get(plugins, i)), json_true());
+    for (size_t i = 0; i < json_array_size(slices); i++) {
+        const json_t *slice = json_array_get(slices, i);
+        const char *driver = doc_str(slice, "driver", NULL), *node = doc_str(slice, "node", NULL);
+        AUTO_MEM char *both = str_format("%s %s", driver, node);
+        int64_t devices = doc_int(slice, 0, "devices", NULL);
+
+        if (json_array_size(wanted) > 0 && !is_in(wanted, driver))
+            continue;
+        if (!counts(slice, wanted, plugin_map, ready, newest)) {
+            tally.ignored++;
+            continue;
+        }
+        tally.slices++;
+        tally.devices += devices;
+        json_object_set_new(
+            tally.by_driver, driver,
+            json_integer((json_int_t)(doc_int(tally.by_driver, 0, driver, NULL) + devices)));
+        json_object_set_new(tally.has, both, json_true());
+        if (*node)
+            json_object_set_new(tally.nodes, node, json_true());
+    }
+    *ret_tally = tally;
+}
+
+// Nodes that the driver is for and that publish nothing that counts, also those that are away or
+// whose driver is not ready: "node-1 (gpu.example.com), ...".
+static size_t find_silent(const struct tally *tally, const json_t *wanted, const json_t *plugins,
+                          struct buf *text)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < json_array_size(plugins); i++) {
+        const char *node = json_string_value(json_array_get(plugins, i));
+        const char *silent = NULL;
+
+        for (size_t k = 0; k < json_array_size(wanted); k++) {
+            const char *driver = json_string_value(json_array_get(wanted, k));
+            AUTO_MEM char *both = str_format("%s %s", driver, node);
+            if (!json_object_get(tally->has, both))
+                silent = driver;
+        }
+        if (json_array_size(wanted) == 0 && !json_object_get(tally->nodes, node))
+            silent = "";
+        if (silent && len++ < 3)
+            buf_printf(text, *silent ? "%s%s (%s)" : "%s%s", text->len ? ", " : "", node, silent);
+    }
+    return len;
+}
+
+static char *tally_text(const struct tally *tally)
+{
+    AUTO_BUF struct buf text = buf_make(700);
+    const char *driver;
+    json_t *devices;
+
+    buf_printf(&text,
+               "%lld devices in %lld ResourceSlices on %zu nodes:", (long long)tally->devices,
+               (long long)tally->slices, json_object_size(tally->nodes));
+    json_object_foreach(tally->by_driver, driver, devices)
+    {
+        buf_printf(&text, " %s %lld", driver, (long long)json_integer_value(devices));
+    }
+    if (tally->ignored)
+        buf_printf(&text,
+                   "; not counted: %lld slices of drivers or nodes that are gone or not ready",
+                   (long long)tally->ignored);
+    return buf_take(&text);
+}
+
+static void judge_devices(const struct want *want, const json_t *facts, struct readiness *readiness)
+{
+    AUTO_JSON json_t *wanted = driver_preset_list(want->preset, "drivers", want->values);
+    AUTO_JSON json_t *plugins = plugin_nodes(facts, true);
+    AUTO_JSON json_t *all_plugins = plugin_nodes(facts, false);
+    AUTO_JSON json_t *drivers = json_array();
+    AUTO_BUF struct buf silent = buf_make(300);
+    struct tally tally;
+    AUTO_MEM char *all = NULL;
+    const char *driver;
+    json_t *devices;
+    size_t len;
+
+    tally_slices(facts, wanted, plugins, &tally);
+    len = find_silent(&tally, wanted, all_plugins, &silent);
+    all = tally_text(&tally);
+    if (tally.devices == 0)
+        say(&readiness->devices, DRIVER_FALSE, "NoResourceSlices",
+            str_format(
+                "No device is published%s%.300s%s", len ? " by " : "", len ? silent.ptr : "",
+                tally.ignored
+                    ? "; slices of drivers or nodes that are gone or not ready are not counted"
+                    : "; see the logs of the driver's pods"));
+    else if (len > 0)
+        say(&readiness->devices, DRIVER_FALSE, "DevicesIncomplete",
+            str_format("%zu nodes with the driver publish nothing: %.300s; %s", len, silent.ptr,
+                       all));
+    else
+        say(&readiness->devices, DRIVER_TRUE, "AsExpected", str_dup(all));
+    json_object_foreach(tally.by_driver, driver, devices)
+    {
+        json_array_append_new(drivers, json_string(driver));
+    }
+    readiness->status_devices = json_pack(
+        "{s:O, s:I, s:I, s:I}", "drivers", drivers, "resourceSlices", (json_int_t)tally.slices,
+        "devices", (json_int_t)tally.devices, "nodes", (json_int_t)json_object_size(tally.nodes));
+    json_decref(tally.by_driver);
+    json_decref(tally.has);
+    json_decref(tally.nodes);
+}
+
+void driver_ready_judge(const struct want *want, const json_t *facts,
+                        struct readiness *ret_readiness)
+{
+    struct readiness readiness = {0};
+
+    if (judge_classes(want, facts, &readiness.ready))
+        judge_sets(want, facts, &readiness.ready);
+    if (want->engine == ENGINE_EXTERNAL && readiness.ready.state == DRIVER_TRUE &&
+        json_array_size(driver_items(facts, "daemonSets")) == 0)
+        say(&readiness.ready, DRIVER_TRUE, "AsExpected",
+            str_dup("Somebody else installs the driver; what it publishes is counted"));
+    judge_devices(want, facts, &readiness);
+    readiness.look_soon =
+        readiness.ready.state != DRIVER_TRUE || readiness.devices.state != DRIVER_TRUE;
+    *ret_readiness = readiness;
+}
+
+// --- claims
+
+char *driver_claims_text(const json_t *facts, const json_t *drivers, size_t *ret_len)
+{
+    const json_t *claims = driver_items(facts, "claims");
+    AUTO_BUF struct buf text = buf_make(600);
+    size_t len = 0;
+
+    for (size_t i = 0; i < json_array_size(claims); i++) {
+        const json_t *claim = json_array_get(claims, i), *used = json_object_get(claim, "drivers");
+        bool ours = !drivers;
+
+        for (size_t k = 0; k < json_array_size(used); k++)
+            ours = ours || is_in(drivers, json_string_value(json_array_get(used, k)));
+        if (!ours || !doc_bool(claim, false, "allocated", NULL) || json_object_get(claim, "smoke"))
+            continue;
+        if (len++ < 8)
+            buf_printf(&text, "%s%s/%s", text.len ? ", " : "", doc_str(claim, "namespace", NULL),
+                       doc_str(claim, "name", NULL));
+    }
+    if (len > 8)
+        buf_printf(&text, " and %zu more", len - 8);
+    *ret_len = len;
+    return buf_take(&text);
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// What helm is called with, and the smoke test's way from one pass to the next.
+#include <stdlib.h>
+
+#include "driver_internal.h"
+#include "test.h"
+
+static json_t *yaml(const char *text)
+{
+    json_t *tree = NULL;
+
+    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &tree));
+    return tree;
+}
+
+// --- helm
+
+#define SPEC                                                                                       \
+    {                                                                                              \
+        .helm = "/bin/helm", .dir = "/tmp/h", .kubeconfig = "/k", .helm_timeout_ms = 90000,        \
+        .namespace = "system", .smoke_test_timeout_ms = 1000                                       \
+    }
+
+static void check_words(const struct strlist *words, const char *wanted)
+{
+    CHECK_STR_TAKE(strlist_join(words, " "), wanted);
+}
+
+TEST(an_upgrade_has_exactly_these_flags)
+{
+    static const char *const ways[] = {
+        "--server-side=auto --output=json",
+        "--server-side=auto --dry-run=server --output=json",
+        "--server-side=true --force-conflicts --take-ownership --output=json",
+    };
+    struct driver_spec spec = SPEC;
+    struct want want = {.preset = driver_preset("NVIDIA"),
+                        .release = "r",
+                        .namespace = "ns",
+                        .owner_label = "team.dra",
+                        .digest_text = "0123456789abcdef"};
+
+    for (size_t i = 0; i < COUNT(ways); i++) {
+        AUTO_CALL struct helm_call call = {0};
+        AUTO_MEM char *all = str_format(
+            "/bin/helm upgrade --install r /x.tgz --namespace=ns --values=- "
+            "--reset-values --history-max=5 --timeout=90s "
+            "--labels=drawbridge.dev/digest=0123456789abcdef,drawbridge.dev/"
+            "configuration=team.dra,drawbridge.dev/chart=x%s %s",
+            i == 2 ? ",drawbridge.dev/name-override=nvidia-dra-driver-gpu" : "", ways[i]);
+
+        want.renamed = i == 2;
+        helm_call_make(&spec, NULL, &call);
+        helm_call_upgrade(&call, &spec, &want, "/x.tgz", "x", i == 2, i == 1);
+        check_words(&call.argv, all); // no --wait, no --rollback-on-failure, values on stdin
+    }
+}
+
+TEST(the_other_calls)
+{
+    struct driver_spec spec = SPEC;
+    struct want want = {.release = "r", .namespace = "ns"};
+    struct want pinned = {.ref = "oci://r/x", .version = "1.2.3", .digest = "sha256:00"};
+    struct want by_version = {.ref = "oci://r/x", .version = "1.2.3"};
+    struct want in_repo = {.repo = "https://example.com", .name = "x", .version = "1.2.3"};
+    AUTO_CALL struct helm_call remove = {0};
+    AUTO_CALL struct helm_call one = {0};
+    AUTO_CALL struct helm_call two = {0};
+    AUTO_CALL struct helm_call three = {0};
+
+    helm_call_make(&spec, NULL, &remove);
+    helm_call_uninstall(&remove, &spec, &want);
+    check_words(&remove.argv, "/bin/helm uninstall r --namespace=ns --timeout=90s");
+    helm_call_make(&spec, NULL, &one);
+    helm_call_pull(&one, &pinned, "/d");
+    check_words(&one.argv, "/bin/helm pull oci://r/x@sha256:00 --destination=/d");
+    helm_call_make(&spec, NULL, &two);
+    helm_call_pull(&two, &by_version, "/d");
+    check_words(&two.argv, "/bin/helm pull oci://r/x --version=1.2.3 --destination=/d");
+    helm_call_make(&spec, NULL, &three);
+    helm_call_pull(&three, &in_repo, "/d");
+    check_words(&three.argv,
+                "/bin/helm pull x --repo=https://example.com --version=1.2.3 --destination=/d");
+}
+
+// What this process has in its environment is not helm's to know.
+TEST(the_environment_is_made_and_not_inherited)
+{
+    struct driver_spec spec = SPEC;
+    AUTO_CALL struct helm_call call = {0};
+
+    CHECK_INT(setenv("AWS_SECRET_ACCESS_KEY", "x", 1), 0);
+    CHECK_INT(setenv("HELM_PLUGINS", "/evil", 1), 0);
+    CHECK_INT(setenv("PATH", "/bin", 1), 0);
+    CHECK_INT(setenv("HTTPS_PROXY", "http://proxy", 1), 0);
+    for (const char *const *name =
+             (const char *const[]){"HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy",
+                                   "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
+                                   "HELM_REGISTRY_CONFIG", NULL};
+         *name; name++)
+        CHECK_INT(unsetenv(*name), 0);
+    helm_call_make(&spec, "system:serviceaccount:team:installer", &call);
+    check_words(&call.env,
+                "PATH=/bin HTTPS_PROXY=http://proxy HOME=/tmp/h "
+                "HELM_CACHE_HOME=/tmp/h/cache HELM_CONFIG_HOME=/tmp/h/config "
+                "HELM_DATA_HOME=/tmp/h/data KUBECACHEDIR=/dev/null/none HELM_NO_PLUGINS=1 "
+                "NO_COLOR=1 HELM_DRIVER=secret KUBECONFIG=/k "
+                "HELM_KUBEASUSER=system:serviceaccount:team:installer");
+}
+
+// --- the smoke test
+
+struct smoke {
+    struct driver_verdict verdict;
+    json_t *status;
+    struct smoke_action action;
+};
+
+static void smoke_fini(struct smoke *smoke)
+{
+    mem_free(smoke->verdict.message);
+    json_decref(smoke->status);
+    json_decref(smoke->action.create);
+}
+#define AUTO_SMOKE __attribute__((cleanup(smoke_fini)))
+
+#define ASKED "spec: {smokeTest: {enabled: true, deviceClassName: gpu.example.com}}"
+#define HEAD "metadata: {namespace: team, name: dra}, "
+
+static void judge(const char *object_text, const char *served_text, const char *facts_text,
+                  bool gone, struct smoke *ret_smoke)
+{
+    struct driver_spec spec = SPEC;
+    AUTO_JSON json_t *object = yaml(object_text);
+    AUTO_JSON json_t *served = yaml(served_text);
+    AUTO_JSON json_t *facts = yaml(facts_text);
+    struct driver_work work = {.object = object, .served = served, .gone = gone};
+    struct want want = {.digest_text = "d"};
+
+    ret_smoke->verdict.reason = "";
+    driver_smoke_judge(&spec, &work, &want, facts, true, &ret_smoke->verdict, &ret_smoke->status,
+                       &ret_smoke->action);
+}
+
+#define CLASS "classes: [{name: gpu.example.com}], "
+
+TEST(it_speaks_the_version_that_is_served)
+{
+    static const char *const served[][2] = {{"[v1beta1]", "resource.k8s.io/v1beta1"},
+                                            {"[v1beta1, v1beta2]", "resource.k8s.io/v1beta2"},
+                                            {"[v1beta1, v1, v1beta2]", "resource.k8s.io/v1"}};
+
+    for (size_t i = 0; i < COUNT(served); i++) {
+        AUTO_SMOKE struct smoke claim = {0};
+        AUTO_SMOKE struct smoke pod = {0};
+        const json_t *request;
+
+        judge("{" HEAD ASKED "}", served[i][0], "{" CLASS "}", false, &claim);
+        CHECK_STR(claim.verdict.reason, "SmokeTestRunning");
+        CHECK_STR(doc_str(claim.action.create, "kind", NULL), "ResourceClaim");
+        CHECK_STR(doc_str(claim.action.create, "apiVersion", NULL), served[i][1]);
+        request =
+            json_array_get(doc_get(claim.action.create, "spec", "devices", "requests", NULL), 0);
+        CHECK_STR(i == 0 ? doc_str(request, "deviceClassName", NULL)
+                         : doc_str(request, "exactly", "deviceClassName", NULL),
+                  "gpu.example.com");
+        judge("{" HEAD ASKED "}", served[i][0], "{" CLASS "smokeClaim: {}}", false, &pod);
+        CHECK_STR(doc_str(pod.action.create, "kind", NULL), "Pod");
+        CHECK_STR(doc_str(pod.action.create, "metadata", "namespace", NULL), "system");
+    }
+}
+
+#define OLD "metadata: {creationTimestamp: '2020-01-01T00:00:00Z'}, "
+#define ALLOCATED                                                                                  \
+    "smokeClaim: {apiVersion: resource.k8s.io/v1, status: {allocation: {devices: {results: "       \
+    "[{driver: d, pool: p, device: gpu-3}]}}, reservedFor: [{name: x}]}}, "
+
+// However it ends, claim and pod go.
+static void check_end(const char *facts, const char *reason, const char *part)
+{
+    AUTO_SMOKE struct smoke smoke = {0};
+    AUTO_MEM char *all = str_format("{" CLASS "%s}", facts);
+
+    judge("{" HEAD ASKED "}", "[v1]", all, false, &smoke);
+    CHECK_STR(smoke.verdict.reason, reason);
+    CHECK_HAS(smoke.verdict.message, part);
+    CHECK(smoke.action.remove && !smoke.action.create);
+    CHECK_STR(doc_str(smoke.status, "reason", NULL), reason);
+}
+
+TEST(it_ends_and_what_it_made_goes)
+{
+    check_end(ALLOCATED "smokePod: {spec: {nodeName: node-1}, status: {phase: Running}}",
+              "AsExpected",
+              "A claim (resource.k8s.io/v1) of d got gpu-3 of pool p, and its pod ran on node-1");
+    check_end(ALLOCATED "smokePod: {spec: {nodeName: node-1}, status: {phase: Succeeded}}",
+              "AsExpected", "ran on node-1");
+    check_end("smokeClaim: {}, smokePod: {" OLD "status: {phase: Pending, conditions: [{type: "
+              "PodScheduled, message: cannot allocate all claims}]}}",
+              "ClaimNotAllocated", "cannot allocate all claims");
+    check_end("smokeClaim: {}, smokePod: {" OLD "status: {phase: Pending}}", "ClaimNotAllocated",
+              "the scheduler says nothing");
+    check_end(ALLOCATED "smokePod: {" OLD "spec: {nodeName: node-1}, status: {phase: Pending, "
+                        "containerStatuses: [{state: {waiting: {reason: CreateContainerError, "
+                        "message: unresolvable CDI devices}}}]}}",
+              "PodNotRunning", "does not run on node-1: unresolvable CDI devices");
+    check_end(ALLOCATED
+              "smokePod: {spec: {nodeName: node-1}, status: {phase: Failed, message: gone}}",
+              "PodNotRunning", "gone");
+}
+
+TEST(it_goes_with_the_driver_and_when_nobody_asks)
+{
+    AUTO_SMOKE struct smoke gone = {0};
+    AUTO_SMOKE struct smoke unasked = {0};
+    AUTO_SMOKE struct smoke nothing = {0};
+
+    judge("{" HEAD ASKED "}", "[v1]", "{" CLASS ALLOCATED "}", true, &gone);
+    CHECK(gone.action.remove && !*gone.verdict.reason);
+    judge("{" HEAD "}", "[v1]", "{" CLASS "smokePod: {status: {phase: Running}}}", false, &unasked);
+    CHECK(unasked.action.remove);
+    judge("{" HEAD "}", "[v1]", "{" CLASS "}", false, &nothing);
+    CHECK(!nothing.action.remove && !nothing.action.create);
+}
+
+// A test of the same things is not done again, but a failed one after some minutes.
+TEST(what_was_found_stands)
+{
+    AUTO_SMOKE struct smoke first = {0};
+    AUTO_SMOKE struct smoke again = {0};
+    AUTO_SMOKE struct smoke later = {0};
+    AUTO_MEM char *object = NULL;
+    AUTO_MEM char *old = NULL;
+    const char *key, *at;
+
+    judge("{" HEAD ASKED "}", "[v1]",
+          "{" CLASS ALLOCATED "smokePod: {status: {phase: Failed, message: why}}}", false, &first);
+    key = doc_str(first.status, "key", NULL);
+    at = doc_str(first.status, "finishedAt", NULL);
+#define STATUS                                                                                     \
+    ", status: {smokeTest: {key: %s, reason: PodNotRunning, finishedAt: '%s'}, conditions: "       \
+    "[{type: SmokeTestPassed, status: 'False', reason: PodNotRunning, message: why}]}}"
+    object = str_format("{" HEAD ASKED STATUS, key, at);
+    judge(object, "[v1]", "{" CLASS "}", false, &again);
+    CHECK_STR(again.verdict.reason, "PodNotRunning");
+    CHECK(!again.action.create);
+    old = str_format("{" HEAD ASKED STATUS, key, "2020-01-01T00:00:00Z");
+    judge(old, "[v1]", "{" CLASS "}", false, &later);
+    CHECK_STR(later.verdict.reason, "SmokeTestRunning");
+    CHECK(later.action.create);
+}
+
+TEST_MAIN()

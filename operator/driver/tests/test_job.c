@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// A job from its first helm to its last, with a script in helm's place: which calls come in which
+// order, and what becomes of a helm that floods, hangs or is told to end. The API server is not
+// asked.
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "driver_internal.h"
+#include "test.h"
+
+struct rig {
+    struct loop *loop;
+    struct http *http;
+    struct driver *driver;
+    char *dir, *helm, *calls;
+    unsigned ended;
+    struct op *pending; // a driver_stop(), or who waits for a file
+    const char *file;
+    bool stopped;
+};
+
+static void on_change(void *owner, const char *key)
+{
+    struct rig *rig = owner;
+
+    CHECK_STR(key, "team/dra");
+    rig->ended++;
+}
+
+static bool may_write(void *owner)
+{
+    (void)owner;
+    return true;
+}
+
+// The script sees helm's words in $*, and may write into $DIR. "calls" has the verbs.
+static void rig_init(struct rig *rig, const char *script)
+{
+    AUTO_MEM char *config = test_path("kubeconfig");
+    AUTO_MEM char *text = NULL;
+    struct kube_config *kube = NULL;
+
+    *rig = (struct rig){0};
+    rig->dir = test_path("");
+    rig->helm = test_path("helm-program");
+    rig->calls = test_path("calls");
+    text = str_format(
+        "#!/bin/bash\nDIR='%s'\nverb=\"$1 $2\"\n[[ $1 != upgrade ]] || verb=$1\n"
+        "[[ \" $* \" != *' --dry-run'* ]] || verb=dry-run\necho \"$verb\" >>'%s'\n"
+        "chart() { printf 'name: test-driver\\nversion: %%s\\n' \"${1:-1.0.0}\"; }\n%s\n",
+        rig->dir, rig->calls, script);
+    test_write(rig->helm, text);
+    CHECK_INT(chmod(rig->helm, 0700), 0);
+    test_write(
+        config,
+        "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{name: x, cluster: "
+        "{server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true}}]\nusers: [{name: x, "
+        "user: {token: x}}]\ncontexts: [{name: x, context: {cluster: x, user: x}}]\n");
+    CHECK_OK(kube_config_load(config, NULL, &kube));
+    rig->loop = loop_new();
+    rig->http = http_new(rig->loop, NULL);
+    struct driver_spec spec = {.kube = kube_new(rig->loop, rig->http, kube),
+                               .helm = rig->helm,
+                               .dir = rig->dir,
+                               .kubeconfig = "/dev/null",
+                               .namespace = "system",
+                               .helm_timeout_ms = 10000,
+                               .on_change = on_change,
+                               .may_write = may_write,
+                               .owner = rig};
+    rig->driver = driver_new(rig->loop, &spec);
+}
+
+static void rig_fini(struct rig *rig)
+{
+    op_drop(rig->pending);
+    kube_free(rig->driver->spec.kube);
+    driver_free(rig->driver);
+    http_free(rig->http);
+    loop_free(rig->loop);
+    char *owned[] = {rig->dir, rig->helm, rig->calls};
+    for (size_t i = 0; i < COUNT(owned); i++)
+        mem_free(owned[i]);
+}
+#define AUTO_RIG __attribute__((cleanup(rig_fini)))
+
+static void begin(struct rig *rig, const char *driver, const char *status)
+{
+    AUTO_MEM char *text =
+        str_format("{metadata: {namespace: team, name: dra}, spec: {driver: %s}, status: "
+                   "{driver: %s}}",
+                   driver, status);
+    AUTO_JSON json_t *facts = json_object();
+    AUTO_JSON json_t *object = NULL;
+    AUTO_WANT struct want want = {0};
+    struct job_order order = {0};
+
+    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &object));
+    CHECK_OK(driver_want_make(object, &want));
+    CHECK_OK(driver_values_make(object, facts, "v1", &want));
+    job_start(rig->driver, "team/dra", object, &want, &order);
+}
+
+static void check_note(struct rig *rig, const char *calls, const char *reason, const char *part)
+{
+    AUTO_MEM char *made = test_read(rig->calls);
+    const struct note *note = job_note(rig->driver, "gpu", "r");
+
+    CHECK_INT(rig->ended, 1);
+    CHECK(note != NULL);
+    CHECK_STR(note->reason, reason);
+    if (*part)
+        CHECK_HAS(note->message, part);
+    CHECK_STR(made, calls);
+}
+
+#define PLAIN "{chart: {path: /charts/x}, release: r, namespace: gpu, values: {a: 1}}"
+#define RENDERED "echo '{\"manifest\":\"\"}'"
+#define USUAL                                                                                      \
+    "case $verb in 'show chart') chart ;; dry-run) " RENDERED                                      \
+    " ;; upgrade) cat >\"$DIR/values\" ;; esac"
+
+TEST(an_install)
+{
+    AUTO_RIG struct rig rig;
+    AUTO_MEM char *file = NULL;
+    AUTO_MEM char *values = NULL;
+
+    rig_init(&rig, USUAL);
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "show chart\ndry-run\nshow crds\nupgrade\n", "", "");
+    file = test_path("values");
+    values = test_read(file);
+    CHECK_STR(values, "{\"a\":1}");
+    CHECK_STR(job_note(rig.driver, "gpu", "r")->chart, "test-driver");
+}
+
+// The kinds of a chart's own CustomResourceDefinitions are there before its objects are looked at.
+TEST(a_chart_with_kinds_of_its_own)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) [[ -e $DIR/seen ]] || { touch "
+                   "\"$DIR/seen\"; echo "
+                   "'Error: unable to build kubernetes objects from release manifest: no matches "
+                   "for kind \"Thing\"' "
+                   ">&2; exit 1; }; " RENDERED " ;; esac");
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "show chart\ndry-run\nshow crds\ndry-run\nupgrade\n", "", "");
+}
+
+TEST(a_kind_that_never_comes)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) echo 'Error: unable to build "
+                   "kubernetes objects from "
+                   "release manifest: no matches for kind \"Certificate\"' >&2; exit 1 ;; esac");
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "show chart\ndry-run\nshow crds\ndry-run\n", "ChartRejected", "Certificate");
+}
+
+TEST(an_older_chart_is_not_installed)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_init(&rig, "case $verb in 'show chart') chart 0.9.0 ;; esac");
+    begin(&rig, "{preset: Example, chart: {path: /charts/x}, release: r, namespace: gpu}",
+          "{chart: test-driver, version: 1.0.0, appliedDigest: x}");
+    loop_run(rig.loop);
+    check_note(&rig, "show chart\n", "DowngradeRefused", "0.9.0 is older than test-driver 1.0.0");
+}
+
+// --- helms that do not behave
+
+TEST(a_flood_is_cut)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) head -c 6000000 /dev/zero | tr "
+                   "'\\0' x ;; esac");
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "show chart\ndry-run\n", "ChartRejected", "more than 4194304 bytes");
+}
+
+TEST(a_flood_of_errors_is_cut)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) echo 'Error: first' >&2; head -c "
+                   "6000000 /dev/zero | "
+                   "tr '\\0' x >&2; exit 1 ;; esac");
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "show chart\ndry-run\n", "InstallFailed", "first xxx");
+    CHECK(strlen(job_note(rig.driver, "gpu", "r")->message) <= 700);
+}
+
+TEST(a_helm_that_hangs_is_ended)
+{
+    AUTO_RIG struct rig rig;
+
+    driver_helm_grace_ms = 200;
+    rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) trap '' TERM; while :; do sleep "
+                   "0.1; done ;; esac");
+    rig.driver->spec.helm_timeout_ms = 1000;
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "show chart\ndry-run\n", "HelmInterrupted", "did not end within 1 s");
+}
+
+static void on_stopped(void *owner)
+{
+    struct rig *rig = owner;
+
+    rig->pending = NULL;
+    rig->stopped = true;
+    CHECK(!job_runs(rig->driver, "gpu", "r"));
+}
+
+static void on_look(void *owner)
+{
+    struct rig *rig = owner;
+
+    if (test_exists(rig->file))
+        rig->pending = driver_stop(rig->driver, on_stopped, rig);
+    else
+        rig->pending = loop_sleep(rig->loop, 20, on_look, rig);
+}
+
+// Our own SIGTERM is helm's too, and it has the time to give its lock back.
+TEST(who_stops_waits_for_helm)
+{
+    AUTO_RIG struct rig rig;
+    AUTO_MEM char *begun = test_path("begun");
+    AUTO_MEM char *given_back = test_path("given-back");
+
+    rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) " RENDERED
+                   " ;; upgrade) trap 'sleep 0.5; touch "
+                   "\"$DIR/given-back\"; exit 1' TERM; touch \"$DIR/begun\"; while :; do sleep "
+                   "0.1; done ;; esac");
+    rig.file = begun;
+    rig.pending = loop_sleep(rig.loop, 20, on_look, &rig);
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    CHECK(rig.stopped);
+    CHECK(test_exists(given_back));
+}
+
+TEST_MAIN()

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files that are there whole or not at all: a temporary file beside, on the disk, then one rename.
+// Whatever moment we die in, the name leads to the old bytes or to the new ones.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "guard_internal.h"
+
+void (*guard_test_hook)(const char *stage);
+
+void guard_stage(const char *stage)
+{
+    if (guard_test_hook)
+        guard_test_hook(stage);
+}
+
+static void fd_close(const int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+#define AUTO_FD __attribute__((cleanup(fd_close)))
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+char *guard_dir_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return str_dup(".");
+    return slash == path ? str_dup("/") : str_ndup(path, (size_t)(slash - path));
+}
+
+char *guard_temp_name(const char *path)
+{
+    AUTO_MEM char *dir = guard_dir_of(path);
+
+    return str_format("%s/.drawbridge-%s.tmp", dir, base_name(path));
+}
+
+void guard_file_fini(struct guard_file *file)
+{
+    mem_free(file->text);
+    *file = (struct guard_file){0};
+}
+
+static struct error *read_whole(int fd, const char *path, struct buf *text)
+{
+    char chunk[16384];
+
+    for (;;) {
+        ssize_t got = read(fd, chunk, sizeof(chunk));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_errno(errno, "read %s", path);
+        if (got == 0)
+            return NULL;
+        buf_add(text, chunk, (size_t)got);
+        if (text->overflow)
+            return error_new(ERROR_LIMIT, "%s is larger than %zu bytes", path, text->max);
+    }
+}
+
+// A pipe in its place must not block us, a link must not lead us elsewhere.
+struct error *guard_file_read(const char *path, bool follow_links, size_t bytes_max,
+                              struct guard_file *ret_file)
+{
+    AUTO_FD int fd =
+        open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (follow_links ? 0 : O_NOFOLLOW));
+    struct stat st;
+
+    if (fd < 0 && errno == ELOOP)
+        return error_new(ERROR_INVALID, "%s is a symbolic link", path);
+    if (fd < 0 && errno == ENOENT) {
+        *ret_file = (struct guard_file){.text = str_dup("")};
+        return NULL;
+    }
+    if (fd < 0)
+        return error_errno(errno, "open %s", path);
+    if (fstat(fd, &st) < 0)
+        return error_errno(errno, "stat %s", path);
+    if (!S_ISREG(st.st_mode))
+        return error_new(ERROR_INVALID, "%s is not a regular file", path);
+    AUTO_BUF struct buf text = buf_make(bytes_max);
+    struct error *err = read_whole(fd, path, &text);
+    if (err)
+        return err;
+    *ret_file = (struct guard_file){.there = true,
+                                    .len = text.len,
+                                    .mode = st.st_mode & 07777,
+                                    .uid = st.st_uid,
+                                    .gid = st.st_gid};
+    ret_file->text = buf_take(&text);
+    return NULL;
+}
+
+static struct error *write_whole(int fd, const char *path, struct slice text)
+{
+    size_t done = 0;
+
+    while (done < text.len) {
+        ssize_t put = write(fd, text.ptr + done, text.len - done);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return error_errno(errno, "write %s", path);
+        done += (size_t)put;
+    }
+    return NULL;
+}
+
+struct error *guard_dir_sync(const char *dir)
+{
+    AUTO_FD int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return error_errno(errno, "open %s", dir);
+    if (fsync(fd) < 0 && errno != EINVAL)
+        return error_errno(errno, "fsync %s", dir);
+    return NULL;
+}
+
+struct error *guard_temp_write(const char *temp, struct slice text, mode_t mode, uid_t uid,
+                               gid_t gid)
+{
+    if (unlink(temp) < 0 && errno != ENOENT)
+        return error_errno(errno, "remove %s", temp);
+    AUTO_FD int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_errno(errno, "create %s", temp);
+    guard_stage("temp created");
+    struct error *err = write_whole(fd, temp, text);
+    if (err)
+        return err;
+    guard_stage("temp written");
+    // The owner first: a change of owner may clear bits of the mode. Only root may give a file
+    // away, and only root has to.
+    if ((uid != geteuid() || gid != getegid()) && fchown(fd, uid, gid) < 0 && errno != EPERM)
+        return error_errno(errno, "change owner of %s", temp);
+    if (fchmod(fd, mode) < 0)
+        return error_errno(errno, "change mode of %s", temp);
+    if (fsync(fd) < 0)
+        return error_errno(errno, "fsync %s", temp);
+    guard_stage("temp synced");
+    return NULL;
+}
+
+struct error *guard_temp_move(const char *temp, const char *path)
+{
+    if (rename(temp, path) < 0)
+        return error_errno(errno, "rename %s to %s", temp, path);
+    guard_stage("renamed");
+    AUTO_MEM char *dir = guard_dir_of(path);
+    struct error *err = guard_dir_sync(dir);
+    guard_stage("directory synced");
+    return err;
+}
+
+struct error *guard_file_store(const char *path, struct slice text, mode_t mode)
+{
+    AUTO_MEM char *temp = guard_temp_name(path);
+    struct error *err = guard_temp_write(temp, text, mode, geteuid(), getegid());
+
+    if (!err)
+        err = guard_temp_move(temp, path);
+    if (err)
+        unlink(temp);
+    return err;
+}
+
+struct error *guard_file_remove(const char *path)
+{
+    AUTO_MEM char *dir = guard_dir_of(path);
+
+    if (unlink(path) < 0)
+        return errno == ENOENT ? NULL : error_errno(errno, "remove %s", path);
+    guard_stage("removed");
+    struct error *err = guard_dir_sync(dir);
+    guard_stage("removal synced");
+    return err;
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lists, item by item as the bytes arrive: the memory of one item, however many there are. kube_list() collects them for callers
+// who want the whole.
+#include "kube_internal.h"
+
+#include <string.h>
+
+struct listing {
+    struct op op; // first
+    struct kube *kube;
+    struct op *pending;
+    char *path, *label_selector, *field_selector, *resource_version, *next; // next: the continue token
+    struct kube_items items;
+    struct buf scratch; // an item without what nobody reads
+    char *api_version, *item_kind; // for items that leave it to the list; NULL until the first item, then "" where unknown
+    json_t *collected;             // kube_list()
+    size_t bytes;                  // of this answer and those before it, held against KUBE_BODY_BYTES_MAX when collecting
+    bool whole;                    // no pages: a continue token ran out in the middle
+    bool *dropped; // of the turn that is handing out items
+    kube_item_fn *on_item;
+    kube_done_fn *done;
+    void *owner;
+};
+
+static void send_page(struct listing *listing);
+
+static void listing_free(struct listing *listing)
+{
+    if (listing->dropped)
+        *listing->dropped = true;
+    listing->pending = op_drop(listing->pending);
+    kube_items_fini(&listing->items);
+    buf_fini(&listing->scratch);
+    json_decref(listing->collected);
+    char *owned[] = {listing->path, listing->label_selector, listing->field_selector, listing->resource_version,
+                     listing->next, listing->api_version,    listing->item_kind};
+    for (size_t i = 0; i < COUNT(owned); i++)
+        mem_free(owned[i]);
+    mem_free(listing);
+}
+
+static void listing_finish(struct listing *listing, struct error *take_err, json_t *take_body)
+{
+    kube_done_fn *done = listing->done;
+    void *owner = listing->owner;
+    listing_free(listing);
+    done(owner, take_err, take_body);
+}
+
+// The items of a built-in kind's list do not repeat apiVersion and kind, a watch of the same kind does: here they get them too.
+static void learn_kind(struct listing *listing)
+{
+    if (listing->item_kind)
+        return;
+    AUTO_JSON json_t *envelope = NULL;
+    AUTO(error) struct error *err = kube_items_envelope(&listing->items, &envelope);
+    const char *kind = doc_str(envelope, "kind", NULL);
+    bool known = !err && str_ends(kind, "List") && strlen(kind) > 4;
+    listing->item_kind = known ? str_ndup(kind, strlen(kind) - 4) : str_dup("");
+    listing->api_version = str_dup(doc_str(envelope, "apiVersion", NULL));
+}
+
+static void add_kind(const struct listing *listing, json_t *item)
+{
+    if (!listing->item_kind[0] || json_object_get(item, "kind"))
+        return;
+    doc_set(item, json_string(listing->api_version), "apiVersion", NULL);
+    doc_set(item, json_string(listing->item_kind), "kind", NULL);
+}
+
+static struct error *take_item(struct listing *listing, struct slice text)
+{
+    AUTO_JSON json_t *item = NULL;
+    struct error *err = kube_parse_answer(kube_cut_managed_fields(text, KUBE_DEPTH_ITEM, &listing->scratch), &item, NULL);
+    if (err)
+        return err;
+    learn_kind(listing);
+    add_kind(listing, item);
+    if (listing->collected)
+        json_array_append(listing->collected, item);
+    else
+        listing->on_item(listing->owner, item);
+    return NULL;
+}
+
+static void on_data(void *owner, struct slice bytes)
+{
+    struct listing *listing = owner;
+    bool dropped = false;
+    listing->dropped = &dropped;
+    listing->bytes += bytes.len;
+    struct slice rest = bytes, text;
+    struct error *err = NULL;
+    while (!err && kube_items_next(&listing->items, &rest, &text)) {
+        err = take_item(listing, text);
+        if (dropped) {
+            error_free(err);
+            return;
+        }
+    }
+    listing->dropped = NULL;
+    if (!err && listing->items.broken)
+        err = error_new(ERROR_TRANSIENT, "not a list: %s", listing->items.broken);
+    if (!err && listing->collected && listing->bytes > KUBE_BODY_BYTES_MAX)
+        err = error_new(ERROR_LIMIT, "the list is larger than %zu bytes", KUBE_BODY_BYTES_MAX);
+    if (err)
+        listing_finish(listing, err, NULL);
+}
+
+static json_t *list_body(struct listing *listing, const json_t *envelope)
+{
+    json_t *body = json_object();
+    const json_t *metadata = doc_get(envelope, "metadata", NULL);
+    json_t *copy = json_is_object(metadata) ? doc_copy(metadata) : json_object();
+    json_object_set_new(body, "metadata", copy);
+    if (listing->collected)
+        json_object_set_new(body, "items", TAKE(listing->collected));
+    return body;
+}
+
+// A continue token older than the server's history: once more from the beginning, in one answer. Only where nothing was given
+// out yet.
+static bool starts_over(struct listing *listing, const struct error *err)
+{
+    if (!err || error_kind(err) != ERROR_GONE || !listing->collected || listing->whole || !listing->next)
+        return false;
+    listing->whole = true;
+    mem_free(TAKE(listing->next));
+    json_array_clear(listing->collected);
+    listing->bytes = 0;
+    send_page(listing);
+    return true;
+}
+
+static void on_page(void *owner, struct error *take_err, const struct http_response *response UNUSED)
+{
+    struct listing *listing = owner;
+    listing->pending = NULL;
+    if (starts_over(listing, take_err)) {
+        error_free(take_err);
+        return;
+    }
+    struct error *err = take_err;
+    AUTO_JSON json_t *envelope = NULL;
+    if (!err && listing->items.depth > 0)
+        err = error_new(ERROR_TRANSIENT, "not a list: the answer ends in the middle");
+    if (!err)
+        err = kube_items_envelope(&listing->items, &envelope);
+    if (!err && !json_is_object(envelope))
+        err = error_new(ERROR_TRANSIENT, "not a list: the answer is empty");
+    if (err) {
+        listing_finish(listing, err, NULL);
+        return;
+    }
+    const char *next = doc_str(envelope, "metadata", "continue", NULL);
+    if (next[0]) {
+        mem_free(listing->next);
+        listing->next = str_dup(next);
+        send_page(listing);
+        return;
+    }
+    json_t *body = list_body(listing, envelope);
+    listing_finish(listing, NULL, body);
+}
+
+static void send_page(struct listing *listing)
+{
+    kube_items_reset(&listing->items);
+    struct kube_query query = {.url = buf_make((size_t)1 << 16)};
+    buf_add_str(&query.url, listing->path);
+    kube_query_add(&query, "labelSelector", listing->label_selector);
+    kube_query_add(&query, "fieldSelector", listing->field_selector);
+    // "Not older than" is answered from the server's memory, whole; a limit would turn it into "exactly at".
+    const char *version = listing->resource_version;
+    bool paged = !listing->whole && (!version[0] || str_eq(version, "0"));
+    AUTO_MEM char *limit = str_format("%d", KUBE_PAGE_ITEMS);
+    if (paged)
+        kube_query_add(&query, "limit", limit);
+    if (listing->next)
+        kube_query_add(&query, "continue", listing->next);
+    else
+        kube_query_add(&query, "resourceVersion", version);
+    struct kube_request request = {
+        .method = "GET",
+        .take_path = buf_take(&query.url),
+        .accept = "application/json",
+        .body_bytes_max = KUBE_LINE_BYTES_MAX,
+        .timeout_ms = KUBE_LIST_TIMEOUT_MS,
+        .idle_ms = KUBE_TIMEOUT_MS,
+        .on_data = on_data,
+    };
+    listing->pending = kube_request_send(listing->kube, &request, on_page, listing);
+}
+
+static void on_drop(struct op *op)
+{
+    listing_free((struct listing *)(void *)op);
+}
+
+static struct listing *listing_new(struct kube *kube, const struct kube_ref *ref, const char *label_selector,
+                                   const char *field_selector)
+{
+    struct listing *listing = NEW(struct listing);
+    listing->op.drop = on_drop;
+    listing->kube = kube;
+    listing->path = kube_path(ref);
+    listing->label_selector = str_dup(label_selector);
+    listing->field_selector = str_dup(field_selector);
+    listing->items = kube_items_make(KUBE_LINE_BYTES_MAX);
+    listing->scratch = buf_make(KUBE_LINE_BYTES_MAX);
+    return listing;
+}
+
+struct op *kube_list(struct kube *kube, const struct kube_ref *ref, const char *label_selector, const char *field_selector,
+                     kube_done_fn *done, void *owner)
+{
+    struct listing *listing = listing_new(kube, ref, label_selector, field_selector);
+    listing->resource_version = str_dup("");
+    listing->collected = json_array();
+    listing->done = done;
+    listing->owner = owner;
+    send_page(listing);
+    return &listing->op;
+}
+
+struct op *kube_list_each(struct kube *kube, const struct kube_ref *ref, const char *label_selector, const char *field_selector,
+                          const char *resource_version, kube_item_fn *on_item, kube_done_fn *done, void *owner)
+{
+    struct listing *listing = listing_new(kube, ref, label_selector, field_selector);
+    listing->resource_version = str_dup(resource_version);
+    listing->on_item = on_item;
+    listing->done = done;
+    listing->owner = owner;
+    send_page(listing);
+    return &listing->op;
+}

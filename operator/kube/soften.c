@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The API server stores whatever JSON its users send where a schema leaves them free: NUL characters, whole numbers beyond 64 bits, deep
+// nesting. Our parser refuses each, and one such object must not hide all the others of its list. Pure: a text that the parser
+// takes, with those places changed.
+#include "kube_internal.h"
+
+#include <string.h>
+
+#define DEPTH_MAX (DOC_DEPTH_MAX - 4) // room for what an answer puts around an object
+#define DIGITS_MAX 18                 // of a whole number that surely fits
+
+// Copies the string that begins at *at, its quotes included; a NUL becomes U+FFFD.
+static void copy_string(struct slice text, size_t *at, struct buf *out)
+{
+    size_t begin = (*at)++;
+    while (*at < text.len && text.ptr[*at] != '"') {
+        if (text.ptr[*at] != '\\') {
+            *at += 1;
+            continue;
+        }
+        if (slice_starts(slice_sub(text, *at, text.len), "\\u0000")) {
+            buf_add_slice(out, slice_sub(text, begin, *at));
+            buf_add_str(out, "\\ufffd");
+            *at += 6;
+            begin = *at;
+            continue;
+        }
+        *at += 2;
+    }
+    *at = *at < text.len ? *at + 1 : text.len;
+    buf_add_slice(out, slice_sub(text, begin, *at));
+}
+
+// Copies the number, word or single character that begins at *at; a whole number that may not fit becomes a real one.
+static void copy_token(struct slice text, size_t *at, struct buf *out)
+{
+    size_t begin = *at, digits = 0;
+    bool whole = true;
+    while (*at < text.len && !strchr("{}[],:\" \t\r\n", text.ptr[*at])) {
+        digits += text.ptr[*at] >= '0' && text.ptr[*at] <= '9';
+        whole = whole && strchr("-0123456789", text.ptr[*at]);
+        *at += 1;
+    }
+    if (*at == begin)
+        *at += 1;
+    buf_add_slice(out, slice_sub(text, begin, *at));
+    if (whole && digits > DIGITS_MAX)
+        buf_add_str(out, "e0");
+}
+
+// Passes over the object or array that begins at *at.
+static void skip_nested(struct slice text, size_t *at)
+{
+    size_t depth = 0;
+    bool in_string = false;
+    do {
+        char c = text.ptr[*at];
+        if (in_string && c == '\\')
+            *at += 1;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '{' || c == '['))
+            depth++;
+        else if (!in_string && (c == '}' || c == ']'))
+            depth--;
+        *at += 1;
+    } while (depth > 0 && *at < text.len);
+    *at = *at < text.len ? *at : text.len;
+}
+
+char *kube_soften(struct slice text)
+{
+    AUTO_BUF struct buf out = buf_make(text.len * 2 + 64); // "[]" becomes "null" at worst
+    size_t depth = 0;
+    for (size_t at = 0; at < text.len;) {
+        char c = text.ptr[at];
+        bool opens = c == '{' || c == '[', closes = c == '}' || c == ']';
+        if (opens && depth == DEPTH_MAX) {
+            skip_nested(text, &at);
+            buf_add_str(&out, "null");
+            continue;
+        }
+        depth += opens;
+        depth -= closes && depth > 0;
+        if (c == '"')
+            copy_string(text, &at, &out);
+        else
+            copy_token(text, &at, &out);
+    }
+    return buf_take(&out);
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client against a scripted server: verbs, credentials that rotate, retries, lists in pages.
+#include "world.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static const struct kube_ref PODS = {.group = "", .version = "v1", .resource = "pods", .namespace = "n"};
+static const struct kube_ref POD = {.group = "", .version = "v1", .resource = "pods", .namespace = "n", .name = "p"};
+
+static uint64_t now_ms = 1000000;
+static uint64_t fake_clock(void)
+{
+    return now_ms;
+}
+
+static void answer_name(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+{
+    server_reply(conn, 200, "", "{\"metadata\":{\"name\":\"p\"}}");
+}
+
+TEST(gets)
+{
+    struct world *world = world_new(answer_name);
+    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    CHECK_STR(doc_str(world->body, "metadata", "name", NULL), "p");
+    CHECK_STR(world->method, "GET");
+    CHECK_STR(world->target, "/api/v1/namespaces/n/pods/p");
+    CHECK_HAS(world->head, "Authorization: Bearer sesame\r\n");
+    CHECK_HAS(world->head, "Accept: application/json\r\n");
+    CHECK_HAS(world->head, "User-Agent: drawbridge-test\r\n");
+    world_free(world);
+}
+
+static void check_sent(struct world *world, const char *method, const char *target, const char *type, const char *body)
+{
+    CHECK_OK(TAKE(world->err));
+    CHECK_STR(world->method, method);
+    CHECK_STR(world->target, target);
+    AUTO_MEM char *header = str_format("Content-Type: %s\r\n", type);
+    CHECK_HAS(world->head, header);
+    CHECK_STR(world->sent, body);
+}
+
+TEST(writes)
+{
+    struct world *world = world_new(answer_name);
+    AUTO_JSON json_t *body = json_pack("{s:i}", "a", 1);
+    world_wait(world, kube_create(world->kube, &POD, body, world_on_done, world));
+    check_sent(world, "POST", "/api/v1/namespaces/n/pods", "application/json", "{\"a\":1}");
+    world_wait(world, kube_replace(world->kube, &POD, body, world_on_done, world));
+    check_sent(world, "PUT", "/api/v1/namespaces/n/pods/p", "application/json", "{\"a\":1}");
+    struct kube_patch patch = {.type = KUBE_PATCH_APPLY, .body = body, .field_manager = "me", .force = true, .dry_run = true};
+    struct kube_ref status = POD;
+    status.subresource = "status";
+    world_wait(world, kube_patch(world->kube, &status, &patch, world_on_done, world));
+    check_sent(world, "PATCH", "/api/v1/namespaces/n/pods/p/status?fieldManager=me&force=true&dryRun=All", "application/apply-patch+yaml",
+               "{\"a\":1}");
+    patch = (struct kube_patch){.type = KUBE_PATCH_MERGE, .body = body, .force = true};
+    world_wait(world, kube_patch(world->kube, &POD, &patch, world_on_done, world));
+    check_sent(world, "PATCH", "/api/v1/namespaces/n/pods/p", "application/merge-patch+json", "{\"a\":1}");
+    patch.type = KUBE_PATCH_JSON;
+    world_wait(world, kube_patch(world->kube, &POD, &patch, world_on_done, world));
+    check_sent(world, "PATCH", "/api/v1/namespaces/n/pods/p", "application/json-patch+json", "{\"a\":1}");
+    world_wait(world, kube_delete(world->kube, &POD, "u", "7", world_on_done, world));
+    check_sent(world, "DELETE", "/api/v1/namespaces/n/pods/p", "application/json",
+               "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"propagationPolicy\":\"Background\",\"preconditions\":{\"uid\":\"u\","
+               "\"resourceVersion\":\"7\"}}");
+    world_free(world);
+}
+
+static void answer_text(void *owner, struct server_conn *conn, const struct server_request *request UNUSED)
+{
+    const struct world *world = owner;
+    server_reply(conn, world->step == 0 ? 200 : 500, "Content-Type: text/plain\r\n", "[-]etcd failed");
+}
+
+static void on_text(void *owner, struct error *take_err, struct slice text)
+{
+    if (!take_err)
+        CHECK_SLICE(text, "[-]etcd failed");
+    world_on_done(owner, take_err, NULL);
+}
+
+TEST(gets_text)
+{
+    struct world *world = world_new(answer_text);
+    world_wait(world, kube_get_text(world->kube, "/readyz?verbose", 1000, on_text, world));
+    CHECK_OK(TAKE(world->err));
+    CHECK_STR(world->target, "/readyz?verbose");
+    world_wait(world, kube_get_text(world->kube, "/readyz?verbose", 1000, on_text, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "etcd failed");
+    world_free(world);
+}
+
+static void answer_nothing(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+{
+    server_reply(conn, 200, "", "");
+}
+
+static void answer_html(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+{
+    server_reply(conn, 200, "", "<html>log in first</html>");
+}
+
+TEST(an_empty_answer_is_null_and_html_is_no_answer)
+{
+    struct world *world = world_new(answer_nothing);
+    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    CHECK(json_is_null(world->body));
+    world->script = answer_html;
+    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "not JSON");
+    world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "not a list");
+    world_free(world);
+}
+
+static void answer_throttled_once(void *owner, struct server_conn *conn, const struct server_request *request)
+{
+    const struct world *world = owner;
+    if (world->step == 0)
+        server_reply(conn, 429, "Retry-After: 1\r\n", "{\"kind\":\"Status\",\"message\":\"too many\"}");
+    else
+        answer_name(owner, conn, request);
+}
+
+TEST(a_429_with_a_time_is_tried_again)
+{
+    struct world *world = world_new(answer_throttled_once);
+    uint64_t began_ms = clock_ms();
+    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    CHECK_INT(server_requests(world->server), 2);
+    CHECK(clock_ms() - began_ms >= 1000 && clock_ms() - began_ms < 15000);
+    world_free(world);
+}
+
+static void answer_throttled(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+{
+    server_reply(conn, 429, "", "{\"kind\":\"Status\",\"message\":\"too many\"}");
+}
+
+static void answer_much_later(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+{
+    server_reply(conn, 503, "Retry-After: 3600\r\n", "away");
+}
+
+TEST(without_a_time_or_with_a_long_one_the_caller_decides)
+{
+    struct world *world = world_new(answer_throttled);
+    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_THROTTLED, "too many");
+    world->script = answer_much_later;
+    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    CHECK_INT(error_retry_after_ms(world->err), 3600000);
+    CHECK_ERR(TAKE(world->err), ERROR_TRANSIENT);
+    CHECK_INT(server_requests(world->server), 2);
+    world_free(world);
+}
+
+static const char *good_token;
+
+static void answer_if_token(void *owner UNUSED, struct server_conn *conn, const struct server_request *request)
+{
+    AUTO_MEM char *got = server_header(request, "Authorization");
+    AUTO_MEM char *want = str_format("Bearer %s", good_token);
+    if (str_eq(got, want))
+        server_reply(conn, 200, "", "{}");
+    else
+        server_reply(conn, 401, "", "{\"kind\":\"Status\",\"message\":\"Unauthorized\"}");
+}
+
+TEST(a_rotated_token_is_read_again)
+{
+    struct world *world = world_new(answer_if_token);
+    AUTO_MEM char *path = test_path("token");
+    test_write(path, "first\n");
+    kube_free(world->kube);
+    clock_set_source(fake_clock, NULL);
+    world->kube = world_kube(world, "{tokenFile: token}");
+    good_token = "first";
+    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    // Rotated before the minute is over: the 401 makes us look.
+    test_write(path, "second\n");
+    good_token = "second";
+    unsigned before = server_requests(world->server);
+    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    CHECK_INT(server_requests(world->server) - before, 2);
+    // After a minute it is read before the request.
+    test_write(path, "third\n");
+    good_token = "third";
+    now_ms += 60000;
+    before = server_requests(world->server);
+    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    CHECK_INT(server_requests(world->server) - before, 1);
+    // The file is empty for a moment: the token from before still serves.
+    test_write(path, "");
+    now_ms += 60000;
+    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    // A 401 that reading again does not help against is not tried for ever.
+    good_token = "unknown";
+    before = server_requests(world->server);
+    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    CHECK_ERR(TAKE(world->err), ERROR_DENIED);
+    CHECK_INT(server_requests(world->server) - before, 1);
+    world_free(world);
+}
+
+TEST(a_token_file_that_is_not_there)
+{
+    struct world *world = world_new(answer_name);
+    kube_free(world->kube);
+    world->kube = world_kube(world, "{tokenFile: nowhere}");
+    struct op *op = kube_get(world->kube, &POD, world_on_done, world);
+    CHECK_INT(world->done, 0);
+    world_wait(world, op);
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_NOT_FOUND, "nowhere");
+    CHECK_INT(server_requests(world->server), 0);
+    op = kube_get(world->kube, &POD, world_on_done, world);
+    CHECK(op_drop(op) == NULL);
+    world_free(world);
+}
+
+static void answer_pages(void *owner UNUSED, struct server_conn *conn, const struct server_request *request)
+{
+    bool second = strstr(request->target, "continue=to%2Fken") != NULL;
+    server_reply(conn, 200, "",
+                 second ? "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"9\"},\"items\":[{\"metadata\":{\"name\":\"b\"}}]}"
+                        : "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"9\",\"continue\":\"to/ken\"},"
+                          "\"items\":[{\"metadata\":{\"name\":\"a\"}}]}");
+}
+
+TEST(lists_page_by_page)
+{
+    struct world *world = world_new(answer_pages);
+    world_wait(world, kube_list(world->kube, &PODS, "a=b", "c=d", world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    AUTO_MEM char *text = doc_print_json_sorted(world->body);
+    CHECK_STR(text, "{\"items\":[{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\"}},"
+                    "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"b\"}}],\"metadata\":{\"resourceVersion\":\"9\"}}");
+    CHECK_STR(world->target, "/api/v1/namespaces/n/pods?labelSelector=a%3Db&fieldSelector=c%3Dd&limit=500&continue=to%2Fken");
+    CHECK_INT(server_requests(world->server), 2);
+    world_free(world);
+}
+
+static void answer_expired_page(void *owner, struct server_conn *conn, const struct server_request *request)
+{
+    if (strstr(request->target, "continue="))
+        server_reply(conn, 410, "", "{\"kind\":\"Status\",\"reason\":\"Expired\",\"message\":\"too old\"}");
+    else if (strstr(request->target, "limit="))
+        answer_pages(owner, conn, request);
+    else
+        server_reply(conn, 200, "", "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[{},{},{}]}");
+}
+
+TEST(an_expired_page_begins_again_without_pages)
+{
+    struct world *world = world_new(answer_expired_page);
+    world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    CHECK_INT(json_array_size(doc_get(world->body, "items", NULL)), 3);
+    world_free(world);
+}
+
+static void answer_cut_list(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+{
+    server_begin(conn, 200, "");
+    server_chunk(conn, slice_of("{\"items\":[{},{\"a\""));
+    server_cut(conn);
+}
+
+static void answer_short_list(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+{
+    server_reply(conn, 200, "", "{\"items\":[{},{\"a\"");
+}
+
+TEST(a_list_that_breaks_off_is_no_list)
+{
+    server_fn *scripts[] = {answer_cut_list, answer_short_list};
+    for (size_t i = 0; i < COUNT(scripts); i++) {
+        struct world *world = world_new(scripts[i]);
+        world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
+        CHECK_ERR(TAKE(world->err), ERROR_TRANSIENT);
+        CHECK(world->body == NULL);
+        world_free(world);
+    }
+}
+
+static void on_item_drop(void *owner, json_t *item UNUSED)
+{
+    struct world *world = owner;
+    world->op = op_drop(world->op);
+    loop_stop(world->loop);
+}
+
+TEST(dropped_inside_an_item)
+{
+    struct world *world = world_new(answer_pages);
+    world_wait(world, kube_list_each(world->kube, &PODS, NULL, NULL, "0", on_item_drop, world_on_done, world));
+    world_run_for(world, 20);
+    CHECK_INT(world->done, 0);
+    CHECK_HAS(world->target, "limit=500&resourceVersion=0");
+    world_free(world);
+}
+
+TEST(dropped_at_every_turn)
+{
+    for (uint64_t turns = 0; turns < 12; turns++) {
+        struct world *world = world_new(turns % 2 ? answer_pages : answer_throttled_once);
+        world->op = kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world);
+        uint64_t until = loop_turns(world->loop) + turns;
+        while (loop_turns(world->loop) < until && world->op)
+            world_run_for(world, 0);
+        world->op = op_drop(world->op);
+        unsigned done = world->done;
+        world_run_for(world, 10);
+        CHECK_INT(world->done, done);
+        world_free(world);
+    }
+}
+
+TEST_MAIN()

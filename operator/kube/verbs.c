@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client and its simple verbs: one request, one answer.
+#include "kube_internal.h"
+
+#include <string.h>
+
+#define JSON_TYPE "application/json"
+
+struct kube *kube_new(struct loop *loop, struct http *http, struct kube_config *take_config)
+{
+    struct kube *kube = NEW(struct kube);
+    kube->loop = loop;
+    kube->http = http;
+    kube->config = take_config;
+    kube->ca = (struct kube_pem){.file = take_config->ca_file, .text = str_dup(take_config->ca_pem)};
+    kube->cert = (struct kube_pem){.file = take_config->cert_file, .text = str_dup(take_config->cert_pem)};
+    kube->key = (struct kube_pem){.file = take_config->key_file, .text = str_dup(take_config->key_pem)};
+    return kube;
+}
+
+struct kube *kube_new_as(const struct kube *like, const char *user)
+{
+    const struct kube_config *from = like->config;
+    struct kube_config *config = NEW(struct kube_config);
+    struct kube *kube;
+
+    *config = (struct kube_config){
+        .server = str_dup(from->server),
+        .namespace = str_dup(from->namespace),
+        .proxy = str_dup(from->proxy),
+        .server_name = str_dup(from->server_name),
+        .token = str_dup(from->token),
+        .token_file = str_dup(from->token_file),
+        .ca_pem = str_dup(from->ca_pem),
+        .ca_file = str_dup(from->ca_file),
+        .cert_pem = str_dup(from->cert_pem),
+        .cert_file = str_dup(from->cert_file),
+        .key_pem = str_dup(from->key_pem),
+        .key_file = str_dup(from->key_file),
+        .insecure = from->insecure,
+    };
+    kube = kube_new(like->loop, like->http, config);
+    kube->impersonate = str_dup(user);
+    return kube;
+}
+
+void kube_free(struct kube *kube)
+{
+    if (!kube)
+        return;
+    ASSERT(kube->ops == 0);
+    kube_creds_fini(kube);
+    kube_config_free(kube->config);
+    mem_free(kube->impersonate);
+    mem_free(kube);
+}
+
+const char *kube_server(const struct kube *kube)
+{
+    return kube->config->server;
+}
+
+// A request whose answer goes to done as JSON, or to text_done as it is.
+struct call {
+    struct op op; // first
+    struct op *pending;
+    kube_done_fn *done;
+    kube_text_fn *text_done;
+    void *owner;
+};
+
+static void on_drop(struct op *op)
+{
+    struct call *call = (struct call *)(void *)op;
+    call->pending = op_drop(call->pending);
+    mem_free(call);
+}
+
+static void on_answer(void *owner, struct error *take_err, const struct http_response *response)
+{
+    struct call call = *(struct call *)owner;
+    mem_free(owner);
+    if (call.text_done) {
+        call.text_done(call.owner, take_err, take_err ? (struct slice){0} : response->body);
+        return;
+    }
+    json_t *body = NULL;
+    if (!take_err)
+        take_err = kube_parse_answer(response->body, &body, NULL);
+    call.done(call.owner, take_err, body);
+}
+
+static struct op *send_call(struct kube *kube, const struct kube_request *take_request, const struct call *like)
+{
+    struct call *call = NEW(struct call);
+    *call = *like;
+    call->op.drop = on_drop;
+    call->pending = kube_request_send(kube, take_request, on_answer, call);
+    return &call->op;
+}
+
+static struct kube_request request_of(const char *method, char *take_path)
+{
+    return (struct kube_request){
+        .method = method,
+        .take_path = take_path,
+        .accept = JSON_TYPE,
+        .body_bytes_max = KUBE_BODY_BYTES_MAX,
+        .timeout_ms = KUBE_TIMEOUT_MS,
+    };
+}
+
+static struct op *send_body(struct kube *kube, const char *method, char *take_path, const char *content_type, const json_t *body,
+                            const struct call *like)
+{
+    struct kube_request request = request_of(method, take_path);
+    request.content_type = content_type;
+    request.take_body = doc_print_json(body);
+    return send_call(kube, &request, like);
+}
+
+struct op *kube_get(struct kube *kube, const struct kube_ref *ref, kube_done_fn *done, void *owner)
+{
+    struct kube_request request = request_of("GET", kube_path(ref));
+    return send_call(kube, &request, &(struct call){.done = done, .owner = owner});
+}
+
+struct op *kube_list_metadata(struct kube *kube, const struct kube_ref *ref, const char *label_selector, kube_done_fn *done, void *owner)
+{
+    struct kube_query query = kube_query_of(ref);
+    kube_query_add(&query, "labelSelector", label_selector);
+    struct kube_request request = request_of("GET", buf_take(&query.url));
+    request.accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+    return send_call(kube, &request, &(struct call){.done = done, .owner = owner});
+}
+
+struct op *kube_get_path(struct kube *kube, const char *path, kube_done_fn *done, void *owner)
+{
+    struct kube_request request = request_of("GET", str_dup(path));
+    return send_call(kube, &request, &(struct call){.done = done, .owner = owner});
+}
+
+struct op *kube_get_text(struct kube *kube, const char *path, size_t bytes_max, kube_text_fn *done, void *owner)
+{
+    struct kube_request request = request_of("GET", str_dup(path));
+    request.accept = "*/*";
+    request.body_bytes_max = bytes_max;
+    return send_call(kube, &request, &(struct call){.text_done = done, .owner = owner});
+}
+
+// The collection of an object: a create goes to it, unless a subresource (a binding, an eviction, a token) is what is made.
+struct op *kube_create(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_done_fn *done, void *owner)
+{
+    struct kube_ref collection = *ref;
+    if (!ref->subresource)
+        collection.name = NULL;
+    return send_body(kube, "POST", kube_path(&collection), JSON_TYPE, body, &(struct call){.done = done, .owner = owner});
+}
+
+struct op *kube_replace(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_done_fn *done, void *owner)
+{
+    return send_body(kube, "PUT", kube_path(ref), JSON_TYPE, body, &(struct call){.done = done, .owner = owner});
+}
+
+static const char *patch_content_type(enum kube_patch_type type)
+{
+    if (type == KUBE_PATCH_MERGE)
+        return "application/merge-patch+json";
+    if (type == KUBE_PATCH_JSON)
+        return "application/json-patch+json";
+    return "application/apply-patch+yaml"; // JSON is YAML
+}
+
+struct op *kube_patch(struct kube *kube, const struct kube_ref *ref, const struct kube_patch *patch, kube_done_fn *done, void *owner)
+{
+    ASSERT(patch->type != KUBE_PATCH_APPLY || patch->field_manager);
+    struct kube_query query = kube_query_of(ref);
+    kube_query_add(&query, "fieldManager", patch->field_manager);
+    if (patch->type == KUBE_PATCH_APPLY && patch->force)
+        kube_query_add(&query, "force", "true");
+    if (patch->dry_run)
+        kube_query_add(&query, "dryRun", "All");
+    char *path = buf_take(&query.url);
+    return send_body(kube, "PATCH", path, patch_content_type(patch->type), patch->body,
+                     &(struct call){.done = done, .owner = owner});
+}
+
+struct op *kube_delete(struct kube *kube, const struct kube_ref *ref, const char *uid, const char *resource_version, kube_done_fn *done,
+                       void *owner)
+{
+    AUTO_JSON json_t *options =
+        json_pack("{s:s, s:s, s:s}", "kind", "DeleteOptions", "apiVersion", "v1", "propagationPolicy", "Background");
+    if (uid)
+        doc_set(options, json_string(uid), "preconditions", "uid", NULL);
+    if (resource_version)
+        doc_set(options, json_string(resource_version), "preconditions", "resourceVersion", NULL);
+    return send_body(kube, "DELETE", kube_path(ref), JSON_TYPE, options, &(struct call){.done = done, .owner = owner});
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// The watch verb: a stream of events until the server ends it. Whether and from where to go on is the reflector's to decide.
+#include "kube_internal.h"
+
+// client-go asks for 5 to 10 minutes, at random, so that watches do not end together. Silence for longer than that means that the
+// server never ended it.
+#define WATCH_SECONDS_MIN 300
+#define WATCH_SECONDS_SPREAD 300
+#define WATCH_SILENCE_SECONDS 30 // on top
+
+struct stream {
+    struct op op; // first
+    struct op *pending;
+    struct kube_lines lines;
+    struct buf scratch; // an event without what nobody reads
+    bool *dropped; // of the turn that is handing out events
+    kube_event_fn *on_event;
+    kube_done_fn *done;
+    void *owner;
+};
+
+static void stream_free(struct stream *stream)
+{
+    if (stream->dropped)
+        *stream->dropped = true;
+    stream->pending = op_drop(stream->pending);
+    kube_lines_fini(&stream->lines);
+    buf_fini(&stream->scratch);
+    mem_free(stream);
+}
+
+static void stream_finish(struct stream *stream, struct error *take_err)
+{
+    kube_done_fn *done = stream->done;
+    void *owner = stream->owner;
+    stream_free(stream);
+    done(owner, take_err, NULL);
+}
+
+static const struct {
+    const char *type;
+    enum kube_event event;
+} EVENTS[] = {
+    {"ADDED", KUBE_ADDED},
+    {"MODIFIED", KUBE_MODIFIED},
+    {"DELETED", KUBE_DELETED},
+    {"BOOKMARK", KUBE_BOOKMARK},
+};
+
+// The text of the object in an event as API servers write it; empty where it is written otherwise.
+static struct slice object_text(struct slice line, const json_t *tree, const char *type)
+{
+    char head[64];
+    int len = snprintf(head, sizeof(head), "{\"type\":\"%s\",\"object\":", type);
+    bool known = len < (int)sizeof(head) && json_object_size(tree) == 2 && slice_starts(line, head) && line.ptr[line.len - 1] == '}';
+    return known ? slice_sub(line, (size_t)len, line.len - 1) : slice_of("");
+}
+
+// One line. An error ends the stream: an ERROR event says what it means, and what is no event leaves a gap that only a new list
+// can fill.
+static struct error *take_line(struct stream *stream, struct slice line)
+{
+    AUTO_JSON json_t *tree = NULL;
+    bool exact;
+    line = kube_cut_managed_fields(line, KUBE_DEPTH_EVENT, &stream->scratch);
+    struct error *err = kube_parse_answer(line, &tree, &exact);
+    if (err)
+        return error_wrap(err, "watch event");
+    const json_t *object = doc_get(tree, "object", NULL);
+    const char *type = doc_str(tree, "type", NULL);
+    for (size_t i = 0; i < COUNT(EVENTS); i++) {
+        if (str_eq(type, EVENTS[i].type) && json_is_object(object)) {
+            stream->on_event(stream->owner, EVENTS[i].event, object, exact ? object_text(line, tree, type) : slice_of(""));
+            return NULL;
+        }
+    }
+    if (str_eq(type, "ERROR"))
+        return kube_status_error_of((long)doc_int(object, 500, "code", NULL), object);
+    return error_new(ERROR_TRANSIENT, "watch event of unknown type \"%s\"", type);
+}
+
+static void on_data(void *owner, struct slice bytes)
+{
+    struct stream *stream = owner;
+    bool dropped = false;
+    stream->dropped = &dropped;
+    struct slice rest = bytes, line;
+    struct error *err = NULL;
+    while (!err && kube_lines_next(&stream->lines, &rest, &line)) {
+        err = take_line(stream, line);
+        if (dropped) {
+            error_free(err);
+            return;
+        }
+    }
+    stream->dropped = NULL;
+    if (!err && stream->lines.held.overflow)
+        err = error_new(ERROR_LIMIT, "a watch event is larger than %zu bytes", KUBE_LINE_BYTES_MAX);
+    if (err)
+        stream_finish(stream, err);
+}
+
+static void on_end(void *owner, struct error *take_err, const struct http_response *response UNUSED)
+{
+    struct stream *stream = owner;
+    stream->pending = NULL;
+    if (!take_err && stream->lines.held.len > 0 && !stream->lines.complete)
+        take_err = error_new(ERROR_TRANSIENT, "the watch ended in the middle of an event");
+    stream_finish(stream, take_err);
+}
+
+static void on_drop(struct op *op)
+{
+    stream_free((struct stream *)(void *)op);
+}
+
+struct op *kube_watch(struct kube *kube, const struct kube_ref *ref, const char *label_selector, const char *field_selector,
+                      const char *resource_version, kube_event_fn *on_event, kube_done_fn *done, void *owner)
+{
+    uint64_t seconds = WATCH_SECONDS_MIN + rand_below(WATCH_SECONDS_SPREAD + 1);
+    AUTO_MEM char *timeout = str_format("%llu", (unsigned long long)seconds);
+    struct kube_query query = kube_query_of(ref);
+    kube_query_add(&query, "watch", "true");
+    kube_query_add(&query, "allowWatchBookmarks", "true");
+    kube_query_add(&query, "timeoutSeconds", timeout);
+    kube_query_add(&query, "resourceVersion", resource_version);
+    kube_query_add(&query, "labelSelector", label_selector);
+    kube_query_add(&query, "fieldSelector", field_selector);
+    struct kube_request request = {
+        .method = "GET",
+        .take_path = buf_take(&query.url),
+        .accept = "application/json",
+        .body_bytes_max = KUBE_LINE_BYTES_MAX,
+        .idle_ms = (seconds + WATCH_SILENCE_SECONDS) * 1000,
+        .on_data = on_data,
+    };
+    struct stream *stream = NEW(struct stream);
+    stream->op.drop = on_drop;
+    stream->lines = kube_lines_make(KUBE_LINE_BYTES_MAX);
+    stream->scratch = buf_make(KUBE_LINE_BYTES_MAX);
+    stream->on_event = on_event;
+    stream->done = done;
+    stream->owner = owner;
+    stream->pending = kube_request_send(kube, &request, on_end, stream);
+    return &stream->op;
+}

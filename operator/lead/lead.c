@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+// Leader election by a Lease, with what client-go's lacks: fencing. A leader's right to write ends on its own monotonic clock, counted
+// from before the renewal was sent, five seconds before anybody else may take over; and each term has an epoch of its own.
+#include "drawbridge/lead.h"
+
+#define LEASE_MS 15000
+#define RENEW_DEADLINE_MS 10000
+#define RETRY_MS 2000
+#define RETRY_SPREAD_MS 2400    // jitter 1.2
+#define RENEW_MS 5000           // after a success
+#define HURRY_MS 500            // after a failure while leading: the deadline runs
+#define ATTEMPT_MS 5000         // for one request of a candidate
+#define ATTEMPT_LEADING_MS 2500 // of a leader: leaves time for a second one
+#define RELEASE_MS 2000
+
+struct lead {
+    struct loop *loop;
+    struct lead_spec spec;
+    struct op *request, *timer; // timer: until the next try, or how long the request may take
+    json_t *lease;              // as the server has it; NULL: read it first
+    bool leading, trying_again; // trying_again: this attempt met a conflict already
+    uint64_t attempt_ms;        // monotonic, when the attempt began
+    uint64_t renewed_ms;        // monotonic, before the last renewal that succeeded was sent
+    char *observed;             // version of the Lease
+    uint64_t observed_ms;       // monotonic, when it was first seen
+    uint64_t epoch;
+    struct release *release;
+};
+
+struct release {
+    struct op op; // first
+    struct lead *lead;
+    struct op *request, *timer;
+    loop_fn *done;
+    void *owner;
+};
+
+static void begin_attempt(struct lead *lead);
+static void read_lease(struct lead *lead);
+
+static struct kube_ref lease_ref(const struct lead *lead)
+{
+    return (struct kube_ref){.group = "coordination.k8s.io",
+                             .version = "v1",
+                             .resource = "leases",
+                             .namespace = lead->spec.namespace,
+                             .name = lead->spec.name};
+}
+
+bool lead_may_write(const struct lead *lead)
+{
+    return lead->leading && clock_ms() - lead->renewed_ms < RENEW_DEADLINE_MS;
+}
+
+uint64_t lead_epoch(const struct lead *lead)
+{
+    return lead->epoch;
+}
+
+static const char *holder_of(const struct lead *lead)
+{
+    return doc_str(lead->lease, "spec", "holderIdentity", NULL);
+}
+
+static void forget_lease(struct lead *lead)
+{
+    json_decref(lead->lease);
+    lead->lease = NULL;
+}
+
+static void on_timer(void *owner)
+{
+    struct lead *lead = owner;
+    lead->timer = NULL;
+    lead->request = op_drop(lead->request); // it took too long; whether it arrived, the next read tells
+    begin_attempt(lead);
+}
+
+// A leader wakes at its deadline at the latest, whatever it waits for.
+static void set_timer(struct lead *lead, uint64_t delay_ms)
+{
+    if (lead->leading) {
+        uint64_t past_ms = clock_ms() - lead->renewed_ms;
+        uint64_t left_ms = past_ms < RENEW_DEADLINE_MS ? RENEW_DEADLINE_MS - past_ms : 0;
+        delay_ms = delay_ms < left_ms ? delay_ms : left_ms;
+    }
+    op_drop(lead->timer);
+    lead->timer = loop_sleep(lead->loop, delay_ms, on_timer, lead);
+}
+
+static void try_later(struct lead *lead)
+{
+    if (lead->leading)
+        set_timer(lead, HURRY_MS + rand_below(HURRY_MS));
+    else
+        set_timer(lead, RETRY_MS + rand_below(RETRY_SPREAD_MS));
+}
+
+// The last thing a caller does: the owner may free lead in it.
+static void lose(struct lead *lead)
+{
+    lead->leading = false;
+    forget_lease(lead);
+    try_later(lead);
+    if (lead->spec.on_lost)
+        lead->spec.on_lost(lead->spec.owner);
+}
+
+static void take_lease(struct lead *lead, json_t *take_lease)
+{
+    forget_lease(lead);
+    lead->lease = take_lease;
+    const char *version = doc_str(lead->lease, "metadata", "resourceVersion", NULL);
+    if (str_eq(version, lead->observed))
+        return;
+    mem_free(lead->observed);
+    lead->observed = str_dup(version);
+    lead->observed_ms = clock_ms();
+}
+
+static void on_written(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct lead *lead = owner;
+    AUTO(error) struct error *err = take_err;
+    lead->request = NULL;
+    if (err) {
+        log_line(LOG_DEBUG, "lead", "%s", error_text(err));
+        forget_lease(lead);
+        bool raced = error_kind(err) == ERROR_CONFLICT || error_kind(err) == ERROR_NOT_FOUND;
+        if (raced && !lead->trying_again) {
+            lead->trying_again = true;
+            read_lease(lead);
+        } else {
+            try_later(lead);
+        }
+        return;
+    }
+    take_lease(lead, take_body);
+    lead->renewed_ms = lead->attempt_ms;
+    bool gained = !lead->leading;
+    lead->leading = true;
+    lead->epoch = (uint64_t)doc_int(lead->lease, 0, "spec", "leaseTransitions", NULL);
+    set_timer(lead, RENEW_MS);
+    if (gained && lead->spec.on_gained)
+        lead->spec.on_gained(lead->spec.owner);
+}
+
+static json_t *new_lease(const struct lead *lead)
+{
+    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{}}", "apiVersion", "coordination.k8s.io/v1", "kind", "Lease", "metadata",
+                     "namespace", lead->spec.namespace, "name", lead->spec.name, "spec");
+}
+
+// The next epoch. Agents refuse an older one for good, so a Lease that was deleted must not start at 0 again: a fresh one starts at the
+// minutes of the wall clock, which no number of earlier terms has reached.
+static uint64_t next_epoch(const struct lead *lead)
+{
+    uint64_t last = lead->epoch, floor = 0;
+    if (lead->lease)
+        floor = (uint64_t)doc_int(lead->lease, 0, "spec", "leaseTransitions", NULL);
+    else
+        floor = (uint64_t)(clock_wall_ms() / 60000);
+    return (last > floor ? last : floor) + 1;
+}
+
+static void write_lease(struct lead *lead)
+{
+    char now[CLOCK_TEXT_BYTES];
+    clock_format_micro(clock_wall_ms(), now);
+    bool fresh = !lead->lease;
+    AUTO_JSON json_t *body = fresh ? new_lease(lead) : doc_copy(lead->lease);
+    doc_set(body, json_string(lead->spec.identity), "spec", "holderIdentity", NULL);
+    doc_set(body, json_integer(LEASE_MS / 1000), "spec", "leaseDurationSeconds", NULL);
+    doc_set(body, json_string(now), "spec", "renewTime", NULL);
+    if (!lead->leading || fresh) {
+        doc_set(body, json_string(now), "spec", "acquireTime", NULL);
+        doc_set(body, json_integer((json_int_t)next_epoch(lead)), "spec", "leaseTransitions", NULL);
+    }
+    struct kube_ref ref = lease_ref(lead);
+    if (fresh)
+        lead->request = kube_create(lead->spec.kube, &ref, body, on_written, lead);
+    else
+        lead->request = kube_replace(lead->spec.kube, &ref, body, on_written, lead);
+}
+
+// Others write the Lease while they live; that it stood still for as long as it says means that its holder does not.
+static bool free_to_take(const struct lead *lead)
+{
+    const char *holder = holder_of(lead);
+    if (!holder[0] || str_eq(holder, lead->spec.identity))
+        return true;
+    int64_t seconds = doc_int(lead->lease, LEASE_MS / 1000, "spec", "leaseDurationSeconds", NULL);
+    uint64_t lease_ms = seconds > 0 && seconds < 86400 ? (uint64_t)seconds * 1000 : LEASE_MS;
+    return clock_ms() - lead->observed_ms >= lease_ms;
+}
+
+static void on_read(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct lead *lead = owner;
+    AUTO(error) struct error *err = take_err;
+    lead->request = NULL;
+    if (err && error_kind(err) != ERROR_NOT_FOUND) {
+        log_line(LOG_DEBUG, "lead", "%s", error_text(err));
+        try_later(lead);
+        return;
+    }
+    if (err) {
+        forget_lease(lead);
+        write_lease(lead);
+        return;
+    }
+    take_lease(lead, take_body);
+    if (lead->leading && !str_eq(holder_of(lead), lead->spec.identity)) {
+        lose(lead);
+        return;
+    }
+    if (free_to_take(lead))
+        write_lease(lead);
+    else
+        try_later(lead);
+}
+
+static void read_lease(struct lead *lead)
+{
+    struct kube_ref ref = lease_ref(lead);
+    lead->request = kube_get(lead->spec.kube, &ref, on_read, lead);
+}
+
+static void begin_attempt(struct lead *lead)
+{
+    if (lead->leading && !lead_may_write(lead)) {
+        lose(lead);
+        return;
+    }
+    lead->attempt_ms = clock_ms();
+    lead->trying_again = false;
+    set_timer(lead, lead->leading ? ATTEMPT_LEADING_MS : ATTEMPT_MS);
+    // A leader writes at once: the version it last saw makes the write conditional.
+    if (lead->leading && lead->lease)
+        write_lease(lead);
+    else
+        read_lease(lead);
+}
+
+struct lead *lead_new(struct loop *loop, const struct lead_spec *spec)
+{
+    struct lead *lead = NEW(struct lead);
+    lead->loop = loop;
+    lead->spec = *spec;
+    begin_attempt(lead);
+    return lead;
+}
+
+static void release_free(struct release *release)
+{
+    release->lead->release = NULL;
+    release->request = op_drop(release->request);
+    release->timer = op_drop(release->timer);
+    mem_free(release);
+}
+
+static void on_release_dropped(struct op *op)
+{
+    release_free((struct release *)(void *)op);
+}
+
+static void release_finish(struct release *release)
+{
+    loop_fn *done = release->done;
+    void *owner = release->owner;
+    release_free(release);
+    done(owner);
+}
+
+static void on_release_timer(void *owner)
+{
+    struct release *release = owner;
+    release->timer = NULL;
+    release_finish(release);
+}
+
+static void on_released(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct release *release = owner;
+    release->request = NULL;
+    json_decref(take_body);
+    if (take_err)
+        error_ignore(take_err, "the lease runs out by itself");
+    release_finish(release);
+}
+
+struct op *lead_release(struct lead *lead, loop_fn *done, void *owner)
+{
+    ASSERT(!lead->release);
+    bool held = lead->leading && lead->lease;
+    lead->leading = false;
+    lead->request = op_drop(lead->request);
+    lead->timer = op_drop(lead->timer);
+    struct release *release = NEW(struct release);
+    release->op.drop = on_release_dropped;
+    release->lead = lead;
+    release->done = done;
+    release->owner = owner;
+    lead->release = release;
+    release->timer = loop_sleep(lead->loop, held ? RELEASE_MS : 0, on_release_timer, release);
+    if (!held)
+        return &release->op;
+    char now[CLOCK_TEXT_BYTES];
+    clock_format_micro(clock_wall_ms(), now);
+    AUTO_JSON json_t *body = doc_copy(lead->lease);
+    doc_set(body, json_string(""), "spec", "holderIdentity", NULL);
+    doc_set(body, json_integer(1), "spec", "leaseDurationSeconds", NULL);
+    doc_set(body, json_string(now), "spec", "renewTime", NULL);
+    struct kube_ref ref = lease_ref(lead);
+    release->request = kube_replace(lead->spec.kube, &ref, body, on_released, release);
+    return &release->op;
+}
+
+void lead_free(struct lead *lead)
+{
+    if (!lead)
+        return;
+    ASSERT(!lead->release);
+    lead->request = op_drop(lead->request);
+    lead->timer = op_drop(lead->timer);
+    forget_lease(lead);
+    mem_free(lead->observed);
+    mem_free(lead);
+}

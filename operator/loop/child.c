@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// Child processes: each leads a process group of its own, says at most so much, runs at most so
+// long, and is reaped also when nobody is interested any more.
+#include "loop_internal.h"
+
+#include <signal.h>
+#include <string.h>
+
+// How long somebody may hold the pipes after the child itself has ended (a daemon it left behind).
+enum { DRAIN_MS = 250 };
+
+struct child {
+    struct op op;
+    struct loop *loop;
+    uv_process_t process;
+    uv_pipe_t input, output, errors;
+    uv_write_t write;
+    bool spawned, exited; // running: spawned and not exited
+    bool dropped;         // nobody listens
+    unsigned handles;     // open or closing; the memory goes with the last
+    unsigned reading;     // pipes that have not ended
+    char *input_bytes;
+    struct buf output_buf, errors_buf;
+    uint64_t grace_ms;
+    struct op *timer; // time-out, then grace, then drain; or the deferred bad news
+    struct error *start_error;
+    struct loop_child_result result;
+    loop_child_fn *fn;
+    void *owner;
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct child *child = handle->data;
+    if (--child->handles > 0)
+        return;
+    buf_fini(&child->output_buf);
+    buf_fini(&child->errors_buf);
+    mem_free(child->input_bytes);
+    error_free(child->start_error);
+    mem_free(child);
+}
+
+static void close_once(void *handle)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, on_closed);
+}
+
+static void close_pipes(struct child *child)
+{
+    close_once(&child->input);
+    close_once(&child->output);
+    close_once(&child->errors);
+}
+
+static void let_go(struct child *child)
+{
+    child->timer = op_drop(child->timer);
+    child->loop->live--;
+    close_pipes(child);
+}
+
+static void kill_group(const struct child *child, int signum)
+{
+    if (child->spawned && !child->exited)
+        kill(-child->process.pid, signum);
+}
+
+static void on_drop(struct op *op)
+{
+    struct child *child = (struct child *)op;
+    kill_group(child, SIGKILL);
+    child->dropped = true;
+    let_go(child);
+    if (!child->spawned || child->exited)
+        close_once(&child->process);
+}
+
+static void finish(struct child *child)
+{
+    child->dropped = true;
+    let_go(child);
+    close_once(&child->process);
+    child->result.output = buf_slice(&child->output_buf);
+    child->result.errors = buf_slice(&child->errors_buf);
+    child->fn(child->owner, NULL,
+              &child->result); // the close callbacks come later: the bytes are still there
+}
+
+static void finish_if_over(struct child *child)
+{
+    if (!child->dropped && child->exited && child->reading == 0)
+        finish(child);
+}
+
+static void on_drained(void *owner)
+{
+    struct child *child = owner;
+    child->timer = NULL;
+    finish(child);
+}
+
+static void on_exit_of(uv_process_t *process, int64_t status, int signum)
+{
+    struct child *child = process->data;
+    child->exited = true;
+    if (child->dropped) {
+        close_once(process);
+        return;
+    }
+    child->result.exit_code = signum ? -1 : (int)status;
+    child->result.signum = signum;
+    op_drop(child->timer);
+    child->timer = loop_sleep(child->loop, DRAIN_MS, on_drained, child);
+    finish_if_over(child);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *bytes)
+{
+    struct child *child = stream->data;
+    struct buf *b = loop_handle(stream) == loop_handle(&child->output) ? &child->output_buf
+                                                                       : &child->errors_buf;
+    if (count > 0) {
+        size_t left = b->max - b->len, len = (size_t)count;
+        buf_add(b, bytes->base, len < left ? len : left);
+    } else if (count < 0) {
+        uv_read_stop(stream);
+        child->reading--;
+        finish_if_over(child);
+    }
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+    (void)status; // a child that does not read its input says so by how it ends
+    struct child *child = write->data;
+    close_once(&child->input);
+}
+
+static void on_killed(void *owner)
+{
+    struct child *child = owner;
+    child->timer = NULL;
+    kill_group(child, SIGKILL);
+}
+
+static void on_timeout(void *owner)
+{
+    struct child *child = owner;
+    child->result.timed_out = true;
+    kill_group(child, SIGTERM);
+    child->timer = loop_sleep(child->loop, child->grace_ms, on_killed, child);
+}
+
+void loop_child_end(struct op *op)
+{
+    struct child *child = (struct child *)op;
+
+    ASSERT(op->drop == on_drop);
+    if (!child->spawned || child->exited)
+        return; // how it ended is on its way
+    kill_group(child, SIGTERM);
+    op_drop(child->timer);
+    child->timer = loop_sleep(child->loop, child->grace_ms, on_killed, child);
+}
+
+static void on_not_started(void *owner)
+{
+    struct child *child = owner;
+    child->timer = NULL;
+    child->dropped = true;
+    struct error *err = TAKE(child->start_error);
+    loop_child_fn *fn = child->fn;
+    void *told = child->owner;
+    let_go(child);
+    close_once(&child->process);
+    fn(told, err, NULL);
+}
+
+static void init_pipe(struct child *child, uv_pipe_t *pipe)
+{
+    uv_pipe_init(&child->loop->uv, pipe, 0);
+    pipe->data = child;
+    child->handles++;
+}
+
+static struct child *make(struct loop *loop, const struct loop_child_spec *spec, loop_child_fn *fn,
+                          void *owner)
+{
+    struct child *child = NEW(struct child);
+    child->op.drop = on_drop;
+    child->loop = loop;
+    child->fn = fn;
+    child->owner = owner;
+    child->grace_ms = spec->grace_ms;
+    child->output_buf = buf_make(spec->output_bytes_max);
+    child->errors_buf = buf_make(spec->output_bytes_max);
+    init_pipe(child, &child->input);
+    init_pipe(child, &child->output);
+    init_pipe(child, &child->errors);
+    child->handles++; // the process, which uv_spawn() initialises also when it fails
+    child->loop->live++;
+    return child;
+}
+
+static int spawn(struct child *child, const struct loop_child_spec *spec)
+{
+    union { // libuv only reads them
+        const char *const *given;
+        char **wanted;
+    } argv = {.given = spec->argv}, env = {.given = spec->env};
+    uv_stdio_container_t stdio[3] = {
+        {.flags = spec->input.len ? UV_CREATE_PIPE | UV_READABLE_PIPE : UV_IGNORE,
+         .data.stream = (uv_stream_t *)&child->input},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->output},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->errors},
+    };
+    uv_process_options_t options = {
+        .exit_cb = on_exit_of,
+        .file = spec->argv[0],
+        .args = argv.wanted,
+        .env = env.wanted,
+        .flags = UV_PROCESS_DETACHED, // a session, and so a process group, of its own
+        .stdio_count = 3,
+        .stdio = stdio,
+    };
+    int status = uv_spawn(&child->loop->uv, &child->process, &options);
+    child->process.data = child;
+    return status;
+}
+
+static void start_pipes(struct child *child, struct slice input)
+{
+    child->reading = 2;
+    ASSERT(uv_read_start((uv_stream_t *)&child->output, loop_on_alloc, on_read) == 0);
+    ASSERT(uv_read_start((uv_stream_t *)&child->errors, loop_on_alloc, on_read) == 0);
+    if (input.len == 0) {
+        close_once(&child->input);
+        return;
+    }
+    child->input_bytes = slice_dup(input);
+    child->write.data = child;
+    uv_buf_t bytes = uv_buf_init(child->input_bytes, (unsigned)input.len);
+    if (uv_write(&child->write, (uv_stream_t *)&child->input, &bytes, 1, on_written) < 0)
+        close_once(&child->input);
+}
+
+struct op *loop_child_run(struct loop *loop, const struct loop_child_spec *spec, loop_child_fn *fn,
+                          void *owner)
+{
+    ASSERT(spec->timeout_ms > 0 && spec->argv && spec->argv[0] && spec->input.len < UINT32_MAX);
+    struct child *child = make(loop, spec, fn, owner);
+    int status = spawn(child, spec);
+    if (status < 0) {
+        child->start_error = error_errno(-status, "start %s", spec->argv[0]);
+        child->timer = loop_defer(loop, on_not_started, child);
+        return &child->op;
+    }
+    child->spawned = true;
+    start_pipes(child, spec->input);
+    child->timer = loop_sleep(loop, spec->timeout_ms, on_timeout, child);
+    return &child->op;
+}

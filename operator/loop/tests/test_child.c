@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drawbridge/loop.h"
+#include "test.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct run {
+    struct loop *loop;
+    struct op *op;
+    unsigned calls;
+    struct loop_child_result result;
+    char output[4096], errors[4096];
+    struct error *err;
+    const char *file; // whose being there on_look() waits for
+    struct op *look;
+};
+
+static void keep(char *ret, struct slice s)
+{
+    size_t len = s.len < 4095 ? s.len : 4095;
+    memcpy(ret, s.ptr, len);
+    ret[len] = '\0';
+}
+
+static void on_child(void *owner, struct error *take_err, const struct loop_child_result *result)
+{
+    struct run *r = owner;
+    r->op = NULL;
+    r->calls++;
+    r->err = take_err;
+    if (!result)
+        return;
+    r->result = *result;
+    keep(r->output, result->output);
+    keep(r->errors, result->errors);
+}
+
+// sh -c script, with everything else as given.
+static void run_sh(struct run *r, const char *script, struct loop_child_spec spec)
+{
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    AUTO(loop) struct loop *loop = loop_new();
+    r->loop = loop;
+    spec.argv = argv;
+    spec.timeout_ms = spec.timeout_ms ? spec.timeout_ms : 10000;
+    spec.output_bytes_max = spec.output_bytes_max ? spec.output_bytes_max : 4096;
+    r->op = loop_child_run(loop, &spec, on_child, r);
+    loop_run(loop);
+    CHECK_INT(r->calls, 1);
+    CHECK(r->op == NULL);
+}
+
+TEST(output_errors_and_exit_code)
+{
+    struct run r = {0};
+    run_sh(&r, "echo out; echo err >&2; exit 3", (struct loop_child_spec){0});
+    CHECK_STR(r.output, "out\n");
+    CHECK_STR(r.errors, "err\n");
+    CHECK_INT(r.result.exit_code, 3);
+    CHECK_INT(r.result.signum, 0);
+    CHECK(!r.result.timed_out);
+}
+
+TEST(input_is_written_and_closed)
+{
+    struct run r = {0};
+    run_sh(&r, "cat", (struct loop_child_spec){.input = slice_of("hello\n")});
+    CHECK_STR(r.output, "hello\n");
+    struct run none = {0};
+    run_sh(&none, "cat; echo end", (struct loop_child_spec){0});
+    CHECK_STR(none.output, "end\n");
+}
+
+TEST(a_child_need_not_read_its_input)
+{
+    AUTO_BUF struct buf big = buf_make(1 << 20);
+    while (big.len < (1 << 20))
+        buf_add(&big, "0123456789abcdef", 16);
+    struct run r = {0};
+    run_sh(&r, "exit 0", (struct loop_child_spec){.input = buf_slice(&big)});
+    CHECK_INT(r.result.exit_code, 0);
+    struct run all = {0};
+    run_sh(&all, "wc -c | tr -d ' '", (struct loop_child_spec){.input = buf_slice(&big)});
+    CHECK_STR(all.output, "1048576\n");
+}
+
+TEST(the_environment_is_what_was_given)
+{
+    const char *const env[] = {"PATH=/usr/bin:/bin", "WORD=given", NULL};
+    setenv("WORD", "inherited", 1);
+    struct run r = {0};
+    run_sh(&r, "echo $WORD", (struct loop_child_spec){.env = env});
+    CHECK_STR(r.output, "given\n");
+    struct run own = {0};
+    run_sh(&own, "echo $WORD", (struct loop_child_spec){0});
+    CHECK_STR(own.output, "inherited\n");
+}
+
+TEST(too_much_output_is_cut)
+{
+    struct run r = {0};
+    run_sh(&r, "i=0; while [ $i -lt 2000 ]; do echo 0123456789; i=$((i+1)); done; exit 4",
+           (struct loop_child_spec){.output_bytes_max = 15});
+    CHECK_STR(r.output, "0123456789\n0123");
+    CHECK_INT(r.result.exit_code, 4);
+}
+
+TEST(what_cannot_be_started)
+{
+    const char *const argv[] = {"drawbridge-no-such-program", NULL};
+    struct loop_child_spec spec = {.argv = argv, .timeout_ms = 1000};
+    AUTO(loop) struct loop *loop = loop_new();
+    struct run r = {.loop = loop};
+    r.op = loop_child_run(loop, &spec, on_child, &r);
+    CHECK_INT(r.calls, 0);
+    loop_run(loop);
+    CHECK_INT(r.calls, 1);
+    CHECK_ERR_HAS(r.err, ERROR_NOT_FOUND, "drawbridge-no-such-program");
+    r.op = loop_child_run(loop, &spec, on_child, &r);
+    r.op = op_drop(r.op);
+    loop_run(loop);
+    CHECK_INT(r.calls, 1);
+}
+
+TEST(timeout_asks_first)
+{
+    struct run r = {0};
+    uint64_t began = clock_ms();
+    run_sh(&r, "trap 'echo bye; exit 7' TERM; echo hi; while :; do sleep 0.05; done",
+           (struct loop_child_spec){.timeout_ms = 600, .grace_ms = 5000});
+    CHECK(r.result.timed_out);
+    CHECK_STR(r.output, "hi\nbye\n");
+    CHECK_INT(r.result.exit_code, 7);
+    CHECK(clock_ms() - began < 5600);
+}
+
+TEST(grace_ends_by_force)
+{
+    struct run r = {0};
+    run_sh(&r, "trap '' TERM; while :; do sleep 0.05; done",
+           (struct loop_child_spec){.timeout_ms = 600, .grace_ms = 100});
+    CHECK(r.result.timed_out);
+    CHECK_INT(r.result.exit_code, -1);
+    CHECK_INT(r.result.signum, SIGKILL);
+}
+
+TEST(a_daemon_left_behind_is_not_waited_for)
+{
+    struct run r = {0};
+    uint64_t began = clock_ms();
+    run_sh(&r, "sleep 5 & echo started $!", (struct loop_child_spec){0});
+    CHECK(clock_ms() - began < 4900);
+    CHECK(str_starts(r.output, "started "));
+    uint64_t pid = 0;
+    CHECK(slice_to_u64(slice_trim(slice_of(r.output + 8)), &pid));
+    CHECK(kill((pid_t)pid, 0) == 0); // and it still runs
+    kill((pid_t)pid, SIGKILL);
+}
+
+// Drops the run as soon as the child has written who it is.
+static void on_look(void *owner)
+{
+    struct run *r = owner;
+    if (test_exists(r->file))
+        r->op = op_drop(r->op);
+    else
+        r->look = loop_sleep(r->loop, 10, on_look, r);
+}
+
+static pid_t read_pid(const char *path)
+{
+    AUTO_MEM char *text = test_read(path);
+    uint64_t pid = 0;
+    CHECK(slice_to_u64(slice_trim(slice_of(text)), &pid));
+    return (pid_t)pid;
+}
+
+// Processes that are killed but whose new parent did not reap them yet still answer to kill(pid,
+// 0).
+static bool is_running(pid_t pid)
+{
+    AUTO_MEM char *path = str_format("/proc/%d/stat", (int)pid);
+    if (!test_exists(path))
+        return false;
+    AUTO_MEM char *stat = test_read(path);
+    const char *state = strrchr(stat, ')');
+    return state && state[2] != 'Z' && state[2] != 'X';
+}
+
+TEST(drop_kills_the_whole_group_and_reaps)
+{
+    AUTO_MEM char *child_file = test_path("child"), *grandchild_file = test_path("grandchild");
+    AUTO_MEM char *script = str_format(
+        "trap '' TERM; sleep 100 & echo $! > %s; echo $$ > %s.new; mv %s.new %s; wait",
+        grandchild_file, child_file, child_file, child_file);
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    struct loop_child_spec spec = {.argv = argv, .timeout_ms = 100000, .output_bytes_max = 10};
+    struct loop *loop = loop_new();
+    struct run r = {.loop = loop, .file = child_file};
+    r.op = loop_child_run(loop, &spec, on_child, &r);
+    r.look = loop_sleep(loop, 10, on_look, &r);
+    loop_run(loop); // ends: nothing but the reaping is left
+    CHECK_INT(r.calls, 0);
+    pid_t child = read_pid(child_file), grandchild = read_pid(grandchild_file);
+    loop_free(loop);
+    CHECK(kill(child, 0) != 0 && errno == ESRCH); // reaped
+    for (int i = 0; i < 100 && is_running(grandchild); i++)
+        usleep(10000);
+    CHECK(!is_running(grandchild));
+}
+
+static void on_child_runs_next(void *owner, struct error *take_err,
+                               const struct loop_child_result *result)
+{
+    struct run *r = owner;
+    on_child(owner, take_err, result);
+    const char *const argv[] = {"echo", "second", NULL};
+    struct loop_child_spec spec = {.argv = argv, .timeout_ms = 10000, .output_bytes_max = 100};
+    r->op = loop_child_run(r->loop, &spec, on_child, r);
+}
+
+TEST(a_callback_can_run_the_next)
+{
+    const char *const argv[] = {"echo", "first", NULL};
+    struct loop_child_spec spec = {.argv = argv, .timeout_ms = 10000, .output_bytes_max = 100};
+    AUTO(loop) struct loop *loop = loop_new();
+    struct run r = {.loop = loop};
+    r.op = loop_child_run(loop, &spec, on_child_runs_next, &r);
+    loop_run(loop);
+    CHECK_INT(r.calls, 2);
+    CHECK_STR(r.output, "second\n");
+}
+
+TEST_MAIN()

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Static pod manifests: which container is the component, what its argv says, and the edit that
+// changes nothing else.
+#include "node_internal.h"
+
+#include <string.h>
+
+static const json_t *containers_of(const json_t *tree)
+{
+    return doc_get(tree, "spec", "containers", NULL);
+}
+
+bool node_manifest_claims(const json_t *tree, enum component component)
+{
+    if (!str_eq(doc_str(tree, "kind", NULL), "Pod"))
+        return false;
+    if (str_eq(doc_str(tree, "metadata", "labels", "component", NULL), component_name(component)))
+        return true;
+    size_t i;
+    json_t *container;
+    json_array_foreach(containers_of(tree), i, container)
+    {
+        if (gates_container_score(container, component) > 0)
+            return true;
+    }
+    return false;
+}
+
+struct error *node_manifest_find(const json_t *tree, const char *file_name,
+                                 enum component component, struct gates_container *ret_container)
+{
+    if (!str_eq(doc_str(tree, "kind", NULL), "Pod"))
+        return error_new(ERROR_INVALID, "%s: not a Pod", file_name);
+    return gates_container_find(containers_of(tree), file_name, component, ret_container);
+}
+
+const char *node_argv_flag(const json_t *argv, const char *name)
+{
+    const char *found = NULL;
+    size_t len = strlen(name), i;
+    json_t *word;
+    json_array_foreach(argv, i, word)
+    {
+        const char *text = json_string_value(word);
+        if (!text || !str_starts(text, "--") || strncmp(text + 2, name, len) != 0)
+            continue;
+        if (text[2 + len] == '=')
+            found = text + 2 + len + 1;
+        else if (text[2 + len] == '\0' && json_is_string(json_array_get(argv, i + 1)))
+            found = json_string_value(json_array_get(argv, i + 1));
+    }
+    return found;
+}
+
+struct error *node_read_manifest(struct slice text, const char *file_name, enum component component,
+                                 json_t **ret_argv, char **ret_image)
+{
+    AUTO_JSON json_t *tree = NULL;
+    struct error *err = doc_parse_yaml(text, file_name, &tree);
+    if (err)
+        return err;
+    struct gates_container container;
+    if ((err = node_manifest_find(tree, file_name, component, &container)))
+        return err;
+    *ret_argv = gates_container_argv(&container, component);
+    *ret_image = str_dup(doc_str(container.spec, "image", NULL));
+    return NULL;
+}
+
+// How long the two lists are by now.
+struct argv_map {
+    const struct gates_container *container;
+    size_t command, args;
+};
+
+static struct error *apply_edit(struct doc_text *doc, struct argv_map *map,
+                                const struct gates_edit *edit, const char *file_name)
+{
+    bool insert = edit->what == EDIT_INSERT, in_args = false;
+    size_t at = 0;
+    struct error *err =
+        gates_container_place(map->container, map->command, map->args, edit, &in_args, &at);
+    if (err)
+        return error_wrap(err, "%s", file_name);
+    AUTO_MEM char *list =
+        str_format("/spec/containers/%zu/%s", map->container->index, in_args ? "args" : "command");
+    AUTO_MEM char *pointer = str_format("%s/%zu", list, at);
+    size_t *len = in_args ? &map->args : &map->command;
+    if (edit->what == EDIT_REMOVE) {
+        (*len)--;
+        return doc_text_remove(doc, pointer);
+    }
+    AUTO_JSON json_t *value = json_string(edit->value);
+    if (!value)
+        return error_new(ERROR_INVALID, "%s: a flag is not UTF-8", file_name);
+    if (!insert)
+        return doc_text_set_scalar(doc, pointer, value);
+    (*len)++;
+    return doc_text_insert(doc, list, at, value);
+}
+
+struct error *node_edit_manifest(struct slice text, const char *file_name, enum component component,
+                                 const json_t *set_gates, const json_t *unset_gates,
+                                 const json_t *set_runtime, const json_t *unset_runtime,
+                                 char **ret_text)
+{
+    AUTO(doc_text) struct doc_text *doc = NULL;
+    struct error *err = doc_text_new(text, file_name, &doc);
+    if (err)
+        return err;
+    struct gates_container at;
+    if ((err = node_manifest_find(doc_text_tree(doc), file_name, component, &at)))
+        return err;
+    struct argv_map map = {&at, json_array_size(at.command), json_array_size(at.args)};
+    AUTO_JSON json_t *argv = gates_container_argv(&at, component);
+    AUTO_JSON json_t *nothing = json_object();
+    AUTO_JSON json_t *none = json_array();
+    AUTO_EDITS struct gates_edits edits = {0};
+    err = gates_flags_edit(component, argv, set_gates ? set_gates : nothing,
+                           unset_gates ? unset_gates : none, set_runtime ? set_runtime : nothing,
+                           unset_runtime ? unset_runtime : none, &edits);
+    if (err)
+        return error_wrap(err, "%s", file_name);
+    for (size_t i = 0; i < edits.len; i++) {
+        if ((err = apply_edit(doc, &map, &edits.items[i], file_name)))
+            return err;
+    }
+    *ret_text = slice_dup(doc_text_bytes(doc));
+    return NULL;
+}

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is on this node: which file is which component, what it says, and what the running component
+// answers.
+#include "node_internal.h"
+
+#include <string.h>
+
+// One file of the manifests directory.
+struct sighting {
+    struct node_file file;
+    json_t *tree; // NULL: it is no YAML
+    char *problem;
+};
+
+struct sightings {
+    struct sighting *items;
+    size_t len;
+};
+
+static void sightings_fini(struct sightings *sightings)
+{
+    for (size_t i = 0; i < sightings->len; i++) {
+        node_file_fini(&sightings->items[i].file);
+        json_decref(sightings->items[i].tree);
+        mem_free(sightings->items[i].problem);
+    }
+    mem_free(sightings->items);
+}
+
+static char *take_text(struct error *take_err)
+{
+    AUTO(error) struct error *err = take_err;
+    return node_plain(slice_of(error_text(err)));
+}
+
+static void look_at(const char *dir, const char *name, struct sighting *sighting)
+{
+    AUTO_MEM char *path = str_format("%s/%s", dir, name);
+    struct error *err = node_file_read(path, &sighting->file);
+    if (!err)
+        err = doc_parse_yaml(node_file_slice(&sighting->file), path, &sighting->tree);
+    if (!sighting->file.path)
+        sighting->file.path = TAKE(path);
+    if (err)
+        sighting->problem = take_text(err);
+}
+
+static void look_around(const char *dir, struct sightings *sightings)
+{
+    AUTO_STRLIST struct strlist names = {0};
+    struct error *err = node_dir_list(dir, false, &names);
+    if (err) {
+        error_ignore(err, "a node without static pods has no such directory");
+        return;
+    }
+    sightings->items = mem_alloc(names.len * sizeof(struct sighting));
+    for (; sightings->len < names.len; sightings->len++)
+        look_at(dir, names.items[sightings->len], &sightings->items[sightings->len]);
+}
+
+// A file that cannot be read speaks only through its name.
+static bool claims(const struct sighting *sighting, enum component component)
+{
+    if (sighting->tree)
+        return node_manifest_claims(sighting->tree, component);
+    AUTO_MEM char *yaml = str_format("%s.yaml", component_name(component));
+    AUTO_MEM char *json = str_format("%s.json", component_name(component));
+    const char *name = node_base_name(sighting->file.path);
+    return str_eq(name, yaml) || str_eq(name, json);
+}
+
+// --- units
+// ------------------------------------------------------------------------------------------------------------------------
+
+static void clear_files(struct node_unit *unit)
+{
+    for (int i = 0; i < NODE_FILE_COUNT; i++)
+        node_file_fini(&unit->files[i]);
+    json_decref(TAKE(unit->tree));
+    json_decref(TAKE(unit->argv));
+    json_decref(TAKE(unit->gates));
+    json_decref(TAKE(unit->runtime));
+    json_decref(TAKE(unit->live));
+    node_drop_ins_fini(&unit->drop_ins);
+    mem_free(TAKE(unit->image));
+    mem_free(TAKE(unit->container));
+    mem_free(TAKE(unit->problem));
+    unit->emulated = (struct version){0};
+}
+
+static void stop_asking(struct node_unit *unit)
+{
+    unit->probe = op_drop(unit->probe);
+    unit->retry = op_drop(unit->retry);
+    unit->retry_ms = 0;
+}
+
+void node_unit_fini(struct node_unit *unit)
+{
+    stop_asking(unit);
+    clear_files(unit);
+    json_decref(TAKE(unit->running));
+    mem_free(TAKE(unit->answer));
+    mem_free(TAKE(unit->message));
+    mem_free(TAKE(unit->revision));
+}
+
+static struct error *take_flags(struct node_unit *unit, const json_t *file_gates)
+{
+    AUTO_FLAGS struct gates_flags flags = {0};
+    struct error *err = gates_flags_read(unit->component, unit->argv, &flags);
+    if (err)
+        return error_wrap(err, "%s", component_name(unit->component));
+    unit->gates = file_gates ? doc_copy(file_gates) : json_object();
+    json_object_update(unit->gates, flags.feature_gates); // the command line outranks the file
+    unit->runtime = json_incref(flags.runtime_config);
+    unit->emulated = flags.emulated;
+    return NULL;
+}
+
+static struct error *read_manifest(struct node_unit *unit)
+{
+    const char *path = unit->files[NODE_FILE_MAIN].path;
+    struct gates_container container;
+    struct error *err = node_manifest_find(unit->tree, path, unit->component, &container);
+    if (err)
+        return err;
+    unit->argv = gates_container_argv(&container, unit->component);
+    unit->image = str_dup(doc_str(container.spec, "image", NULL));
+    unit->container = str_dup(doc_str(container.spec, "name", NULL));
+    unit->container_index = container.index;
+    return take_flags(unit, NULL);
+}
+
+// From the weakest voice to the strongest: the file, the drop-ins, the command line.
+static struct error *read_kubelet(struct node_unit *unit)
+{
+    const struct node_file *config = &unit->files[NODE_FILE_MAIN],
+                           *env = &unit->files[NODE_FILE_ENV],
+                           *ours = &unit->files[NODE_FILE_DROP_IN];
+    AUTO_JSON json_t *gates = NULL;
+    AUTO_JSON json_t *dropped = NULL;
+    struct error *err = node_kubelet_config_gates(node_file_slice(config), config->path, &gates);
+    if (!err && ours->len > 0)
+        err = node_kubelet_config_gates(node_file_slice(ours), ours->path, &dropped);
+    if (!err)
+        err = node_kubelet_env_argv(node_file_slice(env), env->path ? env->path : "", &unit->argv);
+    if (err)
+        return err;
+    const json_t *const voices[] = {unit->drop_ins.before, dropped, unit->drop_ins.after,
+                                    unit->live};
+    for (size_t i = 0; i < COUNT(voices); i++) {
+        if (voices[i])
+            json_object_update(gates, node_iterable(voices[i]));
+    }
+    return take_flags(unit, gates);
+}
+
+// Another file, or other bytes: it is looked at until the component runs with them.
+static void follow(struct node_unit *unit)
+{
+    bool ours = unit->node->step && unit->node->step->unit == unit;
+    if (!unit->probed || ours)
+        return;
+    unit->follow_until_ms = clock_ms() + node_timing.follow_ms;
+    unit->changed_wall_ms = clock_wall_ms();
+}
+
+static bool same_file(const struct node_file *a, const struct node_file *b)
+{
+    return str_eq(a->path, b->path) && !a->text == !b->text && str_eq(a->digest, b->digest);
+}
+
+// What was found for a unit. Freed by adopt().
+struct found {
+    struct node_file files[NODE_FILE_COUNT];
+    const json_t *tree;
+    const char *problem;
+    struct node_drop_ins drop_ins;
+    json_t *live;
+};
+
+static bool is_news(const struct node_unit *unit, const struct found *found)
+{
+    bool same = unit->present && str_eq(unit->problem, found->problem) &&
+                doc_equal(unit->drop_ins.before, found->drop_ins.before) &&
+                doc_equal(unit->drop_ins.after, found->drop_ins.after) &&
+                doc_equal(unit->live, found->live);
+    for (int i = 0; i < NODE_FILE_COUNT; i++)
+        same = same && same_file(&unit->files[i], &found->files[i]);
+    return !same;
+}
+
+static void found_fini(struct found *found)
+{
+    for (int i = 0; i < NODE_FILE_COUNT; i++)
+        node_file_fini(&found->files[i]);
+    node_drop_ins_fini(&found->drop_ins);
+    json_decref(found->live);
+}
+
+// Takes what was found for the unit, if it is news.
+static void adopt(struct node_unit *unit, struct found *found)
+{
+    if (!is_news(unit, found)) {
+        found_fini(found);
+        return;
+    }
+    clear_files(unit);
+    unit->present = true;
+    memcpy(unit->files, found->files, sizeof(unit->files));
+    unit->drop_ins = found->drop_ins;
+    unit->live = found->live;
+    unit->tree = found->tree ? doc_copy(found->tree) : NULL;
+    unit->problem = str_dup(found->problem);
+    if (!found->problem) {
+        struct error *err =
+            unit->component == COMPONENT_KUBELET ? read_kubelet(unit) : read_manifest(unit);
+        unit->problem = err ? take_text(err) : NULL;
+    }
+    follow(unit);
+    if (unit->problem)
+        stop_asking(unit);
+    else
+        node_unit_probe(unit);
+}
+
+static void vanish(struct node_unit *unit)
+{
+    if (!unit->present)
+        return;
+    node_unit_fini(unit);
+    *unit = (struct node_unit){.node = unit->node, .component = unit->component};
+}
+
+static void observe_pod(struct node_unit *unit, struct sightings *sightings)
+{
+    struct sighting *found = NULL, *other = NULL;
+    for (size_t i = 0; i < sightings->len; i++) {
+        if (!claims(&sightings->items[i], unit->component))
+            continue;
+        other = found ? &sightings->items[i] : NULL;
+        found = found ? found : &sightings->items[i];
+        if (other)
+            break;
+    }
+    if (!found) {
+        vanish(unit);
+        return;
+    }
+    AUTO_MEM char *twice = other ? str_format("%s and %s both are %s", found->file.path,
+                                              other->file.path, component_name(unit->component))
+                                 : NULL;
+    struct found news = {
+        .files = {{
+            .path = str_dup(found->file.path),
+            .text = found->file.text ? str_ndup(found->file.text, found->file.len) : NULL,
+            .len = found->file.len,
+        }},
+        .tree = found->tree,
+        .problem = twice ? twice : found->problem};
+    doc_digest(node_file_slice(&news.files[0]), news.files[0].digest);
+    adopt(unit, &news);
+}
+
+// Gates on the command line that the flags file does not say: somebody else's, and where we do not
+// write.
+static json_t *live_gates(const json_t *argv, const struct node_file *env)
+{
+    AUTO_JSON json_t *words = NULL;
+    AUTO_FLAGS struct gates_flags live = {0};
+    AUTO_FLAGS struct gates_flags known = {0};
+    struct error *err = argv ? gates_flags_read(COMPONENT_KUBELET, argv, &live) : NULL;
+    if (!err && argv)
+        err = node_kubelet_env_argv(node_file_slice(env), env->path ? env->path : "", &words);
+    if (!err && argv)
+        err = gates_flags_read(COMPONENT_KUBELET, words, &known);
+    if (err)
+        error_ignore(err, "the kubelet runs with it; what it reports is read back");
+    if (err || !argv)
+        return NULL;
+    json_t *gates = json_object();
+    const char *name;
+    json_t *value;
+    json_object_foreach(live.feature_gates, name, value)
+    {
+        if (!json_object_get(known.feature_gates, name))
+            json_object_set(gates, name, value);
+    }
+    if (json_object_size(gates) > 0)
+        return gates;
+    json_decref(gates);
+    return NULL;
+}
+
+static struct error *read_drop_in(const struct node *node, struct found *found)
+{
+    AUTO_MEM char *path = str_format("%s/" NODE_DROP_IN, node->drop_in_dir);
+    struct error *err = node_file_read_or_empty(path, &found->files[NODE_FILE_DROP_IN]);
+    return err ? err : node_drop_ins_read(node->drop_in_dir, &found->drop_ins);
+}
+
+static struct error *read_kubelet_files(const struct node *node, struct found *found)
+{
+    const char *flags = node->spec.paths.kubelet_flags;
+    struct error *err = node_file_read(node->kubelet_config, &found->files[NODE_FILE_MAIN]);
+    if (err)
+        return err;
+    err = flags ? node_file_read(flags, &found->files[NODE_FILE_ENV]) : NULL;
+    if (err && error_kind(err) == ERROR_NOT_FOUND) {
+        error_free(err);
+        err = NULL;
+    }
+    return !err && node->drop_in_dir ? read_drop_in(node, found) : err;
+}
+
+static void observe_kubelet(struct node_unit *unit)
+{
+    struct node *node = unit->node;
+    struct found found = {0};
+    AUTO_JSON json_t *argv = NULL;
+    AUTO_MEM char *problem = NULL;
+    if (node_kubelet_find(node, &argv))
+        node_rewatch(node);
+    struct error *err = node->kubelet_config ? read_kubelet_files(node, &found)
+                                             : error_new(ERROR_NOT_FOUND, "no kubelet");
+    if (err && error_kind(err) == ERROR_NOT_FOUND && !found.files[NODE_FILE_MAIN].path) {
+        error_free(err);
+        vanish(unit);
+        return;
+    }
+    if (err)
+        problem = take_text(err);
+    if (!found.files[NODE_FILE_MAIN].path)
+        found.files[NODE_FILE_MAIN].path = str_dup(node->kubelet_config);
+    found.live = live_gates(argv, &found.files[NODE_FILE_ENV]);
+    found.problem = problem;
+    adopt(unit, &found);
+}
+
+void node_observe_files(struct node *node)
+{
+    struct sightings sightings = {0};
+    look_around(node->spec.paths.manifests_dir, &sightings);
+    for (unsigned c = 0; c < COMPONENT_KUBELET; c++)
+        observe_pod(&node->units[c], &sightings);
+    sightings_fini(&sightings);
+    observe_kubelet(&node->units[COMPONENT_KUBELET]);
+}
+
+// --- asking the component
+// -----------------------------------------------------------------------------------------------------------
+
+void node_unit_take_answer(struct node_unit *unit, const struct node_answer *answer)
+{
+    unit->probed = true;
+    unit->healthy = answer->healthy;
+    unit->metrics_read = answer->metrics_read;
+    unit->metrics_denied = answer->metrics_denied;
+    mem_free(unit->answer);
+    unit->answer = str_dup(answer->message);
+    if (!answer->metrics_read)
+        return;
+    json_decref(unit->running);
+    unit->running = doc_copy(answer->gates);
+    unit->version = answer->version;
+    unit->start_ms = answer->start_ms;
+}
+
+static void on_retry(void *owner)
+{
+    struct node_unit *unit = owner;
+    unit->retry = NULL;
+    node_unit_probe(unit);
+}
+
+// process_start_time_seconds is computed from the boot time, which has whole seconds only.
+static bool follows(struct node_unit *unit)
+{
+    if (unit->follow_until_ms == 0)
+        return false;
+    bool settled =
+        unit->healthy && unit->metrics_read && unit->start_ms + 1500 >= unit->changed_wall_ms;
+    if (settled || clock_ms() >= unit->follow_until_ms)
+        unit->follow_until_ms = 0;
+    return unit->follow_until_ms != 0;
+}
+
+static void on_answer(void *owner, const struct node_answer *answer)
+{
+    struct node_unit *unit = owner;
+    unit->probe = NULL;
+    node_unit_take_answer(unit, answer);
+    bool settled = answer->healthy && (answer->metrics_read || answer->metrics_denied);
+    if (settled && !follows(unit)) {
+        unit->retry_ms = 0;
+    } else {
+        uint64_t most =
+            unit->follow_until_ms ? node_timing.retry_ms_max / 3 : node_timing.retry_ms_max;
+        unit->retry_ms = unit->retry_ms == 0 ? node_timing.retry_ms : unit->retry_ms * 2;
+        unit->retry_ms = unit->retry_ms > most ? most : unit->retry_ms;
+        unit->retry = loop_sleep(unit->node->loop, unit->retry_ms, on_retry, unit);
+    }
+    node_publish(unit->node);
+    node_wake(unit->node);
+}
+
+void node_unit_probe(struct node_unit *unit)
+{
+    unit->probe = op_drop(unit->probe);
+    unit->retry = op_drop(unit->retry);
+    // A step asks by itself, and more often.
+    if (unit->node->step && unit->node->step->unit == unit)
+        return;
+    if (unit->present && !unit->problem)
+        unit->probe = node_probe(unit, true, on_answer, unit);
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the kubelet's gates are written: where the running kubelet reads them, and where nothing
+// outranks them.
+#include "world.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define KUBELET COMPONENT_KUBELET
+#define WANT "DynamicResourceAllocation"
+
+static const char *reason_of(const struct world *world)
+{
+    return doc_str(world_component(world, "kubelet"), "reason", NULL);
+}
+
+static const char *message_of(const struct world *world)
+{
+    return doc_str(world_component(world, "kubelet"), "message", NULL);
+}
+
+static bool kubelet_failed_and_idle(struct world *world)
+{
+    return str_eq(world_state(world, "kubelet"), "Failed") && node_is_idle(world->node);
+}
+
+static bool kubelet_unreadable(struct world *world)
+{
+    return str_eq(world_state(world, "kubelet"), "Unreadable") && node_is_idle(world->node);
+}
+
+static void begin(struct world *world)
+{
+    world_init(world);
+    world_add(world, KUBELET, "");
+    world_kubelet_runs(world, "1", "/sbin/init|", "mnt:[1]");
+    world->spec.paths.find_kubelet = true;
+}
+
+static void kubelet_reads(struct world *world, char *take_path)
+{
+    mem_free(world->fakes[KUBELET].path);
+    world->fakes[KUBELET].path = take_path;
+}
+
+struct drop_in {
+    char *dir, *ours;
+};
+
+static struct drop_in with_drop_ins(struct world *world)
+{
+    struct drop_in drop_in = {.dir = test_path("kubelet.conf.d")};
+    drop_in.ours = str_format("%s/99-drawbridge.conf", drop_in.dir);
+    CHECK_OK(node_dir_make(drop_in.dir));
+    AUTO_MEM char *words =
+        str_format("/usr/bin/kubelet|--config=%s|--config-dir=%s|", world->config, drop_in.dir);
+    world_kubelet_runs(world, "77", words, "mnt:[1]");
+    kubelet_reads(world, str_dup(drop_in.ours));
+    return drop_in;
+}
+
+static void drop_in_fini(struct drop_in *drop_in)
+{
+    mem_free(drop_in->dir);
+    mem_free(drop_in->ours);
+}
+
+TEST(its_own_config_and_not_the_default)
+{
+    struct world world;
+    begin(&world);
+    AUTO_MEM char *other = test_path("other/kubelet.yaml");
+    AUTO_MEM char *dir = test_path("other");
+    CHECK_OK(node_dir_make(dir));
+    test_write(other, "kind: KubeletConfiguration\n");
+    AUTO_MEM char *untouched = test_read(world.config);
+    AUTO_MEM char *words = str_format("kubelet|--config|%s|", other);
+    world_kubelet_runs(&world, "77", words, "mnt:[1]");
+    // One in a container reads something else.
+    world_kubelet_runs(&world, "78", "kubelet|--config=/nowhere|", "mnt:[2]");
+    kubelet_reads(&world, str_dup(other));
+    world_start_agent(&world);
+    world_desire(&world, "r1", WANT, "Enable");
+    CHECK(world_wait(&world, all_up_to_date, 5000));
+    CHECK_STR_TAKE(
+        test_read(other),
+        "kind: KubeletConfiguration\nfeatureGates:\n  DynamicResourceAllocation: true\n");
+    CHECK_STR_TAKE(test_read(world.config), untouched);
+    // While it is down the journal knows.
+    world_stop_agent(&world);
+    AUTO_MEM char *cmdline = str_format("%s/77/cmdline", world.proc);
+    CHECK(unlink(cmdline) == 0);
+    world_start_agent(&world);
+    world_desire(&world, "r2", "", "Disable");
+    CHECK(world_wait(&world, all_up_to_date, 5000));
+    CHECK_STR_TAKE(test_read(other), "kind: KubeletConfiguration\n");
+    world_fini(&world);
+}
+
+TEST(below_the_hosts_root_where_it_is_not_mounted)
+{
+    struct world world;
+    begin(&world);
+    AUTO_MEM char *root = test_path("host");
+    AUTO_MEM char *dir = test_path("host/etc/kubelet");
+    AUTO_MEM char *seen = test_path("host/etc/kubelet/kubelet.yaml");
+    CHECK_OK(node_dir_make(dir));
+    test_write(seen, "kind: KubeletConfiguration\n");
+    world.spec.paths.host_root = root;
+    world_add_nets(&world);
+    world_kubelet_runs(&world, "77", "kubelet|--config=/etc/kubelet/kubelet.yaml|", "mnt:[1]");
+    kubelet_reads(&world, str_dup(seen));
+    AUTO_MEM char *script = test_read(world.host);
+    AUTO_MEM char *more =
+        str_format("%s[ \"$2\" != arm ] || sed -n 's/^path //p' '%s/armed' >>'%s'\n", script,
+                   world.guard, world.host_log);
+    test_write(world.host, more);
+    world_start_agent(&world);
+    world_desire(&world, "r1", WANT, "Enable");
+    CHECK(world_wait(&world, all_up_to_date, 5000));
+    AUTO_MEM char *text = test_read(seen);
+    CHECK_HAS(text, "DynamicResourceAllocation: true");
+    AUTO_MEM char *said = test_read(world.host_log);
+    CHECK_HAS(said, "\n/etc/kubelet/kubelet.yaml\n"); // the guard sees the host as it is
+    world_fini(&world);
+}
+
+TEST(several_kubelets_tell_nothing)
+{
+    struct world world;
+    begin(&world);
+    world_kubelet_runs(&world, "77", "kubelet|--config=/nowhere|", "mnt:[1]");
+    world_kubelet_runs(&world, "78", "kubelet|--config=/elsewhere|", "mnt:[1]");
+    world_start_agent(&world);
+    world_desire(&world, "r1", WANT, "Enable");
+    CHECK(world_wait(&world, all_up_to_date, 5000));
+    AUTO_MEM char *text = test_read(world.config);
+    CHECK_HAS(text, WANT);
+    world_fini(&world);
+}
+
+TEST(a_file_of_our_own_in_the_drop_in_directory)
+{
+    struct world world;
+    begin(&world);
+    struct drop_in drop_in = with_drop_ins(&world);
+    AUTO_MEM char *untouched = test_read(world.config);
+    world_start_agent(&world);
+    CHECK(world_wait(&world, idle, 5000));
+    world_desire(&world, "r1", WANT, "Enable");
+    CHECK(world_wait(&world, all_up_to_date, 5000));
+    CHECK_STR_TAKE(test_read(drop_in.ours),
+                   "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"
+                   "featureGates:\n  DynamicResourceAllocation: true\n");
+    struct stat st;
+    CHECK(stat(drop_in.ours, &st) == 0);
+    CHECK_INT(st.st_mode & 07777, 0644);
+    world_desire(&world, "r2", "", "Disable");
+    CHECK(world_wait(&world, all_up_to_date, 5000));
+    CHECK(!test_exists(drop_in.ours));
+    CHECK_STR_TAKE(test_read(world.config), untouched);
+    drop_in_fini(&drop_in);
+    world_fini(&world);
+}
+
+TEST(which_goes_when_the_kubelet_refuses_it)
+{
+    for (int nets = 0; nets < 2; nets++) {
+        struct world world;
+        begin(&world);
+        struct drop_in drop_in = with_drop_ins(&world);
+        if (nets)
+            world_add_nets(&world);
+        world_start_agent(&world);
+        world_desire(&world, "r1", "Bogus", "Enable");
+        CHECK(world_wait(&world, kubelet_failed_and_idle, 8000));
+        CHECK(!test_exists(drop_in.ours));
+        if (nets)
+            CHECK_HAS(message_of(&world), "the guard on the node put it back");
+        drop_in_fini(&drop_in);
+        world_fini(&world);
+        AUTO_MEM char *command = str_format("rm -rf '%s'/*", test_dir());
+        CHECK(system(command) == 0);
+    }
+}
+
+TEST(drop_ins_speak_in_the_order_of_their_names)
+{
+    struct world world;
+    begin(&world);
+    struct drop_in drop_in = with_drop_ins(&world);
+    AUTO_MEM char *early = str_format("%s/10-site.conf", drop_in.dir);
+    AUTO_MEM char *late = str_format("%s/zz-site.conf", drop_in.dir);
+    AUTO_MEM char *ignored = str_format("%s/zz-site.yaml", drop_in.dir);
+    test_write(early, "kind: KubeletConfiguration\nfeatureGates:\n  DynamicResourceAllocation: "
+                      "false\n  NodeLogQuery: true\n");
+    test_write(ignored, "no such thing");
+    world_start_agent(&world);
+    world_desire(&world, "r1", WANT, "Enable");
+    CHECK(world_wait(&world, all_up_to_date, 5000)); // ours comes later
+    AUTO_MEM char *text = test_read(drop_in.ours);
+    CHECK_HAS(text, "DynamicResourceAllocation: true");
+    CHECK_STR_TAKE(
+        doc_print_json_sorted(json_object_get(world_component(&world, "kubelet"), "featureGates")),
+        "{\"DynamicResourceAllocation\":true,\"NodeLogQuery\":true}");
+    test_write(late,
+               "kind: KubeletConfiguration\nfeatureGates: {DynamicResourceAllocation: false}\n");
+    CHECK(world_wait(&world, kubelet_unreadable, 5000));
+    CHECK_STR(reason_of(&world), "FileConflict");
+    CHECK_HAS(message_of(&world),
+              "zz-site.conf says DynamicResourceAllocation=false, which outranks");
+    drop_in_fini(&drop_in);
+    world_fini(&world);
+}
+
+TEST(a_flag_from_elsewhere_outranks_every_file)
+{
+    struct world world;
+    begin(&world);
+    AUTO_MEM char *before = test_read(world.config);
+    AUTO_MEM char *words = str_format(
+        "kubelet|--config=%s|--feature-gates=DynamicResourceAllocation=false|", world.config);
+    world_kubelet_runs(&world, "77", words, "mnt:[1]");
+    world_start_agent(&world);
+    world_desire(&world, "r1", WANT, "Enable");
+    CHECK(world_wait(&world, kubelet_unreadable, 5000));
+    CHECK_STR(reason_of(&world), "FileConflict");
+    CHECK_HAS(message_of(&world),
+              "the kubelet's command line says --feature-gates=DynamicResourceAllocation=false");
+    CHECK_STR_TAKE(test_read(world.config), before);
+    world_fini(&world);
+}
+
+TEST_MAIN()

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an edit would do: whose an entry is, and what giving it up leaves behind.
+#include "node_internal.h"
+#include "testkit/test.h"
+
+#define HEAD "kind: KubeletConfiguration\n"
+
+// A kubelet with a config file, and perhaps flags.
+struct rig {
+    struct node node;
+    struct node_unit unit;
+    json_t *owned;
+    char original[DOC_DIGEST_BYTES], written[DOC_DIGEST_BYTES];
+    char *path;
+};
+
+static void set_file(struct node_file *file, const char *path, const char *text)
+{
+    node_file_fini(file);
+    *file =
+        (struct node_file){.path = str_dup(path), .text = str_dup(text), .len = slice_of(text).len};
+    doc_digest(node_file_slice(file), file->digest);
+}
+
+static void rig_init(struct rig *rig, const char *config, const char *env)
+{
+    *rig = (struct rig){0};
+    rig->node.backups_dir = test_path("backups");
+    CHECK_OK(node_dir_make(rig->node.backups_dir));
+    rig->unit =
+        (struct node_unit){.node = &rig->node, .component = COMPONENT_KUBELET, .present = true};
+    rig->path = str_dup("");
+    set_file(&rig->unit.files[NODE_FILE_MAIN], "config.yaml", config);
+    if (env)
+        set_file(&rig->unit.files[NODE_FILE_ENV], "flags.env", env);
+    CHECK_OK(node_kubelet_env_argv(slice_of(env), "flags.env", &rig->unit.argv));
+}
+
+static void rig_fini(struct rig *rig)
+{
+    node_unit_fini(&rig->unit);
+    mem_free(rig->node.backups_dir);
+    mem_free(rig->path);
+    json_decref(rig->owned);
+}
+
+// Carries the plan out and remembers it as the journal would. Gives the file's new text (borrowed).
+static const char *carry_out(struct rig *rig, const char *want)
+{
+    AUTO_JSON json_t *gates = NULL;
+    AUTO_JSON json_t *runtime = json_object();
+    CHECK_OK(doc_parse_json(slice_of(want), "want", &gates));
+    struct node_wish wish = {gates, runtime, rig->owned, rig->path, rig->original, rig->written};
+    AUTO_EDIT struct node_edit edit = {0};
+    CHECK_OK(node_plan(&rig->unit, &wish, &edit));
+    struct node_file *file = &rig->unit.files[edit.file];
+    CHECK_OK(node_backup_store(&rig->node, node_file_slice(file), file->digest));
+    if (edit.text) {
+        AUTO_MEM char *path = str_dup(file->path);
+        set_file(file, path, edit.text);
+    }
+    json_decref(rig->owned);
+    rig->owned = json_incref(edit.owned);
+    mem_free(rig->path);
+    rig->path = str_dup(node_owned_empty(edit.owned) ? "" : file->path);
+    CHECK(snprintf(rig->original, sizeof(rig->original), "%s", edit.original) >= 0);
+    CHECK(snprintf(rig->written, sizeof(rig->written), "%s", file->digest) >= 0);
+    json_decref(rig->unit.argv);
+    rig->unit.argv = NULL;
+    CHECK_OK(node_kubelet_env_argv(node_file_slice(&rig->unit.files[NODE_FILE_ENV]), "flags.env",
+                                   &rig->unit.argv));
+    return file->text;
+}
+
+static const char *owned_text(struct rig *rig)
+{
+    static char text[512];
+    AUTO_MEM char *printed = doc_print_json_sorted(json_object_get(rig->owned, "featureGates"));
+    CHECK(snprintf(text, sizeof(text), "%s", printed) >= 0);
+    return text;
+}
+
+TEST(undo_gives_the_bytes_back)
+{
+    struct rig rig;
+    rig_init(&rig, HEAD "featureGates: {} # empty\n", NULL);
+    CHECK_STR(carry_out(&rig, "{\"A\": true, \"B\": false}"),
+              HEAD "featureGates: {A: true, B: false} # empty\n");
+    CHECK_STR(carry_out(&rig, "{\"B\": false}"), HEAD "featureGates: {B: false} # empty\n");
+    CHECK_STR(carry_out(&rig, "{}"), HEAD "featureGates: {} # empty\n");
+    CHECK_STR(owned_text(&rig), "{}");
+    CHECK_STR(rig.original, "");
+    rig_fini(&rig);
+}
+
+TEST(a_foreign_edit_survives_the_undo)
+{
+    struct rig rig;
+    rig_init(&rig, HEAD "featureGates:\n  X: true\n", NULL);
+    carry_out(&rig, "{\"A\": true}");
+    set_file(&rig.unit.files[NODE_FILE_MAIN], "config.yaml",
+             HEAD "maxPods: 99 # new\nfeatureGates:\n  X: true\n  A: true\n");
+    CHECK_STR(carry_out(&rig, "{}"), HEAD "maxPods: 99 # new\nfeatureGates:\n  X: true\n");
+    rig_fini(&rig);
+}
+
+TEST(a_foreign_edit_survives_a_later_edit_and_the_undo)
+{
+    struct rig rig;
+    rig_init(&rig, HEAD "featureGates:\n  X: true\n", NULL);
+    carry_out(&rig, "{\"A\": true}");
+    set_file(&rig.unit.files[NODE_FILE_MAIN], "config.yaml",
+             HEAD "maxPods: 99\nfeatureGates:\n  X: true\n  A: true\n");
+    CHECK_STR(carry_out(&rig, "{\"A\": true, \"B\": true}"),
+              HEAD "maxPods: 99\nfeatureGates:\n  X: true\n  A: true\n  B: true\n");
+    CHECK_STR(carry_out(&rig, "{}"), HEAD "maxPods: 99\nfeatureGates:\n  X: true\n");
+    rig_fini(&rig);
+}
+
+TEST(a_foreign_value_comes_back)
+{
+    struct rig rig;
+    rig_init(&rig, HEAD "featureGates:\n  A: false # theirs\n", NULL);
+    CHECK_STR(carry_out(&rig, "{\"A\": true}"), HEAD "featureGates:\n  A: true # theirs\n");
+    CHECK_STR(owned_text(&rig), "{\"A\":{\"before\":false,\"value\":true}}");
+    // Without the bytes from before, entry by entry.
+    set_file(&rig.unit.files[NODE_FILE_MAIN], "config.yaml",
+             HEAD "featureGates:\n  A: true # theirs\nmaxPods: 1\n");
+    CHECK_STR(carry_out(&rig, "{}"), HEAD "featureGates:\n  A: false # theirs\nmaxPods: 1\n");
+    rig_fini(&rig);
+}
+
+TEST(what_somebody_else_says_is_theirs)
+{
+    struct rig rig;
+    rig_init(&rig, HEAD "featureGates:\n  A: true\n", NULL);
+    CHECK_STR(carry_out(&rig, "{\"A\": true}"), HEAD "featureGates:\n  A: true\n");
+    CHECK_STR(owned_text(&rig), "{}");
+    CHECK_STR(carry_out(&rig, "{}"), HEAD "featureGates:\n  A: true\n");
+    rig_fini(&rig);
+}
+
+TEST(what_somebody_else_changed_is_no_longer_ours)
+{
+    struct rig rig;
+    rig_init(&rig, HEAD "featureGates:\n  X: true\n", NULL);
+    carry_out(&rig, "{\"A\": true}");
+    set_file(&rig.unit.files[NODE_FILE_MAIN], "config.yaml",
+             HEAD "featureGates:\n  X: true\n  A: false\n");
+    CHECK_STR(carry_out(&rig, "{}"), HEAD "featureGates:\n  X: true\n  A: false\n");
+    CHECK_STR(owned_text(&rig), "{}");
+    rig_fini(&rig);
+}
+
+TEST(a_regenerated_file_without_our_entries)
+{
+    struct rig rig;
+    rig_init(&rig, HEAD "featureGates:\n  X: true\n", NULL);
+    carry_out(&rig, "{\"A\": true}");
+    set_file(&rig.unit.files[NODE_FILE_MAIN], "config.yaml",
+             HEAD "cgroupDriver: systemd\nfeatureGates: {X: true}\n");
+    CHECK_STR(carry_out(&rig, "{\"A\": true}"),
+              HEAD "cgroupDriver: systemd\nfeatureGates: {X: true, A: true}\n");
+    CHECK_STR(carry_out(&rig, "{}"), HEAD "cgroupDriver: systemd\nfeatureGates: {X: true}\n");
+    rig_fini(&rig);
+}
+
+TEST(a_regenerated_file_with_our_entries)
+{
+    struct rig rig;
+    rig_init(&rig, HEAD "maxPods: 1\n", NULL);
+    carry_out(&rig, "{\"A\": true}");
+    set_file(&rig.unit.files[NODE_FILE_MAIN], "config.yaml",
+             HEAD "featureGates:\n  A: true\nmaxPods: 2\n");
+    carry_out(&rig, "{\"A\": true}");
+    CHECK_STR(owned_text(&rig), "{\"A\":{\"before\":null,\"value\":true}}");
+    CHECK_STR(carry_out(&rig, "{}"), HEAD "maxPods: 2\n");
+    rig_fini(&rig);
+}
+
+TEST(flags_outrank_the_file)
+{
+    struct rig rig;
+    rig_init(&rig, HEAD, "KUBELET_KUBEADM_ARGS=\"--feature-gates=X=true --node-ip=1.2.3.4\"\n");
+    CHECK_STR(carry_out(&rig, "{\"A\": true}"),
+              "KUBELET_KUBEADM_ARGS=\"--feature-gates=X=true,A=true --node-ip=1.2.3.4\"\n");
+    CHECK_STR(rig.unit.files[NODE_FILE_MAIN].text, HEAD);
+    CHECK_STR(carry_out(&rig, "{\"A\": true}"),
+              "KUBELET_KUBEADM_ARGS=\"--feature-gates=X=true,A=true --node-ip=1.2.3.4\"\n");
+    CHECK_STR(owned_text(&rig), "{\"A\":{\"before\":null,\"value\":true}}");
+    CHECK_STR(carry_out(&rig, "{}"),
+              "KUBELET_KUBEADM_ARGS=\"--feature-gates=X=true --node-ip=1.2.3.4\"\n");
+    rig_fini(&rig);
+}
+
+TEST(the_file_says_it_already_and_no_flag_outranks_it)
+{
+    struct rig rig;
+    rig_init(&rig, HEAD "featureGates: {A: true}\n",
+             "KUBELET_KUBEADM_ARGS=\"--feature-gates=X=true\"\n");
+    CHECK_STR(carry_out(&rig, "{\"A\": true}"),
+              "KUBELET_KUBEADM_ARGS=\"--feature-gates=X=true\"\n");
+    CHECK_STR(owned_text(&rig), "{}");
+    rig_fini(&rig);
+}
+
+TEST(a_flag_that_came_later_and_outranks_ours_is_a_conflict)
+{
+    struct rig rig;
+    rig_init(&rig, HEAD, "KUBELET_KUBEADM_ARGS=\"\"\n");
+    carry_out(&rig, "{\"A\": true}");
+    set_file(&rig.unit.files[NODE_FILE_ENV], "flags.env",
+             "KUBELET_KUBEADM_ARGS=\"--feature-gates=A=false\"\n");
+    json_decref(rig.unit.argv);
+    CHECK_OK(node_kubelet_env_argv(node_file_slice(&rig.unit.files[NODE_FILE_ENV]), "flags.env",
+                                   &rig.unit.argv));
+    AUTO_JSON json_t *gates = json_pack("{s:b}", "A", 1);
+    struct node_wish wish = {gates, NULL, rig.owned, rig.path, rig.original, rig.written};
+    struct node_edit edit = {0};
+    CHECK_ERR_HAS(node_plan(&rig.unit, &wish, &edit), ERROR_CONFLICT, "--feature-gates=A=false");
+    CHECK_STR(carry_out(&rig, "{}"), HEAD);
+    rig_fini(&rig);
+}
+
+TEST_MAIN()

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a component is asked, which process counts as it, and which of its words count as a
+// refusal.
+#include <time.h>
+#include <unistd.h>
+
+#include "world.h"
+
+static void check_base(const char *container_json, const char *argv_json, enum component component,
+                       const char *want)
+{
+    AUTO_JSON json_t *container = NULL;
+    AUTO_JSON json_t *argv = NULL;
+    CHECK_OK(doc_parse_json(slice_of(container_json), "container", &container));
+    CHECK_OK(doc_parse_json(slice_of(argv_json), "argv", &argv));
+    CHECK_STR_TAKE(node_probe_base(container, argv, component), want);
+}
+
+TEST(where_to_ask)
+{
+    const char *https = "{\"livenessProbe\": {\"httpGet\": {\"host\": \"10.0.0.1\", \"port\": "
+                        "6443, \"scheme\": \"HTTPS\"}}}";
+    check_base(https, "[\"kube-apiserver\", \"--secure-port=7443\"]", COMPONENT_APISERVER,
+               "https://127.0.0.1:7443");
+    check_base(https,
+               "[\"kube-apiserver\", \"--secure-port\", \"7443\", \"--bind-address=10.0.0.9\"]",
+               COMPONENT_APISERVER, "https://10.0.0.9:7443");
+    check_base(https, "[\"kube-apiserver\"]", COMPONENT_APISERVER, "https://10.0.0.1:6443");
+    check_base("{}", "[\"kube-scheduler\"]", COMPONENT_SCHEDULER, "https://127.0.0.1:10259");
+    check_base("{}", "[\"x\", \"--bind-address=::1\"]", COMPONENT_CONTROLLER_MANAGER,
+               "https://[::1]:10257");
+    check_base("{}", "[\"x\", \"--bind-address=0.0.0.0\"]", COMPONENT_CONTROLLER_MANAGER,
+               "https://127.0.0.1:10257");
+    check_base("{\"ports\": [{\"name\": \"p\", \"containerPort\": 99}], \"readinessProbe\": "
+               "{\"httpGet\": {\"port\": \"p\"}}}",
+               "[\"x\"]", COMPONENT_SCHEDULER, "http://127.0.0.1:99");
+}
+
+static void write_process(const char *pid, const char *cmdline, size_t len)
+{
+    AUTO_MEM char *dir = str_format("%s/%s", node_proc_dir, pid);
+    CHECK_OK(node_dir_make(dir));
+    AUTO_MEM char *path = str_format("%s/cmdline", dir);
+    FILE *file = fopen(path, "w");
+    CHECK(file && fwrite(cmdline, 1, len, file) == len && fclose(file) == 0);
+}
+
+TEST(which_process)
+{
+    AUTO_MEM char *proc = test_path("proc");
+    node_proc_dir = proc;
+    AUTO_JSON json_t *argv = json_pack("[s, s, s]", "kube-scheduler", "--a=1", "");
+    CHECK(!node_proc_runs(argv));
+    write_process("self", "kube-scheduler\0--a=1\0\0", 22);
+    write_process("1", "", 0);
+    write_process("2", "kube-scheduler\0--a=1\0", 21);
+    write_process("3", "kube-scheduler\0--a=1\0\0x\0", 24);
+    write_process("4", "kube-scheduler\0--a=2\0\0", 22);
+    CHECK(!node_proc_runs(argv));
+    write_process("5", "/usr/bin/kube-scheduler\0--a=1\0\0", 31);
+    CHECK(node_proc_runs(argv));
+}
+
+static void write_stat(const char *pid, const char *name, int64_t age_ms)
+{
+    AUTO_MEM char *dir = str_format("%s/%s", node_proc_dir, pid);
+    AUTO_MEM char *file = str_format("%s/stat", dir);
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    long long ticks = ((long long)now.tv_sec * 1000 - age_ms) * sysconf(_SC_CLK_TCK) / 1000;
+    AUTO_MEM char *text = str_format(
+        "%s (%s) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 14 0 %lld 1 2\n", pid, name, ticks);
+    CHECK_OK(node_dir_make(dir));
+    test_write(file, text);
+}
+
+TEST(how_old_the_youngest_process_of_a_name_is)
+{
+    AUTO_MEM char *proc = test_path("proc");
+    node_proc_dir = proc;
+    CHECK_INT(node_proc_age_ms("kubelet"), -1);
+    CHECK_OK(node_dir_make(proc));
+    write_stat("self", "kubelet", 1000);
+    write_stat("7", "not (a) kubelet", 1000);
+    write_stat("8", "kubelet-x", 1000);
+    CHECK_INT(node_proc_age_ms("kubelet"), -1);
+    write_stat("10", "kubelet", 600000);
+    write_stat("11", "kubelet", 60000);
+    int64_t age = node_proc_age_ms("kubelet");
+    CHECK(age >= 59000 && age < 120000);
+    write_stat("12", "not (a) kubelet", 1000);
+    age = node_proc_age_ms("not (a) kubelet");
+    CHECK(age >= 0 && age < 60000);
+}
+
+static char *refusal_in(struct node_unit *unit, const json_t *marks, int64_t since_ms,
+                        const char *pod, const char *text)
+{
+    AUTO_MEM char *dir =
+        str_format("%s/%s/kube-scheduler", unit->node->spec.paths.pod_logs_dir, pod);
+    CHECK_OK(node_dir_make(dir));
+    AUTO_MEM char *log = str_format("%s/0.log", dir);
+    test_write(log, text);
+    return node_logs_refusal(unit, marks, since_ms);
+}
+
+TEST(what_the_logs_say)
+{
+    struct node node = {.spec.paths.pod_logs_dir = test_dir()};
+    struct node_unit unit = {
+        .node = &node, .component = COMPONENT_SCHEDULER, .container = str_dup("kube-scheduler")};
+    unit.tree = json_pack("{s:{s:s, s:s}}", "metadata", "name", "kube-scheduler", "namespace",
+                          "kube-system");
+    AUTO_JSON json_t *none = json_object();
+    int64_t now;
+    CHECK(clock_parse("2026-11-21T10:00:00Z", &now));
+    CHECK_STR_TAKE(
+        refusal_in(&unit, none, now, "kube-system_kube-scheduler-x-cp_u", "plain words\n"), NULL);
+    CHECK_STR_TAKE(refusal_in(&unit, none, now, "kube-system_kube-schedulers_u",
+                              "unrecognized feature gate: X\n"),
+                   NULL);
+    // Before the edit: not about it.
+    CHECK_STR_TAKE(refusal_in(&unit, none, now, "kube-system_kube-scheduler-cp-1_u1",
+                              "2026-11-21T09:59:59.9Z stderr F unrecognized feature gate: X\n"),
+                   NULL);
+    CHECK_STR_TAKE(refusal_in(&unit, none, now, "kube-system_kube-scheduler-cp-1_u1",
+                              "2026-11-21T10:00:01.9Z stderr F unrecognized feature gate: "
+                              "X\n2026-11-21T10:00:01.9Z stderr F goroutine 1\n"),
+                   "unrecognized feature gate: X");
+    // What was there at the time of the edit is left out.
+    AUTO_JSON json_t *marks = node_logs_mark(&unit);
+    CHECK_INT(json_object_size(marks), 2);
+    CHECK_STR_TAKE(node_logs_refusal(&unit, marks, now), NULL);
+    CHECK_STR_TAKE(refusal_in(&unit, marks, now, "kube-system_kube-scheduler-cp-1_u2",
+                              "Error: unknown command \"x\"\n"),
+                   "Error: unknown command \"x\"");
+    node_unit_fini(&unit);
+}
+
+TEST(observes_without_a_wish)
+{
+    struct world world;
+    world_init(&world);
+    world_add(&world, COMPONENT_APISERVER,
+              "    - --feature-gates=NodeLogQuery=true\n    - --runtime-config=api/beta=true\n");
+    world_add(&world, COMPONENT_KUBELET, "");
+    world_start_agent(&world);
+    CHECK(world_wait(&world, idle, 5000));
+    const json_t *api = world_component(&world, "kube-apiserver");
+    CHECK_STR(doc_str(api, "state", NULL), "Observed");
+    CHECK_STR(doc_str(api, "version", NULL), "v1.33.13");
+    CHECK(json_is_true(json_object_get(api, "healthy")));
+    CHECK_STR_TAKE(doc_print_json_sorted(json_object_get(api, "featureGates")),
+                   "{\"NodeLogQuery\":true}");
+    CHECK_STR_TAKE(doc_print_json_sorted(json_object_get(api, "runtimeConfig")),
+                   "{\"api/beta\":\"true\"}");
+    CHECK_STR_TAKE(doc_print_json_sorted(json_object_get(api, "enabled")),
+                   "{\"DynamicResourceAllocation\":false,\"NodeLogQuery\":true}");
+    CHECK_STR_TAKE(doc_print_json_sorted(json_object_get(api, "extraGates")), "{\"Broken\":false}");
+    CHECK(json_array_size(json_object_get(api, "missingGates")) > 50);
+    CHECK(!json_object_get(api, "revision") && !json_object_get(api, "owned"));
+    CHECK_STR(world_state(&world, "kubelet"), "Observed");
+    CHECK(!json_object_get(node_status(world.node), "step"));
+    CHECK(world.changes > 0);
+    world_fini(&world);
+}
+
+TEST(settled_is_silent)
+{
+    struct world world;
+    world_init(&world);
+    world_add(&world, COMPONENT_SCHEDULER, "");
+    world_start_agent(&world);
+    CHECK(world_wait(&world, idle, 5000));
+    unsigned changes = world.changes;
+    world.tick = op_drop(world.tick);
+    uint64_t turns = loop_turns(world.loop);
+    world_run(&world, 300);
+    CHECK(loop_turns(world.loop) - turns <= 3);
+    CHECK_INT(world.changes, changes);
+    CHECK(idle(&world));
+    world_fini(&world);
+}
+
+static bool scheduler_unreadable(struct world *world)
+{
+    return str_eq(world_state(world, "kube-scheduler"), "Unreadable");
+}
+
+static bool scheduler_observed(struct world *world)
+{
+    return str_eq(world_state(world, "kube-scheduler"), "Observed") && idle(world);
+}
+
+TEST(two_files_for_one_component)
+{
+    struct world world;
+    world_init(&world);
+    world_add(&world, COMPONENT_SCHEDULER, "");
+    AUTO_MEM char *copy = str_format("%s/copy.yaml.bak", world.manifests);
+    AUTO_MEM char *hidden = str_format("%s/.copy.yaml", world.manifests);
+    AUTO_MEM char *text = test_read(world.fakes[COMPONENT_SCHEDULER].path);
+    test_write(hidden, text);
+    world_start_agent(&world);
+    CHECK(world_wait(&world, scheduler_observed, 5000));
+    test_write(copy, text);
+    CHECK(world_wait(&world, scheduler_unreadable, 5000));
+    CHECK_STR(doc_str(world_component(&world, "kube-scheduler"), "reason", NULL),
+              "ManifestInvalid");
+    CHECK_HAS(doc_str(world_component(&world, "kube-scheduler"), "message", NULL), "copy.yaml.bak");
+    unlink(copy);
+    CHECK(world_wait(&world, scheduler_observed, 5000));
+    world_fini(&world);
+}
+
+TEST(a_broken_file_is_reported_and_untouched)
+{
+    struct world world;
+    world_init(&world);
+    world_add(&world, COMPONENT_SCHEDULER, "");
+    const char *broken = "kind: Pod\nspec: {containers: [\n";
+    test_write(world.fakes[COMPONENT_SCHEDULER].path, broken);
+    loop_listener_free(TAKE(world.fakes[COMPONENT_SCHEDULER].listener));
+    world_start_agent(&world);
+    world_desire_json(&world, "{\"epoch\": 1, \"components\": [{\"name\": \"kube-scheduler\", "
+                              "\"revision\": \"r1\", \"featureGates\": {\"A\": true}}]}");
+    CHECK(world_wait(&world, scheduler_unreadable, 5000));
+    world_run(&world, 100);
+    CHECK_STR_TAKE(test_read(world.fakes[COMPONENT_SCHEDULER].path), broken);
+    CHECK_STR(doc_str(world_component(&world, "kube-scheduler"), "reason", NULL),
+              "ManifestInvalid");
+    world_fini(&world);
+}
+
+TEST_MAIN()

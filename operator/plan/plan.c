@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+// Order, barriers and pace: one pure function from what is desired and reported to the steps that
+// may be taken now.
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan_internal.h"
+
+const char *plan_state_name(enum plan_state state)
+{
+    static const char *const names[] = {"Done", "Waiting", "Now", "Running", "Failed", "Missing"};
+
+    ASSERT(state < COUNT(names));
+    return names[state];
+}
+
+// --- the state of one instance
+// ---------------------------------------------------------------------------------
+
+static enum plan_state state_asked(const struct plan_instance *instance, const char *revision)
+{
+    const char *state = doc_str(instance->reported, "state", NULL);
+
+    if (!str_eq(doc_str(instance->reported, "revision", NULL), revision))
+        return PLAN_RUNNING; // the agent has not seen it yet
+    if (str_eq(state, "UpToDate"))
+        return PLAN_DONE;
+    return str_eq(state, "Failed") || str_eq(state, "Unreadable") ? PLAN_FAILED : PLAN_RUNNING;
+}
+
+static void judge(struct plan_step *step, const struct plan_instance *instance)
+{
+    if (instance->elsewhere) {
+        step->state = PLAN_DONE;
+        return;
+    }
+    step->changes = plan_want_changes(step->want, instance);
+    if (instance->object) {
+        step->state = step->changes ? PLAN_WAITING : PLAN_DONE;
+        return;
+    }
+    if (!instance->agent || !instance->reported) {
+        step->state = PLAN_MISSING;
+        return;
+    }
+    if (str_eq(doc_str(instance->asked, "revision", NULL), step->revision)) {
+        step->state = state_asked(instance, step->revision);
+        return;
+    }
+    if (str_eq(doc_str(instance->reported, "state", NULL), "Unreadable"))
+        step->state = PLAN_FAILED;
+    else if (!step->changes && plan_want_is_met(step->want, instance))
+        step->state = PLAN_DONE;
+    else if (str_eq(doc_str(instance->reported, "state", NULL), "Reverted"))
+        step->state = PLAN_FAILED; // somebody else takes it out each time
+    else
+        step->state = PLAN_WAITING;
+}
+
+// An upgrade in progress is left in peace: what has no effect any more goes when the control plane
+// is of one minor again. To the control plane belong the kubelets of its nodes, whose upgrade
+// follows and restarts every component, and kubeadm-config, which kubeadm writes last.
+static bool is_one_minor(const struct plan_instance *instances, size_t len)
+{
+    const struct plan_instance *first = NULL;
+
+    for (size_t i = 0; i < len; i++) {
+        if (instances[i].component == COMPONENT_KUBELET && !instances[i].control_plane)
+            continue;
+        if (!first)
+            first = &instances[i];
+        if (version_compare_minor(first->version, instances[i].version) != 0)
+            return false;
+    }
+    return true;
+}
+
+static void hold_cleanups(struct plan *plan, const struct plan_instance *instances, size_t len)
+{
+    if (is_one_minor(instances, len))
+        return;
+    for (size_t i = 0; i < plan->len; i++) {
+        struct plan_step *step = &plan->steps[i];
+        const struct plan_instance *instance = &instances[step->instance];
+
+        if (step->state != PLAN_WAITING || instance->object)
+            continue;
+        if (step->changes && plan_want_is_cleanup(step->want, instance)) {
+            step->state = PLAN_DONE;
+            step->deferred = true;
+        }
+    }
+}
+
+// --- order
+// --------------------------------------------------------------------------------------------------------
+
+static unsigned rank_of(const struct plan_instance *instance, bool enable)
+{
+    unsigned rank;
+
+    if (instance->object)
+        rank = 10;
+    else if (instance->component == COMPONENT_KUBELET)
+        rank = instance->control_plane ? 4 : 5;
+    else
+        rank = (unsigned)instance->component;
+    return enable ? rank : 10 - rank;
+}
+
+// The worst first: what is under way, then what is not well, then by name.
+static unsigned badness(const struct plan_step *step, const struct plan_instance *instance)
+{
+    if (step->state == PLAN_RUNNING)
+        return 0;
+    if (step->state == PLAN_FAILED)
+        return 1;
+    return doc_bool(instance->reported, true, "healthy", NULL) ? 3 : 2;
+}
+
+struct sort_context {
+    const struct plan_instance *instances;
+    bool enable;
+};
+
+static int compare_steps(const void *left, const void *right, void *context)
+{
+    const struct sort_context *sort = context;
+    const struct plan_step *a = left, *b = right;
+    const struct plan_instance *one = &sort->instances[a->instance];
+    const struct plan_instance *two = &sort->instances[b->instance];
+    unsigned x = rank_of(one, sort->enable), y = rank_of(two, sort->enable);
+
+    if (x == y) {
+        x = badness(a, one);
+        y = badness(b, two);
+    }
+    if (x != y)
+        return x < y ? -1 : 1;
+    return strcmp(one->id, two->id);
+}
+
+// --- pace
+// ---------------------------------------------------------------------------------------------------------
+
+// How long the instance must still wait because another of its kind has only just come back; 0: not
+// at all.
+static uint64_t wait_for_min_ready(const struct plan *plan, const struct plan_instance *instances,
+                                   size_t index, uint64_t min_ready_ms, int64_t now_wall_ms)
+{
+    const struct plan_instance *me = &instances[plan->steps[index].instance];
+    uint64_t wait_ms = 0;
+
+    for (size_t i = 0; i < plan->len; i++) {
+        const struct plan_instance *other = &instances[plan->steps[i].instance];
+        int64_t updated_ms;
+        int64_t until_ms;
+
+        if (other->object || other->component != me->component || str_eq(other->node, me->node))
+            continue;
+        if (plan->steps[i].state != PLAN_DONE ||
+            !clock_parse(doc_str(other->reported, "updatedAt", NULL), &updated_ms))
+            continue;
+        until_ms = updated_ms + (int64_t)min_ready_ms;
+        if (until_ms > now_wall_ms && (uint64_t)(until_ms - now_wall_ms) > wait_ms)
+            wait_ms = (uint64_t)(until_ms - now_wall_ms);
+    }
+    return wait_ms < min_ready_ms
+               ? wait_ms
+               : min_ready_ms; // a clock that went back must not hold us for ever
+}
+
+static unsigned slots_of(const struct plan_policy *policy, const struct plan_instance *instance)
+{
+    if (instance->object)
+        return UINT32_MAX;
+    if (instance->component == COMPONENT_KUBELET && !instance->control_plane)
+        return policy->max_unavailable ? policy->max_unavailable : 1;
+    return 1;
+}
+
+// Opens the steps of one group (from .. to), whose predecessors are all done.
+static void open_group(const struct plan_policy *policy, const struct plan_instance *instances,
+                       int64_t now_wall_ms, struct plan *plan, size_t from, size_t to)
+{
+    unsigned slots = slots_of(policy, &instances[plan->steps[from].instance]);
+
+    for (size_t i = from; i < to; i++) {
+        if (plan->steps[i].state == PLAN_RUNNING && slots > 0)
+            slots--;
+    }
+    for (size_t i = from; i < to && slots > 0; i++) {
+        uint64_t wait_ms;
+
+        if (plan->steps[i].state != PLAN_WAITING || instances[plan->steps[i].instance].busy)
+            continue;
+        if (!instances[plan->steps[i].instance].object) {
+            wait_ms = wait_for_min_ready(plan, instances, i, policy->min_ready_ms, now_wall_ms);
+            if (wait_ms > 0) {
+                plan->wait_ms = wait_ms;
+                return;
+            }
+        }
+        plan->steps[i].state = PLAN_NOW;
+        slots--;
+    }
+}
+
+static void open_steps(const struct plan_policy *policy, const struct plan_instance *instances,
+                       int64_t now_wall_ms, struct plan *plan)
+{
+    size_t from = 0;
+
+    while (from < plan->len) {
+        unsigned rank = rank_of(&instances[plan->steps[from].instance], policy->enable);
+        size_t to = from;
+        bool done = true;
+
+        while (to < plan->len &&
+               rank_of(&instances[plan->steps[to].instance], policy->enable) == rank) {
+            done = done && plan->steps[to].state == PLAN_DONE;
+            to++;
+        }
+        if (!done) {
+            open_group(policy, instances, now_wall_ms, plan, from, to);
+            return;
+        }
+        from = to;
+    }
+}
+
+// --- summary
+// ------------------------------------------------------------------------------------------------------
+
+static void count(struct plan *plan, const struct plan_instance *instances)
+{
+    plan->done = true;
+    for (size_t i = 0; i < plan->len; i++) {
+        const struct plan_step *step = &plan->steps[i];
+        const struct plan_instance *instance = &instances[step->instance];
+        struct plan_count *of = &plan->counts[instance->component];
+
+        if (step->state != PLAN_DONE)
+            plan->done = false;
+        if (step->state == PLAN_FAILED && plan->failed == plan->len)
+            plan->failed = i;
+        if (step->state == PLAN_MISSING && plan->missing == plan->len)
+            plan->missing = i;
+        if (instance->object || instance->elsewhere)
+            continue;
+        of->instances++;
+        of->updated += step->state == PLAN_DONE;
+        of->ready += doc_bool(instance->reported, false, "healthy", NULL);
+    }
+    plan->nodes_failed =
+        plan->failed < plan->len &&
+        instances[plan->steps[plan->failed].instance].component == COMPONENT_KUBELET;
+}
+
+// A control-plane component that nobody reports on could need anything: nothing begins before all
+// are seen.
+static bool is_held(const struct plan *plan, const struct plan_instance *instances)
+{
+    if (plan->failed < plan->len)
+        return true;
+    for (size_t i = 0; i < plan->len; i++) {
+        if (plan->steps[i].state == PLAN_MISSING &&
+            instances[plan->steps[i].instance].component != COMPONENT_KUBELET)
+            return true;
+    }
+    return false;
+}
+
+void plan_make(const struct plan_policy *policy, const struct plan_instance *instances,
+               const struct gates_desired *desired, size_t len, int64_t now_wall_ms,
+               struct plan *ret_plan)
+{
+    struct plan plan = {.len = len, .failed = len, .missing = len, .current = len};
+    struct sort_context sort = {instances, policy->enable};
+
+    ASSERT(len <= GATES_INSTANCES_MAX);
+    plan.steps = mem_alloc(len * sizeof(*plan.steps));
+    for (size_t i = 0; i < len; i++) {
+        plan.steps[i].instance = i;
+        plan.steps[i].want = plan_want(&instances[i], &desired[i]);
+        plan.steps[i].revision = doc_str(plan.steps[i].want, "revision", NULL);
+        judge(&plan.steps[i], &instances[i]);
+    }
+    hold_cleanups(&plan, instances, len);
+    if (len > 0)
+        qsort_r(plan.steps, len, sizeof(*plan.steps), compare_steps, &sort);
+    count(&plan, instances);
+    if (!policy->suspend && !is_held(&plan, instances))
+        open_steps(policy, instances, now_wall_ms, &plan);
+    for (size_t i = 0; i < len && plan.current == len; i++) {
+        if (plan.steps[i].state == PLAN_RUNNING || plan.steps[i].state == PLAN_NOW)
+            plan.current = i;
+    }
+    *ret_plan = plan;
+}
+
+void plan_fini(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->len; i++)
+        json_decref(plan->steps[i].want);
+    mem_free(plan->steps);
+    *plan = (struct plan){0};
+}
+
+// --- what a node is asked for
+// -------------------------------------------------------------------------------------
+
+static bool takes_want(const struct plan_step *step, const struct plan_instance *instance)
+{
+    if (step->deferred)
+        return false;
+    switch (step->state) {
+    case PLAN_NOW:
+    case PLAN_RUNNING:
+        return true;
+    case PLAN_DONE:
+        return instance->asked != NULL || step->changes;
+    case PLAN_WAITING:
+    case PLAN_FAILED:
+    case PLAN_MISSING:
+        break;
+    }
+    return false;
+}
+
+static void put_kubelet_version(json_t *spec, const struct plan_instance *instances, size_t len,
+                                const char *node)
+{
+    for (size_t i = 0; i < len; i++) {
+        AUTO_MEM char *version = NULL;
+
+        if (instances[i].component != COMPONENT_KUBELET || !str_eq(instances[i].node, node))
+            continue;
+        version = version_format(instances[i].version);
+        json_object_set_new(spec, "kubeletVersion", json_string(version));
+    }
+}
+
+json_t *plan_node_spec(const struct plan *plan, const struct plan_instance *instances,
+                       const char *node, const struct plan_header *header, bool enable,
+                       const json_t *was)
+{
+    json_t *components = json_array();
+    json_t *spec = json_object();
+
+    json_object_set_new(spec, "epoch", json_integer((json_int_t)header->epoch));
+    json_object_set_new(spec, "configuration", json_string(header->configuration));
+    json_object_set_new(spec, "revision", json_string(header->revision));
+    json_object_set_new(spec, "direction", json_string(enable ? "Enable" : "Disable"));
+    json_object_set_new(spec, "componentTimeoutSeconds",
+                        json_integer((json_int_t)(header->component_timeout_ms / 1000)));
+    put_kubelet_version(spec, instances, plan->len, node);
+    for (int component = 0; component < COMPONENT_COUNT; component++) {
+        for (size_t i = 0; i < plan->len; i++) {
+            const struct plan_step *step = &plan->steps[i];
+            const struct plan_instance *instance = &instances[step->instance];
+
+            if ((int)instance->component != component || instance->object ||
+                !str_eq(instance->node, node))
+                continue;
+            if (takes_want(step, instance))
+                json_array_append_new(components, doc_copy(step->want));
+            else if (instance->asked)
+                json_array_append_new(components, doc_copy(instance->asked));
+        }
+    }
+    // An entry for a component that is not seen just now stays: the agent would otherwise forget
+    // what it was asked for.
+    for (size_t i = 0; i < json_array_size(json_object_get(was, "components")); i++) {
+        const json_t *old = json_array_get(json_object_get(was, "components"), i);
+        bool known = false;
+
+        for (size_t k = 0; k < json_array_size(components); k++)
+            known = known || str_eq(doc_str(json_array_get(components, k), "name", NULL),
+                                    doc_str(old, "name", NULL));
+        if (!known)
+            json_array_append_new(components, doc_copy(old));
+    }
+    json_object_set_new(spec, "components", components);
+    return spec;
+}

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: Apache-2.0
+// Order, barriers and pace of a roll-out, told as small clusters.
+#include <string.h>
+
+#include "drawbridge/plan.h"
+#include "test.h"
+
+#define NOW_MS 1000000000000
+
+// A cluster under construction: instances with their reports, and what each is to be.
+struct world {
+    struct plan_instance instances[32];
+    struct gates_desired desired[32];
+    json_t *trees[64];
+    size_t len, trees_len;
+};
+
+static json_t *own(struct world *w, json_t *tree)
+{
+    w->trees[w->trees_len++] = tree;
+    return tree;
+}
+
+static struct plan_instance *add(struct world *w, const char *node, enum component component,
+                                 bool control_plane)
+{
+    struct plan_instance *instance = &w->instances[w->len];
+    struct gates_desired *desired = &w->desired[w->len++];
+
+    *instance = (struct plan_instance){
+        .node = node, .component = component, .control_plane = control_plane, .agent = true};
+    instance->id = str_format("%s on %s", component_name(component), node);
+    instance->version = (struct version){1, 33, 13};
+    instance->reported =
+        own(w, json_pack("{s:s,s:b,s:{},s:{s:{},s:{}},s:{s:b}}", "state", "Observed", "healthy", 1,
+                         "featureGates", "owned", "featureGates", "runtimeConfig", "enabled",
+                         "DynamicResourceAllocation", 0));
+    desired->feature_gates = own(w, json_pack("{s:b}", "DynamicResourceAllocation", 1));
+    desired->runtime_config = own(w, component == COMPONENT_APISERVER
+                                         ? json_pack("{s:s}", "resource.k8s.io/v1beta1", "true")
+                                         : json_object());
+    desired->effective = own(w, json_pack("{s:b}", "DynamicResourceAllocation", 1));
+    return instance;
+}
+
+static void make(struct world *w, struct plan_policy policy, struct plan *ret_plan)
+{
+    if (policy.max_unavailable == 0)
+        policy.max_unavailable = 1;
+    plan_make(&policy, w->instances, w->desired, w->len, NOW_MS, ret_plan);
+}
+
+static const struct plan_step *step_of(const struct world *w, const struct plan *plan,
+                                       const char *id)
+{
+    for (size_t i = 0; i < plan->len; i++) {
+        if (str_eq(w->instances[plan->steps[i].instance].id, id))
+            return &plan->steps[i];
+    }
+    return NULL;
+}
+
+static const char *state_of(const struct world *w, const struct plan *plan, const char *id)
+{
+    return plan_state_name(step_of(w, plan, id)->state);
+}
+
+// The agent of the instance has done what the plan wants of it.
+static void finish(struct world *w, size_t index, const char *state, const char *updated_at)
+{
+    const struct plan_policy policy = {.enable = true, .max_unavailable = 1};
+    struct plan plan;
+
+    make(w, policy, &plan);
+    for (size_t i = 0; i < plan.len; i++) {
+        struct plan_instance *instance = &w->instances[index];
+
+        if (plan.steps[i].instance != index)
+            continue;
+        instance->asked = own(w, doc_copy(plan.steps[i].want));
+        instance->reported =
+            own(w, json_pack("{s:s,s:s,s:b,s:s,s:s,s:s}", "state", state, "revision",
+                             plan.steps[i].revision, "healthy", 1, "updatedAt", updated_at,
+                             "reason", "ComponentNotReady", "message", "m"));
+        json_t *report = w->trees[w->trees_len - 1];
+        json_t *owned = json_object();
+        json_object_set_new(owned, "featureGates",
+                            doc_copy(json_object_get(plan.steps[i].want, "featureGates")));
+        json_object_set_new(owned, "runtimeConfig",
+                            instance->component == COMPONENT_APISERVER
+                                ? doc_copy(json_object_get(plan.steps[i].want, "runtimeConfig"))
+                                : json_object());
+        json_object_set_new(report, "owned", owned);
+        json_object_set_new(report, "enabled",
+                            doc_copy(json_object_get(plan.steps[i].want, "expect")));
+    }
+    plan_fini(&plan);
+}
+
+static void world_fini(struct world *w)
+{
+    for (size_t i = 0; i < w->len; i++)
+        mem_free(w->instances[i].id);
+    for (size_t i = 0; i < w->trees_len; i++)
+        json_decref(w->trees[i]);
+}
+
+static void add_control_plane(struct world *w, const char *node)
+{
+    add(w, node, COMPONENT_APISERVER, true);
+    add(w, node, COMPONENT_CONTROLLER_MANAGER, true);
+    add(w, node, COMPONENT_SCHEDULER, true);
+}
+
+#define LONG_AGO "2001-01-01T00:00:00Z"
+static const struct plan_policy enable = {
+    .enable = true, .max_unavailable = 1, .min_ready_ms = 30000};
+
+TEST(one_component_after_the_other)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+
+    add_control_plane(&w, "a");
+    add(&w, "a", COMPONENT_KUBELET, true);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kube-controller-manager on a"), "Waiting");
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Waiting");
+    CHECK_STR(state_of(&w, &plan, "kubelet on a"), "Waiting");
+    plan_fini(&plan);
+    finish(&w, 0, "Updating", LONG_AGO);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Running");
+    CHECK_STR(state_of(&w, &plan, "kube-controller-manager on a"), "Waiting");
+    plan_fini(&plan);
+    finish(&w, 0, "UpToDate", LONG_AGO);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Done");
+    CHECK_STR(state_of(&w, &plan, "kube-controller-manager on a"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Waiting");
+    world_fini(&w);
+}
+
+TEST(disabling_goes_the_other_way)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    const struct plan_policy disable = {.enable = false, .max_unavailable = 1};
+
+    add_control_plane(&w, "a");
+    add(&w, "a", COMPONENT_KUBELET, true);
+    add(&w, "b", COMPONENT_KUBELET, false);
+    make(&w, disable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet on b"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kubelet on a"), "Waiting");
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Waiting");
+    CHECK_STR(w.instances[plan.steps[plan.len - 1].instance].id, "kube-apiserver on a");
+    world_fini(&w);
+}
+
+TEST(every_api_server_before_any_controller_manager_and_one_at_a_time)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+
+    add_control_plane(&w, "a");
+    add_control_plane(&w, "b");
+    add_control_plane(&w, "c");
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on b"), "Waiting");
+    plan_fini(&plan);
+    finish(&w, 0, "UpToDate", LONG_AGO);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on b"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kube-controller-manager on a"), "Waiting");
+    world_fini(&w);
+}
+
+TEST(the_next_instance_waits_min_ready)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    char ten_seconds_ago[CLOCK_TEXT_BYTES];
+
+    clock_format(NOW_MS - 10000, ten_seconds_ago);
+    add(&w, "a", COMPONENT_APISERVER, true);
+    add(&w, "b", COMPONENT_APISERVER, true);
+    finish(&w, 0, "UpToDate", ten_seconds_ago);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on b"), "Waiting");
+    CHECK_INT(plan.wait_ms, 20000);
+    plan_fini(&plan);
+    finish(&w, 0, "UpToDate", LONG_AGO);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on b"), "Now");
+    CHECK_INT(plan.wait_ms, 0);
+    world_fini(&w);
+}
+
+TEST(workers_go_max_unavailable_at_a_time_the_worst_first)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    const struct plan_policy two = {.enable = true, .max_unavailable = 2};
+
+    add(&w, "a", COMPONENT_KUBELET, false);
+    add(&w, "b", COMPONENT_KUBELET, false);
+    add(&w, "c", COMPONENT_KUBELET, false);
+    json_object_set_new(w.trees[8], "healthy", json_false()); // that of c
+    make(&w, two, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet on c"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kubelet on a"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kubelet on b"), "Waiting");
+    world_fini(&w);
+}
+
+TEST(a_failed_component_stops_what_has_not_begun)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+
+    add_control_plane(&w, "a");
+    finish(&w, 0, "UpToDate", LONG_AGO);
+    finish(&w, 1, "Failed", LONG_AGO);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-controller-manager on a"), "Failed");
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Waiting");
+    CHECK(plan.failed < plan.len);
+    CHECK(!plan.nodes_failed);
+    world_fini(&w);
+}
+
+TEST(a_failed_kubelet_pauses)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+
+    add(&w, "a", COMPONENT_KUBELET, false);
+    add(&w, "b", COMPONENT_KUBELET, false);
+    finish(&w, 0, "Failed", LONG_AGO);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet on b"), "Waiting");
+    CHECK(plan.nodes_failed);
+    world_fini(&w);
+}
+
+TEST(nothing_begins_before_every_control_plane_agent_has_reported)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+
+    add_control_plane(&w, "a");
+    w.instances[2].reported = NULL;
+    w.instances[2].agent = false;
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Waiting");
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Missing");
+    world_fini(&w);
+}
+
+TEST(a_worker_without_an_agent_does_not_hold_the_others)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+
+    add(&w, "a", COMPONENT_KUBELET, false);
+    add(&w, "b", COMPONENT_KUBELET, false);
+    w.instances[0].reported = NULL;
+    w.instances[0].agent = false;
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet on a"), "Missing");
+    CHECK_STR(state_of(&w, &plan, "kubelet on b"), "Now");
+    CHECK(!plan.done);
+    world_fini(&w);
+}
+
+TEST(what_is_as_wanted_is_never_asked_for)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    const struct plan_header header = {
+        .epoch = 1, .configuration = "n/c", .revision = "r", .component_timeout_ms = 300000};
+    AUTO_JSON json_t *spec = NULL;
+
+    add_control_plane(&w, "a");
+    for (size_t i = 0; i < 3; i++) { // 1.36: on by default
+        json_object_clear(w.desired[i].feature_gates);
+        json_object_clear(w.desired[i].runtime_config);
+        json_object_set_new(json_object_get(w.trees[i * 4], "enabled"), "DynamicResourceAllocation",
+                            json_true());
+    }
+    make(&w, enable, &plan);
+    CHECK(plan.done);
+    spec = plan_node_spec(&plan, w.instances, "a", &header, true, NULL);
+    CHECK_INT(json_array_size(json_object_get(spec, "components")), 0);
+    world_fini(&w);
+}
+
+TEST(a_leftover_waits_for_the_end_of_an_upgrade_but_a_wish_taken_back_does_not)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+
+    add_control_plane(&w, "a");
+    for (size_t i = 0; i < 3; i++)
+        finish(&w, i, "UpToDate", LONG_AGO);
+    w.instances[0].version = (struct version){1, 34, 10};
+    json_object_clear(w.desired[0].feature_gates); // on by default there
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Done");
+    CHECK(step_of(&w, &plan, "kube-apiserver on a")->deferred);
+    plan_fini(&plan);
+    json_object_clear(w.desired[0].effective); // nobody asks for the gate any more
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Now");
+    plan_fini(&plan);
+    json_object_set_new(w.desired[0].effective, "DynamicResourceAllocation", json_true());
+    w.instances[1].version = w.instances[2].version = w.instances[0].version; // the upgrade is over
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Now");
+    world_fini(&w);
+}
+
+TEST(an_upgrade_ends_with_kubeadm_config_and_the_kubelets_of_the_control_plane)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    struct plan_instance *kubelet, *template;
+
+    add_control_plane(&w, "a");
+    kubelet = add(&w, "a", COMPONENT_KUBELET, true);
+    add(&w, "w", COMPONENT_KUBELET, false);
+    for (size_t i = 0; i < 5; i++)
+        finish(&w, i, "UpToDate", LONG_AGO);
+    template = add(&w, "c", COMPONENT_APISERVER, false);
+    template->object = "kubeadm-config";
+    for (size_t i = 0; i < 3; i++)
+        w.instances[i].version = (struct version){1, 34, 10};
+    json_object_clear(w.desired[0].feature_gates); // on by default there
+    make(&w, enable, &plan);
+    CHECK(step_of(&w, &plan, "kube-apiserver on a")->deferred);
+    plan_fini(&plan);
+    template->version = w.instances[0].version;
+    make(&w, enable, &plan);
+    CHECK(step_of(&w, &plan, "kube-apiserver on a")->deferred);
+    plan_fini(&plan);
+    kubelet->version = w.instances[0].version; // the worker's may stay as old as it likes
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Now");
+    world_fini(&w);
+}
+
+// A component whose gates nobody can read: what its flags say, and its roll-out, is all there is to see.
+TEST(what_cannot_be_read_back_is_not_asked_for_again)
+{
+    struct world w = {0};
+    struct plan plan;
+
+    add(&w, "a", COMPONENT_SCHEDULER, true);
+    w.desired[0].feature_gates = own(&w, json_object()); // on by default
+    make(&w, (struct plan_policy){.enable = true}, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Now");
+    plan_fini(&plan);
+    w.instances[0].blind = true;
+    make(&w, (struct plan_policy){.enable = true}, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Done");
+    CHECK(plan.done);
+    plan_fini(&plan);
+    world_fini(&w);
+}
+
+TEST(a_busy_component_is_not_begun_and_holds_the_next)
+{
+    struct world w = {0};
+    struct plan plan;
+
+    add(&w, "a", COMPONENT_APISERVER, true)->busy = true;
+    add(&w, "a", COMPONENT_SCHEDULER, true);
+    make(&w, (struct plan_policy){.enable = true}, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Waiting");
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Waiting");
+    plan_fini(&plan);
+    world_fini(&w);
+}
+
+TEST(what_is_taken_out_each_time_fails_while_something_is_wanted_of_it)
+{
+    struct world w = {0};
+    struct plan plan;
+
+    add(&w, "a", COMPONENT_SCHEDULER, true)->blind = true;
+    w.instances[0].reported = own(&w, json_pack("{s:s,s:{s:{},s:{}}}", "state", "Reverted", "owned",
+                                                "featureGates", "runtimeConfig"));
+    make(&w, (struct plan_policy){.enable = true}, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Failed");
+    CHECK_INT(plan.failed, 0);
+    plan_fini(&plan);
+    w.desired[0].feature_gates = own(&w, json_object());
+    make(&w, (struct plan_policy){.enable = true}, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Done");
+    plan_fini(&plan);
+    world_fini(&w);
+}
+
+TEST(suspend_shows_and_does_nothing)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    const struct plan_policy suspend = {.enable = true, .max_unavailable = 1, .suspend = true};
+
+    add_control_plane(&w, "a");
+    make(&w, suspend, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Waiting");
+    CHECK(step_of(&w, &plan, "kube-apiserver on a")->changes);
+    world_fini(&w);
+}
+
+TEST(the_spec_of_a_node_keeps_what_waits_as_it_was_asked_before)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    const struct plan_header header = {
+        .epoch = 3, .configuration = "n/c", .revision = "r", .component_timeout_ms = 300000};
+    AUTO_JSON json_t *spec = NULL;
+    const json_t *components;
+
+    add_control_plane(&w, "a");
+    for (size_t i = 0; i < 3; i++)
+        finish(&w, i, "UpToDate", LONG_AGO);
+    for (size_t i = 0; i < 3; i++) // a second gate is wanted now
+        json_object_set_new(w.desired[i].feature_gates, "DRAPrioritizedList", json_true());
+    make(&w, enable, &plan);
+    spec = plan_node_spec(&plan, w.instances, "a", &header, true, NULL);
+    components = json_object_get(spec, "components");
+    CHECK_INT(json_array_size(components), 3);
+    CHECK(doc_get(components, "0", "featureGates", "DRAPrioritizedList", NULL) != NULL);
+    CHECK(doc_get(components, "1", "featureGates", "DRAPrioritizedList", NULL) == NULL);
+    CHECK(doc_get(components, "1", "featureGates", "DynamicResourceAllocation", NULL) != NULL);
+    world_fini(&w);
+}
+
+TEST(a_step_says_what_it_changes)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    AUTO_MEM char *summary = NULL;
+
+    add(&w, "a", COMPONENT_APISERVER, true);
+    make(&w, enable, &plan);
+    summary = plan_step_summary(&plan.steps[0], &w.instances[0]);
+    CHECK_STR(summary, "+DynamicResourceAllocation=true +resource.k8s.io/v1beta1=true");
+    world_fini(&w);
+}
+
+TEST(the_revision_follows_the_intent_and_not_the_order_of_its_keys)
+{
+    AUTO_JSON json_t *one = json_pack("{s:b,s:b}", "A", 1, "B", 0);
+    AUTO_JSON json_t *two = json_pack("{s:b,s:b}", "B", 0, "A", 1);
+    AUTO_JSON json_t *three = json_pack("{s:b,s:b}", "A", 1, "B", 1);
+    char a[PLAN_REVISION_BYTES], b[PLAN_REVISION_BYTES];
+
+    plan_revision(&(struct gates_intent){one, NULL, false}, a);
+    plan_revision(&(struct gates_intent){two, NULL, false}, b);
+    CHECK_STR(a, b);
+    plan_revision(&(struct gates_intent){three, NULL, false}, b);
+    CHECK(!str_eq(a, b));
+}
+
+TEST_MAIN()

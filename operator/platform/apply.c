@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+// The writes of a pass, made up before the first is sent, then sent one after the other, each on
+// the resourceVersion it was decided on.
+#include "platform_internal.h"
+
+#define LABEL_BYTES_MAX 63 // of a label's value (Kubernetes, apimachinery validation)
+
+struct writing {
+    struct op op; // must be first
+    const struct platform_cluster *cluster;
+    platform_applied_fn *done;
+    void *owner;
+    bool (*may_write)(void *owner);
+    void *may_write_owner;
+    struct op *pending;
+    struct write *writes;
+    size_t len, next;
+    struct platform_writes made;
+    struct error *failed; // the writes could not be made up: nothing is sent
+};
+
+const struct platform_kind_info *platform_kind(enum platform_kind kind)
+{
+    static const struct platform_kind_info kinds[] = {
+        [KIND_NODE_CONFIG] = {"NodeDRAConfiguration", API_GROUP, API_VERSION,
+                              "nodedraconfigurations"},
+        [KIND_CONFIG_MAP] = {"ConfigMap", "", "v1", "configmaps"},
+        [KIND_DEPLOYMENT] = {"Deployment", "apps", "v1", "deployments"},
+        [KIND_STATEFUL_SET] = {"StatefulSet", "apps", "v1", "statefulsets"},
+        [KIND_TENANT_CONTROL_PLANE] = {"TenantControlPlane", "kamaji.clastix.io", "v1alpha1",
+                                       "tenantcontrolplanes"},
+    };
+
+    ASSERT(kind < COUNT(kinds));
+    return &kinds[kind];
+}
+
+struct write *platform_add_write(struct writing *w, enum write_kind how, enum platform_kind kind,
+                                 const char *namespace, const char *name)
+{
+    struct write *write;
+
+    w->writes = mem_realloc(w->writes, (w->len + 1) * sizeof(*w->writes));
+    write = &w->writes[w->len++];
+    *write = (struct write){
+        .how = how, .kind = kind, .namespace = str_dup(namespace), .name = str_dup(name)};
+    return write;
+}
+
+static void guard(struct write *write, const json_t *object)
+{
+    write->resource_version = str_dup(doc_str(object, "metadata", "resourceVersion", NULL));
+    write->uid = str_dup(doc_str(object, "metadata", "uid", NULL));
+}
+
+// --- what to write
+// --------------------------------------------------------------------------------------------------
+
+static char *summarize_node(const struct platform_change *change, const char *node)
+{
+    AUTO_BUF struct buf text = buf_make(4096);
+
+    for (size_t i = 0; i < change->plan->len; i++) {
+        const struct plan_step *step = &change->plan->steps[i];
+        const struct plan_instance *instance = &change->observed->instances[step->instance];
+        AUTO_MEM char *summary = NULL;
+
+        if (step->state != PLAN_NOW || instance->object || !str_eq(instance->node, node))
+            continue;
+        summary = plan_step_summary(step, instance);
+        buf_printf(&text, "%s%s: %s", text.len ? "; " : "", component_name(instance->component),
+                   *summary ? summary : "verify");
+    }
+    return buf_take(&text);
+}
+
+// The labels of a NodeDRAConfiguration: whose it is. The value has at most 63 bytes.
+static json_t *make_labels(const struct platform_change *change)
+{
+    json_t *labels = json_object();
+    AUTO_MEM char *owner = str_format("%s.%s", change->owner_namespace, change->owner_name);
+    char digest[DOC_DIGEST_BYTES];
+    bool fits = slice_of(owner).len <= LABEL_BYTES_MAX;
+
+    doc_digest(slice_of(owner), digest);
+    json_object_set_new(labels, "app.kubernetes.io/managed-by", json_string("drawbridge"));
+    json_object_set_new(labels, API_LABEL_CONFIGURATION,
+                        fits ? json_string(owner) : json_stringn(digest, 40));
+    return labels;
+}
+
+static void add_node_write(struct writing *w, const struct platform_change *change,
+                           const char *node)
+{
+    const json_t *now = watch_get(w->cluster->node_configs, node);
+    const json_t *was = json_object_get(now, "spec");
+    AUTO_JSON json_t *spec = plan_node_spec(change->plan, change->observed->instances, node,
+                                            &change->header, change->enable, was);
+    struct write *write;
+
+    // A new leader alone is no reason to write: the epoch goes out with the next change.
+    if (now) {
+        AUTO_JSON json_t *same = doc_copy(spec);
+
+        doc_set(same, doc_copy(json_object_get(was, "epoch")), "epoch", NULL);
+        if (doc_equal(same, was))
+            return;
+    }
+    write = platform_add_write(w, now ? WRITE_PATCH : WRITE_CREATE, KIND_NODE_CONFIG, NULL, node);
+    write->what = summarize_node(change, node);
+    write->body = json_object();
+    json_object_set_new(write->body, "apiVersion", json_string(API_GROUP_VERSION));
+    json_object_set_new(write->body, "kind", json_string("NodeDRAConfiguration"));
+    doc_set(write->body, json_string(node), "metadata", "name", NULL);
+    doc_set(write->body, make_labels(change), "metadata", "labels", NULL);
+    json_object_set_new(write->body, "spec", TAKE(spec));
+    if (now) {
+        guard(write, now);
+        doc_set(write->body, json_string(write->resource_version), "metadata", "resourceVersion",
+                NULL);
+    }
+}
+
+struct vanished {
+    struct writing *w;
+    const json_t *nodes; // NULL: every one goes
+};
+
+static void on_node_config(void *owner, const char *key, const json_t *config)
+{
+    struct vanished *v = owner;
+    struct write *write;
+
+    for (size_t i = 0; i < json_array_size(v->nodes); i++) {
+        if (str_eq(json_string_value(json_array_get(v->nodes, i)), key))
+            return;
+    }
+    write = platform_add_write(v->w, WRITE_DELETE, KIND_NODE_CONFIG, NULL, key);
+    write->what = str_dup(v->nodes ? "the node is gone" : "released");
+    guard(write, config);
+}
+
+static void add_config_map_write(struct writing *w, const struct platform_observed *observed,
+                                 const char *name, const char *key, const char *text, bool quiet)
+{
+    const json_t *now = json_object_get(observed->config_maps, name);
+    struct write *write = platform_add_write(w, now ? WRITE_PATCH : WRITE_CREATE, KIND_CONFIG_MAP,
+                                             PLATFORM_NAMESPACE, name);
+
+    write->quiet = quiet;
+    write->what = str_dup("new nodes and upgrades get the same");
+    write->body = json_object();
+    json_object_set_new(write->body, "apiVersion", json_string("v1"));
+    json_object_set_new(write->body, "kind", json_string("ConfigMap"));
+    doc_set(write->body, json_string(name), "metadata", "name", NULL);
+    if (now) {
+        guard(write, now);
+        doc_set(write->body, json_string(write->resource_version), "metadata", "resourceVersion",
+                NULL);
+    }
+    doc_set(write->body, json_string(text), "data", key, NULL);
+}
+
+static void add_undo_write(struct writing *w, const struct platform_observed *observed,
+                           const json_t *undo)
+{
+    struct write *write = NULL;
+    json_t *copy = doc_copy(undo);
+    const char *name;
+    json_t *record;
+
+    json_object_foreach(copy, name, record)
+    {
+        AUTO_MEM char *text = doc_print_json(record);
+
+        if (!write) {
+            add_config_map_write(w, observed, PLATFORM_UNDO_CONFIGMAP, name, text, true);
+            write = &w->writes[w->len - 1];
+        } else {
+            doc_set(write->body, json_string(text), "data", name, NULL);
+        }
+    }
+    json_decref(copy);
+}
+
+struct error *platform_kubeadm_writes(struct writing *w, const struct platform_change *change)
+{
+    AUTO_JSON json_t *texts = NULL;
+    AUTO_JSON json_t *undo = NULL;
+    struct vanished vanished = {w, change->observed->nodes};
+    struct error *err = platform_edit_templates(change->observed, change->plan, &texts, &undo);
+    const char *name;
+    json_t *text;
+
+    if (err)
+        return err;
+    for (size_t i = 0; i < json_array_size(change->observed->nodes); i++)
+        add_node_write(w, change, json_string_value(json_array_get(change->observed->nodes, i)));
+    watch_each(w->cluster->node_configs, on_node_config, &vanished);
+    add_undo_write(w, change->observed,
+                   undo); // before the edit: what is recorded and not there is nobody's
+    json_object_foreach(texts, name, text)
+    {
+        add_config_map_write(w, change->observed, name, platform_template_key(name),
+                             json_string_value(text), false);
+    }
+    return NULL;
+}
+
+// --- sending
+// --------------------------------------------------------------------------------------------------------
+
+static void writing_free(struct writing *w)
+{
+    for (size_t i = 0; i < w->len; i++) {
+        mem_free(w->writes[i].namespace);
+        mem_free(w->writes[i].name);
+        mem_free(w->writes[i].resource_version);
+        mem_free(w->writes[i].uid);
+        mem_free(w->writes[i].what);
+        json_decref(w->writes[i].body);
+    }
+    mem_free(w->writes);
+    error_free(w->failed);
+    platform_writes_fini(&w->made);
+    mem_free(w);
+}
+
+void platform_writes_fini(struct platform_writes *writes)
+{
+    for (size_t i = 0; i < writes->len; i++) {
+        mem_free(writes->items[i].object);
+        mem_free(writes->items[i].what);
+    }
+    mem_free(writes->items);
+    *writes = (struct platform_writes){0};
+}
+
+static void writing_drop(struct op *op)
+{
+    struct writing *w = (struct writing *)op;
+
+    op_drop(w->pending);
+    writing_free(w);
+}
+
+static void finish(struct writing *w, struct error *take_err)
+{
+    platform_applied_fn *done = w->done;
+    void *owner = w->owner;
+    struct platform_writes made = w->made;
+
+    w->made = (struct platform_writes){0};
+    writing_free(w);
+    done(owner, take_err, &made);
+    platform_writes_fini(&made);
+}
+
+static char *describe(const struct write *write)
+{
+    const char *kind = platform_kind(write->kind)->kind;
+
+    return write->namespace ? str_format("%s %s/%s", kind, write->namespace, write->name)
+                            : str_format("%s %s", kind, write->name);
+}
+
+static void note_made(struct writing *w, const struct write *write)
+{
+    struct platform_write *made;
+
+    if (write->quiet || str_eq(write->what, ""))
+        return;
+    w->made.items = mem_realloc(w->made.items, (w->made.len + 1) * sizeof(*w->made.items));
+    made = &w->made.items[w->made.len++];
+    made->object = describe(write);
+    made->what = str_dup(write->what);
+}
+
+static void advance(void *owner);
+
+static void on_written(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct writing *w = owner;
+    const struct write *write = &w->writes[w->next];
+    AUTO_JSON json_t *body = take_body;
+
+    w->pending = NULL;
+    if (take_err && write->how == WRITE_DELETE && error_kind(take_err) == ERROR_NOT_FOUND) {
+        error_free(take_err);
+    } else if (take_err) {
+        AUTO_MEM char *object = describe(write);
+
+        finish(w, error_wrap(take_err, "write %s", object));
+        return;
+    } else if (write->kind == KIND_NODE_CONFIG && write->how != WRITE_DELETE) {
+        watch_note_write(w->cluster->node_configs, body);
+    }
+    note_made(w, write);
+    w->next++;
+    advance(w);
+}
+
+static struct op *send_write(struct writing *w, const struct write *write)
+{
+    const struct platform_kind_info *kind = platform_kind(write->kind);
+    struct kube_ref ref = {.group = kind->group,
+                           .version = kind->version,
+                           .resource = kind->resource,
+                           .namespace = write->namespace};
+    struct kube_patch patch = {
+        .type = write->how == WRITE_JSON_PATCH ? KUBE_PATCH_JSON : KUBE_PATCH_MERGE,
+        .body = write->body,
+        .field_manager = API_FIELD_MANAGER};
+
+    if (write->how == WRITE_CREATE)
+        return kube_create(w->cluster->kube, &ref, write->body, on_written, w);
+    ref.name = write->name;
+    if (write->how == WRITE_DELETE)
+        return kube_delete(w->cluster->kube, &ref, write->uid && *write->uid ? write->uid : NULL,
+                           NULL, on_written, w);
+    return kube_patch(w->cluster->kube, &ref, &patch, on_written, w);
+}
+
+static void advance(void *owner)
+{
+    struct writing *w = owner;
+
+    w->pending = NULL;
+    if (w->next == w->len) {
+        finish(w, NULL);
+        return;
+    }
+    if (w->may_write && !w->may_write(w->may_write_owner)) {
+        finish(w, error_new(ERROR_CANCELED, "the lease is lost: nothing more is written"));
+        return;
+    }
+    w->pending = send_write(w, &w->writes[w->next]);
+}
+
+static void on_failed_early(void *owner)
+{
+    struct writing *w = owner;
+
+    w->pending = NULL;
+    finish(w, TAKE(w->failed));
+}
+
+static struct writing *writing_new(const struct platform_cluster *cluster,
+                                   bool (*may_write)(void *), void *may_write_owner,
+                                   platform_applied_fn *done, void *owner)
+{
+    struct writing *w = NEW(struct writing);
+
+    w->op.drop = writing_drop;
+    w->cluster = cluster;
+    w->may_write = may_write;
+    w->may_write_owner = may_write_owner;
+    w->done = done;
+    w->owner = owner;
+    return w;
+}
+
+struct op *platform_apply(struct loop *loop, const struct platform_cluster *cluster,
+                          const struct platform_change *change, platform_applied_fn *done,
+                          void *owner)
+{
+    struct writing *w =
+        writing_new(cluster, change->may_write, change->may_write_owner, done, owner);
+
+    w->failed = change->observed->type == PLATFORM_HOSTED_CONTROL_PLANE
+                    ? platform_hosted()->make_writes(w, change)
+                    : platform_kubeadm()->make_writes(w, change);
+    w->pending = loop_defer(loop, w->failed ? on_failed_early : advance, w);
+    return &w->op;
+}
+
+struct op *platform_release(struct loop *loop, const struct platform_cluster *cluster,
+                            enum platform_type type,
+                            const struct platform_observed *observed, bool forget,
+                            bool (*may_write)(void *), void *may_write_owner,
+                            platform_applied_fn *done, void *owner)
+{
+    struct writing *w = writing_new(cluster, may_write, may_write_owner, done, owner);
+    struct vanished vanished = {w, NULL};
+
+    if (type == PLATFORM_HOSTED_CONTROL_PLANE) {
+        if (forget && observed)
+            platform_hosted_forget(w, observed);
+        w->pending = loop_defer(loop, advance, w);
+        return &w->op;
+    }
+    watch_each(cluster->node_configs, on_node_config, &vanished);
+    if (forget)
+        platform_add_write(w, WRITE_DELETE, KIND_CONFIG_MAP, PLATFORM_NAMESPACE,
+                           PLATFORM_UNDO_CONFIGMAP)
+            ->quiet = true;
+    w->pending = loop_defer(loop, advance, w);
+    return &w->op;
+}

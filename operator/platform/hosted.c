@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// HostedControlPlane: the components are Deployments or StatefulSets of this cluster, or one
+// TenantControlPlane of Kamaji; their flags are edited there, and their controllers roll them out.
+#include "hosted_internal.h"
+
+void platform_hosted_free(struct platform_hosted *hosted)
+{
+    if (!hosted)
+        return;
+    for (size_t i = 0; i < hosted->len; i++)
+        hosted_part_fini(&hosted->parts[i]);
+    mem_free(hosted->namespace);
+    mem_free(hosted);
+}
+
+// --- instances
+// ------------------------------------------------------------------------------------------------------
+
+// An edit is asked for while its record speaks of it; what was undone must be asked for again.
+static const json_t *make_asked(struct platform_observed *observed, const struct hosted_part *part,
+                                const struct hosted_look *look)
+{
+    bool failed = json_object_get(part->record, "failed") != NULL;
+    json_t *asked;
+
+    if (!part->record || (failed ? look->target->fresh : !part->stands))
+        return NULL;
+    asked = json_object();
+    json_object_set_new(asked, "revision",
+                        json_string(doc_str(part->record, "revision", NULL)));
+    json_array_append_new(observed->reports, asked);
+    return asked;
+}
+
+// A roll-out that is not ours is waited for, unless it is ours that did not end well.
+static bool is_busy(const struct hosted_part *part, const struct hosted_look *look)
+{
+    bool ours = part->record && !json_object_get(part->record, "settled");
+
+    return !ours && !look->target->deleting && !hosted_rollout_of(part).complete;
+}
+
+static void collect_part(struct platform_observed *observed, struct hosted_part *part,
+                         const struct hosted_look *look)
+{
+    struct plan_instance *instance = platform_add_instance(observed, part->component, NULL, NULL);
+    json_t *report = hosted_report(part, look, &observed->again_ms);
+
+    json_array_append_new(observed->reports, report);
+    mem_free(instance->id);
+    instance->id = str_format("%s in %s", component_name(part->component), part->where);
+    instance->control_plane = true;
+    instance->agent = true;
+    instance->blind = !json_object_get(report, "enabled");
+    instance->busy = is_busy(part, look);
+    instance->version = part->version;
+    instance->emulated = part->flags.emulated;
+    instance->reported = report;
+    instance->asked = make_asked(observed, part, look);
+}
+
+static void collect_kubelets(struct platform_observed *observed)
+{
+    const struct platform_hosted *hosted = observed->hosted;
+
+    for (size_t i = 0; i < hosted->kubelets_len; i++) {
+        struct plan_instance *instance =
+            platform_add_instance(observed, COMPONENT_KUBELET, NULL, NULL);
+
+        mem_free(instance->id);
+        instance->id = str_dup("a kubelet of the hosted cluster");
+        instance->version = hosted->kubelets[i];
+        instance->elsewhere = true;
+    }
+}
+
+void hosted_collect(struct platform_observed *observed, const struct hosted_look *look)
+{
+    struct platform_hosted *hosted = observed->hosted;
+
+    for (size_t i = 0; i < hosted->len; i++) {
+        collect_part(observed, &hosted->parts[i], look);
+        observed->unsettled = observed->unsettled || hosted->parts[i].need != HOSTED_NOTHING;
+        if (hosted->parts[i].component == COMPONENT_APISERVER)
+            observed->server = hosted->parts[i].version;
+    }
+    collect_kubelets(observed);
+}
+
+// --- writes
+// ---------------------------------------------------------------------------------------------------------
+
+static const struct plan_step *find_step(const struct plan *plan, size_t part)
+{
+    for (size_t i = 0; i < plan->len; i++) {
+        if (plan->steps[i].instance == part)
+            return &plan->steps[i];
+    }
+    return NULL;
+}
+
+static struct write *add_patch(struct writing *w, const struct hosted_part *part,
+                               const json_t *lists, const json_t *record)
+{
+    const json_t *metadata = json_object_get(part->object, "metadata");
+    struct write *write = platform_add_write(w, WRITE_JSON_PATCH, part->kind,
+                                             doc_str(metadata, "namespace", NULL),
+                                             doc_str(metadata, "name", NULL));
+
+    write->body = hosted_patch(part, lists, record);
+    return write;
+}
+
+static struct error *add_edit(struct writing *w, const struct hosted_part *part,
+                              const struct plan_step *step, const struct plan_instance *instance)
+{
+    AUTO_JSON json_t *lists = NULL;
+    AUTO_JSON json_t *record = NULL;
+    AUTO_MEM char *summary = NULL;
+    struct error *err =
+        hosted_record_edit(part, step->want, clock_wall_ms(), &lists, &record);
+
+    if (err)
+        return err;
+    summary = plan_step_summary(step, instance);
+    add_patch(w, part, lists, record)->what =
+        str_format("%s: %s", component_name(part->component), *summary ? summary : "verify");
+    return NULL;
+}
+
+static struct error *add_put_back(struct writing *w, const struct hosted_part *part)
+{
+    AUTO_JSON json_t *lists = NULL;
+    AUTO_JSON json_t *record = NULL;
+    struct error *err = hosted_record_put_back(part, clock_wall_ms(), &lists, &record);
+
+    if (err)
+        return err;
+    add_patch(w, part, lists, record)->what =
+        str_format("%s: put back, %s", component_name(part->component), part->message);
+    return NULL;
+}
+
+static void add_note(struct writing *w, const struct hosted_part *part)
+{
+    AUTO_JSON json_t *record = part->need == HOSTED_SETTLE
+                                   ? hosted_record_settle(part, clock_wall_ms())
+                                   : hosted_record_forget(part);
+    struct write *write = add_patch(w, part, NULL, record);
+
+    write->what = str_dup("");
+    write->quiet = true;
+}
+
+// An object of Kamaji holds three components: one write to it in a pass, the next has a newer
+// resourceVersion.
+static struct error *make_writes(struct writing *w, const struct platform_change *change)
+{
+    const struct platform_hosted *hosted = change->observed->hosted;
+
+    for (size_t i = 0; i < hosted->len; i++) {
+        const struct hosted_part *part = &hosted->parts[i];
+        const struct plan_step *step = find_step(change->plan, i);
+        bool one_object = part->kind == KIND_TENANT_CONTROL_PLANE;
+        struct error *err = NULL;
+
+        if (part->need == HOSTED_PUT_BACK)
+            err = add_put_back(w, part);
+        else if (step && step->state == PLAN_NOW)
+            err = add_edit(w, part, step, &change->observed->instances[i]);
+        else if (part->need != HOSTED_NOTHING)
+            add_note(w, part);
+        else
+            continue;
+        if (err)
+            return err;
+        if (one_object)
+            break;
+    }
+    return NULL;
+}
+
+void platform_hosted_forget(struct writing *w, const struct platform_observed *observed)
+{
+    const struct platform_hosted *hosted = observed->hosted;
+    json_t *patch = NULL;
+
+    for (size_t i = 0; i < hosted->len; i++) {
+        const struct hosted_part *part = &hosted->parts[i];
+
+        if (!part->record)
+            continue;
+        if (patch && part->kind == KIND_TENANT_CONTROL_PLANE) { // the same object
+            AUTO_JSON json_t *more = hosted_patch(part, NULL, NULL);
+
+            json_array_remove(more, 0);
+            json_array_extend(patch, more);
+            continue;
+        }
+        struct write *write = add_patch(w, part, NULL, NULL);
+        write->what = str_dup("");
+        write->quiet = true;
+        patch = write->body;
+    }
+}
+
+// --- for `drawbridge plan`
+// ------------------------------------------------------------------------------------------
+
+static char *lists_text(const json_t *lists)
+{
+    AUTO_JSON json_t *shown = doc_copy(lists);
+
+    json_object_del(shown, "extraArgs");
+    return json_object_size(shown) ? doc_print_yaml(shown) : str_dup("");
+}
+
+struct error *platform_preview_hosted(const struct platform_observed *observed,
+                                      const struct plan *plan, json_t **ret_before,
+                                      json_t **ret_after)
+{
+    const struct platform_hosted *hosted = observed->hosted;
+    AUTO_JSON json_t *before = json_object();
+    AUTO_JSON json_t *after = json_object();
+
+    for (size_t i = 0; hosted && i < hosted->len; i++) {
+        const struct hosted_part *part = &hosted->parts[i];
+        const struct plan_step *step = find_step(plan, i);
+        AUTO_JSON json_t *lists = NULL;
+        AUTO_JSON json_t *record = NULL;
+        AUTO_MEM char *was = NULL;
+        AUTO_MEM char *now = NULL;
+        AUTO_MEM char *name = NULL;
+        struct error *err;
+
+        if (!step || !step->changes)
+            continue;
+        err = hosted_record_edit(part, step->want, clock_wall_ms(), &lists, &record);
+        if (err)
+            return err;
+        name = str_format("%s/%s/%s/%s", platform_kind(part->kind)->resource,
+                          doc_str(part->object, "metadata", "namespace", NULL),
+                          doc_str(part->object, "metadata", "name", NULL),
+                          component_name(part->component));
+        was = lists_text(part->lists);
+        now = lists_text(lists);
+        json_object_set_new(before, name, json_string(was));
+        json_object_set_new(after, name, json_string(now));
+    }
+    *ret_before = TAKE(before);
+    *ret_after = TAKE(after);
+    return NULL;
+}
+
+const struct platform *platform_hosted(void)
+{
+    static const struct platform platform = {.type = PLATFORM_HOSTED_CONTROL_PLANE,
+                                             .observe = hosted_observe,
+                                             .make_writes = make_writes};
+
+    return &platform;
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why a roll-out does not get on, in the words of the pods' own status.
+#include "hosted_internal.h"
+
+// A container that waits for more than its image, or has ended. Owned; NULL: it is fine.
+static char *container_words(const json_t *status)
+{
+    const char *name = doc_str(status, "name", NULL);
+    const json_t *waiting = doc_get(status, "state", "waiting", NULL);
+    const json_t *ended = doc_get(status, "state", "terminated", NULL);
+    const char *reason = doc_str(waiting, "reason", NULL);
+
+    if (doc_bool(status, false, "ready", NULL))
+        return NULL; // whatever was before
+    if (!ended)
+        ended = doc_get(status, "lastState", "terminated", NULL);
+    if (ended)
+        return str_format("container %s ended with exit code %lld%s%s", name,
+                          (long long)doc_int(ended, 0, "exitCode", NULL),
+                          *doc_str(ended, "message", NULL) ? ": " : "",
+                          doc_str(ended, "message", NULL));
+    if (!*reason || str_eq(reason, "ContainerCreating") || str_eq(reason, "PodInitializing"))
+        return NULL;
+    return str_format("container %s: %s%s%s", name, reason,
+                      *doc_str(waiting, "message", NULL) ? ": " : "",
+                      doc_str(waiting, "message", NULL));
+}
+
+static char *unscheduled_words(const json_t *pod)
+{
+    const json_t *conditions = doc_get(pod, "status", "conditions", NULL);
+
+    for (size_t i = 0; i < json_array_size(conditions); i++) {
+        const json_t *condition = json_array_get(conditions, i);
+
+        if (str_eq(doc_str(condition, "type", NULL), "PodScheduled") &&
+            str_eq(doc_str(condition, "status", NULL), "False"))
+            return str_format("%s: %s", doc_str(condition, "reason", NULL),
+                              doc_str(condition, "message", NULL));
+    }
+    return NULL;
+}
+
+char *hosted_pod_words(const json_t *pod)
+{
+    const json_t *statuses = doc_get(pod, "status", "containerStatuses", NULL);
+    AUTO_MEM char *words = NULL;
+
+    if (doc_get(pod, "metadata", "deletionTimestamp", NULL))
+        return NULL;
+    for (size_t i = 0; i < json_array_size(statuses) && !words; i++)
+        words = container_words(json_array_get(statuses, i));
+    if (!words)
+        words = unscheduled_words(pod);
+    return words ? str_format("pod %s: %.500s", doc_str(pod, "metadata", "name", NULL), words)
+                 : NULL;
+}
+
+char *hosted_pod_selector(const json_t *workload)
+{
+    AUTO_STRLIST struct strlist parts = {0};
+    AUTO_JSON json_t *labels = doc_copy(doc_get(workload, "spec", "selector", "matchLabels", NULL));
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(labels, key, value)
+    {
+        strlist_take(&parts, str_format("%s=%s", key, json_string_value(value)));
+    }
+    return parts.len ? strlist_join(&parts, ",") : NULL;
+}
+
+bool hosted_is_rolling(const json_t *object, enum component component)
+{
+    AUTO_MEM char *key = hosted_annotation(component);
+    const char *text = doc_str(object, "metadata", "annotations", key, NULL);
+    AUTO_JSON json_t *record = NULL;
+
+    if (!*text)
+        return false;
+    error_ignore(doc_parse_json(slice_of(text), key, &record), "it is none, as it is elsewhere");
+    return record && !json_object_get(record, "settled") && !json_object_get(record, "failed");
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kubeadm: static pods on control-plane nodes, kubelets everywhere, and the ConfigMaps that
+// upgrades and joins read.
+#include "platform_internal.h"
+
+struct collection {
+    const struct platform_cluster *cluster;
+    struct platform_observed *observed;
+};
+
+static bool has_name(const json_t *names, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        if (str_eq(json_string_value(json_array_get(names, i)), name))
+            return true;
+    }
+    return false;
+}
+
+// The name as a string that lives as long as what is observed.
+static const char *add_node(struct platform_observed *observed, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(observed->nodes); i++) {
+        const char *known = json_string_value(json_array_get(observed->nodes, i));
+        if (str_eq(known, name))
+            return known;
+    }
+    json_array_append_new(observed->nodes, json_string(name));
+    return json_string_value(json_array_get(observed->nodes, json_array_size(observed->nodes) - 1));
+}
+
+static const json_t *find_component(const json_t *list, enum component component)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (str_eq(doc_str(json_array_get(list, i), "name", NULL), component_name(component)))
+            return json_array_get(list, i);
+    }
+    return NULL;
+}
+
+// The agent's word counts for the version: it asks the running process. The image's tag is the next
+// best.
+static void fill_from_agent(struct collection *c, struct plan_instance *instance)
+{
+    const json_t *config = watch_get(c->cluster->node_configs, instance->node);
+    struct version version;
+
+    if (!config)
+        return;
+    config = platform_keep(c->observed, config);
+    instance->agent = json_object_size(json_object_get(config, "status")) > 0;
+    instance->asked =
+        find_component(doc_get(config, "spec", "components", NULL), instance->component);
+    instance->reported =
+        find_component(doc_get(config, "status", "components", NULL), instance->component);
+    if (version_parse(doc_str(instance->reported, "version", NULL), &version) &&
+        (instance->component != COMPONENT_KUBELET || instance->version.major == 0))
+        instance->version = version;
+    if (version_parse(doc_str(instance->reported, "emulatedVersion", NULL), &version))
+        instance->emulated = version;
+}
+
+// Before its agent has asked it, a component is taken to be of the API server's version; nothing is
+// done with it until then.
+static void fill_version(struct plan_instance *instance, struct version server)
+{
+    if (instance->version.major == 0)
+        instance->version = server;
+}
+
+static bool has_instance(const struct platform_observed *observed, enum component component,
+                         const char *node)
+{
+    for (size_t i = 0; i < observed->len; i++) {
+        const struct plan_instance *instance = &observed->instances[i];
+        if (instance->component == component && str_eq(instance->node, node))
+            return true;
+    }
+    return false;
+}
+
+// Of the component's own container: a sidecar may stand first.
+static const char *image_of(const json_t *pod, enum component component)
+{
+    const json_t *containers = json_object_get(pod, "containers");
+    const json_t *own = find_component(containers, component);
+
+    return doc_str(own ? own : json_array_get(containers, 0), "image", NULL);
+}
+
+static void on_pod(void *owner, const char *key, const json_t *pod)
+{
+    struct collection *c = owner;
+    enum component component;
+    const char *node = doc_str(pod, "spec", "nodeName", NULL);
+    struct plan_instance *instance;
+
+    (void)key;
+    if (!component_parse(doc_str(pod, "component", NULL), &component) ||
+        component == COMPONENT_KUBELET)
+        return;
+    if (!doc_bool(pod, false, "mirror", NULL) || !*node)
+        return;
+    node = add_node(c->observed, node);
+    if (has_instance(c->observed, component, node))
+        return;
+    instance = platform_add_instance(c->observed, component, node, NULL);
+    instance->control_plane = true;
+    (void)platform_image_version(image_of(pod, component), &instance->version);
+    fill_from_agent(c, instance);
+}
+
+// A component whose mirror pod is not there just now (the API server has only just come back) is
+// still known from its agent.
+static void on_node_config(void *owner, const char *key, const json_t *config)
+{
+    struct collection *c = owner;
+    const json_t *components = doc_get(config, "status", "components", NULL);
+
+    for (size_t i = 0; i < json_array_size(components); i++) {
+        enum component component;
+        struct plan_instance *instance;
+        const char *node;
+
+        if (!component_parse(doc_str(json_array_get(components, i), "name", NULL), &component) ||
+            component == COMPONENT_KUBELET ||
+            (!watch_get(c->cluster->nodes, key) && !has_name(c->observed->nodes, key)))
+            continue;
+        node = add_node(c->observed, key);
+        if (has_instance(c->observed, component, node))
+            continue;
+        instance = platform_add_instance(c->observed, component, node, NULL);
+        instance->control_plane = true;
+        fill_from_agent(c, instance);
+    }
+}
+
+static void on_managed_node(void *owner, const json_t *node, struct version version)
+{
+    struct collection *c = owner;
+    const char *found = doc_str(node, "metadata", "name", NULL);
+    bool control_plane =
+        has_name(c->observed->nodes, found) ||
+        doc_get(node, "metadata", "labels", "node-role.kubernetes.io/control-plane", NULL) != NULL;
+    const char *name = add_node(c->observed, found);
+    struct plan_instance *instance =
+        platform_add_instance(c->observed, COMPONENT_KUBELET, name, NULL);
+
+    instance->control_plane = control_plane;
+    instance->version = version;
+    fill_from_agent(c, instance);
+}
+
+static struct error *collect(const struct platform_cluster *cluster,
+                             struct platform_observed *observed)
+{
+    struct collection c = {cluster, observed};
+
+    watch_each(cluster->pods, on_pod, &c);
+    watch_each(cluster->node_configs, on_node_config, &c);
+    platform_each_managed_node(cluster, observed, on_managed_node, &c);
+    for (size_t i = 0; i < observed->len; i++)
+        fill_version(&observed->instances[i], observed->server);
+    if (observed->len > GATES_INSTANCES_MAX)
+        return error_new(ERROR_LIMIT, "the cluster has more than %d components to look after",
+                         GATES_INSTANCES_MAX);
+    if (observed->len == 0)
+        return error_new(
+            ERROR_INVALID,
+            "no static control-plane pods in kube-system: this is not a kubeadm cluster; "
+            "set spec.platform.type to Observe");
+    return platform_collect_templates(observed);
+}
+
+const struct platform *platform_kubeadm(void)
+{
+    static const struct platform platform = {
+        .type = PLATFORM_KUBEADM, .collect = collect, .make_writes = platform_kubeadm_writes};
+
+    return &platform;
+}

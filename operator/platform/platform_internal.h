@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "drawbridge/platform.h"
+
+struct writing;
+
+// One kind of cluster.
+struct platform {
+    enum platform_type type;
+    // Its own observation, where the common one (this cluster's API server, kubeadm's ConfigMaps) does
+    // not fit; NULL: the common one, then collect().
+    struct op *(*observe)(struct loop *loop, const struct platform_cluster *cluster,
+                          const struct platform_target *target, platform_observed_fn *done,
+                          void *owner);
+    // Pure: turns what the watches and the requests gave into instances.
+    struct error *(*collect)(const struct platform_cluster *cluster,
+                             struct platform_observed *observed);
+    // Pure: makes up the writes of a pass with platform_add_write(). NULL: nothing is ever written.
+    struct error *(*make_writes)(struct writing *w, const struct platform_change *change);
+};
+const struct platform *platform_kubeadm(void);
+const struct platform *platform_observe_only(void);
+const struct platform *platform_hosted(void);
+
+// --- what is written
+
+enum platform_kind {
+    KIND_NODE_CONFIG,
+    KIND_CONFIG_MAP,
+    KIND_DEPLOYMENT,
+    KIND_STATEFUL_SET,
+    KIND_TENANT_CONTROL_PLANE,
+    KIND_COUNT
+};
+struct platform_kind_info {
+    const char *kind, *group, *version, *resource;
+};
+const struct platform_kind_info *platform_kind(enum platform_kind kind);
+
+enum write_kind { WRITE_CREATE, WRITE_PATCH, WRITE_JSON_PATCH, WRITE_DELETE };
+struct write {
+    enum write_kind how;
+    enum platform_kind kind;
+    char *namespace, *name; // namespace NULL: cluster-scoped
+    char *resource_version, *uid;
+    json_t *body;
+    char *what; // for the event
+    bool quiet; // no event
+};
+// Valid until the next one is added.
+struct write *platform_add_write(struct writing *w, enum write_kind how, enum platform_kind kind,
+                                 const char *namespace, const char *name);
+struct error *platform_kubeadm_writes(struct writing *w, const struct platform_change *change);
+
+// --- the room's share of hosted.c
+
+void platform_hosted_free(struct platform_hosted *hosted);
+// Takes the records out of the objects: everything was reverted.
+void platform_hosted_forget(struct writing *w, const struct platform_observed *observed);
+// The client for this kubeconfig; key: of its Secret. Borrowed until the next one is asked for.
+struct error *platform_targets_get(struct platform_targets *targets, const char *key,
+                                   struct slice kubeconfig, struct kube **ret_kube);
+
+// --- entries: maps of name to value
+
+// Those of map that kept has not.
+json_t *platform_entries_without(const json_t *map, const json_t *kept);
+// What to set so that entries are wanted, and those that we give up become what they replaced.
+json_t *platform_entries_with_replaced(const json_t *want, const json_t *given_up,
+                                       const json_t *replaced);
+// Values of others that our entries stand in for: those of the map now that are not ours, for each
+// name that we want; before: those that were noted earlier.
+json_t *platform_entries_replaced(const json_t *want, const json_t *standing, const json_t *owned,
+                                  const json_t *before);
+// Entries that still stand with our value: somebody else's later change is theirs.
+json_t *platform_entries_ours(const json_t *recorded, const json_t *standing);
+
+// Adds an instance; node or object and the trees are borrowed from observed or the watches' copies
+// in observed->reports.
+struct plan_instance *platform_add_instance(struct platform_observed *observed,
+                                            enum component component, const char *node,
+                                            const char *object);
+// Of an image's tag ("registry:5000/kube-apiserver:v1.33.13@sha256:..."); false: none that is a version.
+bool platform_image_version(const char *image, struct version *ret_version);
+// Versions and discovery of the API server that answered, from the bodies of /version and the group.
+void platform_take_version(struct platform_observed *observed, const json_t *body);
+void platform_take_group(struct platform_observed *observed, const json_t *body);
+struct platform_observed *platform_observed_new(void);
+#define PLATFORM_METRICS_BYTES_MAX ((size_t)32 << 20)
+// A borrowed copy that lives as long as observed.
+const json_t *platform_keep(struct platform_observed *observed, const json_t *tree);
+// Counts Nodes: managed ones (a kubelet of a real version) are given to each().
+typedef void platform_node_fn(void *owner, const json_t *node, struct version version);
+void platform_each_managed_node(const struct platform_cluster *cluster,
+                                struct platform_observed *observed, platform_node_fn *each,
+                                void *owner);
+
+// What is kept of the server that the watch of this term follows goes into observed; *ret_gates is a
+// reference of the caller's. False: nothing fit to use. facts may be NULL.
+bool platform_facts_get(struct platform_facts *facts, uint64_t term,
+                        struct platform_observed *observed, json_t **ret_gates);
+// The same when observed holds a fresh version and discovery already: the gates, if those say what
+// was kept.
+bool platform_facts_still(struct platform_facts *facts, uint64_t term, uint64_t at_ms,
+                          struct platform_observed *observed, json_t **ret_gates);
+// term and at_ms: of before the first of the requests. gates: as read from /metrics, NULL when that is
+// not allowed.
+void platform_facts_keep(struct platform_facts *facts, uint64_t term, uint64_t at_ms,
+                         struct platform_observed *observed, json_t *gates);
+
+// The ConfigMaps of kubeadm as instances. INVALID when a document in them cannot be read.
+struct error *platform_collect_templates(struct platform_observed *observed);
+// The ConfigMap bodies to send so that templates say what the plan's steps want now:
+// {"kubeadm-config": data text, ...} for those that change, and the undo record that goes with it.
+// NULL texts: nothing to do.
+struct error *platform_edit_templates(const struct platform_observed *observed,
+                                      const struct plan *plan, json_t **ret_texts,
+                                      json_t **ret_undo);
+#define PLATFORM_NAMESPACE "kube-system"
+#define PLATFORM_KUBEADM_CONFIG "kubeadm-config"
+#define PLATFORM_KUBELET_CONFIG "kubelet-config"
+// The key in the ConfigMap's data that holds the document.
+const char *platform_template_key(const char *config_map);

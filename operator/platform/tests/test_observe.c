@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an observation asks the API server, and what of its answers serves again.
+#include <time.h>
+
+#include "drawbridge/platform.h"
+
+#include "kube/tests/world.h"
+
+struct cluster {
+    struct world *world;
+    struct platform_cluster cluster;
+    struct server_conn *watcher; // of nodes
+    unsigned asked, config_maps; // requests of observations; those of them for ConfigMaps
+    int metrics_status;          // 0: an answer
+    bool off;                    // the gate is
+    bool more_served;
+    struct platform_observed *observed;
+    struct error *err;
+    bool done;
+};
+
+static uint64_t later_ms;
+
+static uint64_t monotonic_later(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + later_ms;
+}
+
+static void wait_until_old(uint64_t ms)
+{
+    later_ms += ms;
+    clock_set_source(monotonic_later, NULL);
+}
+
+static void on_request(void *owner, struct server_conn *conn, const struct server_request *request)
+{
+    struct cluster *c = owner;
+
+    if (strstr(request->target, "watch=true")) {
+        server_begin(conn, 200, "");
+        if (str_starts(request->target, "/api/v1/nodes"))
+            c->watcher = conn;
+        return;
+    }
+    if (strstr(request->target, "limit=")) {
+        server_reply(conn, 200, "", "{\"metadata\":{\"resourceVersion\":\"7\"},\"items\":[]}");
+        return;
+    }
+    c->asked++;
+    if (str_eq(request->target, "/version")) {
+        server_reply(conn, 200, "", "{\"gitVersion\":\"v1.33.13\"}");
+    } else if (str_eq(request->target, "/metrics") && c->metrics_status) {
+        server_reply(conn, c->metrics_status, "", "{\"kind\":\"Status\",\"message\":\"no\"}");
+    } else if (str_eq(request->target, "/metrics")) {
+        AUTO_MEM char *text = str_format(
+            "kubernetes_feature_enabled{name=\"DynamicResourceAllocation\",stage=\"BETA\"} %d\n",
+            !c->off);
+        server_reply(conn, 200, "", text);
+    } else if (str_eq(request->target, "/apis/resource.k8s.io")) {
+        server_reply(conn, 200, "",
+                     c->more_served
+                         ? "{\"versions\":[{\"version\":\"v1beta1\"},{\"version\":\"v1alpha3\"}]}"
+                         : "{\"versions\":[{\"version\":\"v1beta1\"}]}");
+    } else {
+        c->config_maps++;
+        server_reply(conn, 404, "", "{\"kind\":\"Status\",\"message\":\"no\"}");
+    }
+}
+
+static struct watch *follow(struct cluster *c, const char *resource)
+{
+    struct watch_spec spec = {.kube = c->world->kube,
+                              .ref = {.group = "", .version = "v1", .resource = resource}};
+
+    return watch_new(c->world->loop, &spec);
+}
+
+static struct cluster *cluster_new(void)
+{
+    struct cluster *c = NEW(struct cluster);
+
+    c->world = world_new(on_request);
+    c->world->script_owner = c;
+    c->cluster.kube = c->world->kube;
+    c->cluster.nodes = follow(c, "nodes");
+    c->cluster.pods = follow(c, "pods");
+    c->cluster.node_configs = follow(c, "nodedraconfigurations");
+    c->cluster.facts = platform_facts_new();
+    while (!c->watcher)
+        world_run_for(c->world, 5);
+    return c;
+}
+
+static void cluster_free(struct cluster *c)
+{
+    watch_free(c->cluster.nodes);
+    watch_free(c->cluster.pods);
+    watch_free(c->cluster.node_configs);
+    platform_facts_free(c->cluster.facts);
+    platform_observed_free(c->observed);
+    world_free(c->world);
+    mem_free(c);
+}
+
+static void on_observed(void *owner, struct error *take_err,
+                        struct platform_observed *take_observed)
+{
+    struct cluster *c = owner;
+
+    c->world->op = NULL;
+    c->done = true;
+    c->err = take_err;
+    c->observed = take_observed;
+    loop_stop(c->world->loop);
+}
+
+// How many requests it took.
+static unsigned observe(struct cluster *c, enum platform_type wanted)
+{
+    struct platform_target target = {.type = wanted, .namespace = "default"};
+    unsigned before = c->asked;
+
+    platform_observed_free(TAKE(c->observed));
+    c->done = false;
+    c->world->op = platform_observe(c->world->loop, &c->cluster, &target, on_observed, c);
+    CHECK(!c->done);
+    while (!c->done)
+        loop_run(c->world->loop);
+    return c->asked - before;
+}
+
+static void check_facts(const struct cluster *c)
+{
+    CHECK(c->observed && !c->err);
+    CHECK_INT(c->observed->type, PLATFORM_OBSERVE);
+    CHECK_INT(c->observed->server.minor, 33);
+    CHECK_STR(json_string_value(json_array_get(c->observed->served, 0)), "v1beta1");
+    CHECK_INT(c->observed->instances[0].component, COMPONENT_APISERVER);
+    CHECK(doc_bool(c->observed->instances[0].reported, false, "enabled",
+                   "DynamicResourceAllocation", NULL));
+}
+
+TEST(who_only_looks_shares_what_the_server_said)
+{
+    struct cluster *c = cluster_new();
+
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    check_facts(c);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 0);
+    check_facts(c);
+    CHECK_INT(c->config_maps, 0);
+    cluster_free(c);
+}
+
+TEST(what_was_said_grows_old_the_gates_later)
+{
+    struct cluster *c = cluster_new();
+
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    wait_until_old(PLATFORM_FACTS_MS);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 2);
+    check_facts(c);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 0);
+    wait_until_old(PLATFORM_GATES_MS);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    check_facts(c);
+    cluster_free(c);
+}
+
+TEST(a_server_that_restarts_is_asked_again)
+{
+    struct cluster *c = cluster_new();
+
+    rand_seed(1); // a pause that is long enough to look around in
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    server_cut(TAKE(c->watcher));
+    while (watch_term(c->cluster.nodes) == 1)
+        world_run_for(c->world, 2);
+    CHECK_INT(watch_term(c->cluster.nodes),
+              0); // it waits before it comes back: nothing is kept meanwhile
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    while (!c->watcher)
+        world_run_for(c->world, 5);
+    CHECK_INT(watch_term(c->cluster.nodes), 2);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 0);
+    check_facts(c);
+    cluster_free(c);
+}
+
+// Kubeadm's own observation, however it ends, looks itself.
+TEST(who_writes_asks_each_time)
+{
+    struct cluster *c = cluster_new();
+
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_INT(observe(c, PLATFORM_KUBEADM), 5);
+        CHECK(c->err); // no static pods here
+        error_free(TAKE(c->err));
+    }
+    CHECK_INT(observe(c, PLATFORM_AUTO), 6);
+    check_facts(c);
+    cluster_free(c);
+}
+
+TEST(what_failed_is_asked_again_what_is_forbidden_is_not)
+{
+    struct cluster *c = cluster_new();
+
+    c->metrics_status = 404;
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    CHECK_INT(c->observed->edition, 0);
+    c->metrics_status = 403;
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 0);
+    CHECK(c->observed->instances[0].reported == NULL);
+    CHECK_INT(c->observed->edition, 1);
+    cluster_free(c);
+}
+
+TEST(an_edition_lasts_until_the_server_says_something_else)
+{
+    struct cluster *c = cluster_new();
+
+    c->off = true;
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    CHECK_INT(c->observed->edition, 1);
+    wait_until_old(PLATFORM_GATES_MS);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    CHECK_INT(c->observed->edition, 1);
+    c->off = false;
+    c->more_served = true; // another word is reason enough to read the gates again
+    wait_until_old(PLATFORM_FACTS_MS);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    CHECK_INT(c->observed->edition, 2);
+    check_facts(c);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 0);
+    CHECK_INT(c->observed->edition, 2);
+    cluster_free(c);
+}
+
+TEST(dropped_at_once)
+{
+    static const enum platform_type types[] = {PLATFORM_OBSERVE, PLATFORM_KUBEADM,
+                                               PLATFORM_HOSTED_CONTROL_PLANE};
+    struct cluster *c = cluster_new();
+
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    for (size_t i = 0; i < COUNT(types); i++) {
+        struct platform_target target = {.type = types[i], .namespace = "default"};
+
+        op_drop(platform_observe(c->world->loop, &c->cluster, &target, on_observed, c));
+    }
+    world_run_for(c->world, 20);
+    cluster_free(c);
+}
+
+TEST_MAIN()

@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a pass found, in conditions: one sentence each that says what is true and what to do next.
+#include "reconcile_internal.h"
+
+static const char *name_of(const struct pass *pass, const struct plan_step *step)
+{
+    return pass->observed->instances[step->instance].id;
+}
+
+static const struct plan_instance *instance_of(const struct pass *pass,
+                                               const struct plan_step *step)
+{
+    return &pass->observed->instances[step->instance];
+}
+
+// --- ConfigValid
+// ---------------------------------------------------------------------------------------------------
+
+static char *join_names(const json_t *names)
+{
+    AUTO_STRLIST struct strlist list = {0};
+
+    for (size_t i = 0; i < json_array_size(names); i++)
+        strlist_add(&list, json_string_value(json_array_get(names, i)));
+    return strlist_join(&list, ", ");
+}
+
+static void say_refusals(struct pass *pass)
+{
+    const struct gates_refusal *first = &pass->resolution.refusals[0];
+    size_t more = pass->resolution.refusals_len - 1;
+    AUTO_MEM char *rest = more ? str_format(" (and %zu more)", more) : str_dup("");
+
+    api_conditions_set(pass->conditions, CONDITION_CONFIG_VALID, STATE_FALSE,
+                       refusal_reason(first->kind), "%s%s", first->message, rest);
+}
+
+static void say_config(struct pass *pass)
+{
+    AUTO_MEM char *ignored = join_names(pass->resolution.ignored);
+
+    if (pass->conflict) {
+        api_conditions_set(
+            pass->conditions, CONDITION_CONFIG_VALID, STATE_FALSE, "TargetConflict",
+            "DRAConfiguration %s is older and writes this cluster; delete one of the two, or set "
+            "spec.platform.type of this one to Observe",
+            pass->conflict);
+        return;
+    }
+    if (pass->resolved && pass->resolution.refusals_len > 0) {
+        say_refusals(pass);
+    } else if (pass->resolved && *ignored) {
+        api_conditions_set(
+            pass->conditions, CONDITION_CONFIG_VALID, STATE_TRUE, "AsExpected",
+            "Every component takes what is wanted; left to KKP, whose flags they are: %s", ignored);
+    } else if (pass->resolved) {
+        api_conditions_set(pass->conditions, CONDITION_CONFIG_VALID, STATE_TRUE, "AsExpected",
+                           "Every component takes what is wanted");
+    }
+}
+
+// --- ControlPlaneUpdated and NodesUpdated
+// --------------------------------------------------------------------------
+
+static void say_step(struct pass *pass, enum condition condition, const struct plan_step *step)
+{
+    const struct plan_instance *instance = instance_of(pass, step);
+    AUTO_MEM char *summary = plan_step_summary(step, instance);
+    const json_t *config =
+        watch_get(pass->controller->cluster.node_configs, instance->node ? instance->node : "");
+    const char *phase = "";
+
+    if (str_eq(doc_str(config, "status", "step", "component", NULL),
+               component_name(instance->component)))
+        phase = doc_str(config, "status", "step", "phase", NULL);
+    if (*phase)
+        api_conditions_set(pass->conditions, condition, STATE_FALSE,
+                           pass->intent.rolled_back ? "RollingBack" : "RollingOut",
+                           "%s: %s since %s", instance->id, phase,
+                           doc_str(config, "status", "step", "since", NULL));
+    else if (*doc_str(instance->reported, "message", NULL) && !instance->node)
+        api_conditions_set(pass->conditions, condition, STATE_FALSE,
+                           pass->intent.rolled_back ? "RollingBack" : "RollingOut", "%s: %s",
+                           instance->id, doc_str(instance->reported, "message", NULL));
+    else
+        api_conditions_set(pass->conditions, condition, STATE_FALSE,
+                           pass->intent.rolled_back ? "RollingBack" : "RollingOut", "%s: %s",
+                           instance->id, *summary ? summary : "being verified");
+}
+
+// Says how one part (kubelets, or everything else) stands, if that is not simply done. True: said.
+static bool say_part(struct pass *pass, enum condition condition, bool kubelets)
+{
+    const struct plan_step *pick = NULL;
+
+    for (size_t i = 0; i < pass->plan.len; i++) {
+        const struct plan_step *step = &pass->plan.steps[i];
+
+        if ((instance_of(pass, step)->component == COMPONENT_KUBELET) != kubelets ||
+            step->state == PLAN_DONE)
+            continue;
+        if (!pick || step->state == PLAN_FAILED ||
+            (pick->state == PLAN_WAITING && step->state != PLAN_WAITING))
+            pick = step;
+        if (pick->state == PLAN_FAILED)
+            break;
+    }
+    if (!pick)
+        return false;
+    switch (pick->state) {
+    case PLAN_FAILED: {
+        const char *reason = doc_str(instance_of(pass, pick)->reported, "reason", NULL);
+
+        api_conditions_set(pass->conditions, condition, STATE_FALSE,
+                           api_reason_find(reason) ? reason : "ComponentNotReady", "%s: %s",
+                           name_of(pass, pick),
+                           doc_str(instance_of(pass, pick)->reported, "message", NULL));
+        break;
+    }
+    case PLAN_MISSING:
+        api_conditions_set(pass->conditions, condition, STATE_FALSE, "AgentMissing",
+                           "No agent reports for %s; see whether `drawbridge agent` runs there",
+                           name_of(pass, pick));
+        break;
+    case PLAN_WAITING:
+        if (instance_of(pass, pick)->busy && !pass->config.suspend) {
+            api_conditions_set(pass->conditions, condition, STATE_FALSE, "WaitingForComponent",
+                               "%s is not rolled out and available; it is not changed before it is",
+                               name_of(pass, pick));
+            break;
+        }
+        api_conditions_set(pass->conditions, condition, STATE_FALSE,
+                           pass->config.suspend ? "Suspended"
+                           : kubelets           ? "WaitingForControlPlane"
+                                                : "WaitingForNodes",
+                           "%s has to be changed and waits its turn", name_of(pass, pick));
+        break;
+    case PLAN_NOW:
+    case PLAN_RUNNING:
+    case PLAN_DONE:
+        say_step(pass, condition, pick);
+        break;
+    }
+    return true;
+}
+
+static unsigned count_deferred(const struct pass *pass)
+{
+    unsigned deferred = 0;
+
+    for (size_t i = 0; i < pass->plan.len; i++)
+        deferred += pass->plan.steps[i].deferred;
+    return deferred;
+}
+
+static bool writes_anything(const struct pass *pass)
+{
+    for (size_t i = 0; i < pass->resolution.desired_len; i++) {
+        if (json_object_size(pass->resolution.desired[i].feature_gates) > 0 ||
+            json_object_size(pass->resolution.desired[i].runtime_config) > 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *wanted_nothing(const struct pass *pass)
+{
+    if (json_object_size(pass->intent.feature_gates) == 0 &&
+        json_object_size(pass->intent.runtime_config) == 0)
+        return "NotRequested";
+    return NULL;
+}
+
+static void say_rolled_back(struct pass *pass)
+{
+    const json_t *last = json_array_get(json_object_get(pass->config.status, "history"), 0);
+
+    api_conditions_set(pass->conditions, CONDITION_CONTROL_PLANE_UPDATED, STATE_FALSE, "RolledBack",
+                       "Revision %s was put back (%s); correct the spec, it is not tried again",
+                       pass->intent.asked_revision, doc_str(last, "message", NULL));
+}
+
+static void say_control_plane(struct pass *pass)
+{
+    struct api_conditions *c = pass->conditions;
+    AUTO_MEM char *version = version_format(pass->observed->server);
+    unsigned deferred = count_deferred(pass);
+
+    if (say_part(pass, CONDITION_CONTROL_PLANE_UPDATED, false)) {
+        if (pass->plan.failed < pass->plan.len && !pass->config.rollback &&
+            !pass->plan.nodes_failed)
+            api_conditions_set(
+                c, CONDITION_CONTROL_PLANE_UPDATED, STATE_FALSE, "RolloutPaused",
+                "%s put itself back, and rollout.onFailure is Pause: %s",
+                name_of(pass, &pass->plan.steps[pass->plan.failed]),
+                doc_str(instance_of(pass, &pass->plan.steps[pass->plan.failed])->reported,
+                        "message", NULL));
+        return;
+    }
+    if (pass->intent.rolled_back)
+        say_rolled_back(pass);
+    else if (pass->config.deleting)
+        api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "Reverted",
+                           "What was written is out again");
+    else if (wanted_nothing(pass))
+        api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "NotRequested",
+                           "No feature gate is asked for; set "
+                           "spec.featureGates.DynamicResourceAllocation to true");
+    else if (pass->observed->read_back)
+        api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "AsExpected",
+                           "Every control plane component has the flags that are wanted; verified: "
+                           "%s",
+                           pass->observed->read_back);
+    else if (deferred > 0)
+        api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "AsExpected",
+                           "Every component is as wanted; flags that are not needed any more go "
+                           "when the upgrade of the "
+                           "control plane is over (%u)",
+                           deferred);
+    else if (!writes_anything(pass))
+        api_conditions_set(
+            c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "DefaultOn",
+            "Kubernetes %s has what is wanted by default: nothing had to be rewritten", version);
+    else
+        api_conditions_set(
+            c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "AsExpected",
+            "Every control plane component runs with what is wanted, read back from it");
+}
+
+static char *flags_text(const struct pass *pass, size_t index)
+{
+    const struct gates_desired *desired = &pass->resolution.desired[index];
+    AUTO_BUF struct buf text = buf_make(4096);
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(desired->feature_gates, name, value)
+    {
+        buf_printf(&text, "%s%s=%s", text.len ? "," : "--feature-gates=", name,
+                   json_is_true(value) ? "true" : "false");
+    }
+    json_object_foreach(desired->runtime_config, name, value)
+    {
+        buf_printf(&text, "%s%s=%s",
+                   value == json_object_iter_value(json_object_iter(desired->runtime_config))
+                       ? (text.len ? " --runtime-config=" : "--runtime-config=")
+                       : ",",
+                   name, json_string_value(value));
+    }
+    return buf_take(&text);
+}
+
+// A hosted cluster's kubelets: what they need is told, since nobody here writes it.
+static void say_nodes_elsewhere(struct pass *pass)
+{
+    unsigned kubelets = pass->observed->kubelets_elsewhere;
+    AUTO_MEM char *flags = NULL;
+
+    for (size_t i = 0; i < pass->observed->len && !flags; i++) {
+        if (pass->observed->instances[i].elsewhere)
+            flags = flags_text(pass, i);
+    }
+    if (kubelets == 0)
+        api_conditions_set(pass->conditions, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes",
+                           "The kubelets of a hosted cluster are configured where its nodes come "
+                           "from, not by this platform");
+    else
+        api_conditions_set(pass->conditions, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes",
+                           "%u kubelets of the hosted cluster are configured where its nodes come "
+                           "from, not by this platform%s%s",
+                           kubelets, flags && *flags ? "; they need " : "",
+                           flags ? flags : "");
+}
+
+static void say_nodes(struct pass *pass)
+{
+    struct api_conditions *c = pass->conditions;
+    unsigned managed = pass->observed->managed_nodes;
+    unsigned fake = pass->observed->unmanaged_nodes;
+
+    if (say_part(pass, CONDITION_NODES_UPDATED, true)) {
+        // A failing node names itself; the roll-out is paused, not put back.
+        if (pass->plan.nodes_failed)
+            api_conditions_set(
+                c, CONDITION_NODES_UPDATED, STATE_FALSE, "NodeFailed",
+                "%s put itself back and the roll-out is paused: %s",
+                name_of(pass, &pass->plan.steps[pass->plan.failed]),
+                doc_str(instance_of(pass, &pass->plan.steps[pass->plan.failed])->reported,
+                        "message", NULL));
+    } else if (pass->observed->type == PLATFORM_HOSTED_CONTROL_PLANE) {
+        say_nodes_elsewhere(pass);
+    } else if (managed == 0) {
+        api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes",
+                           "No node has a kubelet of a real version; not counted: %u", fake);
+    } else {
+        api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "AsExpected",
+                           "%u of %u kubelets run with what is wanted; not counted: %u", managed,
+                           managed, fake);
+    }
+}
+
+// --- Observe, and what else is configured by others
+// -------------------------------------------------------------------------------------------------------
+
+// What somebody else has to set, as nobody here writes: "kube-apiserver: --feature-gates=...; ..."
+static char *advice(const struct pass *pass)
+{
+    AUTO_BUF struct buf text = buf_make(2048);
+
+    for (size_t i = 0; i < pass->resolution.desired_len; i++) {
+        AUTO_MEM char *flags = flags_text(pass, i);
+
+        if (*flags)
+            buf_printf(&text, "%s%s: %s", text.len ? "; " : "", pass->observed->instances[i].id,
+                       flags);
+    }
+    return buf_take(&text);
+}
+
+static bool is_reported_off(const struct pass *pass)
+{
+    for (size_t i = 0; i < pass->observed->len; i++) {
+        const struct plan_instance *instance = &pass->observed->instances[i];
+        const json_t *now =
+            doc_get(instance->reported, "enabled", "DynamicResourceAllocation", NULL);
+
+        if (instance->component == COMPONENT_APISERVER && now)
+            return !json_is_true(now);
+    }
+    return false;
+}
+
+static void say_observed(struct pass *pass)
+{
+    struct api_conditions *c = pass->conditions;
+    AUTO_MEM char *todo = advice(pass);
+
+    if (pass->resolution.dra && is_reported_off(pass))
+        api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_FALSE, "EnableElsewhere",
+                           "kube-apiserver reports DynamicResourceAllocation off; whoever owns its "
+                           "flags must set %s",
+                           todo);
+    else
+        api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "Observing",
+                           "Somebody else owns the flags; nothing is written");
+    api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE,
+                       pass->observed->managed_nodes ? "Observing" : "NoManagedNodes",
+                       "%u kubelets are somebody else's to configure; not counted: %u",
+                       pass->observed->managed_nodes, pass->observed->unmanaged_nodes);
+}
+
+// --- ResourceAPIServed
+// -----------------------------------------------------------------------------------------------
+
+static bool serves(const struct pass *pass, const char *version)
+{
+    for (size_t i = 0; i < json_array_size(pass->observed->served); i++) {
+        if (str_eq(json_string_value(json_array_get(pass->observed->served, i)), version))
+            return true;
+    }
+    return false;
+}
+
+static void say_api(struct pass *pass)
+{
+    struct api_conditions *c = pass->conditions;
+    AUTO_MEM char *served = join_names(pass->observed->served);
+    AUTO_MEM char *needed = join_names(pass->resolution.needed);
+    AUTO_MEM char *todo = advice(pass);
+
+    if (!pass->resolution.dra) {
+        api_conditions_set(
+            c, CONDITION_RESOURCE_API_SERVED, *served ? STATE_TRUE : STATE_FALSE,
+            doc_get(pass->intent.feature_gates, "DynamicResourceAllocation", NULL) ? "DRADisabled"
+                                                                                   : "NotRequested",
+            "DynamicResourceAllocation is not asked for; served of resource.k8s.io: %s",
+            *served ? served : "nothing");
+        return;
+    }
+    if (pass->observed->api_unread) {
+        api_conditions_set(c, CONDITION_RESOURCE_API_SERVED, STATE_UNKNOWN, "NotReadBack",
+                           "Whether resource.k8s.io is served is not known; verified: %s",
+                           pass->observed->read_back);
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(pass->resolution.needed); i++) {
+        const char *version = json_string_value(json_array_get(pass->resolution.needed, i));
+
+        if (serves(pass, version))
+            continue;
+        if (pass->observed->type == PLATFORM_OBSERVE)
+            api_conditions_set(
+                c, CONDITION_RESOURCE_API_SERVED, STATE_FALSE, "EnableElsewhere",
+                "resource.k8s.io/%s is not served; whoever owns the flags must set %s", version,
+                todo);
+        else
+            api_conditions_set(c, CONDITION_RESOURCE_API_SERVED, STATE_FALSE, "APINotServed",
+                               "resource.k8s.io/%s is not served (served: %s)", version,
+                               *served ? served : "nothing");
+        return;
+    }
+    api_conditions_set(c, CONDITION_RESOURCE_API_SERVED, STATE_TRUE, "AsExpected",
+                       "resource.k8s.io is served as %s; components ask for %s", served, needed);
+}
+
+// --- the rest
+// ---------------------------------------------------------------------------------------------------------
+
+static void say_upgradeable(struct pass *pass)
+{
+    static const struct {
+        enum tristate state;
+        const char *reason;
+    } rows[] = {
+        [UPGRADEABLE_TRUE] = {STATE_TRUE, "AsExpected"},
+        [UPGRADEABLE_FALSE] = {STATE_FALSE, "GatesIncompatible"},
+        [UPGRADEABLE_UNKNOWN] = {STATE_UNKNOWN, "NextMinorUnknown"},
+    };
+    AUTO_MEM char *message = NULL;
+    enum upgradeable answer = gates_upgradeable(
+        pass->controller->spec.table, pass->inputs.instances, pass->inputs.len,
+        pass->resolution.refusals_len ? NULL : pass->resolution.desired, &message);
+
+    api_conditions_set(pass->conditions, CONDITION_UPGRADEABLE, rows[answer].state,
+                       rows[answer].reason, "%s", message);
+}
+
+static void say_degraded(struct pass *pass)
+{
+    struct api_conditions *c = pass->conditions;
+    const json_t *last = json_array_get(json_object_get(pass->config.status, "history"), 0);
+
+    if (pass->planned && pass->plan.failed < pass->plan.len) {
+        const struct plan_step *step = &pass->plan.steps[pass->plan.failed];
+        const char *reason = doc_str(instance_of(pass, step)->reported, "reason", NULL);
+
+        api_conditions_set(c, CONDITION_DEGRADED, STATE_TRUE,
+                           pass->intent.rolled_back  ? "RollbackFailed"
+                           : api_reason_find(reason) ? reason
+                                                     : "ComponentNotReady",
+                           "%s: %s", name_of(pass, step),
+                           doc_str(instance_of(pass, step)->reported, "message", NULL));
+    } else if (pass->intent.rolled_back) {
+        const char *reason = doc_str(last, "reason", NULL);
+
+        api_conditions_set(c, CONDITION_DEGRADED, STATE_TRUE,
+                           api_reason_find(reason) ? reason : "RolledBack", "%s",
+                           doc_str(last, "message", NULL));
+    } else {
+        api_conditions_set(c, CONDITION_DEGRADED, STATE_FALSE, "AsExpected", "No component failed");
+    }
+}
+
+static void say_error(struct pass *pass)
+{
+    static const enum condition told[] = {CONDITION_CONFIG_VALID, CONDITION_CONTROL_PLANE_UPDATED,
+                                          CONDITION_NODES_UPDATED, CONDITION_RESOURCE_API_SERVED};
+    struct policy policy = policy_of(pass->err);
+    const char *reason = policy_reason(pass->err);
+
+    if (!policy.retry) {
+        api_conditions_set(pass->conditions, CONDITION_CONFIG_VALID, STATE_FALSE,
+                           str_eq(reason, "Progressing") ? "InvalidConfiguration" : reason, "%s",
+                           error_text(pass->err));
+        return;
+    }
+    for (size_t i = 0; i < COUNT(told); i++) {
+        if (!*api_conditions_reason(pass->conditions, told[i]))
+            api_conditions_set(pass->conditions, told[i], STATE_UNKNOWN, reason, "%s",
+                               error_text(pass->err));
+    }
+}
+
+void conditions_make(struct pass *pass)
+{
+    pass->conditions = api_conditions_new();
+    say_config(pass);
+    if (pass->resolved) {
+        say_upgradeable(pass);
+        say_api(pass);
+        say_degraded(pass);
+    }
+    if (pass->planned) {
+        say_control_plane(pass);
+        say_nodes(pass);
+    } else if (pass->resolved && pass->observed->type == PLATFORM_OBSERVE) {
+        say_observed(pass);
+    }
+    conditions_say_driver(pass);
+    sources_say(pass->controller->sources, pass->object, pass->conditions);
+    if (pass->err)
+        say_error(pass);
+    // Suspended and as wanted is Ready all the same: nothing is waiting to be done.
+    if (pass->config.suspend && pass->planned && !pass->plan.done)
+        api_conditions_set(
+            pass->conditions, CONDITION_READY, STATE_FALSE, "Suspended",
+            "Something has to be changed and spec.suspend is true; set it to false to go on");
+    api_conditions_summarize(pass->conditions);
+}

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: Apache-2.0
+// The controller: watches that turn into keys, a queue that turns into passes, and the lease that
+// allows them.
+#include <string.h>
+
+#include "reconcile_internal.h"
+
+#define LEASE_NAME "drawbridge"
+#define BACKOFF_MS 500
+#define BACKOFF_MS_MAX 30000
+#define WORKERS 1 // passes at once
+
+bool controller_may_write(void *owner)
+{
+    const struct controller *c = owner;
+
+    return !c->stop && (!c->spec.leader_elect || lead_may_write(c->lead));
+}
+
+uint64_t controller_epoch(const struct controller *c)
+{
+    return c->lead ? lead_epoch(c->lead) : 0;
+}
+
+static bool is_synced(const struct controller *c)
+{
+    return watch_synced(c->configs) && watch_synced(c->cluster.nodes) &&
+           watch_synced(c->cluster.pods) && watch_synced(c->cluster.node_configs);
+}
+
+bool controller_ready(void *owner, struct buf *why)
+{
+    const struct controller *c = owner;
+    const struct {
+        const char *name;
+        const struct watch *watch;
+    } all[] = {{"draconfigurations", c->configs},
+               {"nodes", c->cluster.nodes},
+               {"pods", c->cluster.pods},
+               {"nodedraconfigurations", c->cluster.node_configs}};
+    bool ready = true;
+
+    for (size_t i = 0; i < COUNT(all); i++) {
+        const struct error *err = watch_error(all[i].watch);
+
+        if (watch_synced(all[i].watch))
+            continue;
+        buf_printf(why, "%s: %s\n", all[i].name, err ? error_text(err) : "not synced yet");
+        ready = false;
+    }
+    return ready;
+}
+
+// --- keys
+// -----------------------------------------------------------------------------------------------------------
+
+static void enqueue(void *owner, const char *key, const json_t *object)
+{
+    struct controller *c = owner;
+
+    (void)object;
+    queue_add(c->queue, key);
+}
+
+static void enqueue_all(struct controller *c)
+{
+    watch_each(c->configs, enqueue, c);
+}
+
+// Whether this configuration may be the one that writes the cluster.
+static bool writes(const json_t *config)
+{
+    return config && !str_eq(doc_str(config, "spec", "platform", "type", NULL), "Observe");
+}
+
+static void enqueue_writer(void *owner, const char *key, const json_t *object)
+{
+    if (writes(object))
+        enqueue(owner, key, object);
+}
+
+static void enqueue_writers(struct controller *c)
+{
+    watch_each(c->configs, enqueue_writer, c);
+}
+
+bool controller_scouts(struct controller *c, const char *key)
+{
+    if (!c->scout)
+        c->scout = str_dup(key);
+    return str_eq(c->scout, key);
+}
+
+void controller_note_facts(struct controller *c, uint64_t edition)
+{
+    if (edition == 0 || edition == c->edition)
+        return;
+    if (c->edition != 0)
+        enqueue_all(c);
+    c->edition = edition;
+}
+
+void controller_note_end(struct controller *c, const char *key, bool again)
+{
+    if (again || c->stop || !str_eq(c->scout, key))
+        return;
+    mem_free(TAKE(c->scout));
+    enqueue_all(c);
+}
+
+struct choice {
+    const json_t *config; // whose writer it is
+    char *key, *created;
+};
+
+static void pick_writer(void *owner, const char *key, const json_t *object)
+{
+    struct choice *choice = owner;
+    const char *created = doc_str(object, "metadata", "creationTimestamp", NULL);
+
+    if (!writes(object) || hosted_is(object) != hosted_is(choice->config) ||
+        (hosted_is(object) && !hosted_same(object, choice->config)))
+        return;
+    // RFC 3339 in UTC sorts as text; keys come in order: of two of the same second the first name
+    // wins.
+    if (choice->key && strcmp(created, choice->created) >= 0)
+        return;
+    mem_free(choice->key);
+    mem_free(choice->created);
+    choice->key = str_dup(key);
+    choice->created = str_dup(created);
+}
+
+char *controller_writer(const struct controller *c, const json_t *config)
+{
+    struct choice choice = {.config = config};
+
+    watch_each(c->configs, pick_writer, &choice);
+    mem_free(choice.created);
+    return choice.key;
+}
+
+static bool same(const json_t *was, const json_t *now, const char *a, const char *b)
+{
+    return doc_equal(b ? doc_get(was, a, b, NULL) : json_object_get(was, a),
+                     b ? doc_get(now, a, b, NULL) : json_object_get(now, a));
+}
+
+// A label or our own status is no news.
+static uint64_t facet_of_config(const json_t *config)
+{
+    const json_t *metadata = json_object_get(config, "metadata");
+    uint64_t hash = (uint64_t)doc_int(metadata, 0, "generation", NULL);
+
+    hash = slice_hash(slice_of(doc_str(metadata, "uid", NULL)), hash);
+    hash = slice_hash(slice_of(doc_str(metadata, "deletionTimestamp", NULL)), hash);
+    hash = slice_hash(slice_of(doc_str(metadata, "annotations", API_ANNOTATION_RECONCILE, NULL)),
+                      hash);
+    if (*doc_str(metadata, "annotations", API_ANNOTATION_SOURCE, NULL))
+        hash = sources_facet(config, hash);
+    return hash | 1; // 0 stands for none
+}
+
+static void on_config(void *owner, const char *key, const json_t *was, const json_t *now)
+{
+    struct controller *c = owner;
+
+    adopter_note_config(c->adopter, key);
+    hosted_watches_note(c->hosted, key, now);
+    sources_note_config(c->sources, was, now);
+    // Who writes the cluster may have changed.
+    if (writes(was) != writes(now) || hosted_is(was) != hosted_is(now) ||
+        (was && now && hosted_is(now) && !same(was, now, "spec", "platform")))
+        enqueue_writers(c);
+    queue_add(c->queue, key);
+}
+
+// Trimmed objects differ in their version alone at each heartbeat.
+static bool only_beat(const json_t *was, const json_t *now)
+{
+    AUTO_JSON json_t *before = doc_copy(was);
+    AUTO_JSON json_t *after = doc_copy(now);
+
+    if (!before || !after)
+        return false;
+    json_object_del(json_object_get(before, "metadata"), "resourceVersion");
+    json_object_del(json_object_get(after, "metadata"), "resourceVersion");
+    return doc_equal(before, after);
+}
+
+static void on_node(void *owner, const char *key, const json_t *was, const json_t *now)
+{
+    (void)key;
+    if (!only_beat(was, now))
+        enqueue_all(owner);
+}
+
+// Static pods and what agents say are nothing to Observe.
+static void on_pod(void *owner, const char *key, const json_t *was, const json_t *now)
+{
+    (void)key;
+    if (!only_beat(was, now))
+        enqueue_writers(owner);
+}
+
+static void on_node_config(void *owner, const char *key, const json_t *was, const json_t *now)
+{
+    (void)key;
+    if (was && now && same(was, now, "status", NULL) && same(was, now, "spec", NULL))
+        return;
+    enqueue_writers(owner);
+}
+
+// --- work
+// -----------------------------------------------------------------------------------------------------------
+
+static void on_work(void *owner, const char *key)
+{
+    struct controller *c = owner;
+
+    if (!controller_may_write(c) || !is_synced(c)) {
+        queue_done(c->queue, key, false, 0); // everything is queued again when we lead and see
+        return;
+    }
+    pass_start(c, key);
+}
+
+static void wake(struct controller *c)
+{
+    if (!controller_may_write(c) || !is_synced(c))
+        return;
+    enqueue_all(c);
+    adopter_wake(c->adopter);
+    sources_wake(c->sources);
+}
+
+static void on_synced(void *owner)
+{
+    wake(owner);
+}
+
+static void on_gained(void *owner)
+{
+    struct controller *c = owner;
+
+    log_line(LOG_INFO, "reconcile", "leading, epoch=%llu", (unsigned long long)controller_epoch(c));
+    if (c->leader_status)
+        metric_set(c->leader_status, 1, LEASE_NAME);
+    driver_resume(c->driver);
+    wake(c);
+}
+
+static void on_driver(void *owner, const char *key)
+{
+    struct controller *c = owner;
+
+    if (!c->stop)
+        queue_add(c->queue, key);
+}
+
+static void drop_passes(struct controller *c)
+{
+    sources_drop(c->sources);
+    while (c->passes)
+        pass_drop(c->passes);
+}
+
+// What is under way must not be finished by us any more. We stand for election again: on a one-node
+// control plane the lease runs out each time the API server is restarted, also by us.
+static void on_lost(void *owner)
+{
+    struct controller *c = owner;
+
+    log_line(LOG_WARN, "reconcile",
+             "the lease is lost: nothing is written until it is gained again");
+    if (c->leader_status)
+        metric_set(c->leader_status, 0, LEASE_NAME);
+    drop_passes(c);
+    driver_halt(c->driver); // helm ends with the lease
+    if (c->spec.on_lost)
+        c->spec.on_lost(c->spec.owner);
+}
+
+// --- making and ending
+// -----------------------------------------------------------------------------------------------
+
+static struct watch *follow(struct controller *c, struct kube_ref ref, const char *label_selector,
+                            json_t *(*trim)(const json_t *), uint64_t (*facet)(const json_t *),
+                            void (*on_change)(void *, const char *, const json_t *, const json_t *))
+{
+    struct watch_spec spec = {.kube = c->spec.kube,
+                              .ref = ref,
+                              .label_selector = label_selector,
+                              .trim = trim,
+                              .facet = facet,
+                              .on_change = on_change,
+                              .on_sync = on_synced,
+                              .owner = c};
+
+    return watch_new(c->loop, &spec);
+}
+
+static void start_watches(struct controller *c)
+{
+    struct kube_ref configs = {
+        .group = API_GROUP, .version = API_VERSION, .resource = "draconfigurations"};
+    struct kube_ref node_configs = {
+        .group = API_GROUP, .version = API_VERSION, .resource = "nodedraconfigurations"};
+    struct kube_ref nodes = {.group = "", .version = "v1", .resource = "nodes"};
+    struct kube_ref pods = {
+        .group = "", .version = "v1", .resource = "pods", .namespace = "kube-system"};
+
+    c->cluster.kube = c->spec.kube;
+    c->cluster.table = c->spec.table;
+    c->cluster.facts = platform_facts_new();
+    c->cluster.targets = platform_targets_new(c->loop);
+    c->hosted = hosted_watches_new(c);
+    c->configs = follow(c, configs, NULL, NULL, facet_of_config, on_config);
+    c->cluster.nodes = follow(c, nodes, NULL, platform_trim_node, NULL, on_node);
+    c->cluster.pods = follow(c, pods, PLATFORM_POD_SELECTOR, platform_trim_pod, NULL, on_pod);
+    c->cluster.node_configs = follow(c, node_configs, NULL, NULL, NULL, on_node_config);
+}
+
+static void print_queue(void *owner)
+{
+    struct controller *c = owner;
+    struct queue_stats stats = queue_stats(c->queue);
+    struct metrics *m = c->spec.metrics;
+
+    metric_set(
+        metrics_family(m, "workqueue_depth", METRIC_GAUGE, "name,controller", "Keys that wait"),
+        (double)stats.depth, "draconfiguration", "draconfiguration");
+    metric_set(
+        metrics_family(m, "workqueue_adds_total", METRIC_COUNTER, "name,controller", "Keys added"),
+        (double)stats.adds_total, "draconfiguration", "draconfiguration");
+    metric_set(metrics_family(m, "workqueue_retries_total", METRIC_COUNTER, "name,controller",
+                              "Keys tried again"),
+               (double)stats.retries_total, "draconfiguration", "draconfiguration");
+    metric_set(metrics_family(m, "controller_runtime_active_workers", METRIC_GAUGE, "controller",
+                              "Passes in work"),
+               (double)stats.working, "draconfiguration");
+}
+
+static void make_metrics(struct controller *c)
+{
+    struct metrics *m = c->spec.metrics;
+    static const char *const results[] = {"success", "error", "requeue_after"};
+
+    if (!m)
+        return;
+    c->reconcile_total = metrics_family(m, "controller_runtime_reconcile_total", METRIC_COUNTER,
+                                        "controller,result", "Passes by result");
+    c->reconcile_errors =
+        metrics_family(m, "controller_runtime_reconcile_errors_total", METRIC_COUNTER, "controller",
+                       "Passes that ended in an error and come again");
+    c->reconcile_terminal =
+        metrics_family(m, "controller_runtime_terminal_reconcile_errors_total", METRIC_COUNTER,
+                       "controller", "Passes that ended in an error and do not come again");
+    c->reconcile_seconds = metrics_family(m, "controller_runtime_reconcile_time_seconds",
+                                          METRIC_HISTOGRAM, "controller", "How long passes take");
+    c->leader_status = metrics_family(m, "leader_election_master_status", METRIC_GAUGE, "name",
+                                      "1 for the one that leads");
+    for (size_t i = 0; i < COUNT(results); i++)
+        metric_add(c->reconcile_total, 0, "draconfiguration", results[i]);
+    metric_add(c->reconcile_errors, 0, "draconfiguration");
+    metric_add(c->reconcile_terminal, 0, "draconfiguration");
+    metric_set(c->leader_status, c->spec.leader_elect ? 0 : 1, LEASE_NAME);
+    metric_set(metrics_family(m, "controller_runtime_max_concurrent_reconciles", METRIC_GAUGE,
+                              "controller", "Passes that may be in work at once"),
+               WORKERS, "draconfiguration");
+    metrics_on_print(m, print_queue, c);
+}
+
+struct controller *controller_new(struct loop *loop, const struct controller_spec *spec)
+{
+    struct controller *c = NEW(struct controller);
+    struct queue_spec queue = {.name = "draconfiguration",
+                               .workers = WORKERS,
+                               .backoff_ms = BACKOFF_MS,
+                               .backoff_ms_max =
+                                   spec->backoff_ms_max ? spec->backoff_ms_max : BACKOFF_MS_MAX,
+                               .work = on_work,
+                               .owner = c};
+    struct lead_spec lead = {.kube = spec->kube,
+                             .namespace = spec->lease_namespace,
+                             .name = LEASE_NAME,
+                             .identity = spec->identity,
+                             .on_gained = on_gained,
+                             .on_lost = on_lost,
+                             .owner = c};
+
+    struct driver_spec driver = {.kube = spec->kube,
+                                 .helm = spec->helm,
+                                 .dir = spec->helm_dir,
+                                 .kubeconfig = spec->helm_kubeconfig,
+                                 .context = spec->helm_context,
+                                 .namespace = spec->lease_namespace,
+                                 .smoke_test_image = spec->smoke_test_image,
+                                 .smoke_test_timeout_ms = spec->smoke_test_timeout_ms,
+                                 .helm_timeout_ms = spec->helm_timeout_ms,
+                                 .on_change = on_driver,
+                                 .may_write = controller_may_write,
+                                 .owner = c};
+
+    c->loop = loop;
+    c->spec = *spec;
+    make_metrics(c);
+    c->events = events_new(loop, spec->kube, "drawbridge-controller", spec->identity);
+    c->queue = queue_new(loop, &queue);
+    c->adopter = adopter_new(c);
+    c->driver = driver_new(loop, &driver);
+    c->sources = sources_new(c);
+    start_watches(c);
+    if (spec->leader_elect)
+        c->lead = lead_new(loop, &lead);
+    return c;
+}
+
+// The end of a controller: helm first, then the lease.
+struct ending {
+    struct op op; // must be first
+    struct controller *controller;
+    struct op *pending;
+    loop_fn *done;
+    void *owner;
+};
+
+static void ending_drop(struct op *op)
+{
+    struct ending *ending = (struct ending *)op;
+
+    op_drop(ending->pending);
+    mem_free(ending);
+}
+
+static void on_ended(void *owner)
+{
+    struct ending ending = *(struct ending *)owner;
+
+    mem_free(owner);
+    ending.done(ending.owner);
+}
+
+static void on_driver_stopped(void *owner)
+{
+    struct ending *ending = owner;
+    struct controller *c = ending->controller;
+
+    ending->pending =
+        c->lead ? lead_release(c->lead, on_ended, ending) : loop_defer(c->loop, on_ended, ending);
+}
+
+struct op *controller_stop(struct controller *c, loop_fn *done, void *owner)
+{
+    struct ending *ending = NEW(struct ending);
+
+    c->stop = true;
+    drop_passes(c);
+    *ending = (struct ending){{ending_drop}, c, NULL, done, owner};
+    ending->pending = driver_stop(c->driver, on_driver_stopped, ending);
+    return &ending->op;
+}
+
+void controller_free(struct controller *c)
+{
+    if (!c)
+        return;
+    c->stop = true;
+    drop_passes(c);
+    adopter_free(c->adopter);
+    driver_free(c->driver);
+    sources_free(c->sources);
+    queue_free(c->queue);
+    watch_free(c->configs);
+    hosted_watches_free(c->hosted);
+    watch_free(c->cluster.nodes);
+    watch_free(c->cluster.pods);
+    watch_free(c->cluster.node_configs);
+    platform_facts_free(c->cluster.facts);
+    platform_targets_free(c->cluster.targets);
+    lead_free(c->lead);
+    events_free(c->events);
+    mem_free(c->scout);
+    mem_free(c);
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// RELEASE: the end of a DRAConfiguration. The agents' objects go, then our finalizer; with Revert
+// this comes after every file is as it was.
+#include "reconcile_internal.h"
+
+static void on_finalizer_removed(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct pass *pass = owner;
+
+    json_decref(take_body);
+    if (take_err && error_kind(take_err) == ERROR_NOT_FOUND) {
+        error_free(take_err);
+        take_err = NULL;
+    }
+    pass_continue(pass, error_wrap(take_err, "remove the finalizer"));
+}
+
+static struct op *remove_finalizer(struct pass *pass)
+{
+    AUTO_JSON json_t *body = json_object();
+    json_t *kept = json_array();
+    const json_t *now = doc_get(pass->object, "metadata", "finalizers", NULL);
+    struct kube_ref ref = config_ref(pass, NULL);
+    struct kube_patch patch = {
+        .type = KUBE_PATCH_MERGE, .body = body, .field_manager = API_FIELD_MANAGER};
+
+    for (size_t i = 0; i < json_array_size(now); i++) {
+        if (!str_eq(json_string_value(json_array_get(now, i)), API_FINALIZER))
+            json_array_append(kept, json_array_get(now, i));
+    }
+    doc_set(body, kept, "metadata", "finalizers", NULL);
+    doc_set(body, json_string(pass->config.resource_version), "metadata", "resourceVersion", NULL);
+    return kube_patch(pass->controller->spec.kube, &ref, &patch, on_finalizer_removed, pass);
+}
+
+static void on_released(void *owner, struct error *take_err, const struct platform_writes *writes)
+{
+    struct pass *pass = owner;
+
+    (void)writes;
+    pass->pending = NULL;
+    if (take_err) {
+        pass_continue(pass, error_wrap(take_err, "release what was written"));
+        return;
+    }
+    events_emit(pass->controller->events, pass->object, false,
+                pass->config.revert ? "Reverted" : "Retained",
+                pass->config.revert ? "Every component is as it was before"
+                                    : "What was written stays as it is");
+    pass->pending = remove_finalizer(pass);
+}
+
+struct error *step_release(struct pass *pass, enum verdict *ret_verdict)
+{
+    struct controller *c = pass->controller;
+
+    *ret_verdict = VERDICT_WAIT;
+    // Who never wrote here has nothing to release.
+    if (pass->conflict || pass->config.platform == PLATFORM_OBSERVE)
+        pass->pending = remove_finalizer(pass);
+    else
+        pass->pending =
+            platform_release(c->loop, &c->cluster, pass->config.platform, pass->observed,
+                             pass->config.revert, controller_may_write, c, on_released, pass);
+    return NULL;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// From what was observed to what the gates room decides on.
+#include "reconcile_internal.h"
+
+// What the flags say beside what we wrote; where our entry stands in for somebody's, theirs.
+static json_t *foreign(const struct plan_instance *instance, const char *map)
+{
+    json_t *all = doc_copy(json_object_get(instance->reported, map));
+    json_t *owned = doc_copy(doc_get(instance->reported, "owned", map, NULL));
+    const char *name;
+    json_t *value;
+
+    if (!all)
+        all = json_object();
+    json_object_foreach(owned, name, value)
+    {
+        const json_t *replaced = doc_get(instance->reported, "replaced", map, name, NULL);
+
+        if (!doc_equal(json_object_get(all, name), value))
+            continue; // somebody changed it after us: theirs
+        if (replaced)
+            json_object_set_new(all, name, doc_copy(replaced));
+        else
+            json_object_del(all, name);
+    }
+    json_decref(owned);
+    return all;
+}
+
+void reconcile_inputs_make(const struct platform_observed *observed,
+                           struct reconcile_inputs *ret_inputs)
+{
+    struct reconcile_inputs inputs = {.len = observed->len, .trees = json_array()};
+
+    inputs.instances = mem_alloc(observed->len * sizeof(*inputs.instances));
+    for (size_t i = 0; i < observed->len; i++) {
+        const struct plan_instance *from = &observed->instances[i];
+        json_t *gates = foreign(from, "featureGates");
+        json_t *runtime = foreign(from, "runtimeConfig");
+
+        json_array_append_new(inputs.trees, gates);
+        json_array_append_new(inputs.trees, runtime);
+        inputs.instances[i] = (struct gates_instance){
+            .id = from->id,
+            .component = from->component,
+            .version = from->version,
+            .emulated = from->emulated,
+            .foreign_gates = gates,
+            .foreign_runtime = runtime,
+            .extra_gates = json_object_get(from->reported, "extraGates"),
+            .missing_gates = json_object_get(from->reported, "missingGates"),
+        };
+    }
+    *ret_inputs = inputs;
+}
+
+void reconcile_inputs_fini(struct reconcile_inputs *inputs)
+{
+    mem_free(inputs->instances);
+    json_decref(inputs->trees);
+    *inputs = (struct reconcile_inputs){0};
+}
+
+// --- resolution
+// -------------------------------------------------------------------------------------
+
+// The live ones, in order, and where they stand among all.
+static size_t pick_live(const struct platform_observed *observed,
+                        const struct reconcile_inputs *inputs, struct gates_instance *live,
+                        size_t *where)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < inputs->len; i++) {
+        if (observed->instances[i].object)
+            continue;
+        live[len] = inputs->instances[i];
+        where[len++] = i;
+    }
+    return len;
+}
+
+// Live components get what was resolved among them, templates what was resolved with all.
+static void take_live_desired(struct gates_resolution *all, struct gates_resolution *live,
+                              const size_t *where)
+{
+    for (size_t i = 0; i < live->desired_len; i++) {
+        struct gates_desired theirs = all->desired[where[i]];
+
+        all->desired[where[i]] = live->desired[i];
+        live->desired[i] = theirs; // freed with live
+    }
+}
+
+// What the live ones say of the cluster counts; refusals of theirs come before those of templates.
+static void take_live_verdict(struct gates_resolution *all, struct gates_resolution *live)
+{
+    struct gates_resolution theirs = *all;
+
+    all->needed = live->needed;
+    all->dra = live->dra;
+    live->needed = theirs.needed;
+    if (live->refusals_len == 0)
+        return;
+    all->refusals = live->refusals;
+    all->refusals_len = live->refusals_len;
+    live->refusals = theirs.refusals;
+    live->refusals_len = theirs.refusals_len;
+}
+
+struct error *reconcile_resolve(const struct gates_table *table, const struct gates_intent *intent,
+                                const struct platform_observed *observed,
+                                const struct reconcile_inputs *inputs,
+                                struct gates_resolution *ret_resolution)
+{
+    AUTO_MEM struct gates_instance *live = mem_alloc(inputs->len * sizeof(*live));
+    AUTO_MEM size_t *where = mem_alloc(inputs->len * sizeof(*where));
+    size_t live_len = pick_live(observed, inputs, live, where);
+    AUTO_RESOLUTION struct gates_resolution among_live = {0};
+    struct gates_resolution all = {0};
+    struct error *err;
+
+    err = gates_resolve(table, intent, live, live_len, &among_live);
+    if (!err)
+        err = gates_resolve(table, intent, inputs->instances, inputs->len, &all);
+    if (err)
+        return err;
+    take_live_desired(&all, &among_live, where);
+    take_live_verdict(&all, &among_live);
+    *ret_resolution = all;
+    return NULL;
+}

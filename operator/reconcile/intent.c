@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which intent is in force: the spec's, or after its roll-out was put back, the last known good one
+// from the history.
+#include <string.h>
+
+#include "reconcile_internal.h"
+
+#define HISTORY_MAX 5
+
+static const json_t *find_known_good(const struct api_config *config)
+{
+    const json_t *history = json_object_get(config->status, "history");
+    const char *wanted = doc_str(config->status, "lastKnownGoodRevision", NULL);
+
+    for (size_t i = 0; *wanted && i < json_array_size(history); i++) {
+        const json_t *entry = json_array_get(history, i);
+
+        if (str_eq(doc_str(entry, "revision", NULL), wanted) && json_object_get(entry, "intent"))
+            return json_object_get(entry, "intent");
+    }
+    return NULL;
+}
+
+static json_t *object_or_empty(const json_t *tree)
+{
+    return json_is_object(tree) ? doc_copy(tree) : json_object();
+}
+
+void intent_make(const struct api_config *config, struct intent *ret_intent)
+{
+    struct gates_intent asked = {config->feature_gates, config->runtime_config,
+                                 config->allow_alpha};
+    struct intent intent = {.allow_alpha = config->allow_alpha};
+    const json_t *from = NULL;
+    bool retry;
+
+    plan_revision(&asked, intent.asked_revision);
+    retry = config->reconcile_requested_at &&
+            !str_eq(config->reconcile_requested_at,
+                    doc_str(config->status, "lastHandledReconcileAt", NULL));
+    intent.fresh =
+        retry || !str_eq(doc_str(config->status, "lastAttemptedRevision", NULL), intent.asked_revision);
+    intent.rolled_back =
+        !config->deleting && !retry &&
+        str_eq(doc_str(config->status, "failedRevision", NULL), intent.asked_revision);
+    if (config->deleting) {
+        intent.feature_gates = json_object();
+        intent.runtime_config = json_object();
+    } else if (intent.rolled_back) {
+        from = find_known_good(config);
+        intent.feature_gates = object_or_empty(json_object_get(from, "featureGates"));
+        intent.runtime_config = object_or_empty(json_object_get(from, "runtimeConfig"));
+        intent.allow_alpha = doc_bool(from, false, "allowAlpha", NULL);
+    } else {
+        intent.feature_gates = doc_copy(config->feature_gates);
+        intent.runtime_config = doc_copy(config->runtime_config);
+    }
+    asked = intent_gates(&intent);
+    plan_revision(&asked, intent.revision);
+    *ret_intent = intent;
+}
+
+void intent_fini(struct intent *intent)
+{
+    json_decref(intent->feature_gates);
+    json_decref(intent->runtime_config);
+    *intent = (struct intent){0};
+}
+
+struct gates_intent intent_gates(const struct intent *intent)
+{
+    return (struct gates_intent){intent->feature_gates, intent->runtime_config,
+                                 intent->allow_alpha};
+}
+
+bool reconcile_enables(const struct gates_intent *intent)
+{
+    const json_t *core = json_object_get(intent->feature_gates, "DynamicResourceAllocation");
+
+    if (core)
+        return json_is_true(core);
+    return json_object_size(intent->feature_gates) > 0 ||
+           json_object_size(intent->runtime_config) > 0;
+}
+
+static json_t *make_entry(const struct intent *intent, const char *result, const char *reason,
+                          const char *message, const char *started)
+{
+    json_t *entry = json_object();
+
+    // What failed is the spec's revision; what is in force by then is another.
+    json_object_set_new(entry, "revision", json_string(intent->asked_revision));
+    json_object_set_new(entry, "result", json_string(result));
+    if (*reason)
+        json_object_set_new(entry, "reason", json_string(reason));
+    if (*message)
+        json_object_set_new(entry, "message",
+                            json_stringn_nocheck(message, strnlen(message, 1024)));
+    json_object_set_new(entry, "startedAt", json_string(started));
+    return entry;
+}
+
+json_t *intent_history(const json_t *was, const struct intent *intent, const char *result,
+                       const char *reason, const char *message, int64_t now_wall_ms)
+{
+    char now[CLOCK_TEXT_BYTES];
+    const json_t *first = json_array_get(was, 0);
+    bool same = str_eq(doc_str(first, "revision", NULL), intent->asked_revision);
+    const char *started = same ? doc_str(first, "startedAt", NULL) : "";
+    json_t *history = json_array();
+    json_t *entry;
+
+    clock_format(now_wall_ms, now);
+    entry = make_entry(intent, result, reason, message, *started ? started : now);
+    json_object_set_new(entry, "finishedAt", json_string(now));
+    if (str_eq(result, "Applied")) {
+        json_t *kept = json_object();
+
+        json_object_set(kept, "featureGates", intent->feature_gates);
+        json_object_set(kept, "runtimeConfig", intent->runtime_config);
+        json_object_set_new(kept, "allowAlpha", json_boolean(intent->allow_alpha));
+        json_object_set_new(entry, "intent", kept);
+    }
+    json_array_append_new(history, entry);
+    for (size_t i = same ? 1 : 0;
+         i < json_array_size(was) && json_array_size(history) < HISTORY_MAX; i++)
+        json_array_append_new(history, doc_copy(json_array_get(was, i)));
+    return history;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "drawbridge/api.h"
+#include "drawbridge/driver.h"
+#include "drawbridge/lead.h"
+#include "drawbridge/platform.h"
+#include "drawbridge/reconcile.h"
+
+// --- policy: the one place that says what an error means for retries
+// -----------------------------------------------------------
+
+struct policy {
+    bool retry;         // with back-off
+    const char *reason; // of the condition, unless the error names one
+};
+struct policy policy_of(const struct error *err);
+const char *policy_reason(const struct error *err);
+
+// --- intent: what is in force, which after a failure is the last known good
+// -----------------------------------------------------
+
+struct intent {
+    json_t *feature_gates, *runtime_config; // owned references
+    bool allow_alpha;
+    char revision[PLAN_REVISION_BYTES];       // of what is in force
+    char asked_revision[PLAN_REVISION_BYTES]; // of the spec
+    bool rolled_back; // the spec's revision failed; in force is the last known good (or nothing)
+    bool fresh;       // the spec's revision was not attempted yet, or somebody asks to try again
+};
+void intent_make(const struct api_config *config, struct intent *ret_intent);
+void intent_fini(struct intent *intent);
+struct gates_intent intent_gates(const struct intent *intent);
+// status.history with a new first entry, or the first one updated when it is of the same revision;
+// at most 5.
+json_t *intent_history(const json_t *was, const struct intent *intent, const char *result,
+                       const char *reason, const char *message, int64_t now_wall_ms);
+
+// --- events: written in the background, one at a time, the oldest dropped when there are too many
+// --------------------------------
+
+struct events;
+struct events *events_new(struct loop *loop, struct kube *kube, const char *component,
+                          const char *host);
+void events_free(struct events *events);
+// object: whose event it is. warning: type Warning, else Normal.
+void events_emit(struct events *events, const json_t *object, bool warning, const char *reason,
+                 const char *fmt, ...) PRINTF(5, 6);
+
+// --- the controller
+// ------------------------------------------------------------------------------------------------------------
+
+struct adopter;
+struct controller {
+    struct loop *loop;
+    struct controller_spec spec;
+    struct platform_cluster cluster;
+    struct watch *configs;
+    struct queue *queue;
+    struct lead *lead;
+    struct adopter *adopter;
+    struct hosted_watches *hosted;
+    struct events *events;
+    struct driver *driver;
+    struct sources *sources;
+    struct pass *passes; // linked list of those in work
+    char *scout;      // key of the Observe configuration that looks for all that wait
+    uint64_t edition; // of the facts that were last seen
+    bool stop;
+    struct metric *reconcile_total, *reconcile_errors, *reconcile_seconds, *reconcile_terminal,
+        *leader_status;
+};
+bool controller_may_write(void *controller);
+uint64_t controller_epoch(const struct controller *controller);
+// The key of the configuration that writes what this one names: the oldest that is not Observe; NULL: none. Owned.
+char *controller_writer(const struct controller *controller, const json_t *config);
+
+// --- hosted: the objects of hosted control planes, followed while a configuration names them
+// ------------------------------------
+
+struct hosted_watches;
+struct hosted_watches *hosted_watches_new(struct controller *controller);
+void hosted_watches_free(struct hosted_watches *watches);
+// A DRAConfiguration is new, changed, or gone (NULL).
+void hosted_watches_note(struct hosted_watches *watches, const char *key, const json_t *config);
+// Whether both name the same hosted control plane, or in part.
+bool hosted_same(const json_t *config, const json_t *other);
+bool hosted_is(const json_t *config);
+
+// Whether this configuration, which waits for others to do something, is the one that looks again.
+bool controller_scouts(struct controller *controller, const char *key);
+// A pass saw these facts, or none that are shared (edition 0): when they are new, all look.
+void controller_note_facts(struct controller *controller, uint64_t edition);
+// A pass is over: a scout that does not look again is replaced.
+void controller_note_end(struct controller *controller, const char *key, bool again);
+
+// --- a pass
+// ----------------------------------------------------------------------------------------------------------------------
+
+enum step {
+    STEP_LOAD,
+    STEP_CLAIM,
+    STEP_OBSERVE,
+    STEP_RESOLVE,
+    STEP_PLAN,
+    STEP_RETIRE,
+    STEP_APPLY,
+    STEP_DRIVER,
+    STEP_RELEASE,
+    STEP_REPORT,
+    STEP_END,
+    STEP_COUNT
+};
+
+enum verdict { VERDICT_NEXT, VERDICT_WAIT };
+
+struct pass {
+    struct pass *next;
+    struct controller *controller;
+    char *key;
+    uint64_t began_ms;
+    enum step step;
+    struct op *pending;
+    json_t *object;           // our reference
+    struct api_config config; // borrows from object
+    struct error *err;        // what ended the pass early; REPORT tells it
+    char *conflict; // key of the configuration that writes this cluster in our place, NULL: none
+    struct intent intent;
+    struct platform_target target; // borrows from config and object
+    struct platform_observed *observed;
+    struct reconcile_inputs inputs;
+    struct gates_resolution resolution;
+    struct plan plan;
+    struct driver_result *driver; // NULL: there was nothing to look at, or it was not reached
+    bool retired; // RETIRE was gone through
+    bool resolved, planned, applied;
+    bool over;      // deletion: the object went before this pass saw it
+    bool released;  // deletion: everything of ours is gone
+    json_t *status; // what will be reported
+    struct api_conditions *conditions;
+    uint64_t after_ms; // look again then; 0: only when something changes
+    bool failed;       // come again with back-off
+};
+void pass_start(struct controller *controller, const char *key); // ends with queue_done()
+void pass_drop(struct pass *pass);                               // the process stops
+// For callbacks of a step's op: the step is over, with or without an error.
+void pass_continue(struct pass *pass, struct error *take_err);
+struct error *step_load(struct pass *pass, enum verdict *ret_verdict);
+struct error *step_claim(struct pass *pass, enum verdict *ret_verdict);
+struct error *step_observe(struct pass *pass, enum verdict *ret_verdict);
+struct error *step_resolve(struct pass *pass, enum verdict *ret_verdict);
+struct error *step_plan(struct pass *pass, enum verdict *ret_verdict);
+struct error *step_apply(struct pass *pass, enum verdict *ret_verdict);
+struct error *step_retire(struct pass *pass, enum verdict *ret_verdict);
+struct error *step_driver(struct pass *pass, enum verdict *ret_verdict);
+struct error *step_release(struct pass *pass, enum verdict *ret_verdict);
+struct error *step_report(struct pass *pass, enum verdict *ret_verdict);
+
+// Claims and the driver go before what they need: whether this pass has to see to that first.
+bool pass_retires(const struct pass *pass);
+// Whether a driver or a smoke test is to be looked at once the cluster is as wanted.
+bool pass_drives(const struct pass *pass);
+void conditions_say_driver(struct pass *pass);
+void report_put_driver(const struct pass *pass, json_t *status);
+// Fills pass->conditions from what the pass found.
+void conditions_make(struct pass *pass);
+// Whether this pass may change anything: platform, suspend, refusals, conflicts.
+bool pass_writes(const struct pass *pass);
+
+struct kube_ref config_ref(const struct pass *pass, const char *subresource);
+
+// --- adoption of KubermaticConfigurations
+// -----------------------------------------------------------------------------------------
+
+struct adopter *adopter_new(struct controller *controller);
+void adopter_free(struct adopter *adopter);
+void adopter_note_config(struct adopter *adopter,
+                         const char *key);  // a DRAConfiguration changed: mirror its conditions
+void adopter_wake(struct adopter *adopter); // we lead now
+
+// --- ConfigSources (source*.c)
+// -----------------------------------------------------------------------------------------
+
+struct sources;
+struct sources *sources_new(struct controller *controller);
+void sources_free(struct sources *sources);
+void sources_wake(struct sources *sources); // we lead now
+void sources_drop(struct sources *sources); // we do not any more: passes end where they are
+// A DRAConfiguration changed: the source that it comes from may have to put it back, or to hold.
+void sources_note_config(struct sources *sources, const json_t *was, const json_t *now);
+// What of a DRAConfiguration that came from a source its note has to be told of.
+uint64_t sources_facet(const json_t *config, uint64_t hash);
+// SourceReady of an object that comes from a source; nothing where it does not.
+void sources_say(const struct sources *sources, const json_t *object, struct api_conditions *conditions);

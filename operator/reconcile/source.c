@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: Apache-2.0
+// ConfigSources: their watch, queue and memory, and the motor of their passes. It works like
+// pass.c: steps in one table, none chooses its successor, source_move() is the only writer of
+// pass->step. A controller without a ConfigSource has an idle watch for all this, and never starts
+// a worker.
+#include "source_internal.h"
+
+#define BACKOFF_MS 1000
+#define BACKOFF_MS_MAX 60000
+#define WORKERS 4 // a repository that stalls must not hold up the others
+
+typedef struct error *step_fn(struct source_pass *pass, enum verdict *ret_verdict);
+
+static const struct row {
+    const char *name;
+    step_fn *begin;
+} rows[SOURCE_STEP_COUNT] = {
+    [SOURCE_LOAD] = {"LOAD", source_load},
+    [SOURCE_SECRETS] = {"SECRETS", source_secrets},
+    [SOURCE_FETCH] = {"FETCH", source_fetch},
+    [SOURCE_CHECK] = {"CHECK", source_check},
+    [SOURCE_PREVIEW] = {"PREVIEW", source_preview},
+    [SOURCE_APPLY] = {"APPLY", source_apply},
+    [SOURCE_PRUNE] = {"PRUNE", source_prune},
+    [SOURCE_REPORT] = {"REPORT", source_report},
+    [SOURCE_END] = {"END", NULL},
+};
+
+static enum source_step step_after(const struct source_pass *pass)
+{
+    switch (pass->step) {
+    case SOURCE_LOAD:
+        if (!pass->object || pass->spec.deleting)
+            return SOURCE_END;
+        return pass->spec.suspend || pass->announce ? SOURCE_REPORT : SOURCE_SECRETS;
+    case SOURCE_CHECK: // without documents there is nothing to compare with, and nothing to prune
+                       // by
+        return pass->documents ? SOURCE_PREVIEW : SOURCE_REPORT;
+    case SOURCE_REPORT:
+        return SOURCE_END;
+    case SOURCE_SECRETS:
+    case SOURCE_FETCH:
+    case SOURCE_PREVIEW:
+    case SOURCE_APPLY:
+    case SOURCE_PRUNE:
+    case SOURCE_END:
+    case SOURCE_STEP_COUNT:
+        break;
+    }
+    return pass->step + 1;
+}
+
+static void source_move(struct source_pass *pass, struct error *take_err)
+{
+    enum source_step from = pass->step;
+
+    if (take_err) {
+        log_line(LOG_DEBUG, "reconcile", "ConfigSource %s: %s: %s", pass->key, rows[from].name,
+                 error_text(take_err));
+        pass->failed = pass->failed || policy_of(take_err).retry;
+        if (pass->err)
+            error_free(take_err);
+        else
+            pass->err = take_err;
+        pass->step = from == SOURCE_REPORT || !pass->object ? SOURCE_END : SOURCE_REPORT;
+    } else {
+        pass->step = step_after(pass);
+    }
+    log_line(LOG_DEBUG, "reconcile", "ConfigSource %s: %s -> %s", pass->key, rows[from].name,
+             rows[pass->step].name);
+}
+
+static void pass_free(struct source_pass *pass)
+{
+    struct source_pass **at = &pass->sources->passes;
+
+    while (*at != pass)
+        at = &(*at)->next;
+    *at = pass->next;
+    op_drop(pass->pending);
+    source_items_free(pass->items, pass->len);
+    error_free(pass->err);
+    error_free(pass->problem);
+    api_conditions_free(pass->conditions);
+    json_t *const trees[] = {pass->secret, pass->signers, pass->documents, pass->live,
+                             pass->left,   pass->status,  pass->object};
+    for (size_t i = 0; i < COUNT(trees); i++)
+        json_decref(trees[i]);
+    char *const texts[] = {pass->fingerprint, pass->held,   pass->held_reason,
+                           pass->good,        pass->ref,    pass->head,
+                           pass->commit,      pass->signer, pass->key,
+                           pass->commit_ref};
+    for (size_t i = 0; i < COUNT(texts); i++)
+        mem_free(texts[i]);
+    mem_free(pass);
+}
+
+static uint64_t next_look(const struct source_pass *pass)
+{
+    uint64_t now = clock_ms();
+
+    if (!pass->source || pass->spec.suspend || pass->spec.deleting)
+        return 0;
+    return pass->source->look_ms > now ? pass->source->look_ms - now : 1;
+}
+
+static void forget(struct sources *sources, const char *key);
+
+static void source_end(struct source_pass *pass)
+{
+    struct sources *sources = pass->sources;
+    AUTO_MEM char *key = str_dup(pass->key);
+    bool failed = pass->failed;
+    uint64_t after_ms = next_look(pass);
+
+    if (pass->err)
+        log_line(failed ? LOG_WARN : LOG_ERROR, "reconcile", "ConfigSource %s: %s", key,
+                 error_text(pass->err));
+    if (sources->reconcile_total) {
+        metric_add(sources->reconcile_total, 1, "configsource",
+                   failed     ? "error"
+                   : after_ms ? "requeue_after"
+                              : "success");
+        metric_observe(sources->reconcile_seconds, (double)(clock_ms() - pass->began_ms) / 1000.0,
+                       "configsource");
+    }
+    pass_free(pass);
+    if (!watch_get(sources->watch, key))
+        forget(sources, key); // deleted while it was looked at
+    // What failed comes again after its back-off, and not at the next look alone.
+    queue_done(sources->queue, key, failed, failed ? 0 : after_ms);
+}
+
+static void source_run(struct source_pass *pass)
+{
+    while (pass->step != SOURCE_END) {
+        enum verdict verdict = VERDICT_NEXT;
+        struct error *err = rows[pass->step].begin(pass, &verdict);
+
+        if (!err && verdict == VERDICT_WAIT)
+            return;
+        source_move(pass, err);
+    }
+    source_end(pass);
+}
+
+void source_continue(struct source_pass *pass, struct error *take_err)
+{
+    pass->pending = NULL;
+    source_move(pass, take_err);
+    source_run(pass);
+}
+
+struct kube_ref source_ref(const struct source_pass *pass, const char *subresource)
+{
+    return (struct kube_ref){.group = API_GROUP,
+                             .version = API_VERSION,
+                             .resource = "configsources",
+                             .namespace = pass->spec.namespace,
+                             .name = pass->spec.name,
+                             .subresource = subresource};
+}
+
+// --- memory
+// ------------------------------------------------------------------------------------------------------------------
+
+static struct source *source_of(struct sources *sources, const char *key)
+{
+    struct source *source = sources->known;
+
+    while (source && !str_eq(source->key, key))
+        source = source->next;
+    if (source)
+        return source;
+    source = NEW(struct source);
+    source->key = str_dup(key);
+    source->next = sources->known;
+    sources->known = source;
+    return source;
+}
+
+static void source_free(struct source *source)
+{
+    char *const texts[] = {source->key,         source->fingerprint, source->ref,    source->head,
+                           source->head_reason, source->head_error,  source->commit, source->signer,
+                           source->documents,   source->shown,
+                           source->away_reason, source->away_error,  source->commit_ref};
+
+    for (size_t i = 0; i < COUNT(texts); i++)
+        mem_free(texts[i]);
+    mem_free(source);
+}
+
+static void hide(struct sources *sources, const struct source *source)
+{
+    struct slice rest = slice_of(source->key), part = {0};
+    AUTO_MEM char *namespace = slice_cut(&rest, '/', &part) ? slice_dup(part) : str_dup("");
+    AUTO_MEM char *name = slice_dup(rest);
+
+    if (!sources->ready)
+        return;
+    metric_remove(sources->ready, namespace, name);
+    metric_remove(sources->answered, namespace, name);
+    if (source->shown)
+        metric_remove(sources->info, namespace, name, source->shown);
+}
+
+static void forget(struct sources *sources, const char *key)
+{
+    for (struct source **at = &sources->known; *at; at = &(*at)->next) {
+        struct source *gone = *at;
+
+        if (!str_eq(gone->key, key))
+            continue;
+        *at = gone->next;
+        hide(sources, gone);
+        source_free(gone);
+        return;
+    }
+}
+
+static struct source_pass *pass_of(const struct sources *sources, const char *key)
+{
+    struct source_pass *pass = sources->passes;
+
+    while (pass && !str_eq(pass->key, key))
+        pass = pass->next;
+    return pass;
+}
+
+// --- keys
+// --------------------------------------------------------------------------------------------------------------------
+
+static void on_work(void *owner, const char *key)
+{
+    struct sources *sources = owner;
+    struct source_pass *pass;
+
+    if (!controller_may_write(sources->controller) || !watch_synced(sources->controller->configs)) {
+        queue_done(sources->queue, key, false,
+                   0); // everything is queued again when we lead and see
+        return;
+    }
+    pass = NEW(struct source_pass);
+    pass->sources = sources;
+    pass->source = watch_get(sources->watch, key) ? source_of(sources, key) : NULL;
+    pass->key = str_dup(key);
+    pass->began_ms = clock_ms();
+    pass->next = sources->passes;
+    sources->passes = pass;
+    source_run(pass);
+}
+
+static void wake_one(void *owner, const char *key, const json_t *object)
+{
+    struct sources *sources = owner;
+
+    (void)object;
+    queue_add(sources->queue, key);
+}
+
+void sources_wake(struct sources *sources)
+{
+    watch_each(sources->watch, wake_one, sources);
+}
+
+struct made_from {
+    struct controller *controller;
+    const char *source;
+};
+
+static void look_at_one(void *owner, const char *key, const json_t *object)
+{
+    const struct made_from *made = owner;
+
+    if (str_eq(doc_str(object, "metadata", "annotations", API_ANNOTATION_SOURCE, NULL),
+               made->source))
+        queue_add(made->controller->queue, key);
+}
+
+static bool same(const json_t *was, const json_t *now, const char *a, const char *b)
+{
+    return doc_equal(doc_get(was, a, b, NULL), doc_get(now, a, b, NULL));
+}
+
+static void on_source(void *owner, const char *key, const json_t *was, const json_t *now)
+{
+    struct sources *sources = owner;
+    struct made_from made = {sources->controller, key};
+
+    // SourceReady of what came from it; our own status shows there when it is written.
+    if (!now || !was)
+        watch_each(sources->controller->configs, look_at_one, &made);
+    if (!now && !pass_of(sources, key))
+        forget(sources, key);
+    if (!was || !now || !same(was, now, "metadata", "generation") ||
+        !same(was, now, "metadata", "annotations"))
+        queue_add(sources->queue, key);
+}
+
+static const json_t *find_ready(const json_t *object)
+{
+    const json_t *conditions = doc_get(object, "status", "conditions", NULL);
+
+    for (size_t i = 0; i < json_array_size(conditions); i++)
+        if (str_eq(doc_str(json_array_get(conditions, i), "type", NULL), "Ready"))
+            return json_array_get(conditions, i);
+    return NULL;
+}
+
+uint64_t sources_facet(const json_t *config, uint64_t hash)
+{
+    static const char *const kept[] = {"labels", "annotations"};
+    const json_t *ready = find_ready(config);
+
+    for (size_t i = 0; i < COUNT(kept); i++) {
+        const json_t *map = doc_get(config, "metadata", kept[i], NULL);
+        AUTO_MEM char *text = map ? doc_print_json_sorted(map) : str_dup("");
+
+        hash = slice_hash(slice_of(text), hash);
+    }
+    hash = slice_hash(slice_of(doc_str(config, "status", "failedRevision", NULL)), hash);
+    hash = slice_hash(slice_of(doc_str(ready, "status", NULL)), hash);
+    return hash ^ (uint64_t)doc_int(ready, 0, "observedGeneration", NULL);
+}
+
+void sources_note_config(struct sources *sources, const json_t *was, const json_t *now)
+{
+    const char *before = doc_str(was, "metadata", "annotations", API_ANNOTATION_SOURCE, NULL);
+    const char *after = doc_str(now, "metadata", "annotations", API_ANNOTATION_SOURCE, NULL);
+    const json_t *ready_before = find_ready(was), *ready_after = find_ready(now);
+
+    if (!*before && !*after)
+        return;
+    // Put back what somebody changed, and notice what the roll-out of a commit came to; progress in
+    // between is nothing to us.
+    if (was && now && same(was, now, "metadata", "generation") &&
+        same(was, now, "metadata", "annotations") && same(was, now, "metadata", "labels") &&
+        same(was, now, "metadata", "deletionTimestamp") &&
+        same(was, now, "status", "failedRevision") &&
+        str_eq(doc_str(ready_before, "status", NULL), doc_str(ready_after, "status", NULL)) &&
+        doc_equal(json_object_get(ready_before, "observedGeneration"),
+                  json_object_get(ready_after, "observedGeneration")))
+        return;
+    if (*before && watch_get(sources->watch, before))
+        queue_add(sources->queue, before);
+    if (*after && watch_get(sources->watch, after))
+        queue_add(sources->queue, after);
+}
+
+void sources_say(const struct sources *sources, const json_t *object,
+                 struct api_conditions *conditions)
+{
+    const char *key = doc_str(object, "metadata", "annotations", API_ANNOTATION_SOURCE, NULL);
+    const json_t *source, *ready;
+    const char *state;
+
+    if (!*key || !watch_synced(sources->watch))
+        return;
+    source = watch_get(sources->watch, key);
+    ready = find_ready(source);
+    state = doc_str(ready, "status", NULL);
+    if (!source)
+        api_conditions_set(conditions, CONDITION_SOURCE_READY, STATE_FALSE, "NotFound",
+                           "ConfigSource %s is gone; take the annotation " API_ANNOTATION_SOURCE
+                           " off if that is meant",
+                           key);
+    else if (!ready || !api_reason_find(doc_str(ready, "reason", NULL)))
+        api_conditions_set(conditions, CONDITION_SOURCE_READY, STATE_UNKNOWN, "Progressing",
+                           "ConfigSource %s has not reported yet", key);
+    else
+        api_conditions_set(conditions, CONDITION_SOURCE_READY,
+                           str_eq(state, "True")    ? STATE_TRUE
+                           : str_eq(state, "False") ? STATE_FALSE
+                                                    : STATE_UNKNOWN,
+                           doc_str(ready, "reason", NULL), "ConfigSource %s: %s", key,
+                           doc_str(ready, "message", NULL));
+}
+
+// --- making and ending
+// ---------------------------------------------------------------------------------------------------------
+
+static void make_metrics(struct sources *sources)
+{
+    struct metrics *m = sources->controller->spec.metrics;
+
+    if (!m)
+        return;
+    sources->reconcile_total =
+        metrics_family(m, "controller_runtime_reconcile_total", METRIC_COUNTER, "controller,result",
+                       "Passes by result");
+    sources->reconcile_seconds =
+        metrics_family(m, "controller_runtime_reconcile_time_seconds", METRIC_HISTOGRAM,
+                       "controller", "How long passes take");
+    sources->fetch_total = metrics_family(
+        m, "drawbridge_configsource_fetches_total", METRIC_COUNTER, "namespace,name,result",
+        "Looks at a repository: unchanged, fetched, or the reason why not");
+    sources->fetch_seconds =
+        metrics_family(m, "drawbridge_configsource_fetch_seconds", METRIC_HISTOGRAM,
+                       "namespace,name", "How long looks at a repository take");
+    sources->ready = metrics_family(m, "drawbridge_configsource_ready", METRIC_GAUGE,
+                                    "namespace,name", "1 when the ConfigSource is Ready");
+    sources->answered =
+        metrics_family(m, "drawbridge_configsource_last_fetched_timestamp_seconds", METRIC_GAUGE,
+                       "namespace,name", "When the repository last answered");
+    sources->info =
+        metrics_family(m, "drawbridge_configsource_info", METRIC_GAUGE, "namespace,name,revision",
+                       "1 for the revision that is applied");
+}
+
+struct sources *sources_new(struct controller *controller)
+{
+    struct sources *sources = NEW(struct sources);
+    struct queue_spec queue = {.name = "configsource",
+                               .workers = WORKERS,
+                               .backoff_ms = BACKOFF_MS,
+                               .backoff_ms_max = BACKOFF_MS_MAX,
+                               .work = on_work,
+                               .owner = sources};
+    struct watch_spec watch = {
+        .kube = controller->spec.kube,
+        .ref = {.group = API_GROUP, .version = API_VERSION, .resource = "configsources"},
+        .on_change = on_source,
+        .owner = sources,
+    };
+
+    sources->controller = controller;
+    make_metrics(sources);
+    sources->queue = queue_new(controller->loop, &queue);
+    sources->watch = watch_new(controller->loop, &watch);
+    return sources;
+}
+
+void sources_drop(struct sources *sources)
+{
+    while (sources->passes) {
+        AUTO_MEM char *key = str_dup(sources->passes->key);
+
+        pass_free(sources->passes);
+        queue_done(sources->queue, key, false, 0);
+    }
+}
+
+void sources_free(struct sources *sources)
+{
+    if (!sources)
+        return;
+    while (sources->passes)
+        pass_free(sources->passes);
+    while (sources->known)
+        forget(sources, sources->known->key);
+    watch_free(sources->watch);
+    queue_free(sources->queue);
+    mem_free(sources);
+}

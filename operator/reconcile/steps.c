@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of a pass up to the writes: LOAD, CLAIM, OBSERVE, RESOLVE, PLAN, APPLY.
+#include "reconcile_internal.h"
+
+struct kube_ref config_ref(const struct pass *pass, const char *subresource)
+{
+    return (struct kube_ref){
+        .group = API_GROUP,
+        .version = API_VERSION,
+        .resource = "draconfigurations",
+        .namespace = doc_str(pass->object, "metadata", "namespace", NULL),
+        .name = doc_str(pass->object, "metadata", "name", NULL),
+        .subresource = subresource,
+    };
+}
+
+static struct error *check_supported(const struct pass *pass)
+{
+    const struct api_config *config = &pass->config;
+    bool hosted = config->platform == PLATFORM_HOSTED_CONTROL_PLANE;
+    bool smoke = doc_bool(pass->object, false, "spec", "smokeTest", "enabled", NULL);
+    struct error *err = NULL;
+
+    if (config->deleting)
+        return NULL;
+    if (config->cluster && !hosted)
+        err = error_new(ERROR_INVALID,
+                        "spec.cluster is supported with platform.type HostedControlPlane alone: "
+                        "remove it to configure the cluster that Drawbridge runs in");
+    else if (hosted && (config->driver || smoke))
+        err = error_new(ERROR_INVALID,
+                        "%s is not supported with platform.type HostedControlPlane: the driver "
+                        "belongs into the hosted cluster, and would come into this one",
+                        config->driver ? "spec.driver" : "spec.smokeTest");
+    if (err)
+        error_set_reason(err, "NotSupported");
+    return err;
+}
+
+struct error *step_load(struct pass *pass, enum verdict *ret_verdict)
+{
+    const json_t *object = watch_get(pass->controller->configs, pass->key);
+    struct error *err;
+
+    *ret_verdict = VERDICT_NEXT;
+    if (!object)
+        return NULL;
+    pass->object = json_incref((json_t *)(uintptr_t)object); // replaced in the store, never changed
+    err = api_config_parse(pass->object, &pass->config);
+    if (err)
+        return err;
+    intent_make(&pass->config, &pass->intent);
+    err = check_supported(pass);
+    if (err)
+        return err;
+    if (pass->config.platform != PLATFORM_OBSERVE) {
+        AUTO_MEM char *writer = controller_writer(pass->controller, pass->object);
+        if (writer && !str_eq(writer, pass->key))
+            pass->conflict = TAKE(writer);
+    }
+    return NULL;
+}
+
+// The answer of a write of ours to the object is what the pass goes on with.
+static struct error *adopt_object(struct pass *pass, json_t *take_body)
+{
+    watch_note_write(pass->controller->configs, take_body);
+    intent_fini(&pass->intent);
+    json_decref(pass->object);
+    pass->object = take_body;
+    struct error *err = api_config_parse(pass->object, &pass->config);
+    if (!err)
+        intent_make(&pass->config, &pass->intent);
+    return err;
+}
+
+static void on_claimed(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct pass *pass = owner;
+
+    pass_continue(pass, take_err ? error_wrap(take_err, "add the finalizer")
+                                 : adopt_object(pass, take_body));
+}
+
+// Gone, made anew, or released by now: this pass was about something that is over.
+static void on_looked(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct pass *pass = owner;
+    bool gone = take_err && error_kind(take_err) == ERROR_NOT_FOUND;
+
+    if (!gone && take_err) {
+        json_decref(take_body);
+        pass_continue(pass, error_wrap(take_err, "look whether it is still there"));
+        return;
+    }
+    error_free(take_err);
+    pass->over = gone || !str_eq(doc_str(take_body, "metadata", "uid", NULL), pass->config.uid);
+    if (pass->over)
+        json_decref(take_body);
+    pass_continue(pass, pass->over ? NULL : adopt_object(pass, take_body));
+}
+
+struct error *step_claim(struct pass *pass, enum verdict *ret_verdict)
+{
+    AUTO_JSON json_t *body = NULL;
+    json_t *finalizers;
+    struct kube_ref ref = config_ref(pass, NULL);
+    struct kube_patch patch = {.type = KUBE_PATCH_MERGE, .field_manager = API_FIELD_MANAGER};
+    const json_t *now = doc_get(pass->object, "metadata", "finalizers", NULL);
+
+    if (pass->config.deleting) {
+        // What the watch has may be older than our own last write: without this look the objects of
+        // an end that is over would be made again, for ever.
+        pass->pending = kube_get(pass->controller->spec.kube, &ref, on_looked, pass);
+        *ret_verdict = VERDICT_WAIT;
+        return NULL;
+    }
+    *ret_verdict = VERDICT_NEXT;
+    if (pass->config.has_finalizer || pass->config.suspend ||
+        (pass->config.platform == PLATFORM_OBSERVE && !pass->config.driver))
+        return NULL;
+    finalizers = json_is_array(now) ? doc_copy(now) : json_array();
+    json_array_append_new(finalizers, json_string(API_FINALIZER));
+    body = json_object();
+    doc_set(body, finalizers, "metadata", "finalizers", NULL);
+    doc_set(body, json_string(pass->config.resource_version), "metadata", "resourceVersion", NULL);
+    patch.body = body;
+    pass->pending = kube_patch(pass->controller->spec.kube, &ref, &patch, on_claimed, pass);
+    *ret_verdict = VERDICT_WAIT;
+    return NULL;
+}
+
+static void on_observed(void *owner, struct error *take_err,
+                        struct platform_observed *take_observed)
+{
+    struct pass *pass = owner;
+
+    pass->observed = take_observed;
+    if (take_observed)
+        controller_note_facts(pass->controller, take_observed->edition);
+    pass_continue(pass, take_err);
+}
+
+struct error *step_observe(struct pass *pass, enum verdict *ret_verdict)
+{
+    struct controller *c = pass->controller;
+
+    pass->target = (struct platform_target){
+        .type = pass->config.platform,
+        .namespace = pass->config.namespace,
+        .cluster = pass->config.cluster,
+        .hosted = pass->config.hosted,
+        .components = json_object_get(pass->config.status, "components"),
+        .fresh = pass->intent.fresh,
+        .deleting = pass->config.deleting,
+        .component_timeout_ms = pass->config.component_timeout_ms,
+    };
+    pass->pending = platform_observe(c->loop, &c->cluster, &pass->target, on_observed, pass);
+    *ret_verdict = VERDICT_WAIT;
+    return NULL;
+}
+
+struct error *step_resolve(struct pass *pass, enum verdict *ret_verdict)
+{
+    struct gates_intent intent = intent_gates(&pass->intent);
+    struct error *err;
+
+    *ret_verdict = VERDICT_NEXT;
+    reconcile_inputs_make(pass->observed, &pass->inputs);
+    err = reconcile_resolve(pass->controller->spec.table, &intent, pass->observed, &pass->inputs,
+                            &pass->resolution);
+    pass->resolved = !err;
+    return err;
+}
+
+struct error *step_plan(struct pass *pass, enum verdict *ret_verdict)
+{
+    struct gates_intent intent = intent_gates(&pass->intent);
+    struct plan_policy policy = {
+        .enable = reconcile_enables(&intent),
+        .max_unavailable = pass->config.max_unavailable,
+        .min_ready_ms = pass->config.min_ready_ms,
+        .suspend = pass->config.suspend,
+    };
+
+    *ret_verdict = VERDICT_NEXT;
+    // Nothing is touched while there is a refusal.
+    if (pass->resolution.refusals_len > 0 || pass->observed->type == PLATFORM_OBSERVE)
+        return NULL;
+    plan_make(&policy, pass->observed->instances, pass->resolution.desired, pass->observed->len,
+              clock_wall_ms(), &pass->plan);
+    pass->planned = true;
+    pass->after_ms = pass->plan.wait_ms;
+    if (pass->observed->again_ms > 0 &&
+        (pass->after_ms == 0 || pass->observed->again_ms < pass->after_ms))
+        pass->after_ms = pass->observed->again_ms;
+    return NULL;
+}
+
+bool pass_writes(const struct pass *pass)
+{
+    return pass->planned && !pass->config.suspend && !pass->conflict;
+}
+
+static void on_applied(void *owner, struct error *take_err, const struct platform_writes *writes)
+{
+    struct pass *pass = owner;
+
+    for (size_t i = 0; i < writes->len; i++) {
+        // Nobody watches kubeadm's ConfigMaps: what was written there is looked at in a pass of its
+        // own.
+        if (str_starts(writes->items[i].object, "ConfigMap"))
+            pass->after_ms = 1;
+        events_emit(pass->controller->events, pass->object, false,
+                    pass->intent.rolled_back ? "RollingBack" : "Updating", "%s: %s",
+                    writes->items[i].object, writes->items[i].what);
+    }
+    pass->applied = !take_err;
+    pass_continue(pass, take_err);
+}
+
+struct error *step_apply(struct pass *pass, enum verdict *ret_verdict)
+{
+    struct controller *c = pass->controller;
+    struct gates_intent intent = intent_gates(&pass->intent);
+    AUTO_MEM char *configuration = NULL;
+    struct platform_change change = {
+        .observed = pass->observed,
+        .plan = &pass->plan,
+        .enable = reconcile_enables(&intent),
+        .owner_namespace = pass->config.namespace,
+        .owner_name = pass->config.name,
+        .may_write = controller_may_write,
+        .may_write_owner = c,
+    };
+
+    *ret_verdict = VERDICT_NEXT;
+    if (!pass_writes(pass))
+        return NULL;
+    configuration = str_format("%s/%s", pass->config.namespace, pass->config.name);
+    change.header = (struct plan_header){controller_epoch(c), configuration, pass->intent.revision,
+                                         pass->config.component_timeout_ms};
+    pass->pending = platform_apply(c->loop, &c->cluster, &change, on_applied, pass);
+    *ret_verdict = VERDICT_WAIT;
+    return NULL;
+}

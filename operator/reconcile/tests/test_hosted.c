@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: Apache-2.0
+// The story of a hosted control plane, from apply to Revert, with the controller killed, or a request
+// failing, at each of its requests in turn: it must end the same and keep the order.
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "drawbridge/reconcile.h"
+
+#include "fake_api.h"
+#include "reconcile_internal.h"
+
+#define CONFIG "/apis/drawbridge.dev/v1alpha1/namespaces/tenant/draconfigurations/dra"
+#define DEPLOYMENTS "/apis/apps/v1/namespaces/tenant/deployments/"
+#define GATE "DynamicResourceAllocation=true"
+#define TICK_MS 10
+#define QUIET_MS 150
+#define LIMIT_MS 60000 // a batch takes some seconds where nothing else runs
+#define NEVER UINT32_MAX
+
+enum phase { PHASE_APPLY, PHASE_REVERT, PHASE_OVER };
+
+struct batch { // stories that run at once, as most of their time is waiting
+    struct loop *loop;
+    unsigned running;
+};
+
+struct story {
+    struct batch *batch;
+    unsigned at; // the request at which it happens; none: greater than all
+    enum fault fault;
+    bool kill;
+    bool broken; // kube-controller-manager does not come up with the gate
+    struct loop *loop;
+    struct http *http;
+    struct kube *kube;
+    struct fake_api *api;
+    struct controller *controller;
+    struct op *roll, *tick, *dying;
+    json_t *before[3]; // spec of each Deployment
+    enum phase phase;
+    uint64_t began_ms;
+    unsigned kills;
+};
+
+static const char *const paths[] = {DEPLOYMENTS "kube-apiserver", DEPLOYMENTS "kcm",
+                                    DEPLOYMENTS "kube-scheduler"};
+
+static const json_t *deployment(const struct story *s, size_t i)
+{
+    return fake_get(s->api, paths[i]);
+}
+
+static bool has_gate(const json_t *object)
+{
+    AUTO_MEM char *text =
+        doc_print_json(doc_get(object, "spec", "template", "spec", "containers", NULL));
+
+    return text && strstr(text, GATE) != NULL;
+}
+
+static bool is_whole(const json_t *object)
+{
+    return doc_int(object, 0, "status", "observedGeneration", NULL) ==
+               doc_int(object, -1, "metadata", "generation", NULL) &&
+           doc_int(object, 0, "status", "availableReplicas", NULL) == 1;
+}
+
+_Noreturn static void story_fail(const struct story *s, const char *what)
+{
+    AUTO_MEM char *config = doc_print_json(fake_get(s->api, CONFIG));
+
+    test_fail(__FILE__, __LINE__, "%s\n%s\nat %u, fault %d, kill %d: %s", s->api->log.ptr, config,
+              s->at, (int)s->fault, s->kill, what);
+}
+
+// --- the Deployments' controller
+// -------------------------------------------------------------------------------------
+
+static void on_roll(void *owner)
+{
+    struct story *s = owner;
+
+    s->roll = NULL;
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        const json_t *now = deployment(s, i);
+        bool stuck = s->broken && i == 1 && has_gate(now);
+
+        if (is_whole(now))
+            continue;
+        fake_edit(s->api, paths[i],
+                  json_pack("{s:{s:I, s:i, s:i, s:i, s:[{s:s, s:s, s:s}]}}", "status",
+                            "observedGeneration",
+                            (json_int_t)doc_int(now, 0, "metadata", "generation", NULL), "replicas",
+                            stuck ? 2 : 1, "updatedReplicas", 1, "availableReplicas",
+                            stuck ? 0 : 1, "conditions", "type", "Progressing", "status",
+                            stuck ? "False" : "True", "reason",
+                            stuck ? "ProgressDeadlineExceeded" : "NewReplicaSetAvailable"));
+    }
+}
+
+static void wake_roll(struct story *s)
+{
+    if (!s->roll)
+        s->roll = loop_sleep(s->loop, 5, on_roll, s);
+}
+
+// --- rules
+// -------------------------------------------------------------------------------------------------------------
+
+// Nothing but command and args of the component's container and our annotations may differ.
+static void check_untouched(const struct story *s, const json_t *was, const json_t *now)
+{
+    AUTO_JSON json_t *a = doc_copy(was);
+    AUTO_JSON json_t *b = doc_copy(now);
+    json_t *both[] = {a, b};
+
+    for (size_t i = 0; i < COUNT(both); i++) {
+        json_t *container = (json_t *)(uintptr_t)doc_get(both[i], "spec", "template", "spec",
+                                                         "containers", "1", NULL);
+
+        json_object_del(container, "args");
+        json_object_del(both[i], "metadata");
+    }
+    if (!doc_equal(a, b))
+        story_fail(s, "something else of a Deployment changed");
+}
+
+static void check_deployment(struct story *s, size_t index, const json_t *was, const json_t *now)
+{
+    bool on = has_gate(now);
+
+    check_untouched(s, was, now);
+    if (on == has_gate(was))
+        return;
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        if (i != index && !is_whole(deployment(s, i)))
+            story_fail(s, "a Deployment is changed while another one rolls out");
+        if (on && i < index && !has_gate(deployment(s, i)))
+            story_fail(s, "the gate comes before one that must come first");
+        if (!on && i > index && has_gate(deployment(s, i)))
+            story_fail(s, "the gate goes before one that must go first");
+    }
+    wake_roll(s);
+}
+
+static void on_write(void *owner, const struct fake_path *path, const json_t *was,
+                     const json_t *now)
+{
+    struct story *s = owner;
+
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        if (str_eq(path->object, paths[i])) {
+            check_deployment(s, i, was, now);
+            return;
+        }
+    }
+    if (!str_eq(path->object, CONFIG))
+        story_fail(s, path->object);
+    if (path->subresource) {
+        AUTO_MEM char *broken = api_conditions_check(now);
+
+        if (*broken)
+            story_fail(s, broken);
+    }
+}
+
+// --- what goes wrong
+// -----------------------------------------------------------------------------------------------------
+
+static void start_controller(struct story *s)
+{
+    struct controller_spec spec = {
+        .kube = s->kube,
+        .table = gates_table_builtin(),
+        .lease_namespace = "drawbridge-system",
+        .identity = "story",
+        .backoff_ms_max = 500,
+    };
+
+    s->controller = controller_new(s->loop, &spec);
+}
+
+static void on_dying(void *owner)
+{
+    struct story *s = owner;
+
+    s->dying = NULL;
+    s->kills++;
+    controller_free(TAKE(s->controller));
+    start_controller(s);
+}
+
+static enum fault choose(void *owner, unsigned index, const struct server_request *request)
+{
+    struct story *s = owner;
+
+    if (index != s->at || strstr(request->target, "watch=true"))
+        return FAULT_NONE;
+    if (s->kill && !s->dying)
+        s->dying = loop_defer(s->loop, on_dying, s);
+    return s->fault;
+}
+
+// --- the story
+// -------------------------------------------------------------------------------------------------------
+
+static const char *condition_reason(const struct story *s, const char *type)
+{
+    const json_t *list = doc_get(fake_get(s->api, CONFIG), "status", "conditions", NULL);
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (str_eq(doc_str(json_array_get(list, i), "type", NULL), type))
+            return doc_str(json_array_get(list, i), "reason", NULL);
+    }
+    return "";
+}
+
+static bool is_quiet(const struct story *s)
+{
+    return clock_ms() - s->api->asked_ms >= QUIET_MS;
+}
+
+static bool is_applied(const struct story *s)
+{
+    if (s->broken)
+        return str_eq(condition_reason(s, "ControlPlaneUpdated"), "RolledBack");
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        if (!has_gate(deployment(s, i)) || !is_whole(deployment(s, i)))
+            return false;
+    }
+    return str_eq(condition_reason(s, "ControlPlaneUpdated"), "AsExpected");
+}
+
+static void check_given_back(const struct story *s, bool records)
+{
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        if (!doc_equal(json_object_get(deployment(s, i), "spec"), s->before[i]))
+            story_fail(s, "a Deployment is not as it was before");
+        if (records && json_object_size(doc_get(deployment(s, i), "metadata", "annotations", NULL)))
+            story_fail(s, "a record is left");
+    }
+}
+
+static void on_tick(void *owner)
+{
+    struct story *s = owner;
+
+    s->tick = loop_sleep(s->loop, TICK_MS, on_tick, s);
+    if (clock_ms() - s->began_ms > LIMIT_MS)
+        story_fail(s, "it does not come to its end");
+    if (s->phase == PHASE_APPLY && is_applied(s) && is_quiet(s)) {
+        if (s->broken)
+            check_given_back(s, false);
+        s->phase = PHASE_REVERT;
+        fake_delete(s->api, CONFIG);
+    } else if (s->phase == PHASE_REVERT && !fake_get(s->api, CONFIG) && is_quiet(s)) {
+        check_given_back(s, true);
+        s->phase = PHASE_OVER;
+        s->tick = op_drop(s->tick);
+        if (--s->batch->running == 0)
+            loop_stop(s->loop);
+    }
+}
+
+static json_t *on_page(void *owner, const char *path)
+{
+    (void)owner;
+    return str_eq(path, "/version") ? json_pack("{s:s}", "gitVersion", "v1.33.13") : NULL;
+}
+
+static void seed(struct story *s)
+{
+    static const char *const images[] = {"x/kube-apiserver:v1.33.13",
+                                         "x/kube-controller-manager:v1.33.13",
+                                         "x/kube-scheduler:v1.33.13"};
+
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        const char *name = component_name((enum component)i);
+
+        fake_seed(s->api, paths[i],
+                  json_pack("{s:{s:{s:s}}, s:{s:i, s:{s:{s:[{s:s}, {s:s, s:s, s:[s], s:[s,s]}]}}},"
+                            " s:{s:i, s:i, s:i, s:i}}",
+                            "metadata", "labels", "component", name, "spec", "replicas", 1,
+                            "template", "spec", "containers", "name", "sidecar", "name", name,
+                            "image", images[i], "command", name, "args", "--feature-gates=A=true",
+                            "--v=2", "status", "observedGeneration", 1, "replicas", 1,
+                            "updatedReplicas", 1, "availableReplicas", 1));
+        s->before[i] = doc_copy(json_object_get(deployment(s, i), "spec"));
+    }
+    fake_seed(s->api, CONFIG,
+              json_pack("{s:s, s:s, s:{s:{s:b}, s:{s:s}, s:s, s:{s:s}}}", "apiVersion",
+                        API_GROUP_VERSION, "kind", "DRAConfiguration", "spec", "featureGates",
+                        "DynamicResourceAllocation", 1, "platform", "type", "HostedControlPlane",
+                        "deletionPolicy", "Revert", "rollout", "componentTimeout", "1m"));
+}
+
+static struct story *story_start(struct batch *batch, unsigned at, enum fault fault, bool kill,
+                                 bool broken)
+{
+    struct story *s = NEW(struct story);
+
+    *s = (struct story){.batch = batch,
+                        .loop = batch->loop,
+                        .at = at,
+                        .fault = fault,
+                        .kill = kill,
+                        .broken = broken,
+                        .began_ms = clock_ms()};
+    s->http = http_new(s->loop, "test");
+    s->api = fake_api_new(s->loop, s);
+    s->api->choose = choose;
+    s->api->on_write = on_write;
+    s->api->on_page = on_page;
+    s->kube = fake_kube(s->loop, s->http, s->api);
+    seed(s);
+    s->tick = loop_sleep(s->loop, TICK_MS, on_tick, s);
+    start_controller(s);
+    batch->running++;
+    return s;
+}
+
+static void story_free(struct story *s)
+{
+    op_drop(s->tick);
+    op_drop(s->roll);
+    op_drop(s->dying);
+    controller_free(s->controller);
+    kube_free(s->kube);
+    fake_api_free(s->api);
+    http_free(s->http);
+    for (size_t i = 0; i < COUNT(paths); i++)
+        json_decref(s->before[i]);
+    mem_free(s);
+}
+
+// The kinds of the requests that an undisturbed one takes, one letter each. Owned by the caller.
+static char *run_alone(bool broken)
+{
+    struct batch batch = {.loop = loop_new()};
+    struct story *s = story_start(&batch, NEVER, FAULT_NONE, false, broken);
+    char *kinds;
+
+    loop_run(batch.loop);
+    kinds = str_dup(s->api->kinds.ptr);
+    story_free(s);
+    loop_free(batch.loop);
+    return kinds;
+}
+
+static bool conflict(const char *one, const char *other)
+{
+    AUTO_JSON json_t *a = NULL;
+    AUTO_JSON json_t *b = NULL;
+    AUTO_MEM char *text_a = str_format("{metadata: {namespace: t}, spec: {platform: "
+                                       "{type: HostedControlPlane, hostedControlPlane: %s}}}",
+                                       one);
+    AUTO_MEM char *text_b = str_format("{metadata: {namespace: u}, spec: {platform: "
+                                       "{type: HostedControlPlane, hostedControlPlane: %s}}}",
+                                       other);
+
+    CHECK_OK(doc_parse_yaml(slice_of(text_a), "a", &a));
+    CHECK_OK(doc_parse_yaml(slice_of(text_b), "b", &b));
+    CHECK(hosted_is(a) && hosted_is(b));
+    CHECK_INT(hosted_same(a, b), hosted_same(b, a));
+    return hosted_same(a, b);
+}
+
+TEST(which_two_name_the_same_control_plane)
+{
+    CHECK(!conflict("{}", "{}")); // each its own namespace
+    CHECK(conflict("{}", "{namespace: t}"));
+    CHECK(conflict("{apiServer: {name: a}}", "{namespace: t}")); // the scheduler is one
+    CHECK(!conflict("{apiServer: {name: a}, controllerManager: {name: a}, scheduler: {name: a}}",
+                    "{namespace: t}"));
+    CHECK(conflict("{tenantControlPlane: a}", "{namespace: t, tenantControlPlane: a}"));
+    CHECK(!conflict("{tenantControlPlane: a}", "{namespace: t, tenantControlPlane: b}"));
+    CHECK(!conflict("{tenantControlPlane: a}", "{namespace: t}"));
+    CHECK(!conflict("{namespace: u}", "{namespace: t}"));
+}
+
+#define BATCH 30
+
+// One story for each request of that kind (0: any), in batches.
+static void run_each(const char *kinds, char kind, bool kill, bool broken)
+{
+    static const enum fault faults[] = {FAULT_409, FAULT_500, FAULT_CUT_AFTER};
+    unsigned at = 0;
+
+    alarm(200); // some hundred stories, on a machine that has other work too
+    log_set_level(LOG_ERROR);
+    while (kinds[at]) {
+        struct batch batch = {.loop = loop_new()};
+        struct story *stories[BATCH];
+        size_t len = 0;
+
+        for (; kinds[at] && len < BATCH; at++) {
+            if (kind == 0 || kinds[at] == kind)
+                stories[len++] = story_start(
+                    &batch, at, kill ? FAULT_CUT_AFTER : faults[at % COUNT(faults)], kill, broken);
+        }
+        if (batch.running > 0)
+            loop_run(batch.loop);
+        for (size_t i = 0; i < len; i++)
+            story_free(stories[i]);
+        loop_free(batch.loop);
+    }
+}
+
+TEST(goes_its_way_and_back)
+{
+    mem_free(run_alone(false));
+}
+
+TEST(one_that_does_not_come_up_is_put_back)
+{
+    mem_free(run_alone(true));
+}
+
+TEST(killed_at_each_request)
+{
+    AUTO_MEM char *kinds = run_alone(false);
+
+    run_each(kinds, 0, true, false);
+}
+
+TEST(killed_at_each_write_while_one_does_not_come_up)
+{
+    AUTO_MEM char *kinds = run_alone(true);
+
+    run_each(kinds, 'w', true, true);
+}
+
+TEST(a_write_that_fails_or_whose_answer_is_lost)
+{
+    AUTO_MEM char *kinds = run_alone(false);
+
+    run_each(kinds, 'w', false, false);
+}
+
+TEST_MAIN()

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which intent is in force, and what the history keeps of it.
+#include "reconcile_internal.h"
+#include "test.h"
+
+static struct api_config config_with(json_t *gates, json_t *status)
+{
+    static json_t *none;
+
+    if (!none)
+        none = json_object();
+    return (struct api_config){
+        .feature_gates = gates, .runtime_config = none, .status = status, .rollback = true};
+}
+
+TEST(the_spec_is_in_force)
+{
+    AUTO_JSON json_t *gates = json_pack("{s:b}", "DynamicResourceAllocation", 1);
+    struct api_config config = config_with(gates, NULL);
+    struct intent intent;
+
+    intent_make(&config, &intent);
+    CHECK(!intent.rolled_back);
+    CHECK(doc_equal(intent.feature_gates, gates));
+    CHECK_STR(intent.revision, intent.asked_revision);
+    intent_fini(&intent);
+}
+
+TEST(after_a_failure_the_last_known_good_is_in_force_until_the_spec_changes)
+{
+    AUTO_JSON json_t *good = json_pack("{s:b}", "DynamicResourceAllocation", 1);
+    AUTO_JSON json_t *bad =
+        json_pack("{s:b,s:b}", "DynamicResourceAllocation", 1, "DRAAdminAccess", 1);
+    AUTO_JSON json_t *other =
+        json_pack("{s:b,s:b}", "DynamicResourceAllocation", 1, "DRAPrioritizedList", 1);
+    AUTO_JSON json_t *status = json_object();
+    struct api_config config = config_with(good, NULL);
+    struct intent intent;
+
+    intent_make(&config, &intent);
+    json_object_set_new(status, "history", intent_history(NULL, &intent, "Applied", "", "", 0));
+    json_object_set_new(status, "lastKnownGoodRevision", json_string(intent.asked_revision));
+    intent_fini(&intent);
+
+    config = config_with(bad, NULL);
+    intent_make(&config, &intent);
+    json_object_set_new(status, "failedRevision", json_string(intent.asked_revision));
+    json_object_set_new(status, "history",
+                        intent_history(json_object_get(status, "history"), &intent, "RolledBack",
+                                       "ComponentCrashed", "x", 1000));
+    intent_fini(&intent);
+
+    config = config_with(bad, status);
+    intent_make(&config, &intent);
+    CHECK(intent.rolled_back);
+    CHECK(doc_equal(intent.feature_gates, good));
+    CHECK(!str_eq(intent.revision, intent.asked_revision));
+    intent_fini(&intent);
+
+    config = config_with(other, status);
+    intent_make(&config, &intent);
+    CHECK(!intent.rolled_back);
+    CHECK(doc_equal(intent.feature_gates, other));
+    intent_fini(&intent);
+
+    config = config_with(bad, status); // somebody asks to try it again
+    config.reconcile_requested_at = "2026-11-21T10:00:00Z";
+    intent_make(&config, &intent);
+    CHECK(!intent.rolled_back);
+    intent_fini(&intent);
+}
+
+TEST(without_a_good_one_nothing_is_in_force)
+{
+    AUTO_JSON json_t *bad = json_pack("{s:b}", "DynamicResourceAllocation", 1);
+    AUTO_JSON json_t *status = json_object();
+    struct api_config config = config_with(bad, NULL);
+    struct intent intent;
+
+    intent_make(&config, &intent);
+    json_object_set_new(status, "failedRevision", json_string(intent.asked_revision));
+    intent_fini(&intent);
+    config = config_with(bad, status);
+    intent_make(&config, &intent);
+    CHECK(intent.rolled_back);
+    CHECK_INT(json_object_size(intent.feature_gates), 0);
+    intent_fini(&intent);
+}
+
+TEST(deletion_wants_nothing)
+{
+    AUTO_JSON json_t *gates = json_pack("{s:b}", "DynamicResourceAllocation", 1);
+    struct api_config config = config_with(gates, NULL);
+    struct gates_intent wanted;
+    struct intent intent;
+
+    config.deleting = true;
+    intent_make(&config, &intent);
+    wanted = intent_gates(&intent);
+    CHECK_INT(json_object_size(intent.feature_gates), 0);
+    CHECK(!reconcile_enables(&wanted));
+    intent_fini(&intent);
+}
+
+TEST(the_history_keeps_five_and_one_entry_for_a_revision)
+{
+    AUTO_JSON json_t *history = NULL;
+    json_t *next;
+
+    for (int i = 0; i < 7; i++) {
+        AUTO_MEM char *name = str_format("Gate%d", i);
+        AUTO_JSON json_t *gates = json_pack("{s:b}", name, 1);
+        struct api_config config = config_with(gates, NULL);
+        struct intent intent;
+
+        intent_make(&config, &intent);
+        for (int twice = 0; twice < 2; twice++) {
+            next = intent_history(history, &intent, "Applied", "", "", 1000 * i);
+            json_decref(history);
+            history = next;
+        }
+        intent_fini(&intent);
+    }
+    CHECK_INT(json_array_size(history), 5);
+    CHECK(doc_get(json_array_get(history, 0), "intent", "featureGates", "Gate6", NULL) != NULL);
+    CHECK(doc_get(json_array_get(history, 4), "intent", "featureGates", "Gate2", NULL) != NULL);
+}
+
+TEST(the_direction_follows_the_core_gate)
+{
+    AUTO_JSON json_t *on = json_pack("{s:b}", "DynamicResourceAllocation", 1);
+    AUTO_JSON json_t *off =
+        json_pack("{s:b,s:b}", "DynamicResourceAllocation", 0, "DRAAdminAccess", 1);
+    AUTO_JSON json_t *other = json_pack("{s:b}", "ImageVolume", 1);
+
+    CHECK(reconcile_enables(&(struct gates_intent){.feature_gates = on}));
+    CHECK(!reconcile_enables(&(struct gates_intent){.feature_gates = off}));
+    CHECK(reconcile_enables(&(struct gates_intent){.feature_gates = other}));
+    CHECK(!reconcile_enables(&(struct gates_intent){0}));
+}
+
+TEST(a_foreign_entry_is_what_the_flags_say_without_ours_and_with_what_ours_replaced)
+{
+    AUTO_JSON json_t *report = json_pack(
+        "{s:{s:b,s:b,s:b},s:{s:{s:b,s:b}},s:{s:{s:b}}}", "featureGates", "A", 1, "B", 1, "C", 0,
+        "owned", "featureGates", "A", 1, "B", 1, "replaced", "featureGates", "B", 0);
+    struct plan_instance instance = {.component = COMPONENT_SCHEDULER, .reported = report};
+    struct platform_observed observed = {.instances = &instance, .len = 1};
+    AUTO_INPUTS struct reconcile_inputs inputs = {0};
+
+    reconcile_inputs_make(&observed, &inputs);
+    CHECK(json_object_get(inputs.instances[0].foreign_gates, "A") == NULL);
+    CHECK(json_is_false(json_object_get(inputs.instances[0].foreign_gates, "B")));
+    CHECK(json_is_false(json_object_get(inputs.instances[0].foreign_gates, "C")));
+}
+
+TEST_MAIN()

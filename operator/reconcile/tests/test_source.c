@@ -1,0 +1,675 @@
+// SPDX-License-Identifier: Apache-2.0
+// The story of a ConfigSource: a first commit, a second one that changes, adds and takes away, and
+// looks that find nothing; and a commit whose roll-out was put back; with a request that fails, or
+// the controller killed, at each in turn. A script stands in for the worker.
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "drawbridge/reconcile.h"
+
+#include "fake_api.h"
+#include "source_internal.h"
+
+#define NAMESPACE "/apis/drawbridge.dev/v1alpha1/namespaces/ns/"
+#define SOURCE NAMESPACE "configsources/src"
+#define CONFIGS NAMESPACE "draconfigurations/"
+#define FIRST "1111111111111111111111111111111111111111"
+#define SECOND "2222222222222222222222222222222222222222"
+#define THIRD "3333333333333333333333333333333333333333"
+#define TICK_MS 10
+#define STUCK_TICKS 4000 // looks in a row without a request: on a busy machine seconds say little
+#define NEVER UINT32_MAX
+
+enum phase { PHASE_FIRST, PHASE_SECOND, PHASE_QUIET, PHASE_HELD, PHASE_ON, PHASE_OVER };
+
+struct batch { // stories that run at once, as most of their time is waiting
+    struct loop *loop;
+    unsigned running;
+};
+
+struct story {
+    struct batch *batch;
+    unsigned number; // in the URL: the worker's script tells stories apart by it
+    unsigned at;     // the request at which it happens
+    enum fault fault;
+    bool kill;
+    bool hold; // the second commit's roll-out is put back; it happens from there on
+    const char *refused; // this object is refused whenever it is really applied; NULL: none
+    struct loop *loop;
+    struct http *http;
+    struct kube *kube;
+    struct fake_api *api;
+    struct controller *controller;
+    struct op *tick, *dying;
+    unsigned idle, idle_asked; // looks since the last request; how many there were by then
+    unsigned seen;    // requests about sources and configurations
+    struct buf kinds; // of each of these: w changes something, r does not
+    unsigned written; // configurations
+    enum phase phase;
+    unsigned quiet_from; // written, when the last look that finds nothing was asked for
+};
+
+_Noreturn static void story_fail(const struct story *s, const char *what)
+{
+    AUTO_MEM char *source = doc_print_json(s->api->objects);
+
+    test_fail(__FILE__, __LINE__, "%s\n%s\nphase %d, at %u, fault %d, kill %d: %s", s->api->log.ptr, source,
+              (int)s->phase, s->at, (int)s->fault, s->kill, what);
+}
+
+// --- the worker
+// ----------------------------------------------------------------------------------------------------------------
+
+#define CONFIG_OF(name, gate)                                                                      \
+    "{\"file\":\"f.yaml\",\"index\":0,\"object\":{\"apiVersion\":\"" API_GROUP_VERSION             \
+    "\",\"kind\":\"DRAConfiguration\",\"metadata\":{\"name\":\"" name                              \
+    "\"},\"spec\":{\"suspend\":true,\"featureGates\":{\"" gate "\":true}}}}"
+#define ANSWER(head, documents)                                                                    \
+    "{\"ref\":\"main\",\"head\":\"" head "\",\"commit\":\"" head                                   \
+    "\",\"fetched\":true,\"documents\":[" documents "]}"
+
+static void write_in_dir(const char *name, const char *text)
+{
+    AUTO_MEM char *path = test_path(name);
+
+    test_write(path, text);
+}
+
+static void make_worker(void)
+{
+    AUTO_MEM char *path = test_path("worker");
+    AUTO_MEM char *script = str_format(
+        "#!/bin/sh\ncd %s\nrequest=$(cat)\n"
+        "number=${request#*git://h/}; number=${number%%%%\\\"*}\nread -r head <head.$number\n"
+        "case $request in *'\"at\":\"'*)\n"
+        "  at=${request#*'\"at\":\"'}; at=${at%%%%\\\"*}\n"
+        "  sed \"s/\\\"head\\\":\\\"$at\\\"/\\\"head\\\":\\\"$head\\\"/\" \"answer.$at\" ;;\n"
+        "*\"\\\"known\\\":\\\"$head\\\"\"*)\n"
+        "  echo \"{\\\"ref\\\":\\\"main\\\",\\\"head\\\":\\\"$head\\\",\\\"commit\\\":\\\"$head\\\"}\" ;;\n"
+        "*) cat \"answer.$head\" ;; esac\n",
+        test_dir());
+
+    test_write(path, script);
+    if (chmod(path, 0755) != 0)
+        test_fail(__FILE__, __LINE__, "chmod");
+    write_in_dir("answer." FIRST,
+                 ANSWER(FIRST, CONFIG_OF("one", "A") "," CONFIG_OF("two", "A")));
+    write_in_dir("answer." SECOND,
+                 ANSWER(SECOND, CONFIG_OF("one", "B") "," CONFIG_OF("three", "A")));
+    write_in_dir("answer." THIRD, ANSWER(THIRD, CONFIG_OF("one", "C") "," CONFIG_OF("three", "A")));
+    write_in_dir("answer.away", "{\"error\":{\"reason\":\"GitUnreachable\",\"message\":\"no "
+                                "route\",\"transient\":true}}");
+    setenv("DRAWBRIDGE_GIT_WORKER", path, 1);
+    setenv("TMPDIR", test_dir(), 1);
+}
+
+static void set_head(const struct story *s, const char *head)
+{
+    AUTO_MEM char *name = str_format("head.%u", s->number);
+    AUTO_MEM char *line = str_format("%s\n", head);
+
+    write_in_dir(name, line);
+}
+
+static void ask_for_look(const struct story *s, const char *value)
+{
+    fake_edit(s->api, SOURCE,
+              json_pack("{s:{s:{s:s}}}", "metadata", "annotations", API_ANNOTATION_RECONCILE,
+                        value));
+}
+
+// --- faults
+// --------------------------------------------------------------------------------------------------------------------
+
+static void start_controller(struct story *s)
+{
+    struct controller_spec spec = {
+        .kube = s->kube,
+        .table = gates_table_builtin(),
+        .lease_namespace = "drawbridge-system",
+        .identity = "story",
+        .backoff_ms_max = 1000,
+    };
+
+    s->controller = controller_new(s->loop, &spec);
+}
+
+static void on_kill(void *owner)
+{
+    struct story *s = owner;
+
+    s->dying = NULL;
+    controller_free(s->controller);
+    start_controller(s);
+}
+
+static bool is_apply(const struct server_request *request, const char *name)
+{
+    AUTO_MEM char *path = str_format(CONFIGS "%s?", name);
+
+    return str_starts(request->target, path) && strstr(request->target, "force=true") &&
+           !strstr(request->target, "dryRun=All");
+}
+
+static enum fault choose(void *owner, unsigned index, const struct server_request *request)
+{
+    struct story *s = owner;
+
+    (void)index;
+    if (s->refused && is_apply(request, s->refused))
+        return FAULT_409;
+    if (s->hold && s->phase < PHASE_HELD)
+        return FAULT_NONE;
+    if (!strstr(request->target, "/configsources") && !strstr(request->target, "/draconfigurations"))
+        return FAULT_NONE;
+    buf_add_str(&s->kinds,
+                str_eq(request->method, "GET") || strstr(request->target, "dryRun=All") ? "r" : "w");
+    if (s->seen++ != s->at)
+        return FAULT_NONE;
+    if (s->kill && !s->dying)
+        s->dying = loop_defer(s->loop, on_kill, s);
+    return s->fault;
+}
+
+// What came of its roll-out, whatever the controller would say: B is what fails.
+static void say(json_t *config_object)
+{
+    bool fails = doc_get(config_object, "spec", "featureGates", "B", NULL) != NULL;
+    json_t *status = json_object();
+    struct api_config config;
+    struct intent intent;
+
+    CHECK_OK(api_config_parse(config_object, &config));
+    intent_make(&config, &intent);
+    json_object_set_new(status, "lastAttemptedRevision", json_string(intent.asked_revision));
+    if (fails)
+        json_object_set_new(status, "failedRevision", json_string(intent.asked_revision));
+    json_object_set_new(
+        status, "conditions",
+        json_pack("[{s:s, s:s, s:s, s:s, s:I}]", "type", "Ready", "status",
+                  fails ? "False" : "True", "reason", fails ? "RolledBack" : "AsExpected",
+                  "message", "", "observedGeneration", (json_int_t)config.generation));
+    intent_fini(&intent);
+    json_object_set_new(config_object, "status", status);
+}
+
+static void on_write(void *owner, const struct fake_path *path, const json_t *was,
+                     const json_t *now)
+{
+    struct story *s = owner;
+
+    if (!str_starts(path->object, CONFIGS))
+        return;
+    if (path->subresource && s->hold)
+        say((json_t *)(uintptr_t)now); // what is on its way into the store
+    if (path->subresource)
+        return;
+    s->written++;
+    if (s->phase == PHASE_HELD && doc_get(now, "spec", "featureGates", "B", NULL) &&
+        !doc_get(was, "spec", "featureGates", "B", NULL))
+        story_fail(s, "the commit that had to be put back is applied once more");
+    if (str_eq(path->name, "theirs"))
+        story_fail(s, "an object of somebody else was written");
+    if (s->phase == PHASE_FIRST && now && strstr(path->name, "three"))
+        story_fail(s, "that is of the second commit");
+}
+
+static json_t *on_page(void *owner, const char *path)
+{
+    (void)owner;
+    return str_eq(path, "/version") ? json_pack("{s:s}", "gitVersion", "v1.33.13") : NULL;
+}
+
+// --- what must hold
+// ------------------------------------------------------------------------------------------------------------
+
+static bool has_gates(const struct story *s, const char *name, const char *gates)
+{
+    AUTO_MEM char *path = str_format(CONFIGS "%s", name);
+    const json_t *found = doc_get(fake_get(s->api, path), "spec", "featureGates", NULL);
+    AUTO_MEM char *text = found ? doc_print_json_sorted(found) : str_dup("");
+
+    return str_eq(text, gates);
+}
+
+static const char *condition(const struct story *s, const char *type, const char *field)
+{
+    const json_t *all = doc_get(fake_get(s->api, SOURCE), "status", "conditions", NULL);
+
+    for (size_t i = 0; i < json_array_size(all); i++)
+        if (str_eq(doc_str(json_array_get(all, i), "type", NULL), type))
+            return doc_str(json_array_get(all, i), field, NULL);
+    return "";
+}
+
+static bool is_in_force(const struct story *s, const char *commit)
+{
+    const char *applied = doc_str(fake_get(s->api, SOURCE), "status", "lastAppliedRevision", NULL);
+
+    return str_eq(source_commit_of(applied), commit) &&
+           str_eq(condition(s, "Ready", "status"), "True");
+}
+
+static bool was_handled(const struct story *s, const char *value)
+{
+    return str_eq(doc_str(fake_get(s->api, SOURCE), "status", "lastHandledReconcileAt", NULL),
+                  value);
+}
+
+static char *inventory(const struct story *s)
+{
+    const json_t *all = doc_get(fake_get(s->api, SOURCE), "status", "inventory", NULL);
+    AUTO_BUF struct buf text = buf_make(4096);
+
+    for (size_t i = 0; i < json_array_size(all); i++)
+        buf_printf(&text, "%s ", doc_str(json_array_get(all, i), "name", NULL));
+    return text.ptr ? buf_take(&text) : str_dup("");
+}
+
+static void check_first(const struct story *s)
+{
+    if (!has_gates(s, "one", "{\"A\":true}") || !has_gates(s, "two", "{\"A\":true}"))
+        story_fail(s, "the first commit is in force, and its objects are not there");
+    CHECK_STR_TAKE(inventory(s), "one two ");
+}
+
+static void check_second(const struct story *s)
+{
+    if (!has_gates(s, "one", "{\"B\":true}") || !has_gates(s, "three", "{\"A\":true}"))
+        story_fail(s, "the second commit is in force, and its objects are not as it says");
+    if (fake_get(s->api, CONFIGS "two"))
+        story_fail(s, "what the second commit does not have is still there");
+    CHECK_STR_TAKE(inventory(s), "one three ");
+}
+
+static bool is_good(const struct story *s, const char *commit)
+{
+    return str_eq(source_commit_of(doc_str(fake_get(s->api, SOURCE), "status",
+                                           "lastKnownGoodRevision", NULL)),
+                  commit);
+}
+
+static bool is_held(const struct story *s, const char *commit)
+{
+    return str_eq(
+        source_commit_of(doc_str(fake_get(s->api, SOURCE), "status", "heldRevision", NULL)),
+        commit);
+}
+
+static void advance_held(struct story *s)
+{
+    const char *applied = doc_str(fake_get(s->api, SOURCE), "status", "lastAppliedRevision", NULL);
+
+    if (s->phase == PHASE_SECOND && (is_held(s, SECOND) || str_eq(source_commit_of(applied), SECOND)))
+        s->phase = PHASE_HELD;
+    if (s->phase == PHASE_HELD && is_held(s, SECOND) &&
+        str_eq(source_commit_of(applied), FIRST) &&
+        str_eq(condition(s, "Ready", "reason"), "Held")) {
+        check_first(s);
+        if (fake_get(s->api, CONFIGS "three"))
+            story_fail(s, "what the held commit added is still there");
+        s->phase = PHASE_ON;
+        set_head(s, THIRD);
+        ask_for_look(s, "third");
+    } else if (s->phase == PHASE_ON && is_in_force(s, THIRD) && was_handled(s, "third")) {
+        if (is_held(s, SECOND) || !has_gates(s, "one", "{\"C\":true}"))
+            story_fail(s, "it does not go on");
+        s->phase = PHASE_OVER;
+    }
+}
+
+static void advance(struct story *s)
+{
+    if (s->hold)
+        advance_held(s);
+    if (s->phase == PHASE_FIRST && is_in_force(s, FIRST) && (!s->hold || is_good(s, FIRST))) {
+        check_first(s);
+        s->phase = PHASE_SECOND;
+        set_head(s, SECOND);
+        ask_for_look(s, "second");
+    } else if (s->phase == PHASE_SECOND && !s->hold && is_in_force(s, SECOND) && was_handled(s, "second")) {
+        check_second(s);
+        s->phase = PHASE_QUIET;
+        s->quiet_from = s->written;
+        ask_for_look(s, "quiet");
+    } else if (s->phase == PHASE_QUIET && was_handled(s, "quiet")) {
+        if (s->written != s->quiet_from)
+            story_fail(s, "nothing is new, and objects were written");
+        s->phase = PHASE_OVER;
+    }
+}
+
+static void check_progress(struct story *s)
+{
+    s->idle = s->api->asked == s->idle_asked ? s->idle + 1 : 0;
+    s->idle_asked = s->api->asked;
+    if (s->idle > STUCK_TICKS)
+        story_fail(s, "it does not come to its end");
+}
+
+static void on_tick(void *owner)
+{
+    struct story *s = owner;
+
+    s->tick = loop_sleep(s->loop, TICK_MS, on_tick, s);
+    check_progress(s);
+    advance(s);
+    if (s->phase != PHASE_OVER)
+        return;
+    s->tick = op_drop(s->tick);
+    if (--s->batch->running == 0)
+        loop_stop(s->loop);
+}
+
+// --- stories
+// -------------------------------------------------------------------------------------------------------------------
+
+static void seed(struct story *s)
+{
+    AUTO_MEM char *url = str_format("git://h/%u", s->number);
+
+    fake_seed(s->api, CONFIGS "theirs",
+              json_pack("{s:s, s:s, s:{s:b}}", "apiVersion", API_GROUP_VERSION, "kind",
+                        "DRAConfiguration", "spec", "suspend", 1));
+    fake_seed(s->api, SOURCE,
+              json_pack("{s:s, s:s, s:{s:s, s:s, s:b}}", "apiVersion", API_GROUP_VERSION, "kind",
+                        "ConfigSource", "spec", "url", url, "interval", "1h", "prune", 1));
+}
+
+static struct story *story_start(struct batch *batch, unsigned at, enum fault fault, bool kill,
+                                 bool hold)
+{
+    static unsigned count;
+    struct story *s = NEW(struct story);
+
+    *s = (struct story){.batch = batch,
+                        .number = ++count,
+                        .loop = batch->loop,
+                        .at = at,
+                        .fault = fault,
+                        .kill = kill,
+                        .hold = hold};
+    s->kinds = buf_make(100000);
+    set_head(s, FIRST);
+    s->http = http_new(s->loop, "test");
+    s->api = fake_api_new(s->loop, s);
+    s->api->choose = choose;
+    s->api->on_write = on_write;
+    s->api->on_page = on_page;
+    s->kube = fake_kube(s->loop, s->http, s->api);
+    seed(s);
+    start_controller(s);
+    batch->running++;
+    return s;
+}
+
+static void story_free(struct story *s)
+{
+    op_drop(s->tick);
+    op_drop(s->dying);
+    controller_free(s->controller);
+    kube_free(s->kube);
+    fake_api_free(s->api);
+    http_free(s->http);
+    buf_fini(&s->kinds);
+    mem_free(s);
+}
+
+// The kinds of the requests that an undisturbed one takes; yours.
+static char *run_alone(bool hold)
+{
+    struct batch batch = {.loop = loop_new()};
+    struct story *s = story_start(&batch, NEVER, FAULT_NONE, false, hold);
+    char *kinds;
+
+    on_tick(s);
+    loop_run(batch.loop);
+    kinds = buf_take(&s->kinds);
+    story_free(s);
+    loop_free(batch.loop);
+    return kinds;
+}
+
+#define BATCH 16
+#define READS 7 // one of so many requests that change nothing
+
+// At every other one the controller is killed.
+static void run_each(bool hold)
+{
+    static const enum fault faults[] = {FAULT_409, FAULT_500, FAULT_CUT_AFTER};
+    AUTO_MEM char *kinds = run_alone(hold);
+    unsigned at = 0;
+
+    log_set_level(LOG_ERROR);
+    while (kinds[at]) {
+        struct batch batch = {.loop = loop_new()};
+        struct story *stories[BATCH];
+        size_t len = 0;
+
+        for (; kinds[at] && len < BATCH; at++) {
+            bool kill = at % 2 == (hold ? 0 : 1);
+
+            if (kinds[at] == 'r' && at % READS != 0)
+                continue;
+            stories[len] = story_start(
+                &batch, at, kill ? FAULT_CUT_AFTER : faults[at % COUNT(faults)], kill, hold);
+            on_tick(stories[len++]);
+        }
+        if (batch.running > 0)
+            loop_run(batch.loop);
+        for (size_t i = 0; i < len; i++)
+            story_free(stories[i]);
+        loop_free(batch.loop);
+    }
+}
+
+TEST(two_commits_and_nothing_new)
+{
+    make_worker();
+    mem_free(run_alone(false));
+}
+
+TEST(a_request_fails_or_the_controller_is_killed)
+{
+    make_worker();
+    run_each(false);
+}
+
+TEST(a_commit_that_is_held)
+{
+    make_worker();
+    mem_free(run_alone(true));
+}
+
+TEST(held_and_a_request_fails_or_the_controller_is_killed)
+{
+    make_worker();
+    run_each(true);
+}
+
+// --- single ones
+// --------------------------------------------------------------------------------------------------------------
+
+struct wait {
+    struct story *s;
+    bool (*holds)(const struct story *s);
+    struct op *tick;
+};
+
+static void on_wait(void *owner)
+{
+    struct wait *wait = owner;
+
+    wait->tick = NULL;
+    check_progress(wait->s);
+    if (wait->holds(wait->s))
+        loop_stop(wait->s->loop);
+    else
+        wait->tick = loop_sleep(wait->s->loop, TICK_MS, on_wait, wait);
+}
+
+static void until(struct story *s, bool (*holds)(const struct story *s))
+{
+    struct wait wait = {.s = s, .holds = holds};
+
+    on_wait(&wait);
+    loop_run(s->loop);
+}
+
+static bool first_is_in_force(const struct story *s)
+{
+    return is_in_force(s, FIRST);
+}
+
+static bool second_is_in_force(const struct story *s)
+{
+    return is_in_force(s, SECOND);
+}
+
+static bool is_away(const struct story *s)
+{
+    return str_eq(condition(s, "Fetched", "reason"), "GitUnreachable");
+}
+
+static bool one_is_as_it_was(const struct story *s)
+{
+    return has_gates(s, "one", "{\"A\":true}") && s->written > s->quiet_from;
+}
+
+static void on_passed(void *owner)
+{
+    struct story *s = owner;
+
+    s->tick = NULL;
+    loop_stop(s->loop);
+}
+
+static void let_pass(struct story *s, uint64_t ms)
+{
+    s->tick = loop_sleep(s->loop, ms, on_passed, s);
+    loop_run(s->loop);
+}
+
+TEST(away_and_an_object_is_put_back)
+{
+    struct batch batch = {.loop = loop_new()};
+    struct story *s;
+
+    make_worker();
+    s = story_start(&batch, NEVER, FAULT_NONE, false, false);
+    until(s, first_is_in_force);
+    set_head(s, "away");
+    ask_for_look(s, "away");
+    until(s, is_away);
+    CHECK_HAS(condition(s, "Ready", "message"), "no route; in force: main@sha1:" FIRST
+                                                "; last success: 20");
+    CHECK_STR(condition(s, "Ready", "status"), "False");
+    // what came from it is kept in place, and that is no look
+    s->quiet_from = s->written;
+    fake_edit(s->api, CONFIGS "one", json_pack("{s:{s:{s:b}}}", "spec", "featureGates", "C", 1));
+    until(s, one_is_as_it_was);
+    let_pass(s, 300);
+    CHECK(is_away(s));
+    CHECK_STR(condition(s, "Ready", "status"), "False");
+    s->phase = PHASE_SECOND;
+    set_head(s, SECOND);
+    ask_for_look(s, "back");
+    until(s, second_is_in_force);
+    story_free(s);
+    loop_free(batch.loop);
+}
+
+static bool three_is_refused(const struct story *s)
+{
+    return str_eq(condition(s, "Applied", "reason"), "Conflict");
+}
+
+TEST(a_commit_that_is_applied_in_part)
+{
+    struct batch batch = {.loop = loop_new()};
+    struct story *s;
+
+    make_worker();
+    write_in_dir("answer.3", "{\"ref\":\"main\",\"head\":\"3\",\"commit\":\"3\",\"fetched\":true,"
+                             "\"documents\":[" CONFIG_OF("four", "A") "," CONFIG_OF("one", "A") ","
+                             CONFIG_OF("three", "A") "]}");
+    s = story_start(&batch, NEVER, FAULT_NONE, false, false);
+    s->refused = "three";
+    s->phase = PHASE_SECOND;
+    until(s, first_is_in_force);
+    set_head(s, "3");
+    ask_for_look(s, "in part");
+    until(s, three_is_refused);
+    CHECK(has_gates(s, "four", "{\"A\":true}") && !fake_get(s->api, CONFIGS "three"));
+    CHECK_STR_TAKE(inventory(s), "one two four ");
+    CHECK_STR(doc_str(fake_get(s->api, SOURCE), "status", "lastAppliedRevision", NULL),
+              "main@sha1:" FIRST);
+    s->refused = NULL;
+    set_head(s, SECOND);
+    ask_for_look(s, "second");
+    until(s, second_is_in_force);
+    check_second(s);
+    CHECK(!fake_get(s->api, CONFIGS "four"));
+    story_free(s);
+    loop_free(batch.loop);
+}
+
+static bool is_refused(const struct story *s)
+{
+    return str_eq(condition(s, "Applied", "reason"), "InvalidDocument");
+}
+
+TEST(a_newer_version_that_is_refused)
+{
+    struct batch batch = {.loop = loop_new()};
+    struct story *s;
+
+    make_worker();
+    write_in_dir("answer.4", "{\"ref\":\"v1.2.0\",\"head\":\"4\",\"commit\":\"4\",\"fetched\":true,"
+                             "\"documents\":[{\"file\":\"f.yaml\",\"index\":0,\"object\":{}}]}");
+    s = story_start(&batch, NEVER, FAULT_NONE, false, false);
+    until(s, first_is_in_force);
+    set_head(s, "4");
+    ask_for_look(s, "refused");
+    until(s, is_refused);
+    // each revision with the reference that it was of
+    CHECK_STR(doc_str(fake_get(s->api, SOURCE), "status", "lastAppliedRevision", NULL),
+              "main@sha1:" FIRST);
+    CHECK_STR(doc_str(fake_get(s->api, SOURCE), "status", "lastAttemptedRevision", NULL),
+              "v1.2.0@sha1:4");
+    check_first(s);
+    story_free(s);
+    loop_free(batch.loop);
+}
+
+static bool is_suspended(const struct story *s)
+{
+    return str_eq(condition(s, "Ready", "reason"), "Suspended");
+}
+
+TEST(suspended)
+{
+    struct batch batch = {.loop = loop_new()};
+    struct story *s;
+
+    make_worker();
+    s = story_start(&batch, NEVER, FAULT_NONE, false, false);
+    until(s, first_is_in_force);
+    fake_edit(s->api, SOURCE, json_pack("{s:{s:b}}", "spec", "suspend", 1));
+    until(s, is_suspended);
+    set_head(s, SECOND);
+    ask_for_look(s, "suspended");
+    fake_edit(s->api, CONFIGS "one", json_pack("{s:{s:{s:b}}}", "spec", "featureGates", "C", 1));
+    s->quiet_from = s->written;
+    let_pass(s, 500);
+    CHECK_INT(s->written, s->quiet_from);
+    CHECK(is_suspended(s) && !was_handled(s, "suspended"));
+    s->phase = PHASE_SECOND;
+    fake_edit(s->api, SOURCE, json_pack("{s:{s:b}}", "spec", "suspend", 0));
+    until(s, second_is_in_force);
+    check_second(s);
+    story_free(s);
+    loop_free(batch.loop);
+}
+
+TEST_MAIN()

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store of a watch: a sorted array of texts. Lists come sorted, so filling it appends; a change moves pointers at worst.
+#include "watch_internal.h"
+
+#include <string.h>
+
+struct store *store_new(struct loop *loop)
+{
+    struct store *store = NEW(struct store);
+    store->loop = loop;
+    store->borrowed = json_array();
+    store->turn = 1;
+    return store;
+}
+
+void store_free(struct store *store)
+{
+    if (!store)
+        return;
+    store->release = op_drop(store->release);
+    for (size_t i = 0; i < store->len; i++)
+        mem_free(store->entries[i]);
+    mem_free(store->entries);
+    json_decref(store->borrowed);
+    mem_free(store);
+}
+
+const char *store_key(const struct store_entry *entry)
+{
+    return entry->bytes;
+}
+
+// The index of key, or of where it belongs.
+static size_t place_of(const struct store *store, const char *key, bool *ret_there)
+{
+    size_t low = 0, high = store->len;
+    *ret_there = false;
+    if (high > 0 && strcmp(store_key(store->entries[high - 1]), key) < 0)
+        return high;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(store_key(store->entries[middle]), key);
+        if (order == 0) {
+            *ret_there = true;
+            return middle;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct store_entry *store_find(const struct store *store, const char *key)
+{
+    bool there;
+    size_t place = place_of(store, key, &there);
+    return there ? store->entries[place] : NULL;
+}
+
+static struct store_entry *entry_new(const char *key, struct slice text, uint64_t version)
+{
+    size_t key_bytes = strlen(key) + 1;
+    struct store_entry *entry = mem_alloc(sizeof(*entry) + key_bytes + text.len + 1);
+    entry->version = version;
+    entry->text_at = (uint32_t)key_bytes;
+    memcpy(entry->bytes, key, key_bytes);
+    memcpy(entry->bytes + key_bytes, text.ptr, text.len);
+    return entry;
+}
+
+static void insert_at(struct store *store, size_t place, struct store_entry *entry)
+{
+    if (store->len == store->room) {
+        store->room = store->room ? store->room + store->room / 2 + 1 : 16;
+        store->entries = mem_realloc(store->entries, store->room * sizeof(struct store_entry *));
+    }
+    memmove(store->entries + place + 1, store->entries + place, (store->len - place) * sizeof(struct store_entry *));
+    store->entries[place] = entry;
+    store->len++;
+}
+
+struct store_entry *store_put(struct store *store, const char *key, const json_t *kept, struct slice text, uint64_t version)
+{
+    AUTO_MEM char *printed = text.len == 0 ? doc_print_json(kept) : NULL;
+    struct store_entry *entry = entry_new(key, printed ? slice_of(printed) : text, version);
+    bool there;
+    size_t place = place_of(store, key, &there);
+    if (there) {
+        entry->round = store->entries[place]->round;
+        entry->facet = store->entries[place]->facet;
+        mem_free(store->entries[place]);
+        store->entries[place] = entry;
+    } else {
+        insert_at(store, place, entry);
+    }
+    return entry;
+}
+
+void store_remove(struct store *store, struct store_entry *entry)
+{
+    bool there;
+    size_t place = place_of(store, store_key(entry), &there);
+    ASSERT(there && store->entries[place] == entry);
+    mem_free(entry);
+    store->len--;
+    memmove(store->entries + place, store->entries + place + 1, (store->len - place) * sizeof(struct store_entry *));
+}
+
+json_t *store_parse(const struct store_entry *entry)
+{
+    json_t *tree = NULL;
+    AUTO(error) struct error *err = doc_parse_json(slice_of(entry->bytes + entry->text_at), store_key(entry), &tree);
+    ASSERT(!err); // we printed it
+    return tree;
+}
+
+static void on_release(void *owner)
+{
+    struct store *store = owner;
+    store->release = NULL;
+    store->turn++;
+    json_array_clear(store->borrowed);
+}
+
+const json_t *store_borrow(struct store *store, struct store_entry *entry)
+{
+    if (entry->tree && entry->turn == store->turn)
+        return entry->tree;
+    entry->tree = store_parse(entry);
+    entry->turn = store->turn;
+    json_array_append_new(store->borrowed, entry->tree);
+    if (!store->release)
+        store->release = loop_defer(store->loop, on_release, store);
+    return entry->tree;
+}

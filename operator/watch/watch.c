@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reflector: list, watch from there, and again. Its constants and what it does after each failure are client-go's
+// (tools/cache/reflector.go), so that an API server sees nothing new.
+#include "watch_internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define BACKOFF_MS 800
+#define BACKOFF_MS_MAX 30000
+#define BACKOFF_RESET_MS 120000 // of success
+#define SHORT_WATCH_MS 1000     // a watch that ends so soon without an event is a failure
+#define FOLLOWS_AFTER_MS 12000  // longer than a connect may take: a watch that is still there then was accepted
+
+struct watch {
+    struct loop *loop;
+    struct watch_spec spec;
+    struct store *store;
+    struct op *pending;      // the list, the watch, or the pause before one
+    char *version;           // to go on from; NULL: never listed
+    bool listing, watching;  // which of them pending is
+    bool list_next;          // the pause ends in a list
+    bool newest_next;        // a list must ask for the newest: the version is too old, or from a server that was ahead
+    bool got_event;          // of this watch
+    bool too_many;           // the list exceeds WATCH_OBJECTS_MAX
+    bool synced;
+    struct error *error;
+    uint64_t watch_began_ms;
+    uint64_t backoff_ms, backoff_at_ms;
+    uint64_t relist_ms; // when a version was last too old
+    uint32_t round;   // of lists
+    uint64_t term;    // of watches
+    bool *freed;      // of the turn that calls the owner
+};
+
+static void begin_list(struct watch *watch);
+static void begin_watch(struct watch *watch);
+
+char *watch_key(const json_t *object)
+{
+    const char *namespace = doc_str(object, "metadata", "namespace", NULL), *name = doc_str(object, "metadata", "name", NULL);
+    return namespace[0] ? str_format("%s/%s", namespace, name) : str_dup(name);
+}
+
+// Kubernetes' are numbers and grow; another server's text still tells "same" from "other".
+static uint64_t version_of(const json_t *object, bool *ret_number)
+{
+    struct slice text = slice_of(doc_str(object, "metadata", "resourceVersion", NULL));
+    uint64_t version = 0;
+    *ret_number = slice_to_u64(text, &version);
+    if (*ret_number)
+        return version;
+    return slice_hash(text, 0);
+}
+
+// A reference of our own. Counting it changes nothing that a reader of the document sees.
+static json_t *hold(const json_t *object)
+{
+    json_t *held;
+    memcpy(&held, &object, sizeof(held));
+    return json_incref(held);
+}
+
+static json_t *trim(const struct watch *watch, json_t *object)
+{
+    if (watch->spec.trim)
+        return watch->spec.trim(object);
+    json_t *metadata = json_object_get(object, "metadata");
+    if (!json_object_get(metadata, "managedFields"))
+        return json_incref(object);
+    json_t *kept = json_copy(object);
+    json_object_set_new(kept, "metadata", json_copy(metadata));
+    json_object_del(json_object_get(kept, "metadata"), "managedFields");
+    return kept;
+}
+
+// True when the watch is still there afterwards.
+static bool report(struct watch *watch, const char *key, const json_t *was, const json_t *now)
+{
+    if (!watch->spec.on_change)
+        return true;
+    bool freed = false;
+    bool *outer = watch->freed;
+    watch->freed = &freed;
+    watch->spec.on_change(watch->spec.owner, key, was, now);
+    if (freed) {
+        if (outer)
+            *outer = true;
+        return false;
+    }
+    watch->freed = outer;
+    return true;
+}
+
+// An object as a list or an event has it; text: the same where it is at hand, else empty. False: the watch is gone.
+static bool take_object(struct watch *watch, json_t *object, struct slice text, uint32_t round)
+{
+    AUTO_MEM char *key = watch_key(object);
+    bool number;
+    uint64_t version = version_of(object, &number);
+    struct store_entry *entry = store_find(watch->store, key);
+    if (entry && round)
+        entry->round = round;
+    if (entry && entry->version == version) {
+        entry->noted = false;
+        return true;
+    }
+    if (entry && entry->noted && number && version < entry->version) {
+        // What our own write was answered with is newer. A list may say so once, then the server's word counts again.
+        entry->noted = !round;
+        return true;
+    }
+    if (!entry && watch->store->len >= WATCH_OBJECTS_MAX) {
+        watch->too_many = true;
+        return true;
+    }
+    uint64_t facet = watch->spec.facet ? watch->spec.facet(object) : 0;
+    bool told = entry && facet && entry->facet == facet;
+    AUTO_JSON json_t *was = entry && !told ? store_parse(entry) : NULL;
+    AUTO_JSON json_t *now = trim(watch, object);
+    entry = store_put(watch->store, key, now, now == object ? text : slice_of(""), version);
+    entry->facet = facet;
+    if (round)
+        entry->round = round;
+    return told || report(watch, key, was, now);
+}
+
+static bool drop_entry(struct watch *watch, struct store_entry *entry)
+{
+    AUTO_MEM char *key = str_dup(store_key(entry));
+    AUTO_JSON json_t *was = store_parse(entry);
+    store_remove(watch->store, entry);
+    return report(watch, key, was, NULL);
+}
+
+static void take_deletion(struct watch *watch, const json_t *object)
+{
+    AUTO_MEM char *key = watch_key(object);
+    struct store_entry *entry = store_find(watch->store, key);
+    bool number;
+    uint64_t version = version_of(object, &number);
+    if (!entry || (entry->noted && number && version < entry->version))
+        return;
+    (void)drop_entry(watch, entry);
+}
+
+static void set_version(struct watch *watch, const json_t *object)
+{
+    const char *version = doc_str(object, "metadata", "resourceVersion", NULL);
+    if (!version[0] || str_eq(version, watch->version))
+        return;
+    mem_free(watch->version);
+    watch->version = str_dup(version);
+}
+
+static void set_error(struct watch *watch, struct error *take_err)
+{
+    error_free(watch->error);
+    watch->error = take_err;
+}
+
+static void on_pause_over(void *owner)
+{
+    struct watch *watch = owner;
+    watch->pending = NULL;
+    if (watch->list_next)
+        begin_list(watch);
+    else
+        begin_watch(watch);
+}
+
+static bool version_unusable(const struct error *err)
+{
+    return error_kind(err) == ERROR_GONE || str_eq(error_reason(err), "ResourceVersionTooLarge");
+}
+
+// A version that is too old says that the server is well: no reason for a long pause, unless it happens again and again.
+static bool wants_prompt_list(struct watch *watch, const struct error *err)
+{
+    if (!version_unusable(err))
+        return false;
+    uint64_t now_ms = clock_ms(), last_ms = watch->relist_ms;
+    watch->relist_ms = now_ms;
+    return last_ms == 0 || now_ms - last_ms > BACKOFF_MS_MAX;
+}
+
+// Waits before the next try: up to the back-off, at random, and at least as long as the server asked for.
+static void pause_then(struct watch *watch, bool list, struct error *take_err)
+{
+    uint64_t now_ms = clock_ms(), at_least_ms = error_retry_after_ms(take_err);
+    if (watch->backoff_ms == 0 || now_ms - watch->backoff_at_ms > BACKOFF_RESET_MS)
+        watch->backoff_ms = BACKOFF_MS;
+    uint64_t wait_ms = rand_below(BACKOFF_MS + 1);
+    if (!wants_prompt_list(watch, take_err)) {
+        wait_ms = rand_below(watch->backoff_ms + 1);
+        watch->backoff_ms = watch->backoff_ms * 2 < BACKOFF_MS_MAX ? watch->backoff_ms * 2 : BACKOFF_MS_MAX;
+    }
+    wait_ms = wait_ms > at_least_ms ? wait_ms : at_least_ms;
+    watch->backoff_at_ms = now_ms + wait_ms;
+    log_line(LOG_DEBUG, "watch", "%s: again in %" PRIu64 " ms: %s", watch->spec.ref.resource, wait_ms, error_text(take_err));
+    set_error(watch, take_err);
+    watch->list_next = list;
+    watch->pending = loop_sleep(watch->loop, wait_ms, on_pause_over, watch);
+}
+
+static void on_item(void *owner, json_t *item)
+{
+    struct watch *watch = owner;
+    (void)take_object(watch, item, slice_of(""), watch->round);
+}
+
+// What the list did not have is gone. False: the watch is, too.
+static bool sweep(struct watch *watch)
+{
+    for (size_t i = watch->store->len; i-- > 0;) {
+        // The owner may have changed the store meanwhile.
+        if (i >= watch->store->len)
+            continue;
+        struct store_entry *entry = watch->store->entries[i];
+        if (entry->round == watch->round)
+            continue;
+        if (entry->noted) {
+            entry->noted = false; // made by us after the list was taken; the watch or the next list decides
+            continue;
+        }
+        if (!drop_entry(watch, entry))
+            return false;
+    }
+    return true;
+}
+
+static void list_failed(struct watch *watch, struct error *take_err)
+{
+    bool unusable = version_unusable(take_err), asked_newest = watch->newest_next;
+    watch->newest_next = asked_newest || unusable;
+    if (unusable && !asked_newest) {
+        error_free(take_err);
+        begin_list(watch);
+        return;
+    }
+    pause_then(watch, true, take_err);
+}
+
+static void on_list_end(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct watch *watch = owner;
+    AUTO_JSON json_t *body = take_body;
+    watch->pending = NULL;
+    watch->listing = false;
+    if (!take_err && watch->too_many)
+        take_err = error_new(ERROR_LIMIT, "there are more than %d %s", WATCH_OBJECTS_MAX, watch->spec.ref.resource);
+    if (take_err) {
+        list_failed(watch, take_err);
+        return;
+    }
+    watch->newest_next = false;
+    set_version(watch, body);
+    set_error(watch, NULL);
+    if (!sweep(watch))
+        return;
+    begin_watch(watch);
+    if (!watch->synced) {
+        watch->synced = true;
+        if (watch->spec.on_sync)
+            watch->spec.on_sync(watch->spec.owner);
+    }
+}
+
+static void begin_list(struct watch *watch)
+{
+    // "0": whatever the server has in memory. Later not older than what we saw, so that we never go back in time.
+    const char *version = watch->newest_next ? "" : watch->version ? watch->version : "0";
+    watch->round++;
+    watch->too_many = false;
+    watch->listing = true;
+    watch->pending = kube_list_each(watch->spec.kube, &watch->spec.ref, watch->spec.label_selector, watch->spec.field_selector,
+                                    version, on_item, on_list_end, watch);
+}
+
+static void on_event(void *owner, enum kube_event event, const json_t *object, struct slice text)
+{
+    struct watch *watch = owner;
+    watch->got_event = true;
+    set_error(watch, NULL);
+    set_version(watch, object);
+    switch (event) {
+    case KUBE_BOOKMARK:
+        return;
+    case KUBE_DELETED:
+        take_deletion(watch, object);
+        return;
+    case KUBE_ADDED:
+    case KUBE_MODIFIED: {
+        // kube frees the event after this call: trimming by reference needs a reference of our own.
+        AUTO_JSON json_t *held = hold(object);
+        (void)take_object(watch, held, text, 0);
+        return;
+    }
+    }
+}
+
+static void on_watch_end(void *owner, struct error *take_err, json_t *take_body UNUSED)
+{
+    struct watch *watch = owner;
+    watch->pending = NULL;
+    watch->watching = false;
+    bool lasted = clock_ms() - watch->watch_began_ms >= SHORT_WATCH_MS || watch->got_event;
+    if (!take_err && lasted) {
+        begin_watch(watch);
+        return;
+    }
+    if (!take_err)
+        take_err = error_new(ERROR_TRANSIENT, "the server ended the watch at once");
+    if (version_unusable(take_err))
+        watch->newest_next = true;
+    // After a broken connection the same version serves; after anything else only a list tells where we are.
+    bool same = error_kind(take_err) == ERROR_TRANSIENT || error_kind(take_err) == ERROR_THROTTLED;
+    pause_then(watch, !same || watch->newest_next, take_err);
+}
+
+static void begin_watch(struct watch *watch)
+{
+    watch->got_event = false;
+    watch->watching = true;
+    watch->term++;
+    watch->watch_began_ms = clock_ms();
+    watch->pending = kube_watch(watch->spec.kube, &watch->spec.ref, watch->spec.label_selector, watch->spec.field_selector,
+                                watch->version, on_event, on_watch_end, watch);
+}
+
+struct watch *watch_new(struct loop *loop, const struct watch_spec *spec)
+{
+    struct watch *watch = NEW(struct watch);
+    watch->loop = loop;
+    watch->spec = *spec;
+    watch->store = store_new(loop);
+    begin_list(watch);
+    return watch;
+}
+
+void watch_free(struct watch *watch)
+{
+    if (!watch)
+        return;
+    if (watch->freed)
+        *watch->freed = true;
+    watch->pending = op_drop(watch->pending);
+    store_free(watch->store);
+    error_free(watch->error);
+    mem_free(watch->version);
+    mem_free(watch);
+}
+
+bool watch_synced(const struct watch *watch)
+{
+    return watch->synced;
+}
+
+uint64_t watch_term(const struct watch *watch)
+{
+    return watch->watching ? watch->term : 0;
+}
+
+const struct error *watch_error(const struct watch *watch)
+{
+    // A watch says nothing until something changes; one that was not refused by now follows.
+    if (watch->watching && clock_ms() - watch->watch_began_ms > FOLLOWS_AFTER_MS)
+        return NULL;
+    return watch->error;
+}
+
+const json_t *watch_get(const struct watch *watch, const char *key)
+{
+    struct store_entry *entry = store_find(watch->store, key);
+    return entry ? store_borrow(watch->store, entry) : NULL;
+}
+
+size_t watch_count(const struct watch *watch)
+{
+    return watch->store->len;
+}
+
+void watch_each(const struct watch *watch, watch_each_fn *fn, void *owner)
+{
+    for (size_t i = 0; i < watch->store->len; i++) {
+        const struct store_entry *entry = watch->store->entries[i];
+        AUTO_JSON json_t *tree = store_parse(entry);
+        fn(owner, store_key(entry), tree);
+    }
+}
+
+void watch_note_write(struct watch *watch, const json_t *object)
+{
+    AUTO_MEM char *key = watch_key(object);
+    bool number, seen_number;
+    uint64_t version = version_of(object, &number), seen = 0;
+    const struct store_entry *old = store_find(watch->store, key);
+    seen_number = slice_to_u64(slice_of(watch->version), &seen);
+    // Not newer than what the watch has told already: then the store knows better, also that it is gone by now.
+    if (number && old && version <= old->version)
+        return;
+    if (number && !old && (!seen_number || version <= seen))
+        return;
+    AUTO_JSON json_t *held = hold(object);
+    AUTO_JSON json_t *kept = trim(watch, held);
+    struct store_entry *entry = store_put(watch->store, key, kept, slice_of(""), version);
+    entry->noted = true;
+    entry->facet = watch->spec.facet ? watch->spec.facet(object) : 0;
+}
