@@ -531,7 +531,7 @@ case_api_removed() {
 
 release_speaks() { [[ $(helm_run get manifest gpu -n gpu | grep -c "resource.k8s.io/$1\$") == 1 ]]; }
 
-# case: kwok's page on a cluster that we switch on, with a driver beside it; then Revert: users' claims are waited for and named, then the driver goes, then the flags
+# case: kwok's page on a cluster that we switch on, with a driver beside it; then Revert: users' claims are waited for and named, then go driver, kubelet, scheduler, controller-manager, API server, in this order
 # timeout: 400
 case_whole_way() {
   local chart
@@ -564,10 +564,31 @@ case_whole_way() {
   sleep 3
   assert release_is gpu gpu deployed
   assert dra_is_on
+  watch_release_go
   kubectl delete deployment fake-pod >/dev/null
   eventually 60 no_release gpu gpu
   eventually 200 gone_for_good
   assert same_files "$CASE_DIR/before"
+  went_in_order "$CASE_DIR/release-gone" "$NODE/kubelet/config.yaml" "$MANIFESTS"/kube-{scheduler,controller-manager,apiserver}.yaml
+}
+
+# watch_release_go: $CASE_DIR/release-gone is made when the release's last Secret goes.
+watch_release_go() {
+  start release "$TOOLS_BIN/$VERSION/kubectl" get secrets -n gpu -l owner=helm,name=gpu --watch --output-watch-events --no-headers
+  forget "$STARTED_PID" # its watch ends with the API server that rolls back
+  tail -f --pid="$STARTED_PID" "$CASE_DIR/release.log" | while read -r event _; do
+    [[ $event != DELETED ]] || touch "$CASE_DIR/release-gone"
+  done &
+}
+
+# went_in_order FILE...: by when each was last written.
+went_in_order() {
+  local file last=''
+  for file in "$@"; do
+    assert test -e "$file"
+    [[ ! $last || $last -ot $file ]] || die "$(basename "$file") did not come after $(basename "$last"): $(stat -c '%y %n' "$@")"
+    last=$file
+  done
 }
 
 # A profile of the administrator's, in a file on the node. Each line of the manifest that has to do with it names it.
