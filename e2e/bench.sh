@@ -100,15 +100,13 @@ all_settled() {
     jq '[.items[] | select(.status.observedGeneration == .metadata.generation)] | length') == N))
 }
 
-# api ARGUMENT...: curl as an administrator.
-api() { curl -sS --cacert "$CLUSTER/pki/ca.crt" --cert "$CLUSTER/pki/admin.crt" --key "$CLUSTER/pki/admin.key" "$@"; }
 OBJECTS=/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations
 
 # change_to_write: from the event of a changed spec to the event of the first status written for it, both as one watch tells them.
 change_to_write() {
   local i generation
   generation=$(kubectl get draconfiguration bench-00000 -o jsonpath='{.metadata.generation}')
-  api -N "$API$OBJECTS?watch=1&fieldSelector=metadata.name=bench-00000" |
+  api -N --max-time 600 "$API$OBJECTS?watch=1&fieldSelector=metadata.name=bench-00000" |
     while read -r line; do printf '%s %s\n' "${EPOCHREALTIME/./}" "$line"; done >"$CASE_DIR/events" &
   STARTED+=("$!")
   eventually 10 test -s "$CASE_DIR/events" >/dev/null
@@ -161,16 +159,6 @@ main() {
   use_cluster 1.33 kubelet >&2
   printf '# Kubernetes %s, %s cores, Linux %s\n' "$VERSION" "$(nproc)" "$(uname -r)"
   row binary "$(stat -Lc %s "$DRAWBRIDGE")" bytes
-  mapfile -t args < <(printf '%s\n' run --kubeconfig "$CLUSTER/drawbridge.conf" --leader-elect=true --lease-namespace drawbridge-system)
-  begin_often run $((PORT + 8)) "${args[@]}"
-  idle run
-  memory run
-  with_objects
-  change_to_write
-  events
-  idle "run_${N}"
-  stop_all
-  delete_our_objects
   mapfile -t args < <(printf '%s\n' agent --node-name cp-1 --kubeconfig "$NODE/agent.conf" --manifests-dir "$MANIFESTS" \
     --kubelet-config "$NODE/kubelet/config.yaml" --kubelet-flags "$NODE/kubelet/kubeadm-flags.env" --state-dir "$NODE/drawbridge" \
     --pod-logs-dir "$NODE/log/pods" --restart-kubelet "$NODE/restart-kubelet" \
@@ -179,6 +167,15 @@ main() {
   begin_often agent $((PORT + 10)) "${args[@]}"
   idle agent
   memory agent
+  stop_all
+  mapfile -t args < <(printf '%s\n' run --kubeconfig "$CLUSTER/drawbridge.conf" --leader-elect=true --lease-namespace drawbridge-system)
+  begin_often run $((PORT + 8)) "${args[@]}"
+  idle run
+  memory run
+  with_objects
+  change_to_write
+  events
+  idle "run_${N}"
 }
 
 main

@@ -57,12 +57,10 @@ secret() {
   kubectl create secret generic "$1" "${args[@]}" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
 }
 
-cfgsrc() { kubectl get configsource "$1" -o json; }
+cfgsrc() { api -f "$API/apis/drawbridge.dev/v1alpha1/namespaces/default/configsources/$1"; }
 
-# source_condition NAME TYPE: "True AsExpected"
-source_condition() { cfgsrc "$1" | jq -r --arg type "$2" '.metadata.generation as $g | .status.conditions[]? | select(.type == $type and .observedGeneration == $g) | "\(.status) \(.reason)"'; }
-source_condition_is() { [[ $(source_condition "$1" "$2") == "$3"* ]] || { source_condition "$1" "$2" && return 1; }; }
-source_message() { cfgsrc "$1" | jq -r --arg type "$2" '.status.conditions[] | select(.type == $type).message'; }
+source_condition_is() { cfgsrc "$1" | says_of "$2" "$3"; }
+source_message() { cfgsrc "$1" | condition_of "$2" | tail -n +2; }
 source_status() { cfgsrc "$1" | jq -r --arg field "$2" '.status[$field] // ""'; }
 source_status_is() { [[ $(source_status "$1" "$2") == "$3" ]]; }
 

@@ -20,7 +20,7 @@ cluster_use() {
   MANIFESTS=$NODE/manifests
   export KUBECONFIG=$CLUSTER/admin.conf KUBECACHEDIR=$CLUSTER/kubectl-cache
   # shellcheck disable=SC2034
-  API=https://127.0.0.1:$PORT
+  API=https://127.0.0.1:$PORT API_CA=$CLUSTER/pki/ca.crt ADMIN=$CLUSTER/pki/admin
 }
 
 kubectl() { "$TOOLS_BIN/$VERSION/kubectl" "$@"; }

@@ -9,7 +9,7 @@
 #   node_stop DIR           as without power: every process and mount ends at once, files stay
 #   node_start DIR          boots it again; node_up_again DIR also waits until it is Ready
 #   node_down DIR           for good; of the first node: the others end with it
-#   node_use DIR            KUBECONFIG, VERSION, NODE, MANIFESTS, CLUSTER as for a cluster of processes, NODE_NAME, NODE_IP, API
+#   node_use DIR            KUBECONFIG, VERSION, NODE, MANIFESTS, CLUSTER, API, ADMIN as for a cluster of processes, NODE_NAME, NODE_IP
 #   innode COMMAND...       in the namespaces of CLUSTER; on_node DIR COMMAND...: in those of another
 #
 # DIR/etc-kubernetes is the node's /etc/kubernetes, DIR/var-lib-kubelet its /var/lib/kubelet, and so on; DIR/log its units' logs.
@@ -89,7 +89,8 @@ node_use() {
   # shellcheck source=/dev/null # written by node_write_env
   source "$1/node.env"
   export CLUSTER=$1 KUBECONFIG=$FIRST/etc-kubernetes/admin.conf KUBECACHEDIR=$FIRST/kubectl-cache
-  NODE=$CLUSTER MANIFESTS=$CLUSTER/etc-kubernetes/manifests API=https://$API_IP:6443 PORT=6443
+  NODE=$CLUSTER MANIFESTS=$CLUSTER/etc-kubernetes/manifests PORT=6443
+  API=https://$API_IP:6443 API_CA=$FIRST/etc-kubernetes/pki/ca.crt ADMIN=$FIRST/admin
 }
 
 # node_write_env DIR MINOR SLOT INDEX FIRST
@@ -131,6 +132,7 @@ node_up() {
     tail -n 20 "$dir/log/kubeadm.log" >&2
     fail 'kubeadm init failed'
   }
+  node_certificate "$KUBECONFIG" "$ADMIN"
   node_ready "$dir"
   node_wait 60 'service account default' kubectl get serviceaccount default
 }
@@ -339,10 +341,15 @@ END
 
 # node_user FILE NAME [GROUP]: a kubeconfig with a certificate of its own, from kubeadm; FILE.crt and FILE.key beside it.
 node_user() {
-  local what
   innode kubeadm kubeconfig user --client-name "$2" ${3:+--org "$3"} >"$1" 2>>"$CLUSTER/log/kubeadm.log" || fail "no kubeconfig for $2"
+  node_certificate "$1" "$1"
+}
+
+# node_certificate KUBECONFIG FILE: its user's, as FILE.crt and FILE.key.
+node_certificate() {
+  local what
   for what in certificate:crt key:key; do
-    kubectl --kubeconfig "$1" config view --raw -o "jsonpath={.users[0].user.client-${what%:*}-data}" | base64 -d >"$1.${what#*:}"
+    kubectl --kubeconfig "$1" config view --raw -o "jsonpath={.users[0].user.client-${what%:*}-data}" | base64 -d >"$2.${what#*:}"
   done
 }
 
@@ -355,9 +362,5 @@ node_metrics() {
     kube-scheduler) url=https://127.0.0.1:10259 ;;
     kubelet) url=https://127.0.0.1:10250 ;;
   esac
-  [[ -s $FIRST/admin.crt ]] || {
-    kubectl config view --raw -o 'jsonpath={.users[0].user.client-certificate-data}' | base64 -d >"$FIRST/admin.crt"
-    kubectl config view --raw -o 'jsonpath={.users[0].user.client-key-data}' | base64 -d >"$FIRST/admin.key"
-  }
-  on_node "$dir" curl -sSk --max-time 5 --cert "$FIRST/admin.crt" --key "$FIRST/admin.key" "$url/metrics"
+  on_node "$dir" curl -sSk --max-time 5 --cert "$ADMIN.crt" --key "$ADMIN.key" "$url/metrics"
 }
