@@ -4,7 +4,7 @@
 #
 #   e2e/test.sh [--list] [FILTER...]     FILTER: a part of GROUP/NAME ("unit/", "refusals", "lifecycle/delete"); several: any of them
 #
-# In the environment: DRAWBRIDGE_E2E_BIN (tools that are already there), DRAWBRIDGE (another binary to test), JOBS, CASES (at once; a real node counts as one and a half), KEEP=1 (clusters and logs stay),
+# In the environment: DRAWBRIDGE_E2E_BIN (tools that are already there), DRAWBRIDGE (another binary to test), JOBS, CASES (so many at once; a real node counts as one and a half), KEEP=1 (clusters and logs stay),
 # DRAWBRIDGE_E2E_NODE=required (fail where the cases on a real node cannot run; else they are skipped).
 set -euo pipefail
 # shellcheck source=lib/common.sh
@@ -141,15 +141,17 @@ drop_idle() {
   done < <(find "$WORK" -maxdepth 2 -path '*/cluster-*/clean' -printf '%T@ %p\n' | sort -rn | tail -n +3 | cut -d' ' -f2-)
 }
 
-# run_cases LINE...: twice as many at once as there are CPUs, since a case waits much of its time; a real node counts as one and a half. Those
-# that may take longest come first, the real nodes' before all others; beside them whatever there is room for.
+# run_cases LINE...: twice as many at once as there are CPUs, since a case waits much of its time; a real node counts as one and a half. Where the
+# machine is idle all the same, more, one after the other. Those that may take longest come first, the real nodes' before all others; beside them
+# whatever there is room for.
 run_cases() {
-  local line pid room=$((2 * ${CASES:-$((2 * $(nproc)))})) taken=0 waiting=()
+  local line pid room=$((2 * ${CASES:-$((2 * $(nproc)))})) taken=0 spare=0 cpu=() waiting=()
   local -A running=() weights=()
   if [[ $UNIT ]]; then
     unit_run "$UNIT" &
     running[$!]=unit weights[$!]=0
   fi
+  [[ ${CASES:-} ]] || tick
   while IFS= read -r line; do
     waiting+=("${line#*$'\t'}")
   done < <(for line in "$@"; do printf '%s\t%s\n' "$(weight "$line")" "$line"; done | sort -t$'\t' -s -k1,1nr -k4,4nr)
@@ -171,7 +173,8 @@ begin_one() {
   local i name file limit words cost
   for i in "${!waiting[@]}"; do
     cost=$(weight "${waiting[$i]}")
-    ((taken == 0 || taken + cost <= room)) || continue
+    ((taken == 0 || taken + cost <= room || spare)) || continue
+    spare=0
     IFS=$'\t' read -r name file limit words <<<"${waiting[$i]}"
     mkdir -p "$WORK/${name/\//.}"
     run_case "$name" "$file" "$limit" &
@@ -183,13 +186,36 @@ begin_one() {
   return 1
 }
 
+# tick: a moment from now it is seen whether the machine has something to spare. Variables as above.
+tick() {
+  read -r -a cpu </proc/stat
+  sleep 6 &
+  running[$!]=tick weights[$!]=0
+}
+
+# has_spare: two fifths of the CPUs since the last tick, and memory for one more.
+has_spare() {
+  local before=("${cpu[@]}") now field all=0
+  read -r -a now </proc/stat
+  for field in {1..8}; do all=$((all + now[field] - before[field])); done
+  ((all > 0 && (now[4] - before[4]) * 5 >= all * 2 && taken < 8 * $(nproc))) &&
+    awk '$1 == "MemAvailable:" { exit $2 < 4 * 1024 * 1024 }' /proc/meminfo
+}
+
 # reap: waits for one of running; it and the others are variables of the caller.
 reap() {
   pid=''
   wait -n -p pid "${!running[@]}" || true
   [[ $pid ]] || fail 'cases got lost'
   taken=$((taken - weights[$pid]))
-  if [[ ${running[$pid]} == unit ]]; then unit_results; else finish_case "${running[$pid]}"; fi
+  case ${running[$pid]} in
+    unit) unit_results ;;
+    tick)
+      if has_spare; then spare=1; fi
+      ((${#waiting[@]} == 0)) || tick
+      ;;
+    *) finish_case "${running[$pid]}" ;;
+  esac
   unset "running[$pid]" "weights[$pid]"
 }
 
