@@ -221,6 +221,8 @@ case_killed() {
   node_up_again "$dir"
   node_keep "$dir-2" "$owner"
   node_up_again "$dir-2"
+  assert inotify_given "$SLOT-1"
+  assert inotify_given "$SLOT-2"
   node_stop "$dir-2"
   kubectl get nodes
   node_up_again "$dir-2"
@@ -229,10 +231,11 @@ case_killed() {
   eventually 20 test -e "$dir-2/gone"
   eventually 20 node_processes_are_gone
   kill "$owner"
-  # its cgroups, empty now, go with the next node
+  # its cgroups, empty now, go with the next node, and what it gave the machine
   # shellcheck source=../node/cgroups.sh
   source "$E2E/node/cgroups.sh"
   cgroups_remove "$CGROUP"
+  inotify_take "$SLOT-1"
   assert node_is_gone
   touch "$dir/gone"
 }

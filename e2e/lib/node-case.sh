@@ -10,6 +10,8 @@
 source "$LIB/node.sh"
 # shellcheck source=node-run.sh
 source "$LIB/node-run.sh"
+# shellcheck source=../node/inotify.sh
+source "$E2E/node/inotify.sh"
 # shellcheck source=images.sh
 source "$LIB/images.sh"
 
@@ -55,6 +57,7 @@ node_is_gone() {
   diff "$CASE_DIR/machine-before" "$CASE_DIR/machine-after" || return 1
   ! ip link show "dbnode$SLOT" 2>/dev/null || return 1
   [[ -z $(find /sys/fs/cgroup -maxdepth 2 \( -name "drawbridge-node-$SLOT" -o -name "drawbridge-node-$SLOT-*" \) -print) ]] || return 1
+  [[ -z $(find "$(dirname "$(inotify_record x)")" -name "inotify-$SLOT-*" -print) ]] || return 1
   ! pgrep -af "${CLUSTER}[ /-]"
 }
 
