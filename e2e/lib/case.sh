@@ -93,11 +93,7 @@ use_cluster() {
 }
 
 install_crds() {
-  [[ -d $ROOT/crds ]] || return 0
-  local file
-  for file in "$ROOT"/crds/*.yaml; do
-    kubectl apply --server-side --force-conflicts -f "$file" >/dev/null || die "cannot apply $file"
-  done
+  kubectl apply --server-side --force-conflicts -f "$ROOT/crds" >/dev/null || die 'the CRDs cannot be applied'
   kubectl wait --for=condition=Established --timeout=30s crd --all >/dev/null || die "CRDs are not Established"
 }
 
