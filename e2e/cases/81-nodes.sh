@@ -63,10 +63,11 @@ kill_while_it_edits() {
 
 random_delay() { awk -v seed="$RANDOM" -v most="$1" 'BEGIN { srand(seed); printf "%.2f", rand() * most }'; }
 
-kubelet_refuses() { # INDEX GATE
+# kubelet_does INDEX GATE SHELL: first, when its file has that gate.
+kubelet_does() {
   cat >"$(node_dir "$1")/bin/kubelet" <<END
 #!/bin/bash
-! grep -q '$2: true' /var/lib/kubelet/config.yaml || { echo 'panic: unrecognized feature gate: $2' >&2 && exit 2; }
+! grep -q '$2: true' /var/lib/kubelet/config.yaml || { $3; }
 exec -a kubelet $TOOLS_BIN/$VERSION/kubelet "\$@"
 END
   chmod 755 "$(node_dir "$1")/bin/kubelet"
@@ -106,10 +107,12 @@ case_several() {
   kubectl patch dracfg kubermatic -n kubermatic --type merge -p '{"spec":{"allowAlpha":true,"rollout":{"minReady":"10s"}}}' >/dev/null
 
   note 'the agent of a worker dies again and again'
+  kubelet_does 2 "$GATE" 'sleep 10' # or the edit would be over before there was a second agent
   start_agent_on_node 2
   kill_while_it_edits 2 "$CASE_DIR/node-2.yaml" 0 "$(random_delay 0.3)" "$(random_delay 0.6)" "$(random_delay 1.5)"
   eventually 120 kubelet_report_is 2 state UpToDate
   assert_equal "$(old_or_new 2 "$CASE_DIR/node-2.yaml")" new 'the file in the end'
+  rm "$(node_dir 2)/bin/kubelet"
 
   note 'nobody speaks for the node that came in between'
   eventually 120 condition_is kubermatic NodesUpdated 'False AgentMissing' kubermatic
@@ -126,7 +129,7 @@ case_several() {
 
   note 'the worst node is next, and it refuses'
   on_node "$(node_dir 3)" systemctl stop kubelet
-  kubelet_refuses 3 "$MORE"
+  kubelet_does 3 "$MORE" "echo 'panic: unrecognized feature gate: $MORE' >&2 && exit 2"
   kill_agent 3
   start_agent_on_node 3
   eventually 60 kubelet_report_is 3 healthy false
