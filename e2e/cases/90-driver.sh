@@ -267,6 +267,7 @@ case_giant_swarm_page() {
 # case: the same pages in v1 and v1beta2, on 1.36
 # timeout: 240
 case_pages_on_1_36() {
+  local was
   use_driver_cluster 1.36
   start_driver_controller
   giant_swarm_page v1
@@ -277,6 +278,10 @@ case_pages_on_1_36() {
   kubectl delete pod pod0 pod1 --force --grace-period=0 >/dev/null 2>&1
   kubectl delete resourceclaims,resourceclaimtemplates,deviceclasses,resourceslices --all >/dev/null
   kubectl delete dracfg dra >/dev/null
+  # Its watches were cut off: it may know of classes and devices that are gone until it asks again, and give them away.
+  was=$(started_at kube-scheduler)
+  kill "$(pid_of kube-scheduler)"
+  eventually 30 restarted kube-scheduler "$was"
   giant_swarm_page v1beta2
   kkp_page v1beta2
 }
