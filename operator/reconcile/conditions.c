@@ -455,19 +455,19 @@ static void say_error(struct pass *pass)
 {
     static const enum condition told[] = {CONDITION_CONFIG_VALID, CONDITION_CONTROL_PLANE_UPDATED,
                                           CONDITION_NODES_UPDATED, CONDITION_RESOURCE_API_SERVED};
-    struct policy policy = policy_of(pass->err);
-    const char *reason = policy_reason(pass->err);
+    struct policy policy = policy_of(pass->walk.err);
+    const char *reason = policy_reason(pass->walk.err);
 
     if (!policy.retry) {
         api_conditions_set(pass->conditions, CONDITION_CONFIG_VALID, STATE_FALSE,
                            str_eq(reason, "Progressing") ? "InvalidConfiguration" : reason, "%s",
-                           error_text(pass->err));
+                           error_text(pass->walk.err));
         return;
     }
     for (size_t i = 0; i < COUNT(told); i++) {
         if (!*api_conditions_reason(pass->conditions, told[i]))
             api_conditions_set(pass->conditions, told[i], STATE_UNKNOWN, reason, "%s",
-                               error_text(pass->err));
+                               error_text(pass->walk.err));
     }
 }
 
@@ -488,7 +488,7 @@ void conditions_make(struct pass *pass)
     }
     conditions_say_driver(pass);
     sources_say(pass->controller->sources, pass->object, pass->conditions);
-    if (pass->err)
+    if (pass->walk.err)
         say_error(pass);
     // Suspended and as wanted is Ready all the same: nothing is waiting to be done.
     if (pass->config.suspend && pass->planned && !pass->plan.done)

@@ -261,8 +261,7 @@ static void on_driver(void *owner, const char *key)
 static void drop_passes(struct controller *c)
 {
     sources_drop(c->sources);
-    while (c->passes)
-        pass_drop(c->passes);
+    walks_drop(&c->passes);
 }
 
 // What is under way must not be finished by us any more. We stand for election again: on a one-node
@@ -348,22 +347,22 @@ static void make_metrics(struct controller *c)
 
     if (!m)
         return;
-    c->reconcile_total = metrics_family(m, "controller_runtime_reconcile_total", METRIC_COUNTER,
-                                        "controller,result", "Passes by result");
-    c->reconcile_errors =
+    c->passes.total = metrics_family(m, "controller_runtime_reconcile_total", METRIC_COUNTER,
+                                     "controller,result", "Passes by result");
+    c->passes.errors =
         metrics_family(m, "controller_runtime_reconcile_errors_total", METRIC_COUNTER, "controller",
                        "Passes that ended in an error and come again");
-    c->reconcile_terminal =
+    c->passes.terminal =
         metrics_family(m, "controller_runtime_terminal_reconcile_errors_total", METRIC_COUNTER,
                        "controller", "Passes that ended in an error and do not come again");
-    c->reconcile_seconds = metrics_family(m, "controller_runtime_reconcile_time_seconds",
-                                          METRIC_HISTOGRAM, "controller", "How long passes take");
+    c->passes.seconds = metrics_family(m, "controller_runtime_reconcile_time_seconds",
+                                       METRIC_HISTOGRAM, "controller", "How long passes take");
     c->leader_status = metrics_family(m, "leader_election_master_status", METRIC_GAUGE, "name",
                                       "1 for the one that leads");
     for (size_t i = 0; i < COUNT(results); i++)
-        metric_add(c->reconcile_total, 0, "draconfiguration", results[i]);
-    metric_add(c->reconcile_errors, 0, "draconfiguration");
-    metric_add(c->reconcile_terminal, 0, "draconfiguration");
+        metric_add(c->passes.total, 0, "draconfiguration", results[i]);
+    metric_add(c->passes.errors, 0, "draconfiguration");
+    metric_add(c->passes.terminal, 0, "draconfiguration");
     metric_set(c->leader_status, c->spec.leader_elect ? 0 : 1, LEASE_NAME);
     metric_set(metrics_family(m, "controller_runtime_max_concurrent_reconciles", METRIC_GAUGE,
                               "controller", "Passes that may be in work at once"),
@@ -407,6 +406,8 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
     make_metrics(c);
     c->events = events_new(loop, spec->kube, "drawbridge-controller", spec->identity);
     c->queue = queue_new(loop, &queue);
+    c->passes.kind = &pass_kind;
+    c->passes.queue = c->queue;
     c->adopter = adopter_new(c);
     c->driver = driver_new(loop, &driver);
     c->sources = sources_new(c);

@@ -70,7 +70,7 @@ static void on_driver(void *owner, struct error *take_err, struct driver_result 
     if (take_result && take_result->after_ms > 0 &&
         (pass->after_ms == 0 || take_result->after_ms < pass->after_ms))
         pass->after_ms = take_result->after_ms;
-    pass_continue(pass, error_wrap(take_err, "driver"));
+    walk_continue(&pass->walk, error_wrap(take_err, "driver"));
 }
 
 static const char *waiting_for(const struct pass *pass)
@@ -86,7 +86,7 @@ static struct op *begin(struct pass *pass, bool gone)
 {
     struct controller *c = pass->controller;
     struct driver_work work = {
-        .key = pass->key,
+        .key = pass->walk.key,
         .object = pass->object,
         .served = pass->observed->served,
         .minor = (unsigned)pass->observed->server.minor,
@@ -100,17 +100,19 @@ static struct op *begin(struct pass *pass, bool gone)
     return driver_pass(c->driver, &work, on_driver, pass);
 }
 
-struct error *step_retire(struct pass *pass, enum verdict *ret_verdict)
+struct error *step_retire(void *walk, enum verdict *ret_verdict)
 {
+    struct pass *pass = walk;
     pass->retired = true;
-    pass->pending = begin(pass, true);
+    pass->walk.pending = begin(pass, true);
     *ret_verdict = VERDICT_WAIT;
     return NULL;
 }
 
-struct error *step_driver(struct pass *pass, enum verdict *ret_verdict)
+struct error *step_driver(void *walk, enum verdict *ret_verdict)
 {
-    pass->pending = begin(pass, false);
+    struct pass *pass = walk;
+    pass->walk.pending = begin(pass, false);
     *ret_verdict = VERDICT_WAIT;
     return NULL;
 }
@@ -158,15 +160,15 @@ static void say_not_requested(struct pass *pass)
 // The pass ended before it got there.
 static void say_not_reached(struct pass *pass)
 {
-    const char *reason = pass->err ? policy_reason(pass->err) : "WaitingForControlPlane";
+    const char *reason = pass->walk.err ? policy_reason(pass->walk.err) : "WaitingForControlPlane";
     const struct api_reason *known = api_reason_find(reason);
 
     if (!known || known->terminal)
         reason = "WaitingForControlPlane";
     api_conditions_set(pass->conditions, CONDITION_DRIVER_READY, STATE_UNKNOWN, reason,
-                       pass->err ? "The driver was not looked at: %s"
-                                 : "The driver comes when the cluster is right%s",
-                       pass->err ? error_text(pass->err) : "");
+                       pass->walk.err ? "The driver was not looked at: %s"
+                                      : "The driver comes when the cluster is right%s",
+                       pass->walk.err ? error_text(pass->walk.err) : "");
 }
 
 void conditions_say_driver(struct pass *pass)

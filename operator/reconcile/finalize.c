@@ -12,7 +12,7 @@ static void on_finalizer_removed(void *owner, struct error *take_err, json_t *ta
         error_free(take_err);
         take_err = NULL;
     }
-    pass_continue(pass, error_wrap(take_err, "remove the finalizer"));
+    walk_continue(&pass->walk, error_wrap(take_err, "remove the finalizer"));
 }
 
 static struct op *remove_finalizer(struct pass *pass)
@@ -38,28 +38,29 @@ static void on_released(void *owner, struct error *take_err, const struct platfo
     struct pass *pass = owner;
 
     (void)writes;
-    pass->pending = NULL;
+    pass->walk.pending = NULL;
     if (take_err) {
-        pass_continue(pass, error_wrap(take_err, "release what was written"));
+        walk_continue(&pass->walk, error_wrap(take_err, "release what was written"));
         return;
     }
     events_emit(pass->controller->events, pass->object, false,
                 pass->config.revert ? "Reverted" : "Retained",
                 pass->config.revert ? "Every component is as it was before"
                                     : "What was written stays as it is");
-    pass->pending = remove_finalizer(pass);
+    pass->walk.pending = remove_finalizer(pass);
 }
 
-struct error *step_release(struct pass *pass, enum verdict *ret_verdict)
+struct error *step_release(void *walk, enum verdict *ret_verdict)
 {
+    struct pass *pass = walk;
     struct controller *c = pass->controller;
 
     *ret_verdict = VERDICT_WAIT;
     // Who never wrote here has nothing to release.
     if (pass->conflict || pass->config.platform == PLATFORM_OBSERVE)
-        pass->pending = remove_finalizer(pass);
+        pass->walk.pending = remove_finalizer(pass);
     else
-        pass->pending =
+        pass->walk.pending =
             platform_release(c->loop, &c->cluster, pass->config.platform, pass->observed,
                              pass->config.revert, controller_may_write, c, on_released, pass);
     return NULL;

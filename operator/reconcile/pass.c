@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The motor: one pass of one DRAConfiguration as a table of steps. Steps never choose their
-// successor; pass_move() is the only writer of pass->step. A pass begins and ends with what the API
-// server and the agents say, so a crash anywhere is resumed by comparing.
+// One pass of one DRAConfiguration: its steps, and what comes after each.
 #include "reconcile_internal.h"
 
-typedef struct error *step_fn(struct pass *pass, enum verdict *ret_verdict);
-
-static const struct row {
-    const char *name;
-    step_fn *begin;
-} rows[STEP_COUNT] = {
+static const struct walk_step steps[STEP_COUNT] = {
     [STEP_LOAD] = {"LOAD", step_load},
     [STEP_CLAIM] = {"CLAIM", step_claim},
     [STEP_OBSERVE] = {"OBSERVE", step_observe},
@@ -38,10 +31,16 @@ static bool releases_at_once(const struct pass *pass)
             !*doc_str(pass->config.status, "driver", "release", NULL));
 }
 
-// What comes after a step that went well.
-static enum step step_after(const struct pass *pass)
+// An error is reported, whatever step it came from; one in the report itself ends the pass.
+static unsigned step_after(const void *walk, bool failed)
 {
-    switch (pass->step) {
+    const struct pass *pass = walk;
+    enum step step = (enum step)pass->walk.step;
+
+    if (failed)
+        return step == STEP_REPORT || step == STEP_RELEASE || !pass->object ? STEP_END
+                                                                            : STEP_REPORT;
+    switch (step) {
     case STEP_LOAD:
         if (!pass->object)
             return STEP_END;
@@ -77,37 +76,10 @@ static enum step step_after(const struct pass *pass)
     return STEP_END;
 }
 
-// An error is reported, whatever step it came from; one in the report itself ends the pass.
-static void pass_move(struct pass *pass, struct error *take_err)
+static void pass_free(void *walk)
 {
-    enum step from = pass->step;
+    struct pass *pass = walk;
 
-    if (take_err) {
-        log_line(LOG_DEBUG, "reconcile", "%s: %s: %s", pass->key, rows[from].name,
-                 error_text(take_err));
-        pass->failed = pass->failed || policy_of(take_err).retry;
-        if (pass->err)
-            error_free(take_err);
-        else
-            pass->err = take_err;
-        pass->step =
-            from == STEP_REPORT || from == STEP_RELEASE || !pass->object ? STEP_END : STEP_REPORT;
-    } else {
-        pass->step = step_after(pass);
-    }
-    log_line(LOG_DEBUG, "reconcile", "%s: %s -> %s", pass->key, rows[from].name,
-             rows[pass->step].name);
-}
-
-static void pass_free(struct pass *pass)
-{
-    struct pass **at = &pass->controller->passes;
-
-    while (*at != pass)
-        at = &(*at)->next;
-    *at = pass->next;
-    op_drop(pass->pending);
-    error_free(pass->err);
     intent_fini(&pass->intent);
     plan_fini(&pass->plan);
     gates_resolution_fini(&pass->resolution);
@@ -118,79 +90,28 @@ static void pass_free(struct pass *pass)
     json_decref(pass->status);
     json_decref(pass->object);
     mem_free(pass->conflict);
-    mem_free(pass->key);
     mem_free(pass);
 }
 
-static void count_pass(struct pass *pass, const char *result)
+static uint64_t pass_end(void *walk)
 {
-    struct controller *c = pass->controller;
+    struct pass *pass = walk;
 
-    if (!c->reconcile_total)
-        return;
-    metric_add(c->reconcile_total, 1, "draconfiguration", result);
-    metric_observe(c->reconcile_seconds, (double)(clock_ms() - pass->began_ms) / 1000.0,
-                   "draconfiguration");
-    if (pass->failed)
-        metric_add(c->reconcile_errors, 1, "draconfiguration");
-    else if (pass->err)
-        metric_add(c->reconcile_terminal, 1, "draconfiguration");
+    controller_note_end(pass->controller, pass->walk.key, pass->walk.failed || pass->after_ms > 0);
+    return pass->after_ms;
 }
 
-static void pass_end(struct pass *pass)
-{
-    struct queue *queue = pass->controller->queue;
-    AUTO_MEM char *key = str_dup(pass->key);
-    bool failed = pass->failed;
-    uint64_t after_ms = pass->after_ms;
-
-    // A conflict or a server that restarts is everyday life; what stays is logged once a pass, with
-    // the back-off of the queue.
-    if (pass->err)
-        log_line(failed ? LOG_WARN : LOG_ERROR, "reconcile", "%s: %s", key, error_text(pass->err));
-    count_pass(pass, failed ? "error" : after_ms ? "requeue_after" : "success");
-    controller_note_end(pass->controller, key, failed || after_ms > 0);
-    pass_free(pass);
-    queue_done(queue, key, failed, after_ms);
-}
-
-static void pass_run(struct pass *pass)
-{
-    while (pass->step != STEP_END) {
-        enum verdict verdict = VERDICT_NEXT;
-        struct error *err = rows[pass->step].begin(pass, &verdict);
-
-        if (!err && verdict == VERDICT_WAIT)
-            return;
-        pass_move(pass, err);
-    }
-    pass_end(pass);
-}
-
-void pass_continue(struct pass *pass, struct error *take_err)
-{
-    pass->pending = NULL;
-    pass_move(pass, take_err);
-    pass_run(pass);
-}
+const struct walk_kind pass_kind = {.controller = "draconfiguration",
+                                    .prefix = "",
+                                    .steps = steps,
+                                    .next = step_after,
+                                    .end = pass_end,
+                                    .drop = pass_free};
 
 void pass_start(struct controller *controller, const char *key)
 {
     struct pass *pass = NEW(struct pass);
 
     pass->controller = controller;
-    pass->key = str_dup(key);
-    pass->began_ms = clock_ms();
-    pass->next = controller->passes;
-    controller->passes = pass;
-    pass_run(pass);
-}
-
-void pass_drop(struct pass *pass)
-{
-    struct queue *queue = pass->controller->queue;
-    AUTO_MEM char *key = str_dup(pass->key);
-
-    pass_free(pass);
-    queue_done(queue, key, false, 0);
+    walk_start(&pass->walk, &controller->passes, key);
 }

@@ -47,6 +47,48 @@ void events_free(struct events *events);
 void events_emit(struct events *events, const json_t *object, bool warning, const char *reason,
                  const char *fmt, ...) PRINTF(5, 6);
 
+// --- walk: how passes go from step to step (walk.c)
+// ------------------------------------------------------------------------------------------------
+
+enum verdict { VERDICT_NEXT, VERDICT_WAIT }; // WAIT: an op calls walk_continue()
+
+struct walk_step {
+    const char *name;
+    struct error *(*begin)(void *walk, enum verdict *ret_verdict); // NULL: the end
+};
+
+// What tells passes of DRAConfigurations from those of ConfigSources.
+struct walk_kind {
+    const char *controller, *prefix; // in metrics, and before the key in the log
+    const struct walk_step *steps;   // begun at the first
+    // What comes after walk->step, which failed or did not.
+    unsigned (*next)(const void *walk, bool failed);
+    uint64_t (*end)(void *walk); // at the last step; when to look again, 0: only when something changes
+    void (*drop)(void *walk);    // what it has beside its struct walk, and itself
+};
+
+struct walks { // of one queue
+    const struct walk_kind *kind;
+    struct queue *queue;
+    struct walk *first;
+    struct metric *total, *seconds, *errors, *terminal; // NULL: not counted
+};
+
+struct walk {
+    struct walks *walks;
+    struct walk *next;
+    char *key;
+    uint64_t began_ms;
+    unsigned step;
+    struct op *pending;
+    struct error *err; // the first one; REPORT tells it
+    bool failed;       // come again with back-off
+};
+void walk_start(struct walk *walk, struct walks *walks, const char *key); // ends with queue_done()
+// For callbacks of a step's op: the step is over, with or without an error.
+void walk_continue(struct walk *walk, struct error *take_err);
+void walks_drop(struct walks *walks); // where they are
+
 // --- the controller
 // ------------------------------------------------------------------------------------------------------------
 
@@ -63,12 +105,11 @@ struct controller {
     struct events *events;
     struct driver *driver;
     struct sources *sources;
-    struct pass *passes; // linked list of those in work
+    struct walks passes;
     char *scout;      // key of the Observe configuration that looks for all that wait
     uint64_t edition; // of the facts that were last seen
     bool stop;
-    struct metric *reconcile_total, *reconcile_errors, *reconcile_seconds, *reconcile_terminal,
-        *leader_status;
+    struct metric *leader_status;
 };
 bool controller_may_write(void *controller);
 uint64_t controller_epoch(const struct controller *controller);
@@ -112,18 +153,11 @@ enum step {
     STEP_COUNT
 };
 
-enum verdict { VERDICT_NEXT, VERDICT_WAIT };
-
 struct pass {
-    struct pass *next;
+    struct walk walk; // must be first
     struct controller *controller;
-    char *key;
-    uint64_t began_ms;
-    enum step step;
-    struct op *pending;
     json_t *object;           // our reference
     struct api_config config; // borrows from object
-    struct error *err;        // what ended the pass early; REPORT tells it
     char *conflict; // key of the configuration that writes this cluster in our place, NULL: none
     struct intent intent;
     struct platform_target target; // borrows from config and object
@@ -139,22 +173,19 @@ struct pass {
     json_t *status; // what will be reported
     struct api_conditions *conditions;
     uint64_t after_ms; // look again then; 0: only when something changes
-    bool failed;       // come again with back-off
 };
+extern const struct walk_kind pass_kind;
 void pass_start(struct controller *controller, const char *key); // ends with queue_done()
-void pass_drop(struct pass *pass);                               // the process stops
-// For callbacks of a step's op: the step is over, with or without an error.
-void pass_continue(struct pass *pass, struct error *take_err);
-struct error *step_load(struct pass *pass, enum verdict *ret_verdict);
-struct error *step_claim(struct pass *pass, enum verdict *ret_verdict);
-struct error *step_observe(struct pass *pass, enum verdict *ret_verdict);
-struct error *step_resolve(struct pass *pass, enum verdict *ret_verdict);
-struct error *step_plan(struct pass *pass, enum verdict *ret_verdict);
-struct error *step_apply(struct pass *pass, enum verdict *ret_verdict);
-struct error *step_retire(struct pass *pass, enum verdict *ret_verdict);
-struct error *step_driver(struct pass *pass, enum verdict *ret_verdict);
-struct error *step_release(struct pass *pass, enum verdict *ret_verdict);
-struct error *step_report(struct pass *pass, enum verdict *ret_verdict);
+struct error *step_load(void *walk, enum verdict *ret_verdict);
+struct error *step_claim(void *walk, enum verdict *ret_verdict);
+struct error *step_observe(void *walk, enum verdict *ret_verdict);
+struct error *step_resolve(void *walk, enum verdict *ret_verdict);
+struct error *step_plan(void *walk, enum verdict *ret_verdict);
+struct error *step_apply(void *walk, enum verdict *ret_verdict);
+struct error *step_retire(void *walk, enum verdict *ret_verdict);
+struct error *step_driver(void *walk, enum verdict *ret_verdict);
+struct error *step_release(void *walk, enum verdict *ret_verdict);
+struct error *step_report(void *walk, enum verdict *ret_verdict);
 
 // Claims and the driver go before what they need: whether this pass has to see to that first.
 bool pass_retires(const struct pass *pass);

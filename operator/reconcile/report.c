@@ -311,33 +311,35 @@ static void on_reported(void *owner, struct error *take_err, json_t *take_body)
 
     if (!take_err) {
         watch_note_write(pass->controller->configs, take_body);
-        adopter_note_config(pass->controller->adopter, pass->key);
+        adopter_note_config(pass->controller->adopter, pass->walk.key);
         sources_note_config(pass->controller->sources, pass->object, take_body);
         emit_component_events(pass);
         emit_ready_event(pass);
     }
     json_decref(take_body);
-    pass_continue(pass, error_wrap(take_err, "report the status"));
+    walk_continue(&pass->walk, error_wrap(take_err, "report the status"));
 }
 
 static void choose_next_look(struct pass *pass)
 {
     bool ready = api_conditions_state(pass->conditions, CONDITION_READY) == STATE_TRUE;
 
-    if (pass->after_ms > 0 || ready || pass->failed || !pass->resolved)
+    if (pass->after_ms > 0 || ready || pass->walk.failed || !pass->resolved)
         return;
     if (pass->observed->api_unread) {
         pass->after_ms = OBSERVE_AGAIN_MS;
     } else if (pass->observed->type != PLATFORM_OBSERVE) {
         if (pass->planned && pass->plan.done && !pass->intent.rolled_back)
             pass->after_ms = SERVED_AGAIN_MS;
-    } else if (pass->observed->edition == 0 || controller_scouts(pass->controller, pass->key)) {
+    } else if (pass->observed->edition == 0 ||
+               controller_scouts(pass->controller, pass->walk.key)) {
         pass->after_ms = OBSERVE_AGAIN_MS;
     }
 }
 
-struct error *step_report(struct pass *pass, enum verdict *ret_verdict)
+struct error *step_report(void *walk, enum verdict *ret_verdict)
 {
+    struct pass *pass = walk;
     AUTO_JSON json_t *difference = NULL;
     AUTO_JSON json_t *body = NULL;
     struct kube_ref ref = config_ref(pass, "status");
@@ -367,7 +369,7 @@ struct error *step_report(struct pass *pass, enum verdict *ret_verdict)
             "metadata", "resourceVersion", NULL);
     json_object_set(body, "status", difference);
     patch.body = body;
-    pass->pending = kube_patch(pass->controller->spec.kube, &ref, &patch, on_reported, pass);
+    pass->walk.pending = kube_patch(pass->controller->spec.kube, &ref, &patch, on_reported, pass);
     *ret_verdict = VERDICT_WAIT;
     return NULL;
 }

@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// ConfigSources: their watch, queue and memory, and the motor of their passes. It works like
-// pass.c: steps in one table, none chooses its successor, source_move() is the only writer of
-// pass->step. A controller without a ConfigSource has an idle watch for all this, and never starts
-// a worker.
+// ConfigSources: their watch, queue and memory, and the steps of their passes. A controller without
+// a ConfigSource has an idle watch for all this, and never starts a worker.
 #include "source_internal.h"
 
 #define BACKOFF_MS 1000
 #define BACKOFF_MS_MAX 60000
 #define WORKERS 4 // a repository that stalls must not hold up the others
 
-typedef struct error *step_fn(struct source_pass *pass, enum verdict *ret_verdict);
-
-static const struct row {
-    const char *name;
-    step_fn *begin;
-} rows[SOURCE_STEP_COUNT] = {
+static const struct walk_step steps[SOURCE_STEP_COUNT] = {
     [SOURCE_LOAD] = {"LOAD", source_load},
     [SOURCE_SECRETS] = {"SECRETS", source_secrets},
     [SOURCE_FETCH] = {"FETCH", source_fetch},
@@ -26,9 +19,14 @@ static const struct row {
     [SOURCE_END] = {"END", NULL},
 };
 
-static enum source_step step_after(const struct source_pass *pass)
+static unsigned step_after(const void *walk, bool failed)
 {
-    switch (pass->step) {
+    const struct source_pass *pass = walk;
+    enum source_step step = (enum source_step)pass->walk.step;
+
+    if (failed)
+        return step == SOURCE_REPORT || !pass->object ? SOURCE_END : SOURCE_REPORT;
+    switch (step) {
     case SOURCE_LOAD:
         if (!pass->object || pass->spec.deleting)
             return SOURCE_END;
@@ -47,39 +45,14 @@ static enum source_step step_after(const struct source_pass *pass)
     case SOURCE_STEP_COUNT:
         break;
     }
-    return pass->step + 1;
+    return step + 1;
 }
 
-static void source_move(struct source_pass *pass, struct error *take_err)
+static void pass_free(void *walk)
 {
-    enum source_step from = pass->step;
+    struct source_pass *pass = walk;
 
-    if (take_err) {
-        log_line(LOG_DEBUG, "reconcile", "ConfigSource %s: %s: %s", pass->key, rows[from].name,
-                 error_text(take_err));
-        pass->failed = pass->failed || policy_of(take_err).retry;
-        if (pass->err)
-            error_free(take_err);
-        else
-            pass->err = take_err;
-        pass->step = from == SOURCE_REPORT || !pass->object ? SOURCE_END : SOURCE_REPORT;
-    } else {
-        pass->step = step_after(pass);
-    }
-    log_line(LOG_DEBUG, "reconcile", "ConfigSource %s: %s -> %s", pass->key, rows[from].name,
-             rows[pass->step].name);
-}
-
-static void pass_free(struct source_pass *pass)
-{
-    struct source_pass **at = &pass->sources->passes;
-
-    while (*at != pass)
-        at = &(*at)->next;
-    *at = pass->next;
-    op_drop(pass->pending);
     source_items_free(pass->items, pass->len);
-    error_free(pass->err);
     error_free(pass->problem);
     api_conditions_free(pass->conditions);
     json_t *const trees[] = {pass->secret, pass->signers, pass->documents, pass->live,
@@ -88,8 +61,7 @@ static void pass_free(struct source_pass *pass)
         json_decref(trees[i]);
     char *const texts[] = {pass->fingerprint, pass->held,   pass->held_reason,
                            pass->good,        pass->ref,    pass->head,
-                           pass->commit,      pass->signer, pass->key,
-                           pass->commit_ref};
+                           pass->commit,      pass->signer, pass->commit_ref};
     for (size_t i = 0; i < COUNT(texts); i++)
         mem_free(texts[i]);
     mem_free(pass);
@@ -106,50 +78,23 @@ static uint64_t next_look(const struct source_pass *pass)
 
 static void forget(struct sources *sources, const char *key);
 
-static void source_end(struct source_pass *pass)
+static uint64_t pass_end(void *walk)
 {
-    struct sources *sources = pass->sources;
-    AUTO_MEM char *key = str_dup(pass->key);
-    bool failed = pass->failed;
+    struct source_pass *pass = walk;
     uint64_t after_ms = next_look(pass);
 
-    if (pass->err)
-        log_line(failed ? LOG_WARN : LOG_ERROR, "reconcile", "ConfigSource %s: %s", key,
-                 error_text(pass->err));
-    if (sources->reconcile_total) {
-        metric_add(sources->reconcile_total, 1, "configsource",
-                   failed     ? "error"
-                   : after_ms ? "requeue_after"
-                              : "success");
-        metric_observe(sources->reconcile_seconds, (double)(clock_ms() - pass->began_ms) / 1000.0,
-                       "configsource");
-    }
-    pass_free(pass);
-    if (!watch_get(sources->watch, key))
-        forget(sources, key); // deleted while it was looked at
+    if (!watch_get(pass->sources->watch, pass->walk.key))
+        forget(pass->sources, pass->walk.key); // deleted while it was looked at
     // What failed comes again after its back-off, and not at the next look alone.
-    queue_done(sources->queue, key, failed, failed ? 0 : after_ms);
+    return pass->walk.failed ? 0 : after_ms;
 }
 
-static void source_run(struct source_pass *pass)
-{
-    while (pass->step != SOURCE_END) {
-        enum verdict verdict = VERDICT_NEXT;
-        struct error *err = rows[pass->step].begin(pass, &verdict);
-
-        if (!err && verdict == VERDICT_WAIT)
-            return;
-        source_move(pass, err);
-    }
-    source_end(pass);
-}
-
-void source_continue(struct source_pass *pass, struct error *take_err)
-{
-    pass->pending = NULL;
-    source_move(pass, take_err);
-    source_run(pass);
-}
+static const struct walk_kind kind = {.controller = "configsource",
+                                      .prefix = "ConfigSource ",
+                                      .steps = steps,
+                                      .next = step_after,
+                                      .end = pass_end,
+                                      .drop = pass_free};
 
 struct kube_ref source_ref(const struct source_pass *pass, const char *subresource)
 {
@@ -219,13 +164,13 @@ static void forget(struct sources *sources, const char *key)
     }
 }
 
-static struct source_pass *pass_of(const struct sources *sources, const char *key)
+static bool in_work(const struct sources *sources, const char *key)
 {
-    struct source_pass *pass = sources->passes;
+    const struct walk *walk = sources->passes.first;
 
-    while (pass && !str_eq(pass->key, key))
-        pass = pass->next;
-    return pass;
+    while (walk && !str_eq(walk->key, key))
+        walk = walk->next;
+    return walk != NULL;
 }
 
 // --- keys
@@ -244,11 +189,7 @@ static void on_work(void *owner, const char *key)
     pass = NEW(struct source_pass);
     pass->sources = sources;
     pass->source = watch_get(sources->watch, key) ? source_of(sources, key) : NULL;
-    pass->key = str_dup(key);
-    pass->began_ms = clock_ms();
-    pass->next = sources->passes;
-    sources->passes = pass;
-    source_run(pass);
+    walk_start(&pass->walk, &sources->passes, key);
 }
 
 static void wake_one(void *owner, const char *key, const json_t *object)
@@ -291,7 +232,7 @@ static void on_source(void *owner, const char *key, const json_t *was, const jso
     // SourceReady of what came from it; our own status shows there when it is written.
     if (!now || !was)
         watch_each(sources->controller->configs, look_at_one, &made);
-    if (!now && !pass_of(sources, key))
+    if (!now && !in_work(sources, key))
         forget(sources, key);
     if (!was || !now || !same(was, now, "metadata", "generation") ||
         !same(was, now, "metadata", "annotations"))
@@ -386,10 +327,9 @@ static void make_metrics(struct sources *sources)
 
     if (!m)
         return;
-    sources->reconcile_total =
-        metrics_family(m, "controller_runtime_reconcile_total", METRIC_COUNTER, "controller,result",
-                       "Passes by result");
-    sources->reconcile_seconds =
+    sources->passes.total = metrics_family(m, "controller_runtime_reconcile_total", METRIC_COUNTER,
+                                           "controller,result", "Passes by result");
+    sources->passes.seconds =
         metrics_family(m, "controller_runtime_reconcile_time_seconds", METRIC_HISTOGRAM,
                        "controller", "How long passes take");
     sources->fetch_total = metrics_family(
@@ -427,26 +367,22 @@ struct sources *sources_new(struct controller *controller)
     sources->controller = controller;
     make_metrics(sources);
     sources->queue = queue_new(controller->loop, &queue);
+    sources->passes.kind = &kind;
+    sources->passes.queue = sources->queue;
     sources->watch = watch_new(controller->loop, &watch);
     return sources;
 }
 
 void sources_drop(struct sources *sources)
 {
-    while (sources->passes) {
-        AUTO_MEM char *key = str_dup(sources->passes->key);
-
-        pass_free(sources->passes);
-        queue_done(sources->queue, key, false, 0);
-    }
+    walks_drop(&sources->passes);
 }
 
 void sources_free(struct sources *sources)
 {
     if (!sources)
         return;
-    while (sources->passes)
-        pass_free(sources->passes);
+    walks_drop(&sources->passes);
     while (sources->known)
         forget(sources, sources->known->key);
     watch_free(sources->watch);

@@ -27,7 +27,7 @@ static bool leave_alone(const json_t *object)
 static bool is_ours(const struct source_pass *pass, const json_t *object)
 {
     return str_eq(doc_str(object, "metadata", "annotations", API_ANNOTATION_SOURCE, NULL),
-                  pass->key);
+                  pass->walk.key);
 }
 
 static struct op *send(struct source_pass *pass, const struct source_item *item, const json_t *body,
@@ -71,7 +71,7 @@ static void refuse(struct source_pass *pass, struct error *take_err)
     } else {
         fetch_again(pass);
     }
-    source_continue(pass, err);
+    walk_continue(&pass->walk, err);
 }
 
 static void end_preview(struct source_pass *pass)
@@ -87,7 +87,7 @@ static void on_alone(void *owner, struct error *take_err, json_t *take_body)
     struct source_item *item = &pass->items[pass->at];
     AUTO_JSON json_t *alone = take_body;
 
-    pass->pending = NULL;
+    pass->walk.pending = NULL;
     if (take_err) {
         refuse(pass, take_err);
         return;
@@ -106,7 +106,7 @@ static void compare_with_alone(struct source_pass *pass)
     AUTO_MEM char *name = str_format("drawbridge-preview-%016llx", (unsigned long long)rand_u64());
 
     doc_set(body, json_string(name), "metadata", "name", NULL);
-    pass->pending = send(pass, item, body, true, on_alone);
+    pass->walk.pending = send(pass, item, body, true, on_alone);
 }
 
 static void on_previewed(void *owner, struct error *take_err, json_t *take_body)
@@ -116,7 +116,7 @@ static void on_previewed(void *owner, struct error *take_err, json_t *take_body)
     AUTO_JSON json_t *body = take_body;
     bool is_new = !pass->live;
 
-    pass->pending = NULL;
+    pass->walk.pending = NULL;
     if (take_err) {
         refuse(pass, take_err);
         return;
@@ -136,7 +136,7 @@ static void on_live(void *owner, struct error *take_err, json_t *take_body)
     struct source_item *item = &pass->items[pass->at];
     const char *other;
 
-    pass->pending = NULL;
+    pass->walk.pending = NULL;
     json_decref(pass->live);
     pass->live = take_body;
     if (take_err && error_kind(take_err) != ERROR_NOT_FOUND) {
@@ -150,12 +150,12 @@ static void on_live(void *owner, struct error *take_err, json_t *take_body)
             error_new(ERROR_INVALID, "it comes from the ConfigSource %s already", other);
         error_set_reason(err, "SourceConflict");
         fetch_again(pass);
-        source_continue(pass, error_wrap(err, "%s", item->where));
+        walk_continue(&pass->walk, error_wrap(err, "%s", item->where));
         return;
     }
     item->skip = leave_alone(pass->live);
     if (!item->skip) {
-        pass->pending = send(pass, item, item->body, true, on_previewed);
+        pass->walk.pending = send(pass, item, item->body, true, on_previewed);
         return;
     }
     end_preview(pass);
@@ -166,16 +166,17 @@ static void preview_next(struct source_pass *pass)
     if (pass->at < pass->len) {
         struct kube_ref ref =
             item_ref(pass, pass->items[pass->at].kind, name_of(&pass->items[pass->at]));
-        pass->pending = kube_get(pass->sources->controller->spec.kube, &ref, on_live, pass);
+        pass->walk.pending = kube_get(pass->sources->controller->spec.kube, &ref, on_live, pass);
         return;
     }
     if (pass->fetched)
         source_remember(pass);
-    source_continue(pass, NULL);
+    walk_continue(&pass->walk, NULL);
 }
 
-struct error *source_preview(struct source_pass *pass, enum verdict *ret_verdict)
+struct error *source_preview(void *walk, enum verdict *ret_verdict)
 {
+    struct source_pass *pass = walk;
     *ret_verdict = pass->len ? VERDICT_WAIT : VERDICT_NEXT;
     pass->at = 0;
     if (pass->len)
@@ -198,9 +199,9 @@ static void on_applied(void *owner, struct error *take_err, json_t *take_body)
     struct source_item *item = &pass->items[pass->at];
     AUTO_JSON json_t *body = take_body;
 
-    pass->pending = NULL;
+    pass->walk.pending = NULL;
     if (take_err) {
-        source_continue(pass, error_wrap(take_err, "%s", item->where));
+        walk_continue(&pass->walk, error_wrap(take_err, "%s", item->where));
         return;
     }
     if (trim(pass))
@@ -216,7 +217,7 @@ static void on_applied(void *owner, struct error *take_err, json_t *take_body)
     pass->changed++;
     pass->at++;
     if (!apply_next(pass))
-        source_continue(pass, NULL);
+        walk_continue(&pass->walk, NULL);
 }
 
 // Takes out what the commit does not say; once.
@@ -232,7 +233,7 @@ static bool trim(struct source_pass *pass)
     if (!extra || !controller_may_write(pass->sources->controller))
         return false;
     json_object_set(body, "spec", extra);
-    pass->pending =
+    pass->walk.pending =
         kube_patch(pass->sources->controller->spec.kube, &ref, &patch, on_applied, pass);
     return true;
 }
@@ -244,13 +245,14 @@ static bool apply_next(struct source_pass *pass)
         pass->at++;
     if (pass->at == pass->len || !controller_may_write(pass->sources->controller))
         return false;
-    pass->pending =
+    pass->walk.pending =
         send(pass, &pass->items[pass->at], pass->items[pass->at].body, false, on_applied);
     return true;
 }
 
-struct error *source_apply(struct source_pass *pass, enum verdict *ret_verdict)
+struct error *source_apply(void *walk, enum verdict *ret_verdict)
 {
+    struct source_pass *pass = walk;
     pass->at = 0;
     *ret_verdict = apply_next(pass) ? VERDICT_WAIT : VERDICT_NEXT;
     return NULL;
@@ -268,22 +270,22 @@ static const json_t *entry_at(const struct source_pass *pass)
 
 static void end_entry(struct source_pass *pass)
 {
-    pass->pending = NULL;
+    pass->walk.pending = NULL;
     pass->at++;
     if (!prune_next(pass))
-        source_continue(pass, NULL);
+        walk_continue(&pass->walk, NULL);
 }
 
 // What could not be deleted stays in the inventory, and is tried again.
 static void keep_entry(struct source_pass *pass, struct error *take_err)
 {
     json_array_append_new(pass->left, doc_copy(entry_at(pass)));
-    pass->failed = true;
-    if (pass->err)
+    pass->walk.failed = true;
+    if (pass->walk.err)
         error_free(take_err);
     else
-        pass->err = error_wrap(take_err, "prune %s %s", doc_str(entry_at(pass), "kind", NULL),
-                               doc_str(entry_at(pass), "name", NULL));
+        pass->walk.err = error_wrap(take_err, "prune %s %s", doc_str(entry_at(pass), "kind", NULL),
+                                    doc_str(entry_at(pass), "name", NULL));
     end_entry(pass);
 }
 
@@ -323,7 +325,7 @@ static void on_doomed(void *owner, struct error *take_err, json_t *take_body)
         end_entry(pass);
         return;
     }
-    pass->pending = kube_delete(
+    pass->walk.pending = kube_delete(
         pass->sources->controller->spec.kube, &ref, doc_str(object, "metadata", "uid", NULL),
         doc_str(object, "metadata", "resourceVersion", NULL), on_pruned, pass);
 }
@@ -346,7 +348,8 @@ static bool prune_next(struct source_pass *pass)
 
         if (kind && !is_in_commit(pass, entry)) {
             struct kube_ref ref = item_ref(pass, kind, doc_str(entry, "name", NULL));
-            pass->pending = kube_get(pass->sources->controller->spec.kube, &ref, on_doomed, pass);
+            pass->walk.pending =
+                kube_get(pass->sources->controller->spec.kube, &ref, on_doomed, pass);
             return true;
         }
         pass->at++;
@@ -354,8 +357,9 @@ static bool prune_next(struct source_pass *pass)
     return false;
 }
 
-struct error *source_prune(struct source_pass *pass, enum verdict *ret_verdict)
+struct error *source_prune(void *walk, enum verdict *ret_verdict)
 {
+    struct source_pass *pass = walk;
     pass->at = 0;
     pass->left = json_array();
     pass->in_force = controller_may_write(pass->sources->controller);

@@ -26,10 +26,9 @@ struct sources {
     struct controller *controller;
     struct watch *watch;
     struct queue *queue;
-    struct source_pass *passes;
+    struct walks passes;
     struct source *known;
-    struct metric *reconcile_total, *reconcile_seconds, *fetch_total, *fetch_seconds, *ready,
-        *answered, *info;
+    struct metric *fetch_total, *fetch_seconds, *ready, *answered, *info;
 };
 
 enum source_step {
@@ -64,16 +63,12 @@ struct source_item {
 };
 
 struct source_pass {
-    struct source_pass *next;
+    struct walk walk; // must be first; its err: a request to the API server, or what makes a pass impossible
     struct sources *sources;
     struct source *source;
-    char *key;
-    uint64_t began_ms, fetch_began_ms;
-    enum source_step step;
-    struct op *pending;
+    uint64_t fetch_began_ms;
     json_t *object;
     struct api_source spec; // borrows from object
-    struct error *err;      // a request to the API server, or what makes a pass impossible
     struct error *problem;  // of the repository or its newest commit: the last good one is kept
     json_t *secret, *signers;
     char *fingerprint;
@@ -92,18 +87,16 @@ struct source_pass {
     bool in_force;    // everything of commit is applied
     json_t *status;
     struct api_conditions *conditions;
-    bool failed;
 };
 
-void source_continue(struct source_pass *pass, struct error *take_err);
-struct error *source_load(struct source_pass *pass, enum verdict *ret_verdict);
-struct error *source_secrets(struct source_pass *pass, enum verdict *ret_verdict);
-struct error *source_fetch(struct source_pass *pass, enum verdict *ret_verdict);
-struct error *source_check(struct source_pass *pass, enum verdict *ret_verdict);
-struct error *source_preview(struct source_pass *pass, enum verdict *ret_verdict);
-struct error *source_apply(struct source_pass *pass, enum verdict *ret_verdict);
-struct error *source_prune(struct source_pass *pass, enum verdict *ret_verdict);
-struct error *source_report(struct source_pass *pass, enum verdict *ret_verdict);
+struct error *source_load(void *walk, enum verdict *ret_verdict);
+struct error *source_secrets(void *walk, enum verdict *ret_verdict);
+struct error *source_fetch(void *walk, enum verdict *ret_verdict);
+struct error *source_check(void *walk, enum verdict *ret_verdict);
+struct error *source_preview(void *walk, enum verdict *ret_verdict);
+struct error *source_apply(void *walk, enum verdict *ret_verdict);
+struct error *source_prune(void *walk, enum verdict *ret_verdict);
+struct error *source_report(void *walk, enum verdict *ret_verdict);
 
 // The documents of a commit as what is sent for them, in the order in which it is. All or an error.
 struct error *source_items_make(const json_t *documents, const struct api_source *spec,

@@ -136,14 +136,14 @@ static void say_applied(struct source_pass *pass)
 static void say_error(struct source_pass *pass)
 {
     bool forbidden =
-        error_kind(pass->err) == ERROR_DENIED || error_kind(pass->err) == ERROR_NOT_FOUND;
+        error_kind(pass->walk.err) == ERROR_DENIED || error_kind(pass->walk.err) == ERROR_NOT_FOUND;
     // Without the Secrets nobody can look; later errors are the apply's.
     enum condition where = pass->fingerprint ? CONDITION_APPLIED : CONDITION_FETCHED;
 
     api_conditions_set(pass->conditions, where,
-                       forbidden || !policy_of(pass->err).retry ? STATE_FALSE : STATE_UNKNOWN,
-                       policy_reason(pass->err), "%s; in force: %s", error_text(pass->err),
-                       applied_of(pass));
+                       forbidden || !policy_of(pass->walk.err).retry ? STATE_FALSE : STATE_UNKNOWN,
+                       policy_reason(pass->walk.err), "%s; in force: %s",
+                       error_text(pass->walk.err), applied_of(pass));
 }
 
 static void make_conditions(struct source_pass *pass)
@@ -164,7 +164,7 @@ static void make_conditions(struct source_pass *pass)
     say_applied(pass);
     if (pass->problem)
         say_problem(pass);
-    if (pass->err)
+    if (pass->walk.err)
         say_error(pass);
     api_conditions_summarize(pass->conditions);
 }
@@ -340,14 +340,15 @@ static void on_reported(void *owner, struct error *take_err, json_t *take_body)
         // is held now goes back.
         if (pass->announce || !doc_equal(json_object_get(was, "lastAppliedRevision"),
                                          json_object_get(pass->status, "lastAppliedRevision")))
-            queue_add(pass->sources->queue, pass->key);
+            queue_add(pass->sources->queue, pass->walk.key);
     }
     json_decref(take_body);
-    source_continue(pass, error_wrap(take_err, "report the status"));
+    walk_continue(&pass->walk, error_wrap(take_err, "report the status"));
 }
 
-struct error *source_report(struct source_pass *pass, enum verdict *ret_verdict)
+struct error *source_report(void *walk, enum verdict *ret_verdict)
 {
+    struct source_pass *pass = walk;
     AUTO_JSON json_t *difference = NULL;
     AUTO_JSON json_t *body = json_object();
     struct kube_ref ref;
@@ -371,7 +372,7 @@ struct error *source_report(struct source_pass *pass, enum verdict *ret_verdict)
     doc_set(body, json_string(doc_str(pass->object, "metadata", "resourceVersion", NULL)),
             "metadata", "resourceVersion", NULL);
     json_object_set(body, "status", difference);
-    pass->pending =
+    pass->walk.pending =
         kube_patch(pass->sources->controller->spec.kube, &ref, &patch, on_reported, pass);
     *ret_verdict = VERDICT_WAIT;
     return NULL;

@@ -106,9 +106,10 @@ void source_judge(struct source_pass *pass)
         replace(&pass->good, str_dup(applied));
 }
 
-struct error *source_load(struct source_pass *pass, enum verdict *ret_verdict)
+struct error *source_load(void *walk, enum verdict *ret_verdict)
 {
-    const json_t *object = watch_get(pass->sources->watch, pass->key);
+    struct source_pass *pass = walk;
+    const json_t *object = watch_get(pass->sources->watch, pass->walk.key);
     struct error *err;
 
     *ret_verdict = VERDICT_NEXT;
@@ -150,8 +151,8 @@ static void on_signers(void *owner, struct error *take_err, json_t *take_body)
     struct source_pass *pass = owner;
 
     pass->signers = take_body;
-    source_continue(pass,
-                    error_wrap(take_err, "Secret %s of spec.verify", pass->spec.verify_secret));
+    walk_continue(&pass->walk,
+                  error_wrap(take_err, "Secret %s of spec.verify", pass->spec.verify_secret));
 }
 
 static bool ask_signers(struct source_pass *pass)
@@ -160,7 +161,7 @@ static bool ask_signers(struct source_pass *pass)
 
     if (!pass->spec.verify)
         return false;
-    pass->pending = kube_get(pass->sources->controller->spec.kube, &ref, on_signers, pass);
+    pass->walk.pending = kube_get(pass->sources->controller->spec.kube, &ref, on_signers, pass);
     return true;
 }
 
@@ -168,22 +169,23 @@ static void on_secret(void *owner, struct error *take_err, json_t *take_body)
 {
     struct source_pass *pass = owner;
 
-    pass->pending = NULL;
+    pass->walk.pending = NULL;
     pass->secret = take_body;
     if (take_err || !ask_signers(pass))
-        source_continue(pass,
-                        error_wrap(take_err, "Secret %s of spec.secretRef", pass->spec.secret));
+        walk_continue(&pass->walk,
+                      error_wrap(take_err, "Secret %s of spec.secretRef", pass->spec.secret));
 }
 
 // Read for each look, one by one and by name: nothing of a Secret is kept, and no right to list
 // them is needed.
-struct error *source_secrets(struct source_pass *pass, enum verdict *ret_verdict)
+struct error *source_secrets(void *walk, enum verdict *ret_verdict)
 {
+    struct source_pass *pass = walk;
     struct kube_ref ref = secret_ref(pass, pass->spec.secret);
 
     *ret_verdict = VERDICT_WAIT;
     if (*pass->spec.secret)
-        pass->pending = kube_get(pass->sources->controller->spec.kube, &ref, on_secret, pass);
+        pass->walk.pending = kube_get(pass->sources->controller->spec.kube, &ref, on_secret, pass);
     else if (!ask_signers(pass))
         *ret_verdict = VERDICT_NEXT;
     return NULL;
@@ -343,7 +345,7 @@ static void on_fetched(void *owner, struct error *take_err, struct fetch_result 
     bool reached =
         !take_err || (error_kind(take_err) != ERROR_TRANSIENT && result && *result->head);
 
-    pass->pending = NULL;
+    pass->walk.pending = NULL;
     if (result)
         keep_result(pass, result);
     if (reached)
@@ -363,7 +365,7 @@ static void on_fetched(void *owner, struct error *take_err, struct fetch_result 
     }
     if (!take_err && go_back(pass))
         return;
-    source_continue(pass, NULL);
+    walk_continue(&pass->walk, NULL);
 }
 
 // base: a revision, "" for none.
@@ -407,7 +409,7 @@ static void run_fetch(struct source_pass *pass, const char *known, const char *b
         .timeout_ms = pass->spec.timeout_ms,
     };
     pass->fetch_began_ms = clock_ms();
-    pass->pending = fetch_run(pass->sources->controller->loop, &spec, on_fetched, pass);
+    pass->walk.pending = fetch_run(pass->sources->controller->loop, &spec, on_fetched, pass);
     for (size_t i = 0; i < COUNT(keys); i++) {
         if (values[i])
             explicit_bzero(values[i], strlen(values[i]));
@@ -431,8 +433,9 @@ static const char *find_base(const struct source_pass *pass)
     return from;
 }
 
-struct error *source_fetch(struct source_pass *pass, enum verdict *ret_verdict)
+struct error *source_fetch(void *walk, enum verdict *ret_verdict)
 {
+    struct source_pass *pass = walk;
     const char *known = NULL;
 
     *ret_verdict = VERDICT_WAIT;
@@ -478,8 +481,9 @@ static struct error *use_memory(struct source_pass *pass)
     return err ? err : source_items_make(pass->documents, &pass->spec, &pass->items, &pass->len);
 }
 
-struct error *source_check(struct source_pass *pass, enum verdict *ret_verdict)
+struct error *source_check(void *walk, enum verdict *ret_verdict)
 {
+    struct source_pass *pass = walk;
     struct error *err;
 
     *ret_verdict = VERDICT_NEXT;

@@ -37,9 +37,10 @@ static struct error *check_supported(const struct pass *pass)
     return err;
 }
 
-struct error *step_load(struct pass *pass, enum verdict *ret_verdict)
+struct error *step_load(void *walk, enum verdict *ret_verdict)
 {
-    const json_t *object = watch_get(pass->controller->configs, pass->key);
+    struct pass *pass = walk;
+    const json_t *object = watch_get(pass->controller->configs, pass->walk.key);
     struct error *err;
 
     *ret_verdict = VERDICT_NEXT;
@@ -55,7 +56,7 @@ struct error *step_load(struct pass *pass, enum verdict *ret_verdict)
         return err;
     if (pass->config.platform != PLATFORM_OBSERVE) {
         AUTO_MEM char *writer = controller_writer(pass->controller, pass->object);
-        if (writer && !str_eq(writer, pass->key))
+        if (writer && !str_eq(writer, pass->walk.key))
             pass->conflict = TAKE(writer);
     }
     return NULL;
@@ -78,8 +79,8 @@ static void on_claimed(void *owner, struct error *take_err, json_t *take_body)
 {
     struct pass *pass = owner;
 
-    pass_continue(pass, take_err ? error_wrap(take_err, "add the finalizer")
-                                 : adopt_object(pass, take_body));
+    walk_continue(&pass->walk, take_err ? error_wrap(take_err, "add the finalizer")
+                                        : adopt_object(pass, take_body));
 }
 
 // Gone, made anew, or released by now: this pass was about something that is over.
@@ -90,18 +91,19 @@ static void on_looked(void *owner, struct error *take_err, json_t *take_body)
 
     if (!gone && take_err) {
         json_decref(take_body);
-        pass_continue(pass, error_wrap(take_err, "look whether it is still there"));
+        walk_continue(&pass->walk, error_wrap(take_err, "look whether it is still there"));
         return;
     }
     error_free(take_err);
     pass->over = gone || !str_eq(doc_str(take_body, "metadata", "uid", NULL), pass->config.uid);
     if (pass->over)
         json_decref(take_body);
-    pass_continue(pass, pass->over ? NULL : adopt_object(pass, take_body));
+    walk_continue(&pass->walk, pass->over ? NULL : adopt_object(pass, take_body));
 }
 
-struct error *step_claim(struct pass *pass, enum verdict *ret_verdict)
+struct error *step_claim(void *walk, enum verdict *ret_verdict)
 {
+    struct pass *pass = walk;
     AUTO_JSON json_t *body = NULL;
     json_t *finalizers;
     struct kube_ref ref = config_ref(pass, NULL);
@@ -111,7 +113,7 @@ struct error *step_claim(struct pass *pass, enum verdict *ret_verdict)
     if (pass->config.deleting) {
         // What the watch has may be older than our own last write: without this look the objects of
         // an end that is over would be made again, for ever.
-        pass->pending = kube_get(pass->controller->spec.kube, &ref, on_looked, pass);
+        pass->walk.pending = kube_get(pass->controller->spec.kube, &ref, on_looked, pass);
         *ret_verdict = VERDICT_WAIT;
         return NULL;
     }
@@ -125,7 +127,7 @@ struct error *step_claim(struct pass *pass, enum verdict *ret_verdict)
     doc_set(body, finalizers, "metadata", "finalizers", NULL);
     doc_set(body, json_string(pass->config.resource_version), "metadata", "resourceVersion", NULL);
     patch.body = body;
-    pass->pending = kube_patch(pass->controller->spec.kube, &ref, &patch, on_claimed, pass);
+    pass->walk.pending = kube_patch(pass->controller->spec.kube, &ref, &patch, on_claimed, pass);
     *ret_verdict = VERDICT_WAIT;
     return NULL;
 }
@@ -138,11 +140,12 @@ static void on_observed(void *owner, struct error *take_err,
     pass->observed = take_observed;
     if (take_observed)
         controller_note_facts(pass->controller, take_observed->edition);
-    pass_continue(pass, take_err);
+    walk_continue(&pass->walk, take_err);
 }
 
-struct error *step_observe(struct pass *pass, enum verdict *ret_verdict)
+struct error *step_observe(void *walk, enum verdict *ret_verdict)
 {
+    struct pass *pass = walk;
     struct controller *c = pass->controller;
 
     pass->target = (struct platform_target){
@@ -155,13 +158,14 @@ struct error *step_observe(struct pass *pass, enum verdict *ret_verdict)
         .deleting = pass->config.deleting,
         .component_timeout_ms = pass->config.component_timeout_ms,
     };
-    pass->pending = platform_observe(c->loop, &c->cluster, &pass->target, on_observed, pass);
+    pass->walk.pending = platform_observe(c->loop, &c->cluster, &pass->target, on_observed, pass);
     *ret_verdict = VERDICT_WAIT;
     return NULL;
 }
 
-struct error *step_resolve(struct pass *pass, enum verdict *ret_verdict)
+struct error *step_resolve(void *walk, enum verdict *ret_verdict)
 {
+    struct pass *pass = walk;
     struct gates_intent intent = intent_gates(&pass->intent);
     struct error *err;
 
@@ -173,8 +177,9 @@ struct error *step_resolve(struct pass *pass, enum verdict *ret_verdict)
     return err;
 }
 
-struct error *step_plan(struct pass *pass, enum verdict *ret_verdict)
+struct error *step_plan(void *walk, enum verdict *ret_verdict)
 {
+    struct pass *pass = walk;
     struct gates_intent intent = intent_gates(&pass->intent);
     struct plan_policy policy = {
         .enable = reconcile_enables(&intent),
@@ -216,11 +221,12 @@ static void on_applied(void *owner, struct error *take_err, const struct platfor
                     writes->items[i].object, writes->items[i].what);
     }
     pass->applied = !take_err;
-    pass_continue(pass, take_err);
+    walk_continue(&pass->walk, take_err);
 }
 
-struct error *step_apply(struct pass *pass, enum verdict *ret_verdict)
+struct error *step_apply(void *walk, enum verdict *ret_verdict)
 {
+    struct pass *pass = walk;
     struct controller *c = pass->controller;
     struct gates_intent intent = intent_gates(&pass->intent);
     AUTO_MEM char *configuration = NULL;
@@ -240,7 +246,7 @@ struct error *step_apply(struct pass *pass, enum verdict *ret_verdict)
     configuration = str_format("%s/%s", pass->config.namespace, pass->config.name);
     change.header = (struct plan_header){controller_epoch(c), configuration, pass->intent.revision,
                                          pass->config.component_timeout_ms};
-    pass->pending = platform_apply(c->loop, &c->cluster, &change, on_applied, pass);
+    pass->walk.pending = platform_apply(c->loop, &c->cluster, &change, on_applied, pass);
     *ret_verdict = VERDICT_WAIT;
     return NULL;
 }
