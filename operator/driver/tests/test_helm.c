@@ -2,16 +2,7 @@
 // What helm is called with, and the smoke test's way from one pass to the next.
 #include <stdlib.h>
 
-#include "driver_internal.h"
-#include "test.h"
-
-static json_t *yaml(const char *text)
-{
-    json_t *tree = NULL;
-
-    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &tree));
-    return tree;
-}
+#include "objects.h"
 
 // --- helm
 
