@@ -120,6 +120,18 @@ FAKE const json_t *fake_get(const struct fake_api *api, const char *path)
     return json_object_get(api->objects, path);
 }
 
+// NULL: it is not there.
+FAKE const json_t *fake_condition(const struct fake_api *api, const char *path, const char *type)
+{
+    const json_t *list = doc_get(fake_get(api, path), "status", "conditions", NULL);
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (str_eq(doc_str(json_array_get(list, i), "type", NULL), type))
+            return json_array_get(list, i);
+    }
+    return NULL;
+}
+
 FAKE void fake_tell(struct fake_api *api, const struct fake_path *path, const char *type,
                     const json_t *object)
 {

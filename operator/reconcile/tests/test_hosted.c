@@ -4,10 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "drawbridge/reconcile.h"
-
-#include "fake_api.h"
-#include "reconcile_internal.h"
+#include "scene.h"
 
 #define CONFIG "/apis/drawbridge.dev/v1alpha1/namespaces/tenant/draconfigurations/dra"
 #define DEPLOYMENTS "/apis/apps/v1/namespaces/tenant/deployments/"
@@ -15,31 +12,16 @@
 #define TICK_MS 10
 #define QUIET_MS 150
 #define LIMIT_MS 60000 // a batch takes some seconds where nothing else runs
-#define NEVER UINT32_MAX
 
 enum phase { PHASE_APPLY, PHASE_REVERT, PHASE_OVER };
 
-struct batch { // stories that run at once, as most of their time is waiting
-    struct loop *loop;
-    unsigned running;
-};
-
 struct story {
-    struct batch *batch;
-    unsigned at; // the request at which it happens; none: greater than all
-    enum fault fault;
-    bool kill;
+    struct scene scene;
     bool broken; // kube-controller-manager does not come up with the gate
-    struct loop *loop;
-    struct http *http;
-    struct kube *kube;
-    struct fake_api *api;
-    struct controller *controller;
-    struct op *roll, *tick, *dying;
+    struct op *roll;
     json_t *before[3]; // spec of each Deployment
     enum phase phase;
     uint64_t began_ms;
-    unsigned kills;
 };
 
 static const char *const paths[] = {DEPLOYMENTS "kube-apiserver", DEPLOYMENTS "kcm",
@@ -47,7 +29,7 @@ static const char *const paths[] = {DEPLOYMENTS "kube-apiserver", DEPLOYMENTS "k
 
 static const json_t *deployment(const struct story *s, size_t i)
 {
-    return fake_get(s->api, paths[i]);
+    return fake_get(s->scene.api, paths[i]);
 }
 
 static bool has_gate(const json_t *object)
@@ -67,10 +49,10 @@ static bool is_whole(const json_t *object)
 
 _Noreturn static void story_fail(const struct story *s, const char *what)
 {
-    AUTO_MEM char *config = doc_print_json(fake_get(s->api, CONFIG));
+    AUTO_MEM char *config = doc_print_json(fake_get(s->scene.api, CONFIG));
 
-    test_fail(__FILE__, __LINE__, "%s\n%s\nat %u, fault %d, kill %d: %s", s->api->log.ptr, config,
-              s->at, (int)s->fault, s->kill, what);
+    test_fail(__FILE__, __LINE__, "%s\n%s\nat %u, fault %d, kill %d: %s", s->scene.api->log.ptr,
+              config, s->scene.at, (int)s->scene.fault, s->scene.kill, what);
 }
 
 // --- the Deployments' controller
@@ -87,13 +69,13 @@ static void on_roll(void *owner)
 
         if (is_whole(now))
             continue;
-        fake_edit(s->api, paths[i],
+        fake_edit(s->scene.api, paths[i],
                   json_pack("{s:{s:I, s:i, s:i, s:i, s:[{s:s, s:s, s:s}]}}", "status",
                             "observedGeneration",
                             (json_int_t)doc_int(now, 0, "metadata", "generation", NULL), "replicas",
-                            stuck ? 2 : 1, "updatedReplicas", 1, "availableReplicas",
-                            stuck ? 0 : 1, "conditions", "type", "Progressing", "status",
-                            stuck ? "False" : "True", "reason",
+                            stuck ? 2 : 1, "updatedReplicas", 1, "availableReplicas", stuck ? 0 : 1,
+                            "conditions", "type", "Progressing", "status", stuck ? "False" : "True",
+                            "reason",
                             stuck ? "ProgressDeadlineExceeded" : "NewReplicaSetAvailable"));
     }
 }
@@ -101,7 +83,7 @@ static void on_roll(void *owner)
 static void wake_roll(struct story *s)
 {
     if (!s->roll)
-        s->roll = loop_sleep(s->loop, 5, on_roll, s);
+        s->roll = loop_sleep(s->scene.loop, 5, on_roll, s);
 }
 
 // --- rules
@@ -167,38 +149,13 @@ static void on_write(void *owner, const struct fake_path *path, const json_t *wa
 // --- what goes wrong
 // -----------------------------------------------------------------------------------------------------
 
-static void start_controller(struct story *s)
-{
-    struct controller_spec spec = {
-        .kube = s->kube,
-        .table = gates_table_builtin(),
-        .lease_namespace = "drawbridge-system",
-        .identity = "story",
-        .backoff_ms_max = 500,
-    };
-
-    s->controller = controller_new(s->loop, &spec);
-}
-
-static void on_dying(void *owner)
-{
-    struct story *s = owner;
-
-    s->dying = NULL;
-    s->kills++;
-    controller_free(TAKE(s->controller));
-    start_controller(s);
-}
-
 static enum fault choose(void *owner, unsigned index, const struct server_request *request)
 {
     struct story *s = owner;
 
-    if (index != s->at || strstr(request->target, "watch=true"))
+    if (index != s->scene.at || strstr(request->target, "watch=true"))
         return FAULT_NONE;
-    if (s->kill && !s->dying)
-        s->dying = loop_defer(s->loop, on_dying, s);
-    return s->fault;
+    return scene_strike(&s->scene);
 }
 
 // --- the story
@@ -206,18 +163,12 @@ static enum fault choose(void *owner, unsigned index, const struct server_reques
 
 static const char *condition_reason(const struct story *s, const char *type)
 {
-    const json_t *list = doc_get(fake_get(s->api, CONFIG), "status", "conditions", NULL);
-
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        if (str_eq(doc_str(json_array_get(list, i), "type", NULL), type))
-            return doc_str(json_array_get(list, i), "reason", NULL);
-    }
-    return "";
+    return doc_str(fake_condition(s->scene.api, CONFIG, type), "reason", NULL);
 }
 
 static bool is_quiet(const struct story *s)
 {
-    return clock_ms() - s->api->asked_ms >= QUIET_MS;
+    return clock_ms() - s->scene.api->asked_ms >= QUIET_MS;
 }
 
 static bool is_applied(const struct story *s)
@@ -245,27 +196,19 @@ static void on_tick(void *owner)
 {
     struct story *s = owner;
 
-    s->tick = loop_sleep(s->loop, TICK_MS, on_tick, s);
+    s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_tick, s);
     if (clock_ms() - s->began_ms > LIMIT_MS)
         story_fail(s, "it does not come to its end");
     if (s->phase == PHASE_APPLY && is_applied(s) && is_quiet(s)) {
         if (s->broken)
             check_given_back(s, false);
         s->phase = PHASE_REVERT;
-        fake_delete(s->api, CONFIG);
-    } else if (s->phase == PHASE_REVERT && !fake_get(s->api, CONFIG) && is_quiet(s)) {
+        fake_delete(s->scene.api, CONFIG);
+    } else if (s->phase == PHASE_REVERT && !fake_get(s->scene.api, CONFIG) && is_quiet(s)) {
         check_given_back(s, true);
         s->phase = PHASE_OVER;
-        s->tick = op_drop(s->tick);
-        if (--s->batch->running == 0)
-            loop_stop(s->loop);
+        scene_close(&s->scene);
     }
-}
-
-static json_t *on_page(void *owner, const char *path)
-{
-    (void)owner;
-    return str_eq(path, "/version") ? json_pack("{s:s}", "gitVersion", "v1.33.13") : NULL;
 }
 
 static void seed(struct story *s)
@@ -277,7 +220,7 @@ static void seed(struct story *s)
     for (size_t i = 0; i < COUNT(paths); i++) {
         const char *name = component_name((enum component)i);
 
-        fake_seed(s->api, paths[i],
+        fake_seed(s->scene.api, paths[i],
                   json_pack("{s:{s:{s:s}}, s:{s:i, s:{s:{s:[{s:s}, {s:s, s:s, s:[s], s:[s,s]}]}}},"
                             " s:{s:i, s:i, s:i, s:i}}",
                             "metadata", "labels", "component", name, "spec", "replicas", 1,
@@ -287,7 +230,7 @@ static void seed(struct story *s)
                             "updatedReplicas", 1, "availableReplicas", 1));
         s->before[i] = doc_copy(json_object_get(deployment(s, i), "spec"));
     }
-    fake_seed(s->api, CONFIG,
+    fake_seed(s->scene.api, CONFIG,
               json_pack("{s:s, s:s, s:{s:{s:b}, s:{s:s}, s:s, s:{s:s}}}", "apiVersion",
                         API_GROUP_VERSION, "kind", "DRAConfiguration", "spec", "featureGates",
                         "DynamicResourceAllocation", 1, "platform", "type", "HostedControlPlane",
@@ -299,35 +242,22 @@ static struct story *story_start(struct batch *batch, unsigned at, enum fault fa
 {
     struct story *s = NEW(struct story);
 
-    *s = (struct story){.batch = batch,
-                        .loop = batch->loop,
-                        .at = at,
-                        .fault = fault,
-                        .kill = kill,
+    *s = (struct story){.scene = {.at = at, .fault = fault, .kill = kill, .backoff_ms_max = 500},
                         .broken = broken,
                         .began_ms = clock_ms()};
-    s->http = http_new(s->loop, "test");
-    s->api = fake_api_new(s->loop, s);
-    s->api->choose = choose;
-    s->api->on_write = on_write;
-    s->api->on_page = on_page;
-    s->kube = fake_kube(s->loop, s->http, s->api);
+    scene_open(&s->scene, batch, s);
+    s->scene.api->choose = choose;
+    s->scene.api->on_write = on_write;
     seed(s);
-    s->tick = loop_sleep(s->loop, TICK_MS, on_tick, s);
-    start_controller(s);
-    batch->running++;
+    s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_tick, s);
+    scene_start_controller(&s->scene);
     return s;
 }
 
 static void story_free(struct story *s)
 {
-    op_drop(s->tick);
     op_drop(s->roll);
-    op_drop(s->dying);
-    controller_free(s->controller);
-    kube_free(s->kube);
-    fake_api_free(s->api);
-    http_free(s->http);
+    scene_fini(&s->scene);
     for (size_t i = 0; i < COUNT(paths); i++)
         json_decref(s->before[i]);
     mem_free(s);
@@ -341,7 +271,7 @@ static char *run_alone(bool broken)
     char *kinds;
 
     loop_run(batch.loop);
-    kinds = str_dup(s->api->kinds.ptr);
+    kinds = str_dup(s->scene.api->kinds.ptr);
     story_free(s);
     loop_free(batch.loop);
     return kinds;

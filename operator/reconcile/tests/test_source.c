@@ -5,10 +5,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "drawbridge/reconcile.h"
-
-#include "fake_api.h"
 #include "source_internal.h"
+#include "scene.h"
 
 #define NAMESPACE "/apis/drawbridge.dev/v1alpha1/namespaces/ns/"
 #define SOURCE NAMESPACE "configsources/src"
@@ -18,29 +16,14 @@
 #define THIRD "3333333333333333333333333333333333333333"
 #define TICK_MS 10
 #define STUCK_TICKS 4000 // looks in a row without a request: on a busy machine seconds say little
-#define NEVER UINT32_MAX
 
 enum phase { PHASE_FIRST, PHASE_SECOND, PHASE_QUIET, PHASE_HELD, PHASE_ON, PHASE_OVER };
 
-struct batch { // stories that run at once, as most of their time is waiting
-    struct loop *loop;
-    unsigned running;
-};
-
 struct story {
-    struct batch *batch;
+    struct scene scene;
     unsigned number; // in the URL: the worker's script tells stories apart by it
-    unsigned at;     // the request at which it happens
-    enum fault fault;
-    bool kill;
     bool hold; // the second commit's roll-out is put back; it happens from there on
-    const char *refused; // this object is refused whenever it is really applied; NULL: none
-    struct loop *loop;
-    struct http *http;
-    struct kube *kube;
-    struct fake_api *api;
-    struct controller *controller;
-    struct op *tick, *dying;
+    const char *refused;       // this object is refused whenever it is really applied; NULL: none
     unsigned idle, idle_asked; // looks since the last request; how many there were by then
     unsigned seen;    // requests about sources and configurations
     struct buf kinds; // of each of these: w changes something, r does not
@@ -51,10 +34,11 @@ struct story {
 
 _Noreturn static void story_fail(const struct story *s, const char *what)
 {
-    AUTO_MEM char *source = doc_print_json(s->api->objects);
+    AUTO_MEM char *source = doc_print_json(s->scene.api->objects);
 
-    test_fail(__FILE__, __LINE__, "%s\n%s\nphase %d, at %u, fault %d, kill %d: %s", s->api->log.ptr, source,
-              (int)s->phase, s->at, (int)s->fault, s->kill, what);
+    test_fail(__FILE__, __LINE__, "%s\n%s\nphase %d, at %u, fault %d, kill %d: %s",
+              s->scene.api->log.ptr, source, (int)s->phase, s->scene.at, (int)s->scene.fault,
+              s->scene.kill, what);
 }
 
 // --- the worker
@@ -113,35 +97,13 @@ static void set_head(const struct story *s, const char *head)
 
 static void ask_for_look(const struct story *s, const char *value)
 {
-    fake_edit(s->api, SOURCE,
-              json_pack("{s:{s:{s:s}}}", "metadata", "annotations", API_ANNOTATION_RECONCILE,
-                        value));
+    fake_edit(
+        s->scene.api, SOURCE,
+        json_pack("{s:{s:{s:s}}}", "metadata", "annotations", API_ANNOTATION_RECONCILE, value));
 }
 
 // --- faults
 // --------------------------------------------------------------------------------------------------------------------
-
-static void start_controller(struct story *s)
-{
-    struct controller_spec spec = {
-        .kube = s->kube,
-        .table = gates_table_builtin(),
-        .lease_namespace = "drawbridge-system",
-        .identity = "story",
-        .backoff_ms_max = 1000,
-    };
-
-    s->controller = controller_new(s->loop, &spec);
-}
-
-static void on_kill(void *owner)
-{
-    struct story *s = owner;
-
-    s->dying = NULL;
-    controller_free(s->controller);
-    start_controller(s);
-}
 
 static bool is_apply(const struct server_request *request, const char *name)
 {
@@ -164,11 +126,9 @@ static enum fault choose(void *owner, unsigned index, const struct server_reques
         return FAULT_NONE;
     buf_add_str(&s->kinds,
                 str_eq(request->method, "GET") || strstr(request->target, "dryRun=All") ? "r" : "w");
-    if (s->seen++ != s->at)
+    if (s->seen++ != s->scene.at)
         return FAULT_NONE;
-    if (s->kill && !s->dying)
-        s->dying = loop_defer(s->loop, on_kill, s);
-    return s->fault;
+    return scene_strike(&s->scene);
 }
 
 // What came of its roll-out, whatever the controller would say: B is what fails.
@@ -214,19 +174,13 @@ static void on_write(void *owner, const struct fake_path *path, const json_t *wa
         story_fail(s, "that is of the second commit");
 }
 
-static json_t *on_page(void *owner, const char *path)
-{
-    (void)owner;
-    return str_eq(path, "/version") ? json_pack("{s:s}", "gitVersion", "v1.33.13") : NULL;
-}
-
 // --- what must hold
 // ------------------------------------------------------------------------------------------------------------
 
 static bool has_gates(const struct story *s, const char *name, const char *gates)
 {
     AUTO_MEM char *path = str_format(CONFIGS "%s", name);
-    const json_t *found = doc_get(fake_get(s->api, path), "spec", "featureGates", NULL);
+    const json_t *found = doc_get(fake_get(s->scene.api, path), "spec", "featureGates", NULL);
     AUTO_MEM char *text = found ? doc_print_json_sorted(found) : str_dup("");
 
     return str_eq(text, gates);
@@ -234,17 +188,13 @@ static bool has_gates(const struct story *s, const char *name, const char *gates
 
 static const char *condition(const struct story *s, const char *type, const char *field)
 {
-    const json_t *all = doc_get(fake_get(s->api, SOURCE), "status", "conditions", NULL);
-
-    for (size_t i = 0; i < json_array_size(all); i++)
-        if (str_eq(doc_str(json_array_get(all, i), "type", NULL), type))
-            return doc_str(json_array_get(all, i), field, NULL);
-    return "";
+    return doc_str(fake_condition(s->scene.api, SOURCE, type), field, NULL);
 }
 
 static bool is_in_force(const struct story *s, const char *commit)
 {
-    const char *applied = doc_str(fake_get(s->api, SOURCE), "status", "lastAppliedRevision", NULL);
+    const char *applied =
+        doc_str(fake_get(s->scene.api, SOURCE), "status", "lastAppliedRevision", NULL);
 
     return str_eq(source_commit_of(applied), commit) &&
            str_eq(condition(s, "Ready", "status"), "True");
@@ -252,13 +202,13 @@ static bool is_in_force(const struct story *s, const char *commit)
 
 static bool was_handled(const struct story *s, const char *value)
 {
-    return str_eq(doc_str(fake_get(s->api, SOURCE), "status", "lastHandledReconcileAt", NULL),
+    return str_eq(doc_str(fake_get(s->scene.api, SOURCE), "status", "lastHandledReconcileAt", NULL),
                   value);
 }
 
 static char *inventory(const struct story *s)
 {
-    const json_t *all = doc_get(fake_get(s->api, SOURCE), "status", "inventory", NULL);
+    const json_t *all = doc_get(fake_get(s->scene.api, SOURCE), "status", "inventory", NULL);
     AUTO_BUF struct buf text = buf_make(4096);
 
     for (size_t i = 0; i < json_array_size(all); i++)
@@ -277,14 +227,14 @@ static void check_second(const struct story *s)
 {
     if (!has_gates(s, "one", "{\"B\":true}") || !has_gates(s, "three", "{\"A\":true}"))
         story_fail(s, "the second commit is in force, and its objects are not as it says");
-    if (fake_get(s->api, CONFIGS "two"))
+    if (fake_get(s->scene.api, CONFIGS "two"))
         story_fail(s, "what the second commit does not have is still there");
     CHECK_STR_TAKE(inventory(s), "one three ");
 }
 
 static bool is_good(const struct story *s, const char *commit)
 {
-    return str_eq(source_commit_of(doc_str(fake_get(s->api, SOURCE), "status",
+    return str_eq(source_commit_of(doc_str(fake_get(s->scene.api, SOURCE), "status",
                                            "lastKnownGoodRevision", NULL)),
                   commit);
 }
@@ -292,13 +242,14 @@ static bool is_good(const struct story *s, const char *commit)
 static bool is_held(const struct story *s, const char *commit)
 {
     return str_eq(
-        source_commit_of(doc_str(fake_get(s->api, SOURCE), "status", "heldRevision", NULL)),
+        source_commit_of(doc_str(fake_get(s->scene.api, SOURCE), "status", "heldRevision", NULL)),
         commit);
 }
 
 static void advance_held(struct story *s)
 {
-    const char *applied = doc_str(fake_get(s->api, SOURCE), "status", "lastAppliedRevision", NULL);
+    const char *applied =
+        doc_str(fake_get(s->scene.api, SOURCE), "status", "lastAppliedRevision", NULL);
 
     if (s->phase == PHASE_SECOND && (is_held(s, SECOND) || str_eq(source_commit_of(applied), SECOND)))
         s->phase = PHASE_HELD;
@@ -306,7 +257,7 @@ static void advance_held(struct story *s)
         str_eq(source_commit_of(applied), FIRST) &&
         str_eq(condition(s, "Ready", "reason"), "Held")) {
         check_first(s);
-        if (fake_get(s->api, CONFIGS "three"))
+        if (fake_get(s->scene.api, CONFIGS "three"))
             story_fail(s, "what the held commit added is still there");
         s->phase = PHASE_ON;
         set_head(s, THIRD);
@@ -341,8 +292,8 @@ static void advance(struct story *s)
 
 static void check_progress(struct story *s)
 {
-    s->idle = s->api->asked == s->idle_asked ? s->idle + 1 : 0;
-    s->idle_asked = s->api->asked;
+    s->idle = s->scene.api->asked == s->idle_asked ? s->idle + 1 : 0;
+    s->idle_asked = s->scene.api->asked;
     if (s->idle > STUCK_TICKS)
         story_fail(s, "it does not come to its end");
 }
@@ -351,14 +302,12 @@ static void on_tick(void *owner)
 {
     struct story *s = owner;
 
-    s->tick = loop_sleep(s->loop, TICK_MS, on_tick, s);
+    s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_tick, s);
     check_progress(s);
     advance(s);
     if (s->phase != PHASE_OVER)
         return;
-    s->tick = op_drop(s->tick);
-    if (--s->batch->running == 0)
-        loop_stop(s->loop);
+    scene_close(&s->scene);
 }
 
 // --- stories
@@ -368,10 +317,10 @@ static void seed(struct story *s)
 {
     AUTO_MEM char *url = str_format("git://h/%u", s->number);
 
-    fake_seed(s->api, CONFIGS "theirs",
+    fake_seed(s->scene.api, CONFIGS "theirs",
               json_pack("{s:s, s:s, s:{s:b}}", "apiVersion", API_GROUP_VERSION, "kind",
                         "DRAConfiguration", "spec", "suspend", 1));
-    fake_seed(s->api, SOURCE,
+    fake_seed(s->scene.api, SOURCE,
               json_pack("{s:s, s:s, s:{s:s, s:s, s:b}}", "apiVersion", API_GROUP_VERSION, "kind",
                         "ConfigSource", "spec", "url", url, "interval", "1h", "prune", 1));
 }
@@ -382,35 +331,22 @@ static struct story *story_start(struct batch *batch, unsigned at, enum fault fa
     static unsigned count;
     struct story *s = NEW(struct story);
 
-    *s = (struct story){.batch = batch,
+    *s = (struct story){.scene = {.at = at, .fault = fault, .kill = kill, .backoff_ms_max = 1000},
                         .number = ++count,
-                        .loop = batch->loop,
-                        .at = at,
-                        .fault = fault,
-                        .kill = kill,
                         .hold = hold};
     s->kinds = buf_make(100000);
     set_head(s, FIRST);
-    s->http = http_new(s->loop, "test");
-    s->api = fake_api_new(s->loop, s);
-    s->api->choose = choose;
-    s->api->on_write = on_write;
-    s->api->on_page = on_page;
-    s->kube = fake_kube(s->loop, s->http, s->api);
+    scene_open(&s->scene, batch, s);
+    s->scene.api->choose = choose;
+    s->scene.api->on_write = on_write;
     seed(s);
-    start_controller(s);
-    batch->running++;
+    scene_start_controller(&s->scene);
     return s;
 }
 
 static void story_free(struct story *s)
 {
-    op_drop(s->tick);
-    op_drop(s->dying);
-    controller_free(s->controller);
-    kube_free(s->kube);
-    fake_api_free(s->api);
-    http_free(s->http);
+    scene_fini(&s->scene);
     buf_fini(&s->kinds);
     mem_free(s);
 }
@@ -503,9 +439,9 @@ static void on_wait(void *owner)
     wait->tick = NULL;
     check_progress(wait->s);
     if (wait->holds(wait->s))
-        loop_stop(wait->s->loop);
+        loop_stop(wait->s->scene.loop);
     else
-        wait->tick = loop_sleep(wait->s->loop, TICK_MS, on_wait, wait);
+        wait->tick = loop_sleep(wait->s->scene.loop, TICK_MS, on_wait, wait);
 }
 
 static void until(struct story *s, bool (*holds)(const struct story *s))
@@ -513,7 +449,7 @@ static void until(struct story *s, bool (*holds)(const struct story *s))
     struct wait wait = {.s = s, .holds = holds};
 
     on_wait(&wait);
-    loop_run(s->loop);
+    loop_run(s->scene.loop);
 }
 
 static bool first_is_in_force(const struct story *s)
@@ -540,14 +476,14 @@ static void on_passed(void *owner)
 {
     struct story *s = owner;
 
-    s->tick = NULL;
-    loop_stop(s->loop);
+    s->scene.tick = NULL;
+    loop_stop(s->scene.loop);
 }
 
 static void let_pass(struct story *s, uint64_t ms)
 {
-    s->tick = loop_sleep(s->loop, ms, on_passed, s);
-    loop_run(s->loop);
+    s->scene.tick = loop_sleep(s->scene.loop, ms, on_passed, s);
+    loop_run(s->scene.loop);
 }
 
 TEST(away_and_an_object_is_put_back)
@@ -566,7 +502,8 @@ TEST(away_and_an_object_is_put_back)
     CHECK_STR(condition(s, "Ready", "status"), "False");
     // what came from it is kept in place, and that is no look
     s->quiet_from = s->written;
-    fake_edit(s->api, CONFIGS "one", json_pack("{s:{s:{s:b}}}", "spec", "featureGates", "C", 1));
+    fake_edit(s->scene.api, CONFIGS "one",
+              json_pack("{s:{s:{s:b}}}", "spec", "featureGates", "C", 1));
     until(s, one_is_as_it_was);
     let_pass(s, 300);
     CHECK(is_away(s));
@@ -600,16 +537,16 @@ TEST(a_commit_that_is_applied_in_part)
     set_head(s, "3");
     ask_for_look(s, "in part");
     until(s, three_is_refused);
-    CHECK(has_gates(s, "four", "{\"A\":true}") && !fake_get(s->api, CONFIGS "three"));
+    CHECK(has_gates(s, "four", "{\"A\":true}") && !fake_get(s->scene.api, CONFIGS "three"));
     CHECK_STR_TAKE(inventory(s), "one two four ");
-    CHECK_STR(doc_str(fake_get(s->api, SOURCE), "status", "lastAppliedRevision", NULL),
+    CHECK_STR(doc_str(fake_get(s->scene.api, SOURCE), "status", "lastAppliedRevision", NULL),
               "main@sha1:" FIRST);
     s->refused = NULL;
     set_head(s, SECOND);
     ask_for_look(s, "second");
     until(s, second_is_in_force);
     check_second(s);
-    CHECK(!fake_get(s->api, CONFIGS "four"));
+    CHECK(!fake_get(s->scene.api, CONFIGS "four"));
     story_free(s);
     loop_free(batch.loop);
 }
@@ -633,9 +570,9 @@ TEST(a_newer_version_that_is_refused)
     ask_for_look(s, "refused");
     until(s, is_refused);
     // each revision with the reference that it was of
-    CHECK_STR(doc_str(fake_get(s->api, SOURCE), "status", "lastAppliedRevision", NULL),
+    CHECK_STR(doc_str(fake_get(s->scene.api, SOURCE), "status", "lastAppliedRevision", NULL),
               "main@sha1:" FIRST);
-    CHECK_STR(doc_str(fake_get(s->api, SOURCE), "status", "lastAttemptedRevision", NULL),
+    CHECK_STR(doc_str(fake_get(s->scene.api, SOURCE), "status", "lastAttemptedRevision", NULL),
               "v1.2.0@sha1:4");
     check_first(s);
     story_free(s);
@@ -655,17 +592,18 @@ TEST(suspended)
     make_worker();
     s = story_start(&batch, NEVER, FAULT_NONE, false, false);
     until(s, first_is_in_force);
-    fake_edit(s->api, SOURCE, json_pack("{s:{s:b}}", "spec", "suspend", 1));
+    fake_edit(s->scene.api, SOURCE, json_pack("{s:{s:b}}", "spec", "suspend", 1));
     until(s, is_suspended);
     set_head(s, SECOND);
     ask_for_look(s, "suspended");
-    fake_edit(s->api, CONFIGS "one", json_pack("{s:{s:{s:b}}}", "spec", "featureGates", "C", 1));
+    fake_edit(s->scene.api, CONFIGS "one",
+              json_pack("{s:{s:{s:b}}}", "spec", "featureGates", "C", 1));
     s->quiet_from = s->written;
     let_pass(s, 500);
     CHECK_INT(s->written, s->quiet_from);
     CHECK(is_suspended(s) && !was_handled(s, "suspended"));
     s->phase = PHASE_SECOND;
-    fake_edit(s->api, SOURCE, json_pack("{s:{s:b}}", "spec", "suspend", 0));
+    fake_edit(s->scene.api, SOURCE, json_pack("{s:{s:b}}", "spec", "suspend", 0));
     until(s, second_is_in_force);
     check_second(s);
     story_free(s);

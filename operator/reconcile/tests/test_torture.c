@@ -96,13 +96,7 @@ static enum fault choose(void *owner, unsigned index, const struct server_reques
 
 static const json_t *condition_of(const struct sim *sim, const char *type)
 {
-    const json_t *list = doc_get(fake_get(sim->api, SIM_CONFIG), "status", "conditions", NULL);
-
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        if (str_eq(doc_str(json_array_get(list, i), "type", NULL), type))
-            return json_array_get(list, i);
-    }
-    return NULL;
+    return fake_condition(sim->api, SIM_CONFIG, type);
 }
 
 static bool is_ready(const struct sim *sim)
