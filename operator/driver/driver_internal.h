@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of driver share: want.c says what shall be, gather.c asks what is, release.c, preflight.c, ready.c and smoke.c
-// judge it without I/O, job.c runs helm in the background, driver.c puts them together.
+// judge it without I/O, job*.c run helm in the background, driver.c and judge.c put them together.
 #pragma once
 
 #include "drawbridge/driver.h"

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of a job that helm does: what it is called for, and what its answer, or its failure,
+// leads to.
+#include <string.h>
+
+#include "job_internal.h"
+
+uint64_t driver_helm_grace_ms = 8000;
+
+typedef void after_fn(struct job *job, const struct loop_child_result *result);
+
+static void after_fetch(struct job *job, const struct loop_child_result *result)
+{
+    struct error *err = helm_chart_file(job->dir, &job->file);
+    char digest[DOC_DIGEST_BYTES];
+
+    (void)result;
+    if (!err && job->want.repo && job->want.digest) {
+        err = driver_file_digest(job->file, digest);
+        if (!err && !str_eq(job->want.digest + strlen("sha256:"), digest)) {
+            err = error_new(ERROR_INVALID, "%s of %s has the digest sha256:%s and not %s",
+                            job->want.name, job->want.repo, digest, job->want.digest);
+            error_set_reason(err, "ChartDigestMismatch");
+        }
+    }
+    if (err)
+        job_fail_with(job, "ChartUnavailable", err);
+    else
+        job->step = JOB_SHOW;
+}
+
+static void after_show(struct job *job, const struct loop_child_result *result)
+{
+    AUTO_JSON json_t *chart = NULL;
+    AUTO_MEM char *older = NULL;
+    struct error *err = doc_parse_yaml(result->output, "Chart.yaml", &chart);
+
+    if (err) {
+        job_fail_with(job, "ChartRejected", err);
+        return;
+    }
+    job->chart = str_dup(doc_str(chart, "name", NULL));
+    job->version = str_dup(doc_str(chart, "version", NULL));
+    job->step = JOB_RENDER;
+    older = driver_downgrade(job->want.preset, doc_get(job->object, "status", "driver", NULL),
+                             job->chart, job->version);
+    if (older)
+        job_fail(job, "DowngradeRefused", TAKE(older));
+    else if (job->want.digest && job->want.ref && job->want.version &&
+             !str_eq(job->want.version, job->version))
+        job_fail(job, "ChartDigestMismatch",
+                 str_format("%s@%s is version %s and not %s", job->want.ref, job->want.digest,
+                            job->version, job->want.version));
+}
+
+static void after_look_up(struct job *job, const struct loop_child_result *result)
+{
+    struct error *err = doc_parse_yaml_all(result->output, "manifest", &job->objects);
+
+    job->step = JOB_REMOVE;
+    if (err)
+        job_fail_with(job, "ReleaseAPIRemoved", err);
+}
+
+static void after_render(struct job *job, const struct loop_child_result *result)
+{
+    AUTO_JSON json_t *answer = NULL;
+    struct error *err = doc_parse_json(result->output, "helm", &answer);
+
+    json_decref(TAKE(job->objects));
+    if (!err)
+        err = doc_parse_yaml_all(slice_of(doc_str(answer, "manifest", NULL)), "manifest",
+                                 &job->objects);
+    job->step = JOB_TRY;
+    if (err)
+        job_fail_with(job, "ChartRejected", err);
+}
+
+static void after_crds(struct job *job, const struct loop_child_result *result)
+{
+    struct error *err = doc_parse_yaml_all(result->output, "crds", &job->crds);
+
+    job->step = JOB_APPLY;
+    job->next_item = 0;
+    if (err)
+        job_fail_with(job, "ChartRejected", err);
+}
+
+static void after_upgrade(struct job *job, const struct loop_child_result *result)
+{
+    (void)result;
+    job->step = JOB_END;
+}
+
+static after_fn *const after[] = {
+    [JOB_FETCH] = after_fetch,     [JOB_SHOW] = after_show,       [JOB_RENDER] = after_render,
+    [JOB_CRDS] = after_crds,       [JOB_UPGRADE] = after_upgrade, [JOB_UNINSTALL] = after_upgrade,
+    [JOB_LOOK_UP] = after_look_up,
+};
+
+static bool said(struct slice errors, const char *words)
+{
+    return memmem(errors.ptr, errors.len, words, strlen(words)) != NULL;
+}
+
+// "failed to delete release" is all that helm says when it cannot read what a release is made of
+// any more; what is really in the way is found out by removing its objects ourselves.
+static bool uninstall_recovers(struct job *job, struct slice errors)
+{
+    bool gone = said(errors, "release: not found");
+
+    if (!gone && (job->forced || !said(errors, "failed to delete release")))
+        return false;
+    job->forced = true;
+    job->step = gone ? JOB_END : JOB_LOOK_UP;
+    return true;
+}
+
+// True when the failure is dealt with.
+static bool recovers(struct job *job, const char *reason, struct slice errors)
+{
+    if (job->step == JOB_UNINSTALL)
+        return uninstall_recovers(job, errors);
+    if (job->step != JOB_UPGRADE && job->step != JOB_RENDER)
+        return false;
+    if (str_eq(reason, "ReleaseAPIRemoved") && !job->forced) {
+        job->forced = true;
+        job->step = JOB_FORGET;
+        return true;
+    }
+    // The chart has objects of a kind that its own CustomResourceDefinitions bring.
+    if (!said(errors, "no matches for kind") || job->crds_first)
+        return false;
+    job->crds_first = true;
+    job->step = JOB_CRDS;
+    return true;
+}
+
+// A registry that has no manifest of that digest, or one that gives another.
+static bool pins_another(const char *message)
+{
+    return strstr(message, "digest") ||
+           (strstr(message, "@sha256:") && strstr(message, "not found"));
+}
+
+static void take_failure(struct job *job, const struct loop_child_result *result)
+{
+    AUTO_MEM char *message = NULL;
+    const char *reason = driver_read_errors(result->errors, &message);
+    bool fetching = job->step == JOB_FETCH || job->step == JOB_SHOW;
+
+    if (result->errors.len && recovers(job, reason, result->errors))
+        return;
+    if (result->timed_out)
+        job_fail(job, fetching ? "ChartUnavailable" : "HelmInterrupted",
+                 str_format("helm did not end within %llu s and was stopped",
+                            (unsigned long long)(job->driver->spec.helm_timeout_ms / 1000)));
+    else if (result->signum || result->exit_code > 128) // a shell around helm tells its signal so
+        job_fail(job, "HelmInterrupted",
+                 str_format("helm was ended by signal %d",
+                            result->signum ? result->signum : result->exit_code - 128));
+    else if (fetching && job->want.digest && pins_another(message))
+        job_fail(job, "ChartDigestMismatch", TAKE(message));
+    else
+        job_fail(job, fetching ? "ChartUnavailable" : reason, TAKE(message));
+}
+
+// What is read as a document must be all there.
+static bool is_cut(const struct job *job, const struct loop_child_result *result)
+{
+    return job->step != JOB_UPGRADE && job->step != JOB_UNINSTALL &&
+           result->output.len >= DRIVER_OUTPUT_BYTES_MAX;
+}
+
+static void on_helm(void *owner, struct error *take_err, const struct loop_child_result *result)
+{
+    struct job *job = owner;
+
+    job->pending = NULL;
+    job->child = false;
+    if (take_err)
+        job_fail_with(job, "HelmNotFound", take_err);
+    else if (result->exit_code == 0 && is_cut(job, result))
+        job_fail(job, "ChartRejected",
+                 str_format("helm said more than %zu bytes", DRIVER_OUTPUT_BYTES_MAX));
+    else if (result->exit_code == 0)
+        after[job->step](job, result);
+    else
+        take_failure(job, result);
+    job_run(job);
+}
+
+static void run_helm(struct job *job, const struct helm_call *call, struct slice input)
+{
+    const struct driver_spec *spec = &job->driver->spec;
+    struct loop_child_spec child = {
+        .argv = (const char *const *)call->argv.items,
+        .env = (const char *const *)call->env.items,
+        .input = input,
+        .output_bytes_max = DRIVER_OUTPUT_BYTES_MAX,
+        .timeout_ms = spec->helm_timeout_ms +
+                      driver_helm_grace_ms, // helm has its own, which does not bound everything
+        .grace_ms = driver_helm_grace_ms,
+    };
+
+    job->child = true;
+    job->pending = loop_child_run(job->driver->loop, &child, on_helm, job);
+}
+
+// --- steps
+
+void job_fetch(struct job *job)
+{
+    AUTO_CALL struct helm_call call = {0};
+    struct error *err;
+
+    if (job->want.path) {
+        job->file = str_dup(job->want.path);
+        job->step = JOB_SHOW;
+        return;
+    }
+    err = helm_chart_dir(&job->driver->spec, job->want.digest_text, &job->dir);
+    if (err) {
+        job_fail_with(job, "ChartUnavailable", err);
+        return;
+    }
+    helm_call_make(&job->driver->spec, NULL, &call);
+    helm_call_pull(&call, &job->want, job->dir);
+    run_helm(job, &call, (struct slice){0});
+}
+
+void job_show(struct job *job)
+{
+    AUTO_CALL struct helm_call call = {0};
+
+    helm_call_make(&job->driver->spec, NULL, &call);
+    strlist_add(&call.argv, "show");
+    strlist_add(&call.argv, job->step == JOB_SHOW ? "chart" : "crds");
+    strlist_add(&call.argv, job->file);
+    run_helm(job, &call, (struct slice){0});
+}
+
+void job_look_up(struct job *job)
+{
+    AUTO_CALL struct helm_call call = {0};
+
+    helm_call_make(&job->driver->spec, job->want.user, &call);
+    strlist_add(&call.argv, "get");
+    strlist_add(&call.argv, "manifest");
+    strlist_add(&call.argv, job->want.release);
+    strlist_take(&call.argv, str_format("--namespace=%s", job->want.namespace));
+    run_helm(job, &call, (struct slice){0});
+}
+
+void job_release(struct job *job)
+{
+    AUTO_CALL struct helm_call call = {0};
+    AUTO_MEM char *values =
+        job->uninstall ? NULL : doc_print_json(job->want.values); // JSON is YAML
+    AUTO(error) struct error *err = helm_prepare_dir(&job->driver->spec);
+
+    if (err) {
+        job_fail(job, "InstallFailed", str_dup(error_text(err)));
+        return;
+    }
+    helm_call_make(&job->driver->spec, job->want.user, &call);
+    if (!job->uninstall)
+        helm_call_upgrade(&call, &job->driver->spec, &job->want, job->file, job->chart, job->forced,
+                          job->step == JOB_RENDER);
+    else
+        helm_call_uninstall(&call, &job->driver->spec, &job->want);
+    run_helm(job, &call, slice_of(values));
+}
