@@ -171,34 +171,37 @@ static bool prepare(struct work *w)
     return false;
 }
 
-static void install_if_needed(struct work *w, const struct release *release)
+// Whether what is not installed may be; if not, it is said why.
+static bool may_install(struct work *w, const struct release *release)
 {
     char *message = NULL;
     const char *reason;
 
-    if (job_runs(w->driver, w->want.namespace, w->want.release)) {
-        work_say(w, DRIVER_FALSE, "Installing",
-                 str_format("helm is at work on release %s in namespace %s", w->want.release,
-                            w->want.namespace));
-        return; // its end calls for a pass
-    }
     if (w->in.waiting) {
         work_say(w, DRIVER_FALSE, w->in.waiting_for,
                  str_dup("The driver is installed when the cluster is ready for it"));
-        return;
+        return false;
     }
     reason = driver_preflight(&w->in, &w->want, w->facts, release, &message);
     if (*reason) {
         work_say(w, DRIVER_FALSE, reason, message);
         work_look_again(w, DRIVER_LOOK_LATER_MS);
-        return;
+        return false;
     }
-    if (w->in.suspend) {
+    if (w->in.suspend)
         work_say(w, DRIVER_FALSE, "Suspended",
                  str_dup("The driver is to be installed and spec.suspend is true"));
-        return;
-    }
-    if (!waits_for_retry(w, false))
+    return !w->in.suspend;
+}
+
+static void install_if_needed(struct work *w, const struct release *release)
+{
+    // The end of a helm calls for a pass.
+    if (job_runs(w->driver, w->want.namespace, w->want.release))
+        work_say(w, DRIVER_FALSE, "Installing",
+                 str_format("helm is at work on release %s in namespace %s", w->want.release,
+                            w->want.namespace));
+    else if (may_install(w, release) && !waits_for_retry(w, false))
         begin_job(w, release, false);
 }
 
@@ -240,37 +243,22 @@ void work_take_smoke(struct work *w)
         work_look_again(w, 1000);
 }
 
-static void write_delegate(struct work *w, const struct release *none)
+static void write_delegate(struct work *w)
 {
-    char *message = NULL;
-    const char *reason;
+    struct release none = {.state = RELEASE_ABSENT, .owner = ""};
 
-    if (w->in.waiting) {
-        work_say(w, DRIVER_FALSE, w->in.waiting_for,
-                 str_dup("The driver is installed when the cluster is ready for it"));
+    if (!may_install(w, &none))
         return;
-    }
-    reason = driver_preflight(&w->in, &w->want, w->facts, none, &message);
-    if (*reason) {
-        work_say(w, DRIVER_FALSE, reason, message);
-        work_look_again(w, DRIVER_LOOK_LATER_MS);
-    } else if (w->in.suspend) {
-        work_say(w, DRIVER_FALSE, "Suspended",
-                 str_dup("The driver is to be installed and spec.suspend is true"));
-    } else {
-        w->writes = driver_delegate_objects(&w->want);
-        w->result->event = str_format("%s %s in namespace %s", driver_engine_name(w->want.engine),
-                                      w->want.release, w->want.config_namespace);
-        work_say(
-            w, DRIVER_FALSE, "Installing",
-            str_format("%s %s is written", driver_engine_name(w->want.engine), w->want.release));
-        work_look_again(w, DRIVER_LOOK_SOON_MS);
-    }
+    w->writes = driver_delegate_objects(&w->want);
+    w->result->event = str_format("%s %s in namespace %s", driver_engine_name(w->want.engine),
+                                  w->want.release, w->want.config_namespace);
+    work_say(w, DRIVER_FALSE, "Installing",
+             str_format("%s %s is written", driver_engine_name(w->want.engine), w->want.release));
+    work_look_again(w, DRIVER_LOOK_SOON_MS);
 }
 
 static void judge_delegate(struct work *w)
 {
-    struct release none = {.state = RELEASE_ABSENT, .owner = ""};
     bool values = prepare(w);
     AUTO_MEM char *message = NULL;
     const char *denied = doc_str(w->facts, "denied", "delegate", NULL);
@@ -292,7 +280,7 @@ static void judge_delegate(struct work *w)
         work_say(w, DRIVER_FALSE, state == DELEGATE_FAILED ? "DelegateFailed" : "Installing",
                  TAKE(message));
     else if (state != DELEGATE_DONE)
-        write_delegate(w, &none);
+        write_delegate(w);
 }
 
 void work_judge_present(struct work *w)
