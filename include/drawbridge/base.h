@@ -57,6 +57,8 @@ enum error_kind {
 
 struct error;
 MUST_USE NONNULL struct error *error_new(enum error_kind kind, const char *fmt, ...) PRINTF(2, 3);
+// With a reason, as of error_set_reason().
+MUST_USE NONNULL struct error *error_because(enum error_kind kind, const char *reason, const char *fmt, ...) PRINTF(3, 4);
 // "fmt: strerror", kind from errnum: ENOENT NOT_FOUND, EACCES/EPERM DENIED, EEXIST CONFLICT, else TRANSIENT.
 MUST_USE NONNULL struct error *error_errno(int errnum, const char *fmt, ...) PRINTF(2, 3);
 // "fmt: inner", same kind. take_inner NULL gives NULL.

@@ -120,15 +120,12 @@ const struct api_field *api_field_find(const char *path)
 struct error *api_invalid(const char *path, const char *fmt, ...)
 {
     AUTO_MEM char *text = NULL;
-    struct error *err;
     va_list args;
 
     va_start(args, fmt);
     text = str_vformat(fmt, args);
     va_end(args);
-    err = error_new(ERROR_INVALID, "%s: %s", path, text);
-    error_set_reason(err, "InvalidConfiguration");
-    return err;
+    return error_because(ERROR_INVALID, "InvalidConfiguration", "%s: %s", path, text);
 }
 
 bool api_word_in(const char *words, const char *word)

@@ -64,6 +64,18 @@ struct error *error_new(enum error_kind kind, const char *fmt, ...)
     return make(kind, text);
 }
 
+struct error *error_because(enum error_kind kind, const char *reason, const char *fmt, ...)
+{
+    struct error *err;
+    va_list args;
+
+    va_start(args, fmt);
+    err = make(kind, str_vformat(fmt, args));
+    va_end(args);
+    error_set_reason(err, reason);
+    return err;
+}
+
 static enum error_kind kind_of_errno(int errnum)
 {
     switch (errnum) {

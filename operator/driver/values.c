@@ -8,21 +8,6 @@
 
 #define DECODED_MAX DRIVER_VALUES_BYTES_MAX
 
-static struct error *invalid(const char *reason, const char *fmt, ...) PRINTF(2, 3);
-static struct error *invalid(const char *reason, const char *fmt, ...)
-{
-    AUTO_MEM char *text = NULL;
-    struct error *err;
-    va_list args;
-
-    va_start(args, fmt);
-    text = str_vformat(fmt, args);
-    va_end(args);
-    err = error_new(ERROR_INVALID, "%s", text);
-    error_set_reason(err, reason);
-    return err;
-}
-
 static int sextet(char c)
 {
     static const char alphabet[] =
@@ -69,16 +54,19 @@ static struct error *read_source(const json_t *source, const json_t *object, jso
     if (!json_is_string(held)) {
         if (doc_bool(source, false, "optional", NULL))
             return NULL;
-        return invalid("ValuesNotFound", "spec.driver.valuesFrom: %s is not there", name);
+        return error_because(ERROR_INVALID, "ValuesNotFound",
+                             "spec.driver.valuesFrom: %s is not there", name);
     }
     if (secret) {
         if (!decode(json_string_value(held), &decoded))
-            return invalid("ValuesInvalid", "spec.driver.valuesFrom: %s is no base64", name);
+            return error_because(ERROR_INVALID, "ValuesInvalid",
+                                 "spec.driver.valuesFrom: %s is no base64", name);
         text = buf_slice(&decoded);
     }
     if (decoded.overflow || text.len > DRIVER_VALUES_BYTES_MAX)
-        return invalid("ValuesInvalid", "spec.driver.valuesFrom: %s is larger than %zu bytes", name,
-                       DRIVER_VALUES_BYTES_MAX);
+        return error_because(ERROR_INVALID, "ValuesInvalid",
+                             "spec.driver.valuesFrom: %s is larger than %zu bytes", name,
+                             DRIVER_VALUES_BYTES_MAX);
     err = doc_parse_yaml(text, name, ret_values);
     if (err) {
         err = error_wrap(err, "spec.driver.valuesFrom");
@@ -87,7 +75,8 @@ static struct error *read_source(const json_t *source, const json_t *object, jso
     }
     if (*ret_values && !json_is_object(*ret_values) && !json_is_null(*ret_values)) {
         json_decref(TAKE(*ret_values));
-        return invalid("ValuesInvalid", "spec.driver.valuesFrom: %s is no map", name);
+        return error_because(ERROR_INVALID, "ValuesInvalid", "spec.driver.valuesFrom: %s is no map",
+                             name);
     }
     return NULL;
 }
@@ -120,13 +109,13 @@ struct error *driver_file_digest(const char *path, char *ret_digest)
     size_t len;
 
     if (!file)
-        return invalid("ChartUnavailable", "%s: %s", path, strerror(errno));
+        return error_because(ERROR_INVALID, "ChartUnavailable", "%s: %s", path, strerror(errno));
     while ((len = fread(block, 1, sizeof(block), file)) > 0 && !bytes.overflow)
         buf_add(&bytes, block, len);
     (void)fclose(file); // it was only read
     if (bytes.overflow)
-        return invalid("ChartUnavailable", "%s is larger than %zu bytes", path,
-                       DRIVER_CHART_BYTES_MAX);
+        return error_because(ERROR_INVALID, "ChartUnavailable", "%s is larger than %zu bytes", path,
+                             DRIVER_CHART_BYTES_MAX);
     doc_digest(buf_slice(&bytes), ret_digest);
     return NULL;
 }
@@ -155,8 +144,9 @@ static struct error *make_digest(const char *api_version, struct want *want)
         if (err)
             return err;
         if (want->digest && !str_eq(want->digest + strlen("sha256:"), archive))
-            return invalid("ChartDigestMismatch", "%s has the digest sha256:%s and not %s",
-                           want->path, archive, want->digest);
+            return error_because(ERROR_INVALID, "ChartDigestMismatch",
+                                 "%s has the digest sha256:%s and not %s", want->path, archive,
+                                 want->digest);
         put(all, "archive", archive);
     }
     json_object_set(all, "values", want->values);
@@ -203,7 +193,8 @@ struct error *driver_values_make(const json_t *object, const json_t *facts, cons
         struct error *err;
 
         if (*denied)
-            return invalid("DriverForbidden", "spec.driver.valuesFrom: %s", denied);
+            return error_because(ERROR_INVALID, "DriverForbidden", "spec.driver.valuesFrom: %s",
+                                 denied);
         err = read_source(json_array_get(sources, i), json_object_get(facts, key), &values);
         if (err)
             return err;

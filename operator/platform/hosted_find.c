@@ -40,21 +40,6 @@ bool hosted_matches(const json_t *spec, enum component component, const json_t *
     return false;
 }
 
-static struct error *refuse(const char *fmt, ...) PRINTF(1, 2);
-static struct error *refuse(const char *fmt, ...)
-{
-    AUTO_MEM char *text = NULL;
-    struct error *err;
-    va_list args;
-
-    va_start(args, fmt);
-    text = str_vformat(fmt, args);
-    va_end(args);
-    err = error_new(ERROR_INVALID, "%s", text);
-    error_set_reason(err, "NotManaged");
-    return err;
-}
-
 struct error *hosted_check_owner(const json_t *object, const char *where)
 {
     static const struct {
@@ -71,16 +56,20 @@ struct error *hosted_check_owner(const json_t *object, const char *where)
         const json_t *owner = json_array_get(owners, i);
 
         if (doc_bool(owner, false, "controller", NULL))
-            return refuse("%s is owned by %s %s (%s), which would undo a change; set the flags there",
-                          where, doc_str(owner, "kind", NULL), doc_str(owner, "name", NULL),
-                          doc_str(owner, "apiVersion", NULL));
+            return error_because(
+                ERROR_INVALID, "NotManaged",
+                "%s is owned by %s %s (%s), which would undo a change; set the flags there", where,
+                doc_str(owner, "kind", NULL), doc_str(owner, "name", NULL),
+                doc_str(owner, "apiVersion", NULL));
     }
     for (size_t i = 0; i < COUNT(marks); i++) {
         const char *name = doc_str(object, "metadata", marks[i].map, marks[i].key, NULL);
 
         if (*name)
-            return refuse("%s belongs to %s %s, which would undo a change; set the flags there",
-                          where, marks[i].who, name);
+            return error_because(
+                ERROR_INVALID, "NotManaged",
+                "%s belongs to %s %s, which would undo a change; set the flags there", where,
+                marks[i].who, name);
     }
     return NULL;
 }
@@ -89,17 +78,21 @@ struct error *hosted_check_strategy(enum platform_kind kind, const json_t *objec
                                     const char *where)
 {
     if (kind == KIND_DEPLOYMENT && doc_bool(object, false, "spec", "paused", NULL))
-        return refuse("%s is paused and would not roll out; resume it", where);
+        return error_because(ERROR_INVALID, "NotManaged",
+                             "%s is paused and would not roll out; resume it", where);
     if (kind != KIND_STATEFUL_SET)
         return NULL;
     if (str_eq(doc_str(object, "spec", "updateStrategy", "type", NULL), "OnDelete"))
-        return refuse("%s has the updateStrategy OnDelete and would not roll out; set it to "
-                      "RollingUpdate",
-                      where);
+        return error_because(ERROR_INVALID, "NotManaged",
+                             "%s has the updateStrategy OnDelete and would not roll out; set it to "
+                             "RollingUpdate",
+                             where);
     if (doc_int(object, 0, "spec", "updateStrategy", "rollingUpdate", "partition", NULL) > 0)
-        return refuse("%s has an updateStrategy with a partition and would not roll out whole; set "
-                      "it to 0",
-                      where);
+        return error_because(
+            ERROR_INVALID, "NotManaged",
+            "%s has an updateStrategy with a partition and would not roll out whole; set "
+            "it to 0",
+            where);
     return NULL;
 }
 

@@ -31,15 +31,12 @@ MUST_USE static struct error *invalid(const char *where, const char *fmt, ...) P
 static struct error *invalid(const char *where, const char *fmt, ...)
 {
     AUTO_MEM char *text = NULL;
-    struct error *err;
     va_list args;
 
     va_start(args, fmt);
     text = str_vformat(fmt, args);
     va_end(args);
-    err = error_new(ERROR_INVALID, "%s: %s", where, text);
-    error_set_reason(err, "InvalidDocument");
-    return err;
+    return error_because(ERROR_INVALID, "InvalidDocument", "%s: %s", where, text);
 }
 
 // --- what names what

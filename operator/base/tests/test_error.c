@@ -34,6 +34,14 @@ TEST(errno_gives_the_kind)
     }
 }
 
+TEST(because_has_a_reason)
+{
+    AUTO(error) struct error *err = error_because(ERROR_DENIED, "Forbidden", "list %s", "pods");
+    CHECK_INT(error_kind(err), ERROR_DENIED);
+    CHECK_STR(error_text(err), "list pods");
+    CHECK_STR(error_reason(err), "Forbidden");
+}
+
 TEST(wrap_keeps_kind_reason_and_retry)
 {
     struct error *inner = error_new(ERROR_THROTTLED, "too many requests");

@@ -21,7 +21,7 @@ static bool is_yaml(const char *name)
 
 static struct error *limit_error(const char *file, const char *what)
 {
-    return worker_error(false, "LimitReached", "%s: %s", file, what);
+    return error_because(ERROR_INVALID, "LimitReached", "%s: %s", file, what);
 }
 
 static struct error *add_documents(struct walk *walk, const char *file, const json_t *all)
@@ -31,8 +31,8 @@ static struct error *add_documents(struct walk *walk, const char *file, const js
         json_t *entry;
 
         if (!json_is_object(object))
-            return worker_error(false, "InvalidDocument",
-                                "%s: document %zu is no object of Kubernetes", file, i + 1);
+            return error_because(ERROR_INVALID, "InvalidDocument",
+                                 "%s: document %zu is no object of Kubernetes", file, i + 1);
         if (json_array_size(walk->worker->documents) == FETCH_DOCUMENTS_MAX)
             return limit_error(file, "there are more than 200 documents");
         entry = json_object();
@@ -89,11 +89,11 @@ static struct error *read_entry(struct walk *walk, const char *path, const git_t
 {
     switch (git_tree_entry_filemode(entry)) {
     case GIT_FILEMODE_LINK:
-        return worker_error(false, "InvalidDocument",
-                            "%s is a symbolic link; links are not followed", path);
+        return error_because(ERROR_INVALID, "InvalidDocument",
+                             "%s is a symbolic link; links are not followed", path);
     case GIT_FILEMODE_COMMIT:
-        return worker_error(false, "InvalidDocument",
-                            "%s is a submodule; submodules are not fetched", path);
+        return error_because(ERROR_INVALID, "InvalidDocument",
+                             "%s is a submodule; submodules are not fetched", path);
     case GIT_FILEMODE_TREE:
         return read_tree(walk, path, git_tree_entry_id(entry), depth + 1);
     case GIT_FILEMODE_BLOB:
@@ -102,7 +102,7 @@ static struct error *read_entry(struct walk *walk, const char *path, const git_t
     case GIT_FILEMODE_UNREADABLE:
         break;
     }
-    return worker_error(false, "InvalidDocument", "%s is no file", path);
+    return error_because(ERROR_INVALID, "InvalidDocument", "%s is no file", path);
 }
 
 static struct error *read_tree(struct walk *walk, const char *path, const git_oid *id,
@@ -133,14 +133,14 @@ static struct error *clean_path(const char *given, char **ret_path)
     struct slice rest = slice_of(given), part;
 
     if (*given == '/')
-        return worker_error(false, "InvalidConfiguration",
-                            "spec.path must be relative to the repository");
+        return error_because(ERROR_INVALID, "InvalidConfiguration",
+                             "spec.path must be relative to the repository");
     while (slice_cut(&rest, '/', &part)) {
         if (part.len == 0 || slice_eq(part, "."))
             continue;
         if (slice_eq(part, ".."))
-            return worker_error(false, "InvalidConfiguration",
-                                "spec.path must not lead out of the repository");
+            return error_because(ERROR_INVALID, "InvalidConfiguration",
+                                 "spec.path must not lead out of the repository");
         strlist_take(&parts, slice_dup(part));
     }
     *ret_path = strlist_join(&parts, "/");
@@ -157,7 +157,7 @@ static struct error *read_path(struct walk *walk, const git_tree *root, const ch
     if (!*path)
         return read_tree(walk, "", git_tree_id(root), 0);
     if (git_tree_entry_bypath(&entry, root, path) != 0)
-        return worker_error(false, "PathNotFound", "the commit has no %s", path);
+        return error_because(ERROR_INVALID, "PathNotFound", "the commit has no %s", path);
     err = read_entry(walk, path, entry, 0);
     git_tree_entry_free(entry);
     return err;

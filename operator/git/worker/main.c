@@ -17,20 +17,6 @@ const char *worker_text(const struct worker *worker, const char *key)
     return doc_str(worker->request, key, NULL);
 }
 
-struct error *worker_error(bool transient, const char *reason, const char *fmt, ...)
-{
-    AUTO_MEM char *text = NULL;
-    struct error *err;
-    va_list args;
-
-    va_start(args, fmt);
-    text = str_vformat(fmt, args);
-    va_end(args);
-    err = error_new(transient ? ERROR_TRANSIENT : ERROR_INVALID, "%s", text);
-    error_set_reason(err, reason);
-    return err;
-}
-
 struct error *worker_git_error(const struct worker *worker, const char *reason, const char *fmt,
                                ...)
 {
@@ -44,10 +30,11 @@ struct error *worker_git_error(const struct worker *worker, const char *reason, 
     text = str_vformat(fmt, args);
     va_end(args);
     if (no_memory)
-        return worker_error(false, "LimitReached", "%s: more memory is needed than is allowed",
-                            text);
-    return worker_error(str_eq(why, "GitUnreachable"), why, "%s: %s", text,
-                        last && last->message ? last->message : "libgit2 gave no reason");
+        return error_because(ERROR_INVALID, "LimitReached",
+                             "%s: more memory is needed than is allowed", text);
+    return error_because(str_eq(why, "GitUnreachable") ? ERROR_TRANSIENT : ERROR_INVALID, why,
+                         "%s: %s", text,
+                         last && last->message ? last->message : "libgit2 gave no reason");
 }
 
 static struct error *read_request(json_t **ret_request)
@@ -127,8 +114,8 @@ static struct error *check_size(const char *text)
 {
     if (strlen(text) < FETCH_RESULT_BYTES_MAX)
         return NULL;
-    return worker_error(false, "LimitReached", "the documents are more than %zu bytes as JSON",
-                        FETCH_RESULT_BYTES_MAX);
+    return error_because(ERROR_INVALID, "LimitReached",
+                         "the documents are more than %zu bytes as JSON", FETCH_RESULT_BYTES_MAX);
 }
 
 // One line of printable text: a server's words get in here.

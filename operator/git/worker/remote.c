@@ -129,14 +129,15 @@ static struct error *check_file(const struct worker *worker)
     size_t len;
 
     if (!*root)
-        return worker_error(false, "Forbidden",
-                            "file:// is off: run the controller with --git-file-root");
+        return error_because(ERROR_INVALID, "Forbidden",
+                             "file:// is off: run the controller with --git-file-root");
     if (!realpath(root, real_root) ||
         !realpath(worker_text(worker, "url") + strlen("file://"), real))
-        return worker_error(true, "GitUnreachable", "there is no such directory");
+        return error_because(ERROR_TRANSIENT, "GitUnreachable", "there is no such directory");
     len = strlen(real_root);
     if (!str_starts(real, real_root) || (real[len] != '/' && real[len] != '\0'))
-        return worker_error(false, "Forbidden", "the repository is outside of --git-file-root");
+        return error_because(ERROR_INVALID, "Forbidden",
+                             "the repository is outside of --git-file-root");
     return NULL;
 }
 
@@ -145,20 +146,21 @@ static struct error *check_url(const struct worker *worker)
     bool has_secret = *worker_text(worker, "password") || *worker_text(worker, "bearerToken");
 
     if (strchr(worker_text(worker, "url"), '@') && !scheme_is(worker, "ssh://"))
-        return worker_error(false, "InvalidConfiguration",
-                            "credentials belong in the Secret, not in the URL");
+        return error_because(ERROR_INVALID, "InvalidConfiguration",
+                             "credentials belong in the Secret, not in the URL");
     if (scheme_is(worker, "file://"))
         return check_file(worker);
     if (scheme_is(worker, "http://") && has_secret)
-        return worker_error(false, "InvalidConfiguration",
-                            "over http:// a password could be read by anybody: use https://");
+        return error_because(ERROR_INVALID, "InvalidConfiguration",
+                             "over http:// a password could be read by anybody: use https://");
     if (scheme_is(worker, "ssh://") && !*worker_text(worker, "knownHosts"))
-        return worker_error(false, "HostKeyRefused", "ssh:// needs known_hosts in the Secret");
+        return error_because(ERROR_INVALID, "HostKeyRefused",
+                             "ssh:// needs known_hosts in the Secret");
     if (scheme_is(worker, "https://") || scheme_is(worker, "http://") ||
         scheme_is(worker, "ssh://") || scheme_is(worker, "git://"))
         return NULL;
-    return worker_error(false, "InvalidConfiguration",
-                        "the URL must begin with https://, ssh://, git://, http:// or file://");
+    return error_because(ERROR_INVALID, "InvalidConfiguration",
+                         "the URL must begin with https://, ssh://, git://, http:// or file://");
 }
 
 // --- connecting
@@ -280,8 +282,8 @@ static struct error *resolve_default(struct worker *worker, const git_remote_hea
         head && head->symref_target ? find_head(heads, len, head->symref_target) : NULL;
 
     if (!head)
-        return worker_error(true, "RefNotFound",
-                            "the repository is empty or has no HEAD: set spec.ref.branch");
+        return error_because(ERROR_TRANSIENT, "RefNotFound",
+                             "the repository is empty or has no HEAD: set spec.ref.branch");
     return take_head(worker, heads, len, branch ? branch : head, "refs/heads/");
 }
 
@@ -305,18 +307,18 @@ static struct error *resolve(struct worker *worker)
     }
     if (*range) {
         if (!semver_valid_range(range))
-            return worker_error(false, "InvalidConfiguration",
-                                "spec.ref.semver: %s is no range of versions", range);
+            return error_because(ERROR_INVALID, "InvalidConfiguration",
+                                 "spec.ref.semver: %s is no range of versions", range);
         head = find_newest(heads, len, range);
         return head ? take_head(worker, heads, len, head, "refs/tags/")
-                    : worker_error(true, "RefNotFound", "no tag is a version in the range %s",
-                                   range);
+                    : error_because(ERROR_TRANSIENT, "RefNotFound",
+                                    "no tag is a version in the range %s", range);
     }
     if (!*branch && !*tag)
         return resolve_default(worker, heads, len);
     head = find_head(heads, len, name);
     if (!head)
-        return worker_error(true, "RefNotFound", "the repository has no %s", name);
+        return error_because(ERROR_TRANSIENT, "RefNotFound", "the repository has no %s", name);
     return take_head(worker, heads, len, head, *tag ? "refs/tags/" : "refs/heads/");
 }
 
@@ -362,9 +364,9 @@ static struct error *find_commit(struct worker *worker, const char *what)
     char hex[GIT_OID_HEXSZ + 1];
 
     if (git_commit_lookup(&commit, worker->repository, &worker->commit) != 0)
-        return worker_error(false, "CommitNotFound",
-                            "%s %s is in none of the repository's branches", what,
-                            git_oid_tostr(hex, sizeof(hex), &worker->commit));
+        return error_because(ERROR_INVALID, "CommitNotFound",
+                             "%s %s is in none of the repository's branches", what,
+                             git_oid_tostr(hex, sizeof(hex), &worker->commit));
     git_commit_free(commit);
     return NULL;
 }
@@ -405,8 +407,8 @@ static struct error *check_version(const struct worker *worker, bool *ret_same_t
     if (*ret_same_tag || !semver_matches(before, range) ||
         semver_compare(worker->ref, before) >= 0)
         return NULL;
-    return worker_error(false, "NonFastForward", "%s is older than %s, which was applied",
-                        worker->ref, before);
+    return error_because(ERROR_INVALID, "NonFastForward", "%s is older than %s, which was applied",
+                         worker->ref, before);
 }
 
 struct error *remote_check_descent(const struct worker *worker)
@@ -430,6 +432,6 @@ struct error *remote_check_descent(const struct worker *worker)
     descends = git_graph_descendant_of(worker->repository, &worker->head, &from);
     if (descends == 1)
         return NULL;
-    return worker_error(false, "NonFastForward", "%s points to %s, which does not descend from %s",
-                        worker->ref, hex, base);
+    return error_because(ERROR_INVALID, "NonFastForward",
+                         "%s points to %s, which does not descend from %s", worker->ref, hex, base);
 }

@@ -45,15 +45,15 @@ static struct error *extract(struct worker *worker, struct signature *ret_signat
 
     if (git_commit_extract_signature(&signature, &payload, worker->repository, &worker->commit,
                                      NULL) != 0)
-        return worker_error(false, "SignatureMissing", "commit %s is not signed",
-                            git_oid_tostr(hex, sizeof(hex), &worker->commit));
+        return error_because(ERROR_INVALID, "SignatureMissing", "commit %s is not signed",
+                             git_oid_tostr(hex, sizeof(hex), &worker->commit));
     if (git_commit_lookup(&commit, worker->repository, &worker->commit) == 0)
         ret_signature->when = git_commit_time(commit);
     git_commit_free(commit);
     ret_signature->ssh = str_starts(signature.ptr, SSH_BEGIN);
     if (!ret_signature->ssh && !str_starts(signature.ptr, PGP_BEGIN))
-        err = worker_error(false, "SignatureInvalid",
-                           "the signature is neither of ssh nor of OpenPGP");
+        err = error_because(ERROR_INVALID, "SignatureInvalid",
+                            "the signature is neither of ssh nor of OpenPGP");
     if (!err)
         err = spawn_write_file(worker, "signature", (struct slice){signature.ptr, signature.size},
                                &ret_signature->file);
@@ -116,8 +116,8 @@ static struct error *verify_ssh(struct worker *worker, const struct signature *s
         return err;
     if (!ran_well(status)) {
         AUTO_MEM char *words = first_words(&output);
-        return worker_error(false, "SignerUnknown",
-                            "no allowed signer has the key that signed the commit: %s", words);
+        return error_because(ERROR_INVALID, "SignerUnknown",
+                             "no allowed signer has the key that signed the commit: %s", words);
     }
     rest = buf_slice(&output);
     while (slice_cut(&rest, '\n', &line)) {
@@ -132,8 +132,8 @@ static struct error *verify_ssh(struct worker *worker, const struct signature *s
             return NULL;
         }
     }
-    return worker_error(false, "SignatureInvalid",
-                        "the commit's signature does not fit the commit");
+    return error_because(ERROR_INVALID, "SignatureInvalid",
+                         "the commit's signature does not fit the commit");
 }
 
 // --- OpenPGP
@@ -217,12 +217,12 @@ static struct error *judge_gpg(struct worker *worker, const struct buf *output, 
         return NULL;
     }
     if (unknown)
-        return worker_error(false, "SignerUnknown",
-                            "the commit is signed with key %s, which is not in the keyring",
-                            unknown);
-    return worker_error(false, "SignatureInvalid",
-                        "gpgv does not accept the commit's signature: it is bad, or its key has "
-                        "expired or was revoked");
+        return error_because(ERROR_INVALID, "SignerUnknown",
+                             "the commit is signed with key %s, which is not in the keyring",
+                             unknown);
+    return error_because(ERROR_INVALID, "SignatureInvalid",
+                         "gpgv does not accept the commit's signature: it is bad, or its key has "
+                         "expired or was revoked");
 }
 
 static struct error *verify_gpg(struct worker *worker, const struct signature *signature)
@@ -235,8 +235,8 @@ static struct error *verify_gpg(struct worker *worker, const struct signature *s
 
     dearmor(slice_of(worker_text(worker, "keyring")), &keys);
     if (keys.len == 0)
-        return worker_error(
-            false, "SignerUnknown",
+        return error_because(
+            ERROR_INVALID, "SignerUnknown",
             "the commit is signed with OpenPGP, and the Secret has no armored public key");
     err = spawn_write_file(worker, "keyring.gpg", buf_slice(&keys), &keyring);
     if (!err) {
@@ -258,7 +258,8 @@ struct error *verify_commit(struct worker *worker)
     if (!signature.ssh)
         return verify_gpg(worker, &signature);
     if (!*worker_text(worker, "allowedSigners"))
-        return worker_error(false, "SignerUnknown",
-                            "the commit is signed with ssh, and the Secret has no allowed_signers");
+        return error_because(
+            ERROR_INVALID, "SignerUnknown",
+            "the commit is signed with ssh, and the Secret has no allowed_signers");
     return verify_ssh(worker, &signature);
 }

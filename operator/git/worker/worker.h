@@ -39,9 +39,6 @@ struct worker {
 
 // "" when absent.
 const char *worker_text(const struct worker *worker, const char *key);
-// INVALID (transient: TRANSIENT) with this reason.
-MUST_USE NONNULL struct error *worker_error(bool transient, const char *reason, const char *fmt,
-                                            ...) PRINTF(3, 4);
 // From libgit2's last error; reason unless a callback set another.
 MUST_USE NONNULL struct error *worker_git_error(const struct worker *worker, const char *reason,
                                                 const char *fmt, ...) PRINTF(3, 4);
