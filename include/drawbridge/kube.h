@@ -78,7 +78,10 @@ typedef void kube_item_fn(void *owner, json_t *item);
 MUST_USE struct op *kube_list_each(struct kube *kube, const struct kube_ref *ref, const char *label_selector,
                                    const char *field_selector, const char *resource_version, kube_item_fn *on_item,
                                    kube_done_fn *done, void *owner);
+// What a create, replace or patch hands over is the object without its managedFields.
 MUST_USE struct op *kube_create(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_done_fn *done, void *owner);
+// The same for a caller who has no use for the answer as a tree: nothing is parsed.
+MUST_USE struct op *kube_create_text(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_text_fn *done, void *owner);
 // PUT: metadata.resourceVersion in body makes it conditional.
 MUST_USE struct op *kube_replace(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_done_fn *done, void *owner);
 enum kube_patch_type { KUBE_PATCH_MERGE, KUBE_PATCH_JSON, KUBE_PATCH_APPLY }; // APPLY: server-side apply

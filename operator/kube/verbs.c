@@ -66,6 +66,7 @@ struct call {
     struct op *pending;
     kube_done_fn *done;
     kube_text_fn *text_done;
+    bool wrote; // the answer is what became of the object
     void *owner;
 };
 
@@ -85,8 +86,11 @@ static void on_answer(void *owner, struct error *take_err, const struct http_res
         return;
     }
     json_t *body = NULL;
-    if (!take_err)
-        take_err = kube_parse_answer(response->body, &body, NULL);
+    AUTO_BUF struct buf scratch = buf_make(KUBE_BODY_BYTES_MAX);
+    if (!take_err) {
+        struct slice text = call.wrote ? kube_cut_managed_fields(response->body, KUBE_DEPTH_ITEM, &scratch) : response->body;
+        take_err = kube_parse_answer(text, &body, NULL);
+    }
     call.done(call.owner, take_err, body);
 }
 
@@ -149,17 +153,27 @@ struct op *kube_get_text(struct kube *kube, const char *path, size_t bytes_max, 
 }
 
 // The collection of an object: a create goes to it, unless a subresource (a binding, an eviction, a token) is what is made.
-struct op *kube_create(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_done_fn *done, void *owner)
+static struct op *create(struct kube *kube, const struct kube_ref *ref, const json_t *body, const struct call *like)
 {
     struct kube_ref collection = *ref;
     if (!ref->subresource)
         collection.name = NULL;
-    return send_body(kube, "POST", kube_path(&collection), JSON_TYPE, body, &(struct call){.done = done, .owner = owner});
+    return send_body(kube, "POST", kube_path(&collection), JSON_TYPE, body, like);
+}
+
+struct op *kube_create(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_done_fn *done, void *owner)
+{
+    return create(kube, ref, body, &(struct call){.done = done, .wrote = true, .owner = owner});
+}
+
+struct op *kube_create_text(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_text_fn *done, void *owner)
+{
+    return create(kube, ref, body, &(struct call){.text_done = done, .owner = owner});
 }
 
 struct op *kube_replace(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_done_fn *done, void *owner)
 {
-    return send_body(kube, "PUT", kube_path(ref), JSON_TYPE, body, &(struct call){.done = done, .owner = owner});
+    return send_body(kube, "PUT", kube_path(ref), JSON_TYPE, body, &(struct call){.done = done, .wrote = true, .owner = owner});
 }
 
 static const char *patch_content_type(enum kube_patch_type type)
@@ -182,7 +196,7 @@ struct op *kube_patch(struct kube *kube, const struct kube_ref *ref, const struc
         kube_query_add(&query, "dryRun", "All");
     char *path = buf_take(&query.url);
     return send_body(kube, "PATCH", path, patch_content_type(patch->type), patch->body,
-                     &(struct call){.done = done, .owner = owner});
+                     &(struct call){.done = done, .wrote = true, .owner = owner});
 }
 
 struct op *kube_delete(struct kube *kube, const struct kube_ref *ref, const char *uid, const char *resource_version, kube_done_fn *done,

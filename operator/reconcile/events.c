@@ -37,12 +37,11 @@ void events_free(struct events *events)
 
 static void send_next(struct events *events);
 
-static void on_sent(void *owner, struct error *take_err, json_t *take_body)
+static void on_sent(void *owner, struct error *take_err, struct slice text UNUSED)
 {
     struct events *events = owner;
 
     events->pending = NULL;
-    json_decref(take_body);
     if (take_err)
         error_ignore(take_err, "an event is a courtesy");
     send_next(events);
@@ -58,7 +57,7 @@ static void send_next(struct events *events)
     event = json_incref(json_array_get(events->waiting, 0));
     json_array_remove(events->waiting, 0);
     ref.namespace = doc_str(event, "metadata", "namespace", NULL);
-    events->pending = kube_create(events->kube, &ref, event, on_sent, events);
+    events->pending = kube_create_text(events->kube, &ref, event, on_sent, events);
 }
 
 static json_t *make_reference(const json_t *object)

@@ -95,6 +95,44 @@ TEST(gets_text)
     world_free(world);
 }
 
+static void answer_managed(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+{
+    server_reply(conn, 200, "", "{\"metadata\":{\"managedFields\":[{\"manager\":\"me\"}],\"name\":\"p\"}}");
+}
+
+static void check_managed(const struct world *world, bool wanted)
+{
+    CHECK_OK(world->err);
+    CHECK_STR(doc_str(world->body, "metadata", "name", NULL), "p");
+    CHECK((doc_get(world->body, "metadata", "managedFields", NULL) != NULL) == wanted);
+}
+
+static void on_managed_text(void *owner, struct error *take_err, struct slice text)
+{
+    CHECK_HAS(text.ptr, "managedFields"); // as it came
+    world_on_done(owner, take_err, NULL);
+}
+
+TEST(answers_of_writes_come_without_managed_fields)
+{
+    struct world *world = world_new(answer_managed);
+    AUTO_JSON json_t *body = json_object();
+    struct kube_patch patch = {.type = KUBE_PATCH_MERGE, .body = body};
+    world_wait(world, kube_create(world->kube, &POD, body, world_on_done, world));
+    check_managed(world, false);
+    world_wait(world, kube_replace(world->kube, &POD, body, world_on_done, world));
+    check_managed(world, false);
+    world_wait(world, kube_patch(world->kube, &POD, &patch, world_on_done, world));
+    check_managed(world, false);
+    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    check_managed(world, true);
+    world_wait(world, kube_create_text(world->kube, &POD, body, on_managed_text, world));
+    CHECK_OK(world->err);
+    CHECK_STR(world->method, "POST");
+    CHECK_STR(world->target, "/api/v1/namespaces/n/pods");
+    world_free(world);
+}
+
 static void answer_nothing(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
 {
     server_reply(conn, 200, "", "");
