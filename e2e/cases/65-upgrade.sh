@@ -47,7 +47,7 @@ case_one_after_the_other() {
       eventually 150 dra_is_on # what a new minor has by default may be taken out, which restarts it
       eventually 120 settled dra
     done
-    upload_config "$minor"
+    eventually 20 upload_config "$minor" # as kubeadm, which tries again when somebody else has just written it
   done
   note 'the last client of 1.33 is the kubelet'
   assert_match "$(flag_of kube-apiserver runtime-config)" 'resource.k8s.io/v1beta1=true'
