@@ -5,7 +5,7 @@
 #   e2e/test.sh [--list] [FILTER...]     FILTER: a part of GROUP/NAME ("unit/", "refusals", "lifecycle/delete"); several: any of them
 #
 # In the environment: DRAWBRIDGE_E2E_BIN (tools that are already there), DRAWBRIDGE (another binary to test), JOBS, CASES (so many at once; a real node counts as one and a half), KEEP=1 (clusters and logs stay),
-# DRAWBRIDGE_E2E_NODE=required (fail where the cases on a real node cannot run; else they are skipped).
+# ATTEMPTS=2 (a case that fails is run once more, after the others; the last line says how many passed so), DRAWBRIDGE_E2E_NODE=required (fail where the cases on a real node cannot run; else they are skipped).
 set -euo pipefail
 # shellcheck source=lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -20,7 +20,7 @@ source "$E2E/lib/node.sh"
 # shellcheck source=lib/images.sh
 source "$E2E/lib/images.sh"
 
-PASSED=0 FAILED=0 SKIPPED=0 UNIT=''
+PASSED=0 FAILED=0 SKIPPED=0 SECOND=0 UNIT=''
 BUILD=$ROOT/build/dev
 KEPT_LOGS=$ROOT/build/e2e-logs
 LIST=''
@@ -119,15 +119,24 @@ run_case() {
   awk -v status=$status -v a="$from" -v b="$(date +%s.%N)" 'BEGIN { print status, b - a }' >"$dir/result"
 }
 
-# finish_case NAME: its line, its logs, and its clusters away.
+# finish_case NAME: its line, its logs, and its clusters away. False: it is to be tried again.
 finish_case() {
-  local dir=$WORK/${1/\//.} status=1 seconds=0
+  local dir=$WORK/${1/\//.} status=1 seconds=0 again=''
   read -r status seconds <"$dir/result" || true
-  result "$1" "$status" "$seconds"
+  if ((status != 0 && ${ATTEMPTS:-1} > 1)) && [[ ! ${TRIED[$1]:-} ]]; then
+    again=1 TRIED[$1]=1
+    printf 'again   %-52s %6.1f s\n' "$1" "$seconds"
+  else
+    result "$1" "$status" "$seconds"
+    [[ $status != 0 || ! ${TRIED[$1]:-} ]] || SECOND=$((SECOND + 1))
+  fi
   ((status == 0)) || keep_logs "$dir" "${1/\//.}"
   drop_clusters "${1/\//.}"
   drop_idle
+  [[ ! $again ]] || rm -rf "$dir"
+  [[ ! $again ]]
 }
+declare -A TRIED=()
 
 # drop_idle: a clean cluster is kept for a later case, but an idle control plane is not free: two of them at most, the newest.
 drop_idle() {
@@ -146,7 +155,7 @@ drop_idle() {
 # whatever there is room for.
 run_cases() {
   local line pid room=$((2 * ${CASES:-$((2 * $(nproc)))})) taken=0 spare=0 cpu=() waiting=()
-  local -A running=() weights=()
+  local -A running=() weights=() begun=()
   if [[ $UNIT ]]; then
     unit_run "$UNIT" &
     running[$!]=unit weights[$!]=0
@@ -155,10 +164,9 @@ run_cases() {
   while IFS= read -r line; do
     waiting+=("${line#*$'\t'}")
   done < <(for line in "$@"; do printf '%s\t%s\n' "$(weight "$line")" "$line"; done | sort -t$'\t' -s -k1,1nr -k4,4nr)
-  while ((${#waiting[@]})); do
+  while ((${#waiting[@]} + ${#running[@]})); do
     begin_one || reap
   done
-  while ((${#running[@]})); do reap; done
 }
 
 # weight LINE: in halves of a case.
@@ -178,7 +186,7 @@ begin_one() {
     IFS=$'\t' read -r name file limit words <<<"${waiting[$i]}"
     mkdir -p "$WORK/${name/\//.}"
     run_case "$name" "$file" "$limit" &
-    running[$!]=$name weights[$!]=$cost
+    running[$!]=$name weights[$!]=$cost begun[$!]=${waiting[$i]}
     taken=$((taken + cost))
     unset "waiting[$i]"
     return 0
@@ -214,7 +222,7 @@ reap() {
       if has_spare; then spare=1; fi
       ((${#waiting[@]} == 0)) || tick
       ;;
-    *) finish_case "${running[$pid]}" ;;
+    *) finish_case "${running[$pid]}" || waiting+=("${begun[$pid]}") ;;
   esac
   unset "running[$pid]" "weights[$pid]"
 }
@@ -327,7 +335,8 @@ main() {
   trap 'exit 130' INT TERM
   run_cases "${chosen[@]}"
   [[ -z ${KEEP:-} ]] || say "kept: $WORK"
-  printf '%d passed, %d failed%s\n' "$PASSED" "$FAILED" "$( ((SKIPPED == 0)) || echo ", $SKIPPED skipped")"
+  printf '%d passed, %d failed%s%s\n' "$PASSED" "$FAILED" "$( ((SKIPPED == 0)) || echo ", $SKIPPED skipped")" \
+    "$( ((SECOND == 0)) || echo ", $SECOND of them at the second attempt")"
   ((FAILED == 0))
 }
 
