@@ -91,7 +91,8 @@ case_status_events_metrics() {
   local page
   page=$(curl -sf "http://127.0.0.1:$((PORT + 8))/metrics")
   for name in 'controller_runtime_reconcile_total\{controller="draconfiguration",result="success"\}' \
-    'controller_runtime_reconcile_errors_total\{controller="draconfiguration"\}' 'controller_runtime_reconcile_time_seconds_bucket' \
+    'controller_runtime_reconcile_errors_total\{controller="draconfiguration"\}' 'controller_runtime_reconcile_errors_total\{controller="configsource"\}' \
+    'controller_runtime_terminal_reconcile_errors_total\{controller="configsource"\}' 'controller_runtime_reconcile_time_seconds_bucket' \
     'controller_runtime_active_workers\{' 'workqueue_depth\{' 'workqueue_adds_total\{' 'rest_client_requests_total\{code="200"' \
     'leader_election_master_status\{name="drawbridge"\} 1'; do
     grep -E "^$name" <<<"$page" >/dev/null || die "/metrics has no $name"

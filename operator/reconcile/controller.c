@@ -343,26 +343,11 @@ static void print_queue(void *owner)
 static void make_metrics(struct controller *c)
 {
     struct metrics *m = c->spec.metrics;
-    static const char *const results[] = {"success", "error", "requeue_after"};
 
     if (!m)
         return;
-    c->passes.total = metrics_family(m, "controller_runtime_reconcile_total", METRIC_COUNTER,
-                                     "controller,result", "Passes by result");
-    c->passes.errors =
-        metrics_family(m, "controller_runtime_reconcile_errors_total", METRIC_COUNTER, "controller",
-                       "Passes that ended in an error and come again");
-    c->passes.terminal =
-        metrics_family(m, "controller_runtime_terminal_reconcile_errors_total", METRIC_COUNTER,
-                       "controller", "Passes that ended in an error and do not come again");
-    c->passes.seconds = metrics_family(m, "controller_runtime_reconcile_time_seconds",
-                                       METRIC_HISTOGRAM, "controller", "How long passes take");
     c->leader_status = metrics_family(m, "leader_election_master_status", METRIC_GAUGE, "name",
                                       "1 for the one that leads");
-    for (size_t i = 0; i < COUNT(results); i++)
-        metric_add(c->passes.total, 0, "draconfiguration", results[i]);
-    metric_add(c->passes.errors, 0, "draconfiguration");
-    metric_add(c->passes.terminal, 0, "draconfiguration");
     metric_set(c->leader_status, c->spec.leader_elect ? 0 : 1, LEASE_NAME);
     metric_set(metrics_family(m, "controller_runtime_max_concurrent_reconciles", METRIC_GAUGE,
                               "controller", "Passes that may be in work at once"),
@@ -408,6 +393,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
     c->queue = queue_new(loop, &queue);
     c->passes.kind = &pass_kind;
     c->passes.queue = c->queue;
+    walks_count(&c->passes, spec->metrics);
     c->adopter = adopter_new(c);
     c->driver = driver_new(loop, &driver);
     c->sources = sources_new(c);

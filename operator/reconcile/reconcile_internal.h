@@ -73,6 +73,8 @@ struct walks { // of one queue
     struct walk *first;
     struct metric *total, *seconds, *errors, *terminal; // NULL: not counted
 };
+// metrics NULL: they are not.
+void walks_count(struct walks *walks, struct metrics *metrics);
 
 struct walk {
     struct walks *walks;

@@ -327,11 +327,6 @@ static void make_metrics(struct sources *sources)
 
     if (!m)
         return;
-    sources->passes.total = metrics_family(m, "controller_runtime_reconcile_total", METRIC_COUNTER,
-                                           "controller,result", "Passes by result");
-    sources->passes.seconds =
-        metrics_family(m, "controller_runtime_reconcile_time_seconds", METRIC_HISTOGRAM,
-                       "controller", "How long passes take");
     sources->fetch_total = metrics_family(
         m, "drawbridge_configsource_fetches_total", METRIC_COUNTER, "namespace,name,result",
         "Looks at a repository: unchanged, fetched, or the reason why not");
@@ -369,6 +364,7 @@ struct sources *sources_new(struct controller *controller)
     sources->queue = queue_new(controller->loop, &queue);
     sources->passes.kind = &kind;
     sources->passes.queue = sources->queue;
+    walks_count(&sources->passes, controller->spec.metrics);
     sources->watch = watch_new(controller->loop, &watch);
     return sources;
 }

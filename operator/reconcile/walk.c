@@ -53,10 +53,33 @@ static void count(const struct walk *walk, const char *result)
         return;
     metric_add(walks->total, 1, controller, result);
     metric_observe(walks->seconds, (double)(clock_ms() - walk->began_ms) / 1000.0, controller);
-    if (walk->failed && walks->errors)
+    if (walk->failed)
         metric_add(walks->errors, 1, controller);
-    else if (walk->err && walks->terminal)
+    else if (walk->err)
         metric_add(walks->terminal, 1, controller);
+}
+
+void walks_count(struct walks *walks, struct metrics *metrics)
+{
+    static const char *const results[] = {"success", "error", "requeue_after"};
+    const char *controller = walks->kind->controller;
+
+    if (!metrics)
+        return;
+    walks->total = metrics_family(metrics, "controller_runtime_reconcile_total", METRIC_COUNTER,
+                                  "controller,result", "Passes by result");
+    walks->errors = metrics_family(metrics, "controller_runtime_reconcile_errors_total",
+                                   METRIC_COUNTER, "controller",
+                                   "Passes that ended in an error and come again");
+    walks->terminal = metrics_family(metrics, "controller_runtime_terminal_reconcile_errors_total",
+                                     METRIC_COUNTER, "controller",
+                                     "Passes that ended in an error and do not come again");
+    walks->seconds = metrics_family(metrics, "controller_runtime_reconcile_time_seconds",
+                                    METRIC_HISTOGRAM, "controller", "How long passes take");
+    for (size_t i = 0; i < COUNT(results); i++)
+        metric_add(walks->total, 0, controller, results[i]);
+    metric_add(walks->errors, 0, controller);
+    metric_add(walks->terminal, 0, controller);
 }
 
 static void walk_end(struct walk *walk)
