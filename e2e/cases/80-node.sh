@@ -70,12 +70,7 @@ case_kubelet_refuses() {
   plain_pods
   containers >"$CASE_DIR/containers"
   keep_files "$CASE_DIR/before"
-  cat >"$CLUSTER/bin/kubelet" <<END
-#!/bin/bash
-! grep -q 'DynamicResourceAllocation: true' /var/lib/kubelet/config.yaml || { echo 'refused by the test' >&2 && exit 1; }
-exec -a kubelet $TOOLS_BIN/$VERSION/kubelet "\$@"
-END
-  chmod 755 "$CLUSTER/bin/kubelet"
+  kubelet_does 1 DynamicResourceAllocation 'echo refused by the test >&2; exit 1'
   start_on_node
   dra_on dra 'rollout: {componentTimeout: 90s, minReady: 0s}'
   eventually 300 condition_is dra Degraded True

@@ -63,16 +63,6 @@ kill_while_it_edits() {
 
 random_delay() { awk -v seed="$RANDOM" -v most="$1" 'BEGIN { srand(seed); printf "%.2f", rand() * most }'; }
 
-# kubelet_does INDEX GATE SHELL: first, when its file has that gate.
-kubelet_does() {
-  cat >"$(node_dir "$1")/bin/kubelet" <<END
-#!/bin/bash
-! grep -q '$2: true' /var/lib/kubelet/config.yaml || { $3; }
-exec -a kubelet $TOOLS_BIN/$VERSION/kubelet "\$@"
-END
-  chmod 755 "$(node_dir "$1")/bin/kubelet"
-}
-
 gates_of_kubermatic() {
   kubectl patch kubermaticconfiguration kubermatic -n kubermatic --type merge -p "{\"spec\": {\"featureGates\": $1}}" >/dev/null
 }

@@ -32,16 +32,7 @@ nothing_is_armed() { [[ ! -e $(guard_file armed) && ! -e $(guard_file verdict) ]
 
 # kubelet_with_the_gate SHELL: what the kubelet does with the new file, from its next start on.
 kubelet_with_the_gate() {
-  cat >"$CLUSTER/bin/kubelet.new" <<END
-#!/bin/bash
-if grep -q 'DynamicResourceAllocation: true' /var/lib/kubelet/config.yaml; then
-  echo x >>"$CASE_DIR/refusals"
-  $1
-fi
-exec -a kubelet $TOOLS_BIN/$VERSION/kubelet "\$@"
-END
-  chmod 755 "$CLUSTER/bin/kubelet.new"
-  mv "$CLUSTER/bin/kubelet.new" "$CLUSTER/bin/kubelet"
+  kubelet_does 1 DynamicResourceAllocation "echo x >>'$CASE_DIR/refusals'; $1"
   : >"$CASE_DIR/refusals"
 }
 has_refused() { [[ -s $CASE_DIR/refusals ]]; }

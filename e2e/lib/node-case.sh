@@ -41,6 +41,21 @@ enter_node() {
 
 node_dir() { if (($1 == 1)); then echo "$FIRST"; else echo "$FIRST-$1"; fi; }
 
+# kubelet_does INDEX GATE SHELL: what that node's kubelet does first, from its next start on, when its file has the gate.
+kubelet_does() {
+  local file
+  file=$(node_dir "$1")/bin/kubelet
+  cat >"$file.new" <<END
+#!/bin/bash
+! grep -q '$2: true' /var/lib/kubelet/config.yaml || {
+  $3
+}
+exec -a kubelet $TOOLS_BIN/$VERSION/kubelet "\$@"
+END
+  chmod 755 "$file.new"
+  mv "$file.new" "$file"
+}
+
 # machine: what a node must leave as it was on the machine. What is named after a node is looked for by node_is_gone: others may be up.
 machine() {
   cut -d' ' -f2,3 /proc/mounts | sort
