@@ -212,6 +212,22 @@ it_was_always_on() {
   done
 }
 
+# takes_jobs: one runs to its end in the 15 s that kubeadm's preflight gives it. Healthy is not yet leading: the lease of the process before must run out.
+takes_jobs() {
+  kubectl delete job probe --ignore-not-found >/dev/null
+  kubectl apply -f - >/dev/null <<END
+apiVersion: batch/v1
+kind: Job
+metadata: {name: probe}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: "true", image: "$NODE_REPOSITORY/busybox:1", args: ["true"]}]
+END
+  kubectl wait --for=condition=Complete job/probe --timeout=15s
+}
+
 # case: kubeadm upgrade to 1.34 with DRA on: never off, nothing fought over; what 1.33 needed stays as long as its kubelet, and goes with it
 # timeout: 900
 case_upgrade() {
@@ -224,6 +240,7 @@ case_upgrade() {
   dra_on dra 'rollout: {componentTimeout: 300s, minReady: 0s}'
   eventually 240 settled dra
   eventually 30 config_map_says kubelet-config "$GATE: true"
+  eventually 120 takes_jobs
   watch_dra &
   watcher=$!
   STARTED+=("$watcher")
