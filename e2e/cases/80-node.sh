@@ -230,7 +230,8 @@ case_killed() {
   # shellcheck source=../node/cgroups.sh
   source "$E2E/node/cgroups.sh"
   cgroups_remove "$CGROUP"
-  inotify_take "$SLOT-1"
+  assert inotify_given "$SLOT-1"
+  inotify_take_slot "$SLOT"
   assert node_is_gone
   touch "$dir/gone"
 }

@@ -6,7 +6,7 @@
 INOTIFY_LIMIT=/proc/sys/fs/inotify/max_user_instances
 INOTIFY_NODE=64
 
-# inotify_give NODE: unless a predecessor of that name was killed before it could take them away.
+# inotify_give NODE: SLOT-INDEX
 inotify_give() {
   (
     flock 9
@@ -20,6 +20,12 @@ inotify_take() {
     flock 9
     [[ ! $(inotify_given "$1") ]] || { inotify_add -$INOTIFY_NODE && rm "$(inotify_record "$1")"; }
   ) 9>"$(inotify_record lock)"
+}
+
+# inotify_take_slot SLOT: what nodes of it have left that were killed hard.
+inotify_take_slot() {
+  local record
+  for record in "$(inotify_record "$1")"-*; do inotify_take "${record##*/inotify-}"; done
 }
 
 inotify_record() { echo "${TMPDIR:-/tmp}/drawbridge-ports-$UID/inotify-$1"; }
