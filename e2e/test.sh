@@ -97,20 +97,20 @@ unit_run() {
 # unit_results: a test has a line for each attempt; the last one counts.
 unit_results() {
   local line name failed=$FAILED names=()
-  local -A status=() seconds=() attempts=()
+  local -A came=() took=() attempts=()
   while read -r line; do
     [[ $line =~ Test\ +\#[0-9]+:\ ([^ ]+)\ [.\ ]*(\*\*\*)?(Passed|Failed|[A-Z][A-Za-z ]+)\ +([0-9.]+)\ sec ]] || continue
     name=${BASH_REMATCH[1]}
-    attempts[$name]=$((${attempts[$name]:-0} + 1)) seconds[$name]=${BASH_REMATCH[4]} status[$name]=1
-    [[ ${BASH_REMATCH[3]} != Passed ]] || status[$name]=0
+    attempts[$name]=$((${attempts[$name]:-0} + 1)) took[$name]=${BASH_REMATCH[4]} came[$name]=1
+    [[ ${BASH_REMATCH[3]} != Passed ]] || came[$name]=0
     ((attempts[$name] > 1)) || names+=("$name")
   done <"$WORK/unit"
   for name in "${names[@]}"; do
     if ((attempts[$name] > 1)); then
       printf 'again   %-52s   log: %s\n' "unit/$name" "$KEPT_LOGS/unit.log"
-      ((status[$name] != 0)) || SECOND=$((SECOND + 1))
+      ((came[$name] != 0)) || SECOND=$((SECOND + 1))
     fi
-    result "unit/$name" "${status[$name]}" "${seconds[$name]}"
+    result "unit/$name" "${came[$name]}" "${took[$name]}"
   done
   ((FAILED == failed)) || grep -vE '^ *[0-9]+/[0-9]+ Test.*Passed|^ *Start' "$KEPT_LOGS/unit.log" | tail -n 60
 }
@@ -172,7 +172,7 @@ run_cases() {
   fi
   [[ ${CASES:-} ]] || tick
   while IFS= read -r line; do
-    waiting+=("${line#*$'\t'}")
+    waiting+=("$line")
   done < <(for line in "$@"; do printf '%s\t%s\n' "$(weight "$line")" "$line"; done | sort -t$'\t' -s -k1,1nr -k4,4nr)
   while ((${#waiting[@]} + ${#running[@]})); do
     begin_one || reap
@@ -186,14 +186,14 @@ weight() {
   if [[ $(file_words "$file" needs) == *root-node* ]]; then echo 3; else echo 2; fi
 }
 
-# begin_one: the first of waiting that there is room for; false when there is room for none. All variables are run_cases'.
+# begin_one: the first of waiting (its weight, its line) that there is room for; false when there is room for none. All variables are run_cases'.
 begin_one() {
   local i name file limit words cost
   for i in "${!waiting[@]}"; do
-    cost=$(weight "${waiting[$i]}")
+    cost=${waiting[$i]%%$'\t'*}
     ((taken == 0 || taken + cost <= room || spare)) || continue
     spare=0
-    IFS=$'\t' read -r name file limit words <<<"${waiting[$i]}"
+    IFS=$'\t' read -r cost name file limit words <<<"${waiting[$i]}"
     mkdir -p "$WORK/${name/\//.}"
     run_case "$name" "$file" "$limit" &
     running[$!]=$name weights[$!]=$cost begun[$!]=${waiting[$i]}

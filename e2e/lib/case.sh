@@ -35,14 +35,13 @@ die() {
 
 # eventually SECONDS COMMAND...: for twice as long at most, since a busy machine needs it; the last output of COMMAND is shown when the time is over.
 eventually() {
-  local limit=$((2 * $1)) last since
-  local end=$((SECONDS + limit))
+  local limit=$((2 * $1)) last since began=$SECONDS
   shift
   note "wait up to $limit s: $*"
   until since=$EPOCHREALTIME && last=$("$@" 2>&1); do
-    ((SECONDS < end)) || die "after $limit s still not: $*${last:+ ($last)}"
+    ((SECONDS < began + limit)) || die "after $limit s still not: $*${last:+ ($last)}"
     all_alive || die "waiting for '$*', and a process has ended by itself"
-    rest "$since"
+    rest "$since" $((SECONDS - began))
   done
 }
 
@@ -59,7 +58,7 @@ never_within() {
   note "for $limit s never: $*"
   while ((SECONDS < end)); do
     ! "$@" >/dev/null 2>&1 || die "happened: $*"
-    sleep 0.3
+    nap 0.3
   done
 }
 
@@ -139,7 +138,7 @@ stop() {
   kill -TERM "$1" 2>/dev/null || return 0
   for _ in {1..200}; do
     kill -0 "$1" 2>/dev/null || break
-    sleep 0.05
+    nap 0.05
   done
   if kill -0 "$1" 2>/dev/null; then
     kill -KILL "$1"

@@ -67,7 +67,7 @@ cluster_down() {
     kill -TERM "$pid" 2>/dev/null || continue
     for _ in {1..100}; do
       kill -0 "$pid" 2>/dev/null || break
-      sleep 0.05
+      nap 0.05
     done
     kill -KILL "$pid" 2>/dev/null || true
   done
@@ -93,7 +93,7 @@ cluster_wait_api() {
   local end=$((SECONDS + $1))
   until [[ $(curl -sk --max-time 2 "https://127.0.0.1:$PORT/readyz" 2>/dev/null) == ok ]]; do
     ((SECONDS < end)) || return 1
-    sleep 0.1
+    nap 0.1
   done
 }
 
@@ -376,7 +376,7 @@ EOF
   local end=$((SECONDS + 20))
   until kubectl label node cp-1 node-role.kubernetes.io/control-plane= --overwrite >/dev/null 2>&1; do
     ((SECONDS < end)) || fail "node cp-1 was not registered; see $NODE/runner.log"
-    sleep 0.2
+    nap 0.2
   done
 }
 

@@ -31,7 +31,7 @@ with_progress() {
   (trap - INT QUIT; "$@") >"$log" 2>&1 </dev/null & # it ends on Ctrl-C too, which a shell's background job would not
   pid=$!
   while kill -0 "$pid" 2>/dev/null; do
-    sleep 0.2
+    nap 0.2
     if ((SECONDS - from >= next)); then
       printf '    still at it after %d s: %s\n' $((SECONDS - from)) "$(tail -n1 "$log" | cut -c1-100)"
       next=$((next + 20))
@@ -46,11 +46,16 @@ with_progress() {
   printf '  %s: done in %d s\n' "${words[*]}" $((SECONDS - from))
 }
 
-# rest SINCE: before one looks again; SINCE is EPOCHREALTIME of when the last look began. A look by kubectl costs the machine far more than what
-# it asks about, and many wait at once: the pause is four times as long as that look was, 0.3 s at least and 1.2 s at most.
+exec {NEVER}<> <(:) # nothing ever comes
+nap() { read -rt "$1" -u "$NEVER" _ || true; } # as sleep, but no process for it: many wait at once, and look several times a second
+
+# rest SINCE WAITED: before one looks again; SINCE is EPOCHREALTIME of when the last look began, WAITED for how many seconds one has looked. A look costs
+# the machine far more than what it asks about: the pause is four times as long as that look was, and a fifteenth of the whole; 0.3 s to 1.5 s.
 rest() {
   local us=$(((${EPOCHREALTIME/[.,]/} - ${1/[.,]/}) * 4))
+  ((us >= $2 * 1000000 / 15)) || us=$(($2 * 1000000 / 15))
   ((us >= 300000)) || us=300000
-  ((us <= 1200000)) || us=1200000
-  sleep "$((us / 1000000)).$(printf %06d $((us % 1000000)))"
+  ((us <= 1500000)) || us=1500000
+  printf -v us '%d.%06d' $((us / 1000000)) $((us % 1000000))
+  nap "$us"
 }

@@ -200,7 +200,7 @@ node_stop() {
   touch "$1/off"
   for _ in {1..200}; do
     [[ -e $1/init.pid ]] || return 0
-    sleep 0.1
+    nap 0.1
   done
   fail "the node in $1 does not stop"
 }
@@ -236,12 +236,12 @@ node_wait() { node_wait_on "$CLUSTER" "$@"; }
 
 # node_wait_on DIR SECONDS WHAT COMMAND...
 node_wait_on() {
-  local dir=$1 end=$((SECONDS + $2)) what=$3 since
+  local dir=$1 began=$SECONDS limit=$2 what=$3 since
   shift 3
   until since=$EPOCHREALTIME && "$@" >/dev/null 2>&1; do
     [[ ! -e $dir/gone ]] || fail "the node is gone while waiting for $what: $(tail -n 3 "$dir/log/init.log" "$dir/log/keeper.log")"
-    ((SECONDS < end)) || fail "no $what in time; see $dir/log"
-    rest "$since"
+    ((SECONDS < began + limit)) || fail "no $what in time; see $dir/log"
+    rest "$since" $((SECONDS - began))
   done
 }
 
@@ -256,7 +256,7 @@ node_down() {
   touch "$1/stop"
   for _ in {1..200}; do
     [[ ! -e $1/gone ]] || return 0
-    sleep 0.1
+    nap 0.1
   done
   say "the node in $1 does not end" >&2
 }
