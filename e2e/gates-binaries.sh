@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Compares the gate table and its verdicts with real Kubernetes binaries:
-#     e2e/gates-binaries.sh [--all] [VERSION...]        (default: every version at hand)
+#     e2e/gates-binaries.sh [--all] [--ask] [VERSION...]        (default: every version at hand)
 # 1. The gates that each binary lists in --help, with stage and default, are those of the table.
 # 2. Each single flag that the table refuses is refused by the binary, and what it accepts is accepted: every gate's name is given
 #    to every component, on and off. Without --all, of the accepted ones only each twentieth (they are the great majority), and of the
 #    names that a version does not know only each fifth goes to controller-manager and scheduler, whose lists are compared whole.
 # 3. The same for --runtime-config on the API server and for --emulated-version.
 # No etcd, no ports that matter: each process is made to fail right after its flags were judged, and lives for a fraction of a second.
+# What a binary said is kept beside it in the cache: the same file says the same to the same flag, and is not asked again (--ask does).
 # DRAWBRIDGE_E2E_BIN: where the binaries are, in vX.Y.Z/. DRAWBRIDGE_GATES_VERDICT: the program gates_verdict of the build.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=${DRAWBRIDGE_E2E_BIN:-${XDG_CACHE_HOME:-$HOME/.cache}/drawbridge/bin}
 verdict=${DRAWBRIDGE_GATES_VERDICT:-$root/build/dev/operator/gates/gates_verdict}
-every=20
+answers=${XDG_CACHE_HOME:-$HOME/.cache}/drawbridge/answers
+every=20 ask=
 [ "${1:-}" != --all ] || { every=1; shift; }
+[ "${1:-}" != --ask ] || { ask=1; shift; }
 [ -x "$verdict" ] || { echo "gates-binaries.sh: no $verdict: build the target gates_verdict first" >&2; exit 2; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -73,9 +76,30 @@ same_list() { # version component
     fi
 }
 
+# The file with what this binary has said so far, "COMPONENT FLAG...|VERDICT..." a line: another binary, or another way to ask, has another one.
+answers_of() { # version component
+    mkdir -p "$answers"
+    echo "$answers/$1-$2-$({ stat -Lc '%s %Y' "$bin/v$1/$2" && cat "$work/oracle"; } | sha256sum | cut -c1-16)"
+}
+
+# What the binary says to "N COMPONENT FLAG..." in $work/given, as "N VERDICT..." on stdout; an answer that is neither yes nor no is not kept.
+theirs() { # version component
+    local known
+    known=$(answers_of "$1" "$2")
+    if [ -n "$ask" ]; then rm -f "$known"; fi
+    touch "$known"
+    awk -F'|' -v unknown="$work/unknown" 'BEGIN { printf "" >unknown }
+        FILENAME == ARGV[1] { said[$1] = substr($0, length($1) + 2); next }
+        { flag = $0; sub(/^[0-9]+ /, "", flag); n = $0; sub(/ .*/, "", n)
+          if (flag in said) print n, said[flag]; else print >unknown }' "$known" "$work/given"
+    DIR=$bin/v$1 WORK=$work xargs -r -P "$(nproc)" -L1 "$work/oracle" <"$work/unknown" | tee "$work/said"
+    awk 'NR == FNR { flag[$1] = substr($0, length($1) + 2); next }
+        $2 != "odd" { print flag[$1] "|" substr($0, length($1) + 2) }' "$work/unknown" "$work/said" >>"$known"
+}
+
 # Lines "COMPONENT FLAG..." on stdin: our verdict, the binary's, and where they differ.
 compare() { # version name
-    local version=$1 name=$2 total
+    local version=$1 name=$2 total component
     nl -ba -w1 -s' ' >"$work/asked"
     awk -v v="v$version" '{ $1 = v; print }' "$work/asked" | "$verdict" | nl -ba -w1 -s' ' | cut -d' ' -f1-3 | sort -k1,1 >"$work/ours"
     # What is not written needs no oracle; of what is accepted a sample; of a name that is not known only "=true".
@@ -85,7 +109,8 @@ compare() { # version name
             if (flag[$1] ~ /=false$/ || (who[$1] ~ /manager|scheduler/ && ++few % 5 != 0)) next }
         $2 == "refused" || ($2 == "accepted" && ++n % every == 0) { print $1 }' "$work/asked" "$work/ours" | sort >"$work/chosen"
     sort -k1,1 "$work/asked" | join "$work/chosen" - >"$work/given"
-    DIR=$bin/v$version WORK=$work xargs -P "$(nproc)" -L1 "$work/oracle" <"$work/given" | sort -k1,1 >"$work/theirs"
+    read -r _ component _ <"$work/given"
+    theirs "$version" "$component" | sort -k1,1 >"$work/theirs"
     total=$(wc -l <"$work/given")
     # Below 1.35 the binary takes a gate of DRA without DRA, which then does nothing: we refuse more than it does.
     join "$work/ours" "$work/theirs" | awk -v minor="$(cut -d. -f2 <<<"$version")" '
