@@ -8,7 +8,7 @@
 #    names that a version does not know only each fifth goes to controller-manager and scheduler, whose lists are compared whole.
 # 3. The same for --runtime-config on the API server and for --emulated-version.
 # No etcd, no ports that matter: each process is made to fail right after its flags were judged, and lives for a fraction of a second.
-# What a binary said is kept beside it in the cache: the same file says the same to the same flag, and is not asked again (--ask does).
+# What a binary said is kept in the cache: the same file says the same to the same flag, and is not asked again (--ask does).
 # DRAWBRIDGE_E2E_BIN: where the binaries are, in vX.Y.Z/. DRAWBRIDGE_GATES_VERDICT: the program gates_verdict of the build.
 set -euo pipefail
 
@@ -94,7 +94,8 @@ theirs() { # version component
           if (flag in said) print n, said[flag]; else print >unknown }' "$known" "$work/given"
     DIR=$bin/v$1 WORK=$work xargs -r -P "$(nproc)" -L1 "$work/oracle" <"$work/unknown" | tee "$work/said"
     awk 'NR == FNR { flag[$1] = substr($0, length($1) + 2); next }
-        $2 != "odd" { print flag[$1] "|" substr($0, length($1) + 2) }' "$work/unknown" "$work/said" >>"$known"
+        $2 != "odd" { print flag[$1] "|" substr($0, length($1) + 2) }' "$work/unknown" "$work/said" | cat "$known" - >"$known.$$"
+    mv "$known.$$" "$known" # whole or not at all: half a line would be an answer that nobody gave
 }
 
 # Lines "COMPONENT FLAG..." on stdin: our verdict, the binary's, and where they differ.
