@@ -341,7 +341,7 @@ main() {
   [[ "${chosen[*]}" != *node/chart* ]] || say "node/chart: images $(images_how "$(images_way)")"
   WORK=$(mktemp -d "${TMPDIR:-/tmp}/drawbridge-e2e.XXXXXX")
   export DRAWBRIDGE_E2E_OWNER=$$
-  export GOGC=${GOGC:-300} # a third of what an API server's start costs is the collector's; a third more memory halves that
+  export GOGC=${GOGC:-300} # a third of an API server's start is the collector's work; a third more memory saves an eighth of the whole
   trap 'stop_cases; drop_clusters all; [[ -n ${KEEP:-} ]] || rm -rf "$WORK"' EXIT
   trap 'exit 130' INT TERM
   run_cases "${chosen[@]}"

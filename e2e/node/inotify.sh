@@ -6,7 +6,7 @@
 INOTIFY_LIMIT=/proc/sys/fs/inotify/max_user_instances
 INOTIFY_NODE=64
 
-# inotify_give NODE: SLOT-INDEX
+# inotify_give NODE: NODE is SLOT-INDEX; what it has it does not get again.
 inotify_give() {
   (
     flock 9

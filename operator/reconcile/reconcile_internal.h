@@ -73,7 +73,7 @@ struct walks { // of one queue
     struct walk *first;
     struct metric *total, *seconds, *errors, *terminal; // NULL: not counted
 };
-// metrics NULL: they are not.
+// From now on passes are counted, in families that both kinds share; metrics NULL: they are not.
 void walks_count(struct walks *walks, struct metrics *metrics);
 
 struct walk {
