@@ -7,6 +7,7 @@
 #define HTTP_CONNECT_TIMEOUT_MS 10000
 #define HTTP_KEEPALIVE_IDLE_S 30L // as client-go's HTTP/2 ping: 30 s idle, 15 s between probes
 #define HTTP_KEEPALIVE_INTERVAL_S 15L
+#define HTTP_STREAM_REUSE_S 2L // enough for the watch that follows a list
 
 // Fails only for want of memory or for an option this curl was built without: neither is the caller's.
 #define SET(easy, option, value) ASSERT(curl_easy_setopt(easy, option, value) == CURLE_OK)
@@ -178,11 +179,9 @@ static void set_options(struct http_transfer *transfer, const struct http_reques
     // Decision 12: with one exchange at a time on a connection HTTP/2 gives nothing, and curl 7.88 takes the RST_STREAM with which a server
     // refuses the rest of a request's body for a cut answer.
     SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    if (transfer->stream) {
-        // A stream lives for minutes and must not wait for, or be waited for by, anything else.
-        SET(easy, CURLOPT_FRESH_CONNECT, 1L);
-        SET(easy, CURLOPT_FORBID_REUSE, 1L);
-    }
+    // A connection that was idle for longer may have died without a word; a request would time out, but a stream is expected to be silent.
+    if (transfer->stream)
+        SET(easy, CURLOPT_MAXAGE_CONN, HTTP_STREAM_REUSE_S);
     SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     SET(easy, CURLOPT_TCP_KEEPIDLE, HTTP_KEEPALIVE_IDLE_S);
     SET(easy, CURLOPT_TCP_KEEPINTVL, HTTP_KEEPALIVE_INTERVAL_S);

@@ -213,6 +213,44 @@ static void begin_stream(void *owner UNUSED, struct server_conn *conn, const str
     server_chunk(conn, slice_of("one\n"));
 }
 
+TEST(a_stream_takes_over_the_connection_of_the_one_before)
+{
+    struct world *world = world_new(begin_stream);
+    for (unsigned i = 1; i <= 3; i++) {
+        stream(world, 1 << 20, 5000);
+        run_for(world, 50);
+        CHECK_INT(world->chunks, i);
+        server_end(world->conn);
+        run_for(world, 500);
+        CHECK_INT(world->done, i);
+        CHECK_OK(TAKE(world->err));
+    }
+    CHECK_INT(server_accepted(world->server), 1);
+    // and one that runs is not waited for
+    stream(world, 1 << 20, 5000);
+    run_for(world, 50);
+    struct op *first = TAKE(world->op);
+    stream(world, 1 << 20, 5000);
+    run_for(world, 50);
+    CHECK_INT(world->chunks, 5);
+    CHECK_INT(server_accepted(world->server), 2);
+    op_drop(first);
+    world_free(world);
+}
+
+TEST(a_stream_trusts_no_connection_that_was_idle)
+{
+    struct world *world = world_new(say_hello);
+    get(world);
+    run_for(world, 3200);
+    world->script = begin_stream;
+    stream(world, 1 << 20, 5000);
+    run_for(world, 50);
+    CHECK_INT(world->chunks, 1);
+    CHECK_INT(server_accepted(world->server), 2);
+    world_free(world);
+}
+
 TEST(forgetting_leaves_a_running_stream_alone)
 {
     struct world *world = world_new(begin_stream);
