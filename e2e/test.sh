@@ -207,16 +207,16 @@ begin_one() {
 # tick: a moment from now it is seen whether the machine has something to spare. Variables as above.
 tick() {
   read -r -a cpu </proc/stat
-  sleep 4 &
+  sleep 3 &
   running[$!]=tick weights[$!]=0
 }
 
-# has_spare: three tenths of the CPUs since the last tick, and memory for one more.
+# has_spare: an eighth of the CPUs since the last tick, and memory for one more.
 has_spare() {
   local before=("${cpu[@]}") now field all=0
   read -r -a now </proc/stat
   for field in {1..8}; do all=$((all + now[field] - before[field])); done
-  ((all > 0 && (now[4] - before[4]) * 10 >= all * 3 && taken < 8 * $(nproc))) &&
+  ((all > 0 && (now[4] - before[4]) * 8 >= all && taken < 8 * $(nproc))) &&
     awk '$1 == "MemAvailable:" { exit $2 < 4 * 1024 * 1024 }' /proc/meminfo
 }
 

@@ -18,7 +18,7 @@ put_back() {
   eventually 60 same_files "$CASE_DIR/before"
   eventually 60 served_is ''
   eventually 60 gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}"
-  assert condition_is dra Ready False
+  eventually 60 condition_is dra Ready False # an API server that has just started refuses everything until it has read its roles
   assert_match "$(conditions dra)" "$1"
   note "$(condition_message dra Degraded)"
 }

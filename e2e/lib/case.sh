@@ -26,10 +26,10 @@ CASE_DIR=${CASE_DIR:-$WORK/case}
 mkdir -p "$CASE_DIR"
 STARTED=() # pids of background processes of this case
 
-note() { printf '[%s] %s\n' "$(date +%T)" "$*"; }
+note() { printf '[%(%T)T] %s\n' -1 "$*"; }
 
 die() {
-  printf '[%s] FAILED: %s\n' "$(date +%T)" "$*" >&2
+  printf '[%(%T)T] FAILED: %s\n' -1 "$*" >&2
   exit 1
 }
 

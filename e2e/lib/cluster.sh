@@ -235,6 +235,7 @@ cluster_extra_args() {
       ;;
     controllerManager)
       printf '%s\n' "flex-volume-plugin-dir=$CLUSTER/flexvolume" "secure-port=$((PORT + 4))"
+      [[ $MODE == plain ]] || printf 'controllers=*%s\n' "$(printf -- ',-%s-controller' "${CLUSTER_CONTROLLERS_OFF[@]}")"
       cluster_leader_args
       ;;
     scheduler)
@@ -244,8 +245,14 @@ cluster_extra_args() {
   esac
 }
 
+# Not started in a quick cluster, where they have nothing to do and would list and watch some twenty kinds at each start; plain ones and real nodes have all.
+CLUSTER_CONTROLLERS_OFF=(certificatesigningrequest-{approving,cleaner,signing} cronjob disruption endpoints endpointslice endpointslice-mirroring ephemeral-volume
+  horizontal-pod-autoscaler legacy-serviceaccount-token-cleaner persistentvolume-{attach-detach,binder,expander,protection} persistentvolumeclaim-protection
+  replicationcontroller resourcequota service-cidr ttl)
+
+# Each renewal is a write to etcd that all watches of Leases see: most of what an idle cluster does.
 cluster_leader_args() {
-  [[ $MODE == plain ]] || printf '%s\n' leader-elect-lease-duration=5s leader-elect-renew-deadline=4s leader-elect-retry-period=1s
+  [[ $MODE == plain ]] || printf '%s\n' leader-elect-lease-duration=6s leader-elect-renew-deadline=5s leader-elect-retry-period=2s
 }
 
 # cluster_manifest_apiserver GATES RUNTIME-CONFIG
@@ -271,9 +278,10 @@ cluster_manifest_controller_manager() {
   local pki=$CLUSTER/pki conf=$CLUSTER/controller-manager.conf words
   words=(kube-controller-manager "--authentication-kubeconfig=$conf" "--authorization-kubeconfig=$conf" --bind-address=127.0.0.1
     "--client-ca-file=$pki/ca.crt" --cluster-name=kubernetes "--cluster-signing-cert-file=$pki/ca.crt"
-    "--cluster-signing-key-file=$pki/ca.key" "--controllers=*,bootstrapsigner,tokencleaner" ${1:+"--feature-gates=$1"}
+    "--cluster-signing-key-file=$pki/ca.key" ${1:+"--feature-gates=$1"}
     "--kubeconfig=$conf" --leader-elect=true "--requestheader-client-ca-file=$pki/front-proxy-ca.crt"
     "--root-ca-file=$pki/ca.crt" "--service-account-private-key-file=$pki/sa.key" --use-service-account-credentials=true)
+  [[ $MODE != plain ]] || words+=('--controllers=*,bootstrapsigner,tokencleaner')
   { printf '%s\n' "${words[@]}" && cluster_extra_args controllerManager | sed 's/^/--/'; } |
     cluster_manifest kube-controller-manager "node.local/kube-controller-manager:$VERSION" $((PORT + 4)) HTTPS /healthz '' "$pki $conf"
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -184,9 +185,10 @@ func (c *container) probeReadiness(ctx context.Context, spec *probe) {
 	}
 }
 
+// probeClient keeps its connections, as the kubelet's does not: a handshake each second is most of what a probe costs, and many clusters run at once.
 var probeClient = &http.Client{Transport: &http.Transport{
-	TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // as the kubelet's probes
-	DisableKeepAlives: true,
+	TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // as the kubelet's probes
+	IdleConnTimeout: 30 * time.Second,
 }}
 
 // try is one attempt of a probe.
@@ -217,6 +219,7 @@ func (c *container) try(ctx context.Context, spec *probe) bool {
 	if err != nil {
 		return false
 	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 10<<10)) // else the connection cannot be used again
 	_ = answer.Body.Close()
 	return answer.StatusCode >= 200 && answer.StatusCode < 400
 }
