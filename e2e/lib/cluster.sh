@@ -355,7 +355,7 @@ networking:
 EOF
   for section in apiServer controllerManager scheduler; do
     printf '%s:\n  extraArgs:\n' $section
-    cluster_extra_args $section | sed -E 's/^([^=]*)=(.*)$/  - name: \1\n    value: \2/'
+    cluster_extra_args $section | sed -E "s/^([^=]*)=(\\*.*)\$/\\1='\\2'/; s/^([^=]*)=(.*)\$/  - name: \\1\\n    value: \\2/"
   done
 }
 
