@@ -66,7 +66,9 @@ result() { # NAME STATUS SECONDS
 build() {
   [[ -z $BUILT ]] || return 0
   BUILT=1
-  install_packages "${INSTALL_BUILD[@]}"
+  install_packages "${INSTALL_BUILD[@]}" ccache
+  # What was compiled before, in whatever checkout, is not compiled again; also by the case that makes the images.
+  export CMAKE_C_COMPILER_LAUNCHER=ccache CCACHE_DIR=$CACHE/ccache CCACHE_BASEDIR=$ROOT CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=500M
   with_progress build drawbridge with sanitizers -- build_dev
 }
 BUILT=''
@@ -162,7 +164,7 @@ drop_idle() {
 
 # run_cases LINE...: twice as many at once as there are CPUs, since a case waits much of its time; a real node counts as one and a half. Where the
 # machine is idle all the same, more, one after the other. Those that may take longest come first, the real nodes' before all others; beside them
-# whatever there is room for.
+# whatever there is room for. Of the short ones the later files' come first: the first files have the shortest, which leave little of a tail.
 run_cases() {
   local line pid room=$((2 * ${CASES:-$((2 * $(nproc)))})) taken=0 spare=0 cpu=() waiting=()
   local -A running=() weights=() begun=()
@@ -173,7 +175,7 @@ run_cases() {
   [[ ${CASES:-} ]] || tick
   while IFS= read -r line; do
     waiting+=("$line")
-  done < <(for line in "$@"; do printf '%s\t%s\n' "$(weight "$line")" "$line"; done | sort -t$'\t' -s -k1,1nr -k4,4nr)
+  done < <(for line in "$@"; do printf '%s\t%s\n' "$(weight "$line")" "$line"; done | tac | sort -t$'\t' -s -k1,1nr -k4,4nr)
   while ((${#waiting[@]} + ${#running[@]})); do
     begin_one || reap
   done

@@ -146,13 +146,16 @@ TEST(a_peer_that_ended_its_half_gets_a_large_reply)
 TEST(a_connection_ends_after_its_time)
 {
     struct host h = {.silent = true};
-    begin(&h, 4, 100);
+    begin(&h, 4, 500);
+    uint64_t began_ms = clock_ms();
     int fd = dial(&h);
     CHECK_INT(write(fd, "x\n", 2), 2);
-    run_for(&h, 50);
+    run_for(&h, 20);
     CHECK_INT(h.closed, 0);
-    run_for(&h, 120);
+    for (int i = 0; i < 500 && h.closed == 0; i++)
+        run_for(&h, 20);
     CHECK_INT(h.closed, 1);
+    CHECK(clock_ms() - began_ms >= 500);
     close(fd);
     end(&h);
 }
