@@ -234,7 +234,7 @@ reap() {
       if has_spare; then spare=1; fi
       ((${#waiting[@]} == 0)) || tick
       ;;
-    *) finish_case "${running[$pid]}" || waiting+=("${begun[$pid]}") ;;
+    *) finish_case "${running[$pid]}" || waiting=("${begun[$pid]}" "${waiting[@]}") ;;
   esac
   unset "running[$pid]" "weights[$pid]" "begun[$pid]"
 }

@@ -256,6 +256,7 @@ struct op *driver_pass(struct driver *driver, const struct driver_work *work, dr
 
     w->op.drop = work_drop;
     w->driver = driver;
+    w->began_ms = clock_ms();
     w->in = *work;
     w->real = json_incref((json_t *)(uintptr_t)work->object);
     w->done = done;

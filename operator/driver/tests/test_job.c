@@ -8,6 +8,7 @@
 
 #include "driver_internal.h"
 #include "test.h"
+#include "work_internal.h"
 
 struct rig {
     struct loop *loop;
@@ -135,6 +136,46 @@ TEST(an_install)
     values = test_read(file);
     CHECK_STR(values, "{\"a\":1}");
     CHECK_STR(job_note(rig.driver, "gpu", "r")->chart, "test-driver");
+}
+
+static void judge(struct rig *rig, uint64_t began_ms, const char *reason)
+{
+    AUTO_MEM char *text = str_format("{metadata: {namespace: team, name: dra}, spec: {driver: %s}}", PLAIN);
+    AUTO_JSON json_t *served = json_pack("[s]", "v1");
+    struct driver_result *result = NEW(struct driver_result);
+    struct work w = {.driver = rig->driver,
+                     .in = {.key = "team/dra", .served = served},
+                     .began_ms = began_ms,
+                     .result = result};
+
+    result->ready.reason = result->devices.reason = result->smoke.reason = "";
+
+    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &w.object));
+    CHECK_OK(doc_parse_yaml(slice_of("{serviceAccount: {metadata: {name: x}}}"), "test", &w.facts));
+    w.real = json_incref(w.object);
+    CHECK_OK(driver_want_make(w.object, &w.want));
+    work_judge_present(&w);
+    CHECK_STR(result->ready.reason, reason);
+    driver_result_free(result);
+    driver_want_fini(&w.want);
+    json_t *owned[] = {w.object, w.real, w.facts, w.smoke.create};
+    for (size_t i = 0; i < COUNT(owned); i++)
+        json_decref(owned[i]);
+}
+
+// A pass that asked for the release while helm was at work must not take the answer for what helm left.
+TEST(what_was_seen_before_helm_ended_begins_no_other)
+{
+    AUTO_RIG struct rig rig;
+    uint64_t before_ms = clock_ms();
+
+    rig_init(&rig, USUAL);
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    judge(&rig, before_ms, "Installing");
+    CHECK(!job_runs(rig.driver, "gpu", "r"));
+    judge(&rig, clock_ms() + 1, "Installing");
+    CHECK(job_runs(rig.driver, "gpu", "r"));
 }
 
 // The kinds of a chart's own CustomResourceDefinitions are there before its objects are looked at.
