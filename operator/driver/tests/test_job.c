@@ -149,7 +149,6 @@ static void judge(struct rig *rig, uint64_t began_ms, const char *reason)
                      .result = result};
 
     result->ready.reason = result->devices.reason = result->smoke.reason = "";
-
     CHECK_OK(doc_parse_yaml(slice_of(text), "test", &w.object));
     CHECK_OK(doc_parse_yaml(slice_of("{serviceAccount: {metadata: {name: x}}}"), "test", &w.facts));
     w.real = json_incref(w.object);
