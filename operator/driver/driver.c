@@ -162,6 +162,18 @@ static void act_and_finish(struct work *w)
 
 // --- the op
 
+static void ask(struct work *w);
+
+// Helm ended while the release was asked for: the answer may be from before, and would be taken for
+// what helm left.
+static bool is_outdated(const struct work *w)
+{
+    const struct note *note =
+        w->wanted ? job_note(w->driver, w->want.namespace, w->want.release) : NULL;
+
+    return note && note->at_ms >= w->asked_ms;
+}
+
 static void on_facts(void *owner, struct error *take_err, json_t *take_facts)
 {
     struct work *w = owner;
@@ -172,6 +184,11 @@ static void on_facts(void *owner, struct error *take_err, json_t *take_facts)
         finish(w, take_err);
         return;
     }
+    if (is_outdated(w)) {
+        json_decref(TAKE(w->facts));
+        ask(w);
+        return;
+    }
     if (w->in.gone || w->replacing) {
         work_judge_gone(w);
         if (w->in.gone)
@@ -180,6 +197,19 @@ static void on_facts(void *owner, struct error *take_err, json_t *take_facts)
         work_judge_present(w);
     }
     act_and_finish(w);
+}
+
+static void ask(struct work *w)
+{
+    struct driver *driver = w->driver;
+    struct driver_work in = w->in;
+
+    in.gone = in.gone || w->replacing; // the same questions are asked
+    w->asked_ms = clock_ms();
+    w->pending = gather_start(driver->loop,
+                              driver_facts_ask(&in, w->wanted ? &w->want : NULL, driver->spec.kube,
+                                               w->account_kube, driver->spec.namespace),
+                              on_facts, w);
 }
 
 // What was installed, as a spec would have asked for it: the spec itself may be gone or another by
@@ -256,7 +286,6 @@ struct op *driver_pass(struct driver *driver, const struct driver_work *work, dr
 
     w->op.drop = work_drop;
     w->driver = driver;
-    w->began_ms = clock_ms();
     w->in = *work;
     w->real = json_incref((json_t *)(uintptr_t)work->object);
     w->done = done;
@@ -272,14 +301,7 @@ struct op *driver_pass(struct driver *driver, const struct driver_work *work, dr
         w->pending = loop_defer(driver->loop, on_defer, w);
         return &w->op;
     }
-    if (w->replacing)
-        w->in.gone = true; // the same questions are asked
     w->account_kube = kube_new_as(driver->spec.kube, w->want.user);
-    w->pending =
-        gather_start(driver->loop,
-                     driver_facts_ask(&w->in, w->wanted ? &w->want : NULL, driver->spec.kube,
-                                      w->account_kube, driver->spec.namespace),
-                     on_facts, w);
-    w->in.gone = work->gone;
+    ask(w);
     return &w->op;
 }

@@ -140,16 +140,6 @@ static void begin_job(struct work *w, const struct release *release, bool uninst
         .forget = !uninstall && release->state == RELEASE_UNINSTALLING,
     };
 
-    const struct note *note = job_note(w->driver, w->want.namespace, w->want.release);
-
-    // Helm ended while the release was asked for: what was answered may be from before, and the same would be done once more.
-    if (note && note->at_ms >= w->began_ms) {
-        work_say(w, DRIVER_FALSE, uninstall ? "Uninstalling" : "Installing",
-                 str_format("helm has just ended; release %s in namespace %s is looked at again",
-                            w->want.release, w->want.namespace));
-        work_look_again(w, 1);
-        return;
-    }
     if (!may_unlock(w, release, uninstall, &order.drop_secret))
         return;
     if (w->driver->halted || !w->driver->spec.may_write(w->driver->spec.owner)) {

@@ -14,7 +14,7 @@ struct work {
     bool wanted;    // want is made
     bool replacing; // an earlier release goes first
     struct kube *account_kube;
-    uint64_t began_ms; // facts are of then, or later
+    uint64_t asked_ms; // facts are of then, or later
     json_t *facts;
     struct driver_result *result;
     struct smoke_action smoke;

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // A job from its first helm to its last, with a script in helm's place: which calls come in which
-// order, and what becomes of a helm that floods, hangs or is told to end. The API server is not
-// asked.
+// order, and what becomes of a helm that floods, hangs or is told to end; a pass beside it asks a
+// scripted API server, the others none.
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "driver_internal.h"
 #include "test.h"
-#include "work_internal.h"
+#include "testkit/server.h"
 
 struct rig {
     struct loop *loop;
     struct http *http;
     struct driver *driver;
     char *dir, *helm, *calls;
-    unsigned ended;
+    struct server *server;
+    struct server_conn *held; // who asked for the release first, and has no answer yet
+    unsigned ended, asked;
+    bool gone;
     struct op *pending; // a driver_stop(), or who waits for a file
     const char *file;
     bool stopped;
@@ -27,7 +30,11 @@ static void on_change(void *owner, const char *key)
 
     CHECK_STR(key, "team/dra");
     rig->ended++;
+    if (rig->held)
+        server_reply(TAKE(rig->held), 200, "", "{\"items\": []}");
 }
+
+static void on_request(void *owner, struct server_conn *conn, const struct server_request *request);
 
 static bool may_write(void *owner)
 {
@@ -36,10 +43,11 @@ static bool may_write(void *owner)
 }
 
 // The script sees helm's words in $*, and may write into $DIR. "calls" has the verbs.
-static void rig_init(struct rig *rig, const char *script)
+static void rig_start(struct rig *rig, const char *script, bool serves)
 {
     AUTO_MEM char *config = test_path("kubeconfig");
     AUTO_MEM char *text = NULL;
+    AUTO_MEM char *cluster = NULL;
     struct kube_config *kube = NULL;
 
     *rig = (struct rig){0};
@@ -53,13 +61,15 @@ static void rig_init(struct rig *rig, const char *script)
         rig->dir, rig->calls, script);
     test_write(rig->helm, text);
     CHECK_INT(chmod(rig->helm, 0700), 0);
-    test_write(
-        config,
-        "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{name: x, cluster: "
-        "{server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true}}]\nusers: [{name: x, "
-        "user: {token: x}}]\ncontexts: [{name: x, context: {cluster: x, user: x}}]\n");
-    CHECK_OK(kube_config_load(config, NULL, &kube));
     rig->loop = loop_new();
+    if (serves)
+        rig->server = server_new(rig->loop, on_request, rig);
+    cluster = str_format("apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{name: x, "
+                         "cluster: {server: '%s'}}]\nusers: [{name: x, user: {}}]\ncontexts: "
+                         "[{name: x, context: {cluster: x, user: x}}]\n",
+                         serves ? server_url(rig->server) : "http://127.0.0.1:1");
+    test_write(config, cluster);
+    CHECK_OK(kube_config_load(config, NULL, &kube));
     rig->http = http_new(rig->loop, NULL);
     struct driver_spec spec = {.kube = kube_new(rig->loop, rig->http, kube),
                                .helm = rig->helm,
@@ -73,12 +83,19 @@ static void rig_init(struct rig *rig, const char *script)
     rig->driver = driver_new(rig->loop, &spec);
 }
 
+static void rig_init(struct rig *rig, const char *script)
+{
+    rig_start(rig, script, false);
+}
+
 static void rig_fini(struct rig *rig)
 {
     op_drop(rig->pending);
     kube_free(rig->driver->spec.kube);
     driver_free(rig->driver);
     http_free(rig->http);
+    if (rig->server)
+        server_free(rig->server);
     loop_free(rig->loop);
     char *owned[] = {rig->dir, rig->helm, rig->calls};
     for (size_t i = 0; i < COUNT(owned); i++)
@@ -138,43 +155,66 @@ TEST(an_install)
     CHECK_STR(job_note(rig.driver, "gpu", "r")->chart, "test-driver");
 }
 
-static void judge(struct rig *rig, uint64_t began_ms, const char *reason)
+// Answers all but the first question for the release, which waits until helm has ended.
+static void on_request(void *owner, struct server_conn *conn, const struct server_request *request)
 {
-    AUTO_MEM char *text = str_format("{metadata: {namespace: team, name: dra}, spec: {driver: %s}}", PLAIN);
-    AUTO_JSON json_t *served = json_pack("[s]", "v1");
-    struct driver_result *result = NEW(struct driver_result);
-    struct work w = {.driver = rig->driver,
-                     .in = {.key = "team/dra", .served = served},
-                     .began_ms = began_ms,
-                     .result = result};
+    struct rig *rig = owner;
 
-    result->ready.reason = result->devices.reason = result->smoke.reason = "";
-    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &w.object));
-    CHECK_OK(doc_parse_yaml(slice_of("{serviceAccount: {metadata: {name: x}}}"), "test", &w.facts));
-    w.real = json_incref(w.object);
-    CHECK_OK(driver_want_make(w.object, &w.want));
-    work_judge_present(&w);
-    CHECK_STR(result->ready.reason, reason);
-    driver_result_free(result);
-    driver_want_fini(&w.want);
-    json_t *owned[] = {w.object, w.real, w.facts, w.smoke.create};
-    for (size_t i = 0; i < COUNT(owned); i++)
-        json_decref(owned[i]);
+    if (strstr(request->target, "/secrets") && rig->asked++ == 0)
+        rig->held = conn;
+    else if (strstr(request->target, "/serviceaccounts/") || strstr(request->target, "/namespaces/gpu"))
+        server_reply(conn, 404, "", "{}");
+    else
+        server_reply(conn, 200, "", "{\"items\": []}");
 }
 
-// A pass that asked for the release while helm was at work must not take the answer for what helm left.
-TEST(what_was_seen_before_helm_ended_begins_no_other)
+static void on_passed(void *owner, struct error *take_err, struct driver_result *take_result)
+{
+    struct rig *rig = owner;
+
+    CHECK_OK(take_err);
+    rig->pending = NULL;
+    rig->gone = take_result->gone;
+    driver_result_free(take_result);
+    loop_stop(rig->loop);
+}
+
+// A pass that asked for the release while helm was at work does not take the answer for what helm
+// left: one that shall install would do it again, one that shall uninstall would leave it there.
+static void pass_beside_helm(struct rig *rig, bool gone)
+{
+    AUTO_MEM char *text =
+        str_format("{metadata: {namespace: team, name: dra}, spec: {driver: %s}, status: "
+                   "{driver: {release: r, namespace: gpu}}}",
+                   PLAIN);
+    AUTO_JSON json_t *object = NULL;
+    AUTO_JSON json_t *served = json_pack("[s]", "v1");
+    struct driver_work work = {.key = "team/dra", .served = served, .gone = gone};
+
+    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &object));
+    work.object = object;
+    begin(rig, PLAIN, "{}");
+    rig->pending = driver_pass(rig->driver, &work, on_passed, rig);
+    loop_run(rig->loop);
+    CHECK_INT(rig->ended, 1);
+    CHECK_INT(rig->asked, 2);
+}
+
+TEST(what_was_asked_before_helm_ended_is_asked_again)
 {
     AUTO_RIG struct rig rig;
-    uint64_t before_ms = clock_ms();
 
-    rig_init(&rig, USUAL);
-    begin(&rig, PLAIN, "{}");
-    loop_run(rig.loop);
-    judge(&rig, before_ms, "Installing");
-    CHECK(!job_runs(rig.driver, "gpu", "r"));
-    judge(&rig, clock_ms() + 1, "Installing");
-    CHECK(job_runs(rig.driver, "gpu", "r"));
+    rig_start(&rig, USUAL, true);
+    pass_beside_helm(&rig, false);
+}
+
+TEST(also_by_who_shall_uninstall)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_start(&rig, USUAL, true);
+    pass_beside_helm(&rig, true);
+    CHECK(rig.gone);
 }
 
 // The kinds of a chart's own CustomResourceDefinitions are there before its objects are looked at.
