@@ -72,7 +72,7 @@ node_images() {
   node_store "$1"
 }
 
-# node_store VERSION: a containerd's directory that holds these images. To import them takes a node 4 s, and as much again on the other CPU.
+# node_store VERSION: a containerd's directory that holds these images. To import them would take each node 4 s, and 5 s of CPU.
 node_store() {
   local dir=$NODE_CACHE/images/$1 archive fresh=1
   for archive in "$dir"/*.tar "$NODE_CACHE/bin/containerd"; do [[ $dir/store -nt $archive ]] || fresh=''; done

@@ -185,7 +185,7 @@ func (c *container) probeReadiness(ctx context.Context, spec *probe) {
 	}
 }
 
-// probeClient keeps its connections, as the kubelet's does not: a handshake each second is most of what a probe costs, and many clusters run at once.
+// probeClient keeps its connections, as the kubelet's does not: many clusters run at once, and each would make a TLS handshake a second.
 var probeClient = &http.Client{Transport: &http.Transport{
 	TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // as the kubelet's probes
 	IdleConnTimeout: 30 * time.Second,
