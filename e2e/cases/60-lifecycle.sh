@@ -20,7 +20,7 @@ enabled() { # LINE...: of spec
 case_delete_revert() {
   enabled 'deletionPolicy: Revert'
   kubectl delete draconfiguration dra --wait=false >/dev/null
-  eventually 150 none_of draconfiguration dra
+  eventually 150 dracfg_gone dra
   assert same_files "$CASE_DIR/before"
   eventually 20 gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
   eventually 30 served_is ''
@@ -37,7 +37,7 @@ case_delete_revert_foreign_edit() {
   printf 'maxPods: 99 # of somebody else\n' >>"$NODE/kubelet/config.yaml"
   eventually 60 settled dra
   kubectl delete draconfiguration dra --wait=false >/dev/null
-  eventually 150 none_of draconfiguration dra
+  eventually 150 dracfg_gone dra
   assert_equal "$(changes "$CASE_DIR/before" kube-scheduler.yaml)" '>     - --v=1 # of somebody else' 'of kube-scheduler.yaml'
   assert_equal "$(changes "$CASE_DIR/before" config.yaml)" '> maxPods: 99 # of somebody else' 'of config.yaml'
   assert_equal "$(changes "$CASE_DIR/before" kube-apiserver.yaml)" '' 'of kube-apiserver.yaml'
@@ -50,7 +50,7 @@ case_delete_retain() {
   files >"$CASE_DIR/files-1"
   processes >"$CASE_DIR/processes-1"
   kubectl delete draconfiguration dra --wait=false >/dev/null
-  eventually 60 none_of draconfiguration dra
+  eventually 60 dracfg_gone dra
   eventually 20 none_of nodedraconfigurations
   sleep 3
   files >"$CASE_DIR/files-2"

@@ -27,7 +27,7 @@ runs() { [[ $(metrics "$1" | grep '^kubernetes_build_info{') == *git_version=\"$
 # serves_not VERSION: the API server is ready (while it starts, groups come in one by one), and does not have it.
 serves_not() {
   local versions
-  kubectl get --raw /readyz >/dev/null || return 1
+  api -f -o /dev/null "$API/readyz" || return 1
   versions=$(served) && [[ " $versions " != *" $1 "* ]]
 }
 flag_of() { tr '\0' '\n' <"/proc/$(pid_of "$1")/cmdline" | grep -E "^--$2" || true; }

@@ -15,7 +15,7 @@ tenant_up() {
   kubectl apply -f "$E2E/hosted/tenant.yaml" >/dev/null
   chart_rights | kubectl apply -f - >/dev/null
   kubectl create secret generic tenant-kubeconfig -n tenant --from-file=value="$CLUSTER/admin.conf" >/dev/null
-  eventually 20 kubectl get serviceaccount default -n tenant
+  eventually 20 api -f -o /dev/null "$API/api/v1/namespaces/tenant/serviceaccounts/default"
 }
 
 # chart_rights: what the chart gives the controller in this namespace, given to the controller of these tests.
@@ -27,12 +27,10 @@ chart_rights() {
 
 tenant_down() {
   kubectl delete namespace tenant --wait=false >/dev/null
-  eventually 60 tenant_gone
+  eventually 60 not_found api/v1/namespaces/tenant
   kubectl delete node hosting >/dev/null
   cluster_is_clean
 }
-
-tenant_gone() { ! kubectl get namespace tenant 2>/dev/null; }
 
 components_up() {
   kubectl apply -f "$E2E/hosted/control-plane.yaml" >/dev/null

@@ -169,10 +169,10 @@ watch_dra() {
       value=$(gate "$component" "$GATE" 2>/dev/null) || value=''
       echo "$(date +%T) $component ${value:--}"
     done >>"$CASE_DIR/gates"
-    object=$(kubectl get dracfg dra -o json --request-timeout=5s 2>/dev/null | jq -c '[(.status.conditions[]? | "\(.type)=\(.status) \(.reason): \(.message)"),
+    object=$(dracfg dra 2>/dev/null | jq -c '[(.status.conditions[]? | "\(.type)=\(.status) \(.reason): \(.message)"),
       (.status.history[]? | "history \(.result)"), "failed \(.status.failedRevision // "-")"]') || object=''
     [[ ! $object ]] || echo "$(date +%T) $object" >>"$CASE_DIR/objects"
-    if kubectl get --raw /readyz --request-timeout=5s >/dev/null 2>&1 && value=$(served 2>/dev/null); then
+    if api -f -o /dev/null "$API/readyz" 2>/dev/null && value=$(served 2>/dev/null); then
       echo "$(date +%T) ${value:-nothing}" >>"$CASE_DIR/served"
     fi
     for component in "${CONTROL_PLANE[@]}"; do

@@ -21,7 +21,7 @@ wish() {
   fi
 }
 
-kubelet_says() { kubectl get nodedra "$NODE_NAME" -o json | jq -r '.status.components[]? | select(.name == "kubelet") | "\(.revision) \(.state) \(.reason // "-") \(.message // "-")"'; }
+kubelet_says() { api -f "$API/apis/drawbridge.dev/v1alpha1/nodedraconfigurations/$NODE_NAME" | jq -r '.status.components[]? | select(.name == "kubelet") | "\(.revision) \(.state) \(.reason // "-") \(.message // "-")"'; }
 kubelet_is() { [[ $(kubelet_says) =~ $1 ]] || { kubelet_says && return 1; }; }
 file_is_old() { cmp -s "$CASE_DIR/config.yaml" "$CLUSTER/var-lib-kubelet/config.yaml"; }
 file_is_new() { grep -q 'DynamicResourceAllocation: true' "$CLUSTER/var-lib-kubelet/config.yaml"; }

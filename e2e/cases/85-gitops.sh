@@ -45,7 +45,7 @@ source_is() {
     printf 'apiVersion: drawbridge.dev/v1alpha1\nkind: ConfigSource\nmetadata: {name: %s, namespace: default}\nspec:\n' "$1"
     printf '  %s\n' "${@:2}"
     [[ " ${*:2} " == *interval:* ]] || printf '  interval: 1h\n' # looks are asked for
-  } | kubectl apply -f - >/dev/null
+  } | put -f - >/dev/null
 }
 
 # secret NAME KEY=VALUE...: VALUE @FILE is a file's content.
@@ -54,7 +54,7 @@ secret() {
   for arg in "${@:2}"; do
     if [[ $arg == *=@* ]]; then args+=("--from-file=${arg%%=@*}=${arg#*=@}"); else args+=("--from-literal=$arg"); fi
   done
-  kubectl create secret generic "$1" "${args[@]}" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+  kubectl create secret generic "$1" "${args[@]}" --dry-run=client -o yaml | put -f - >/dev/null
 }
 
 cfgsrc() { api -f "$API/apis/drawbridge.dev/v1alpha1/namespaces/default/configsources/$1"; }
@@ -380,7 +380,7 @@ END
   rm "$dir/a-seventh.yaml" "$dir/eighth.yaml"
   git_commit 'neither'
   applied clusters
-  eventually 60 none_of draconfiguration a-seventh
+  eventually 60 dracfg_gone a-seventh
   kubectl delete validatingadmissionpolicy,validatingadmissionpolicybinding not-the-eighth >/dev/null
 
   note 'a source that is deleted leaves what it applied, and its metrics go'

@@ -92,10 +92,10 @@ case_archive() {
   eventually 30 condition_is dra DriverReady 'False DriverNotRequested'
   assert_equal "$(dracfg dra | jq -c '.status.driver // "none"')" '"none"'
   eventually 20 condition_is dra Ready True
-  gone deviceclass gpu.example.com || die 'the DeviceClass is still there'
+  none_of deviceclass gpu.example.com || die 'the DeviceClass is still there'
 }
 
-has_env() { [[ $(kubectl get daemonset -n gpu gpu-kubelet-plugin -o json | jq -r '.spec.template.spec.containers[0].env[]?.value') == "$1" ]]; }
+has_env() { [[ $(api -f "$API/apis/apps/v1/namespaces/gpu/daemonsets/gpu-kubelet-plugin" | jq -r '.spec.template.spec.containers[0].env[]?.value') == "$1" ]]; }
 
 
 request_pass() { kubectl annotate draconfiguration "$1" drawbridge.dev/reconcile-requested-at="$(date +%s%N)" --overwrite >/dev/null; }
@@ -110,7 +110,7 @@ refused() {
   eventually 40 condition_is dra DriverReady "False $1"
   assert_match "$(condition_message dra DriverReady)" "$2"
   assert no_release "${4:-gpu}" gpu
-  gone deviceclass gpu.example.com || die 'a DeviceClass was made'
+  none_of deviceclass gpu.example.com || die 'a DeviceClass was made'
 }
 
 # case: what cannot be installed is a reason with words, and nothing of it is made: values, the chart's own refusal, schema, pod security, accounts, names, owners
@@ -226,7 +226,7 @@ hold() {
   kubectl delete jobs -n gpu --all >/dev/null
   kubectl create configmap hold -n gpu "--from-literal=when=$1" >/dev/null
 }
-held() { kubectl get job -n gpu "gpu-hold-$1" >/dev/null; }
+held() { api -f -o /dev/null "$API/apis/batch/v1/namespaces/gpu/jobs/gpu-hold-$1"; }
 let_go() { kubectl delete configmap hold -n gpu >/dev/null; }
 
 start_killed_controller() { HELM_PROGRAM=$CASE_DIR/helm-program start_driver_controller --helm-timeout 20s; }
@@ -344,7 +344,7 @@ kkp_page() {
 
 # gpu_pod NAME CLAIM TOLERATIONS
 gpu_pod() {
-  kubectl apply -f - >/dev/null <<END
+  put -f - >/dev/null <<END
 apiVersion: v1
 kind: Pod
 metadata: {name: $1}
@@ -356,7 +356,7 @@ spec:
 END
 }
 
-pod_runs() { [[ $(kubectl get pod "$1" -o jsonpath='{.status.phase}') == Running ]]; }
+pod_runs() { [[ $(api -f "$API/api/v1/namespaces/default/pods/$1" | jq -r .status.phase) == Running ]]; }
 pod_has_device() {
   pod_runs "$1" && [[ $(kubectl get resourceclaims -o json | jq -r --arg pod "$1" \
     '.items[] | select(.status.reservedFor[]?.name == $pod).status.allocation.devices.results[0].device') == "$2" ]]
@@ -481,7 +481,7 @@ case_api_server() {
   eventually 60 condition_is dra DriverReady 'False PrivilegedNotAllowed'
   assert_match "$(condition_message dra DriverReady)" '^DaemonSet gpu-kubelet-plugin: .*privileged: Forbidden'
   assert no_release gpu gpu
-  gone deviceclass gpu.example.com || die 'a DeviceClass was made'
+  none_of deviceclass gpu.example.com || die 'a DeviceClass was made'
   none_of daemonsets,serviceaccounts -n gpu --field-selector metadata.name!=default || die 'something was made'
 
   note 'and back; then it goes away in the middle of an install'
@@ -528,7 +528,7 @@ case_api_removed() {
   start_driver_controller
   eventually 120 no_release old old
   eventually 30 none_of daemonset -n old
-  eventually 30 gone deviceclass gpu.old.com
+  eventually 30 not_found apis/resource.k8s.io/v1/deviceclasses/gpu.old.com
   eventually 120 release_speaks v1
   eventually 60 condition_is dra DriverReady 'True AsExpected'
   assert release_is gpu gpu deployed
@@ -572,7 +572,7 @@ case_whole_way() {
   watch_release_go
   kubectl delete deployment fake-pod >/dev/null
   eventually 60 no_release gpu gpu
-  eventually 200 gone_for_good
+  eventually 200 dracfg_gone dra
   assert same_files "$CASE_DIR/before"
   went_in_order "$CASE_DIR/release-gone" "$NODE/kubelet/config.yaml" "$MANIFESTS"/kube-{scheduler,controller-manager,apiserver}.yaml
 }
@@ -608,8 +608,6 @@ END
   edit kube-scheduler -e "/- --leader-elect=true/a\\    - --config=$file" -e "/volumeMounts:/a\\    - {mountPath: $file, name: scheduler-config}" \
     -e "/^  volumes:/a\\  - {name: scheduler-config, hostPath: {path: $file}}"
 }
-
-gone_for_good() { [[ $(kubectl get dracfg -A --ignore-not-found -o name 2>&1) == '' ]]; }
 
 # foreign_crd PLURAL KIND GROUP VERSION: a definition of somebody else's kind, with any content; nobody acts on it but this case.
 foreign_crd() {
@@ -664,10 +662,10 @@ case_other_engines() {
   eventually 20 condition_is dra Ready True
   spec_driver dra '{"engine":"HelmChart"}'
   eventually 60 says helmchart gpu '"\(.spec.chart) \(.spec.version) \(.spec.targetNamespace) \(.spec.valuesContent)"' 'oci://charts.example.com/gpu 1.2.3 gpu a: 1'
-  gone helmrelease gpu || die 'two own the driver'
+  none_of helmrelease gpu || die 'two own the driver'
   set_status helmchart gpu '{"jobName":"helm-install-gpu"}'
   eventually 40 condition_is dra DriverReady 'True AsExpected'
   kubectl patch dracfg dra --type json -p '[{"op":"remove","path":"/spec/driver"}]' >/dev/null
-  eventually 40 gone helmchart gpu
+  eventually 40 none_of helmchart gpu
   eventually 20 condition_is dra DriverReady 'False DriverNotRequested'
 }

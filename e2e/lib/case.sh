@@ -110,15 +110,14 @@ cluster_is_clean() {
 # delete_our_objects: nobody runs any more that would take finalizers off.
 delete_our_objects() {
   local kind namespace name
-  for kind in configsources.drawbridge.dev kubermaticconfigurations.kubermatic.k8c.io draconfigurations.drawbridge.dev nodedraconfigurations.drawbridge.dev; do
-    kubectl get "$kind" -A --no-headers -o custom-columns=NS:.metadata.namespace,NAME:.metadata.name 2>/dev/null |
-      while read -r namespace name; do
-        local where=()
-        [[ $namespace == '<none>' ]] || where=(-n "$namespace")
-        kubectl patch "$kind" "$name" "${where[@]}" --type merge -p '{"metadata":{"finalizers":null}}' >/dev/null
-        kubectl delete "$kind" "$name" "${where[@]}" --wait=false --ignore-not-found >/dev/null
-      done
-  done
+  kubectl get configsources,kubermaticconfigurations,draconfigurations,nodedraconfigurations -A --no-headers \
+    -o custom-columns=KIND:.kind,NS:.metadata.namespace,NAME:.metadata.name 2>/dev/null |
+    while read -r kind namespace name; do
+      local where=()
+      [[ $namespace == '<none>' ]] || where=(-n "$namespace")
+      kubectl patch "$kind" "$name" "${where[@]}" --type merge -p '{"metadata":{"finalizers":null}}' >/dev/null
+      kubectl delete "$kind" "$name" "${where[@]}" --wait=false --ignore-not-found >/dev/null
+    done
   kubectl delete lease -n drawbridge-system --all >/dev/null
 }
 
@@ -282,7 +281,8 @@ dra_is_on() {
 
 # settled NAME: Ready=True for this generation, and no agent at work.
 settled() {
-  condition_is "$1" Ready True && [[ -z $(kubectl get nodedraconfigurations -o json | jq -r '.items[].status.step // empty') ]]
+  local nodes
+  condition_is "$1" Ready True && nodes=$(api -f "$API/apis/drawbridge.dev/v1alpha1/nodedraconfigurations") && [[ -z $(jq -r '.items[].status.step // empty' <<<"$nodes") ]]
 }
 
 # fault NAME TEXT: from its next start on, NAME is the bash script TEXT in which real is the real command. unfault takes it away.

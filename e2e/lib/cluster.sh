@@ -99,8 +99,30 @@ cluster_wait_api() {
 
 # --- certificates and kubeconfigs ---------------------------------------------------------------------------------------------------
 
+# The certificates name no port and no directory: clusters of one run may have the same, from CLUSTER_PKI, which the first of them fills (eleven keys and
+# certificates are a tenth of what it costs to start a cluster).
 cluster_pki() {
-  local pki=$CLUSTER/pki
+  if [[ ${CLUSTER_PKI:-} ]]; then
+    (
+      flock 9
+      [[ -f $CLUSTER_PKI/admin.crt ]] || cluster_certs "$CLUSTER_PKI"
+    ) 9>"$CLUSTER_PKI.lock"
+    cp -p "$CLUSTER_PKI"/* "$CLUSTER/pki"
+  else
+    cluster_certs "$CLUSTER/pki"
+  fi
+  cluster_kubeconfig "$CLUSTER/admin.conf" admin
+  cluster_kubeconfig "$CLUSTER/controller-manager.conf" controller-manager
+  cluster_kubeconfig "$CLUSTER/scheduler.conf" scheduler
+  cluster_kubeconfig "$NODE/kubelet.conf" kubelet
+  cluster_kubeconfig "$CLUSTER/drawbridge.conf" drawbridge
+  cluster_kubeconfig "$NODE/agent.conf" agent
+}
+
+# cluster_certs DIR: the certificate of admin comes last.
+cluster_certs() {
+  local pki=$1
+  mkdir -p "$pki"
   cluster_ca ca kubernetes
   cluster_ca front-proxy-ca front-proxy-ca
   cluster_cert ca apiserver /CN=kube-apiserver serverAuth \
@@ -108,33 +130,32 @@ cluster_pki() {
   cluster_cert front-proxy-ca front-proxy-client /CN=front-proxy-client clientAuth
   openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$pki/sa.key" 2>/dev/null
   openssl pkey -in "$pki/sa.key" -pubout -out "$pki/sa.pub"
-  cluster_kubeconfig "$CLUSTER/admin.conf" admin /O=system:masters/CN=kubernetes-admin
-  cluster_kubeconfig "$CLUSTER/controller-manager.conf" controller-manager /CN=system:kube-controller-manager
-  cluster_kubeconfig "$CLUSTER/scheduler.conf" scheduler /CN=system:kube-scheduler
-  cluster_kubeconfig "$NODE/kubelet.conf" kubelet /O=system:nodes/CN=system:node:cp-1
-  cluster_kubeconfig "$CLUSTER/drawbridge.conf" drawbridge /CN=drawbridge:controller
-  cluster_kubeconfig "$NODE/agent.conf" agent /O=drawbridge:agents/CN=drawbridge:agent:cp-1
+  cluster_cert ca controller-manager /CN=system:kube-controller-manager clientAuth
+  cluster_cert ca scheduler /CN=system:kube-scheduler clientAuth
+  cluster_cert ca kubelet /O=system:nodes/CN=system:node:cp-1 clientAuth
+  cluster_cert ca drawbridge /CN=drawbridge:controller clientAuth
+  cluster_cert ca agent /O=drawbridge:agents/CN=drawbridge:agent:cp-1 clientAuth
+  cluster_cert ca admin /O=system:masters/CN=kubernetes-admin clientAuth
 }
 
+# cluster_ca NAME COMMON-NAME: into pki, as those below.
 cluster_ca() {
-  local pki=$CLUSTER/pki
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=$2" \
     -addext 'keyUsage=critical,digitalSignature,keyEncipherment,keyCertSign' -keyout "$pki/$1.key" -out "$pki/$1.crt" 2>/dev/null
 }
 
 # cluster_cert CA NAME SUBJECT USAGE [SAN]
 cluster_cert() {
-  local pki=$CLUSTER/pki san=${5:+subjectAltName=$5}
+  local san=${5:+subjectAltName=$5}
   openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "$3" -keyout "$pki/$2.key" -out "$pki/$2.csr" 2>/dev/null
   openssl x509 -req -in "$pki/$2.csr" -CA "$pki/$1.crt" -CAkey "$pki/$1.key" -CAcreateserial -days 365 -out "$pki/$2.crt" \
     -extfile <(printf 'keyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=%s\n%s\n' "$4" "$san") 2>/dev/null
   rm "$pki/$2.csr"
 }
 
-# cluster_kubeconfig FILE NAME SUBJECT
+# cluster_kubeconfig FILE NAME
 cluster_kubeconfig() {
   local pki=$CLUSTER/pki
-  cluster_cert ca "$2" "$3" clientAuth
   cat >"$1" <<EOF
 apiVersion: v1
 kind: Config
@@ -382,7 +403,8 @@ $(cluster_kubelet_configuration | sed 's/^/    /')
 $(cat "$E2E/lib/rbac.yaml")
 EOF
   local end=$((SECONDS + 20))
-  until kubectl label node cp-1 node-role.kubernetes.io/control-plane= --overwrite >/dev/null 2>&1; do
+  # no node may give itself this label
+  until api -f -X PATCH -H 'Content-Type: application/merge-patch+json' -d '{"metadata":{"labels":{"node-role.kubernetes.io/control-plane":""}}}' "$API/api/v1/nodes/cp-1" >/dev/null 2>&1; do
     ((SECONDS < end)) || fail "node cp-1 was not registered; see $NODE/runner.log"
     nap 0.2
   done

@@ -18,8 +18,8 @@ pack_chart() {
 use_driver_cluster() {
   use_cluster "$@"
   start_kwok
-  eventually 30 kubectl get serviceaccount default
-  kubectl apply -f "$E2E/driver/installer.yaml" >/dev/null
+  eventually 30 api -f -o /dev/null "$API/api/v1/namespaces/default/serviceaccounts/default"
+  put -f "$E2E/driver/installer.yaml" >/dev/null
 }
 
 # start_driver_controller [FLAG...]
@@ -37,7 +37,7 @@ driver_on() {
 
 # fake_node NAME: a node of kwok, Ready.
 fake_node() {
-  kubectl apply -f - >/dev/null <<END
+  put -f - >/dev/null <<END
 apiVersion: v1
 kind: Node
 metadata:
@@ -60,14 +60,14 @@ fake_slice() {
     printf 'apiVersion: resource.k8s.io/%s\nkind: ResourceSlice\nmetadata: {name: %s-%s}\nspec:\n' "$version" "$1" "$2"
     printf '  driver: %s\n  nodeName: %s\n  pool: {name: %s, generation: 1, resourceSliceCount: 1}\n  devices:\n' "$2" "$1" "$1"
     for ((i = 0; i < $3; i++)); do printf '  - {name: gpu-%s, %sattributes: {index: {int: %s}}%s}\n' "$i" "$wrap" "$i" "$end"; done
-  } | kubectl apply -f - >/dev/null
+  } | put -f - >/dev/null
 }
 
-revisions() { kubectl get secrets -n "$1" -l "owner=helm,name=$2" --no-headers 2>/dev/null | wc -l; }
-release_is() { [[ $(kubectl get secrets -n "$1" -l "owner=helm,name=$2" -o json | jq -r '[.items[].metadata.labels] | sort_by(.version | tonumber) | last | .status // "none"') == "$3" ]]; }
+release() { api -f "$API/api/v1/namespaces/$1/secrets?labelSelector=owner%3Dhelm,name%3D$2"; }
+revisions() { release "$1" "$2" | jq '.items | length'; }
+release_is() { [[ $(release "$1" "$2" | jq -r '[.items[].metadata.labels] | sort_by(.version | tonumber) | last | .status // "none"') == "$3" ]]; }
 no_release() { [[ $(revisions "$1" "$2") == 0 ]]; }
 
-gone() { ! kubectl get "$@" >/dev/null 2>&1; }
 # spec_driver NAME JSON: a merge patch of spec.driver.
 spec_driver() { kubectl patch dracfg "$1" --type merge -p "{\"spec\":{\"driver\":$2}}" >/dev/null; }
 
@@ -78,7 +78,7 @@ claim_pod() {
   version=${version%% *}
   request="exactly: $exactly"
   [[ $version != v1beta1 ]] || request="deviceClassName: ${2:-gpu.example.com}"
-  kubectl apply -f - >/dev/null <<END
+  put -f - >/dev/null <<END
 apiVersion: resource.k8s.io/$version
 kind: ResourceClaim
 metadata: {name: $1}

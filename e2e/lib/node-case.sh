@@ -131,7 +131,6 @@ containers() {
 
 config_map_says() { [[ $(kubectl get configmap -n kube-system "$1" -o json | jq -r '.data[]') == *"$2"* ]]; }
 config_maps() { kubectl get configmap -n kube-system kubeadm-config kubelet-config -o json | jq -r '.items[].data[]'; }
-gone() { ! kubectl get "$@" >/dev/null 2>&1; }
 
 what_was_written() {
   local component

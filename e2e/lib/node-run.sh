@@ -9,7 +9,7 @@
 
 node_rights() {
   [[ ! -f $FIRST/drawbridge.conf ]] || return 0
-  kubectl apply -f "$E2E/lib/rbac.yaml" >/dev/null
+  put -f "$E2E/lib/rbac.yaml" >/dev/null
   node_user "$FIRST/drawbridge.conf" drawbridge:controller
 }
 

@@ -274,7 +274,7 @@ node_wait_on() {
 }
 
 node_pods_ready() {
-  [[ $(kubectl get pods -n kube-system -o json | jq '[.items[] | select(.metadata.annotations["kubernetes.io/config.mirror"])
+  [[ $(api -f "$API/api/v1/namespaces/kube-system/pods" | jq '[.items[] | select(.metadata.annotations["kubernetes.io/config.mirror"])
     | select(any(.status.conditions[]?; .type == "Ready" and .status == "True"))] | length') == 4 ]]
 }
 
