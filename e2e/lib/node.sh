@@ -69,7 +69,7 @@ node_images() {
   node_image "$dir/etcd.tar" "$(node_tag "$1" etcd)" '["etcd"]' "$TOOLS_BIN/etcd" /usr/local/bin/etcd
   node_image "$dir/pause.tar" "$(node_tag "$1" pause)" '["/pause"]' "$NODE_CACHE/bin/pause" /pause
   node_image "$dir/busybox.tar" "$NODE_REPOSITORY/busybox:1" '["/bin/busybox"]' "$(command -v busybox)" /bin/busybox
-  node_store "$1"
+  (flock 8 && node_store "$1") 8>"$dir/.lock"
 }
 
 # node_store VERSION: a containerd's directory that holds these images. To import them would take each node 4 s, and 5 s of CPU.
@@ -95,14 +95,16 @@ node_store() {
 # node_fill DIR: its containerd has the images of VERSION from the start. A layer is never written to, so it is the same file where it can be.
 node_fill() {
   local from=$NODE_CACHE/images/$VERSION/store to=$1/var-lib-containerd file
+  exec 8>"${from%/*}/.lock"
+  flock -s 8 # another run may be making it anew
   cp -al "$from" "$to" 2>/dev/null || { rm -rf "$to" && cp -a "$from" "$to"; }
   while IFS= read -r file; do cp --remove-destination "$from/$file" "$to/$file"; done < <(cd "$from" && find . -name '*.db')
+  exec 8>&-
 }
 
 # node_image ARCHIVE NAME ENTRYPOINT BINARY PATH: from one static binary.
 node_image() {
   local root
-  [[ $2 ]] || fail "kubeadm does not tell the name of the image for $1" # or an archive without a name would be kept for good
   [[ ! $1 -nt $4 ]] || return 0
   [[ $2 ]] || fail "$(basename "$1"): kubeadm does not say what it is called" # else it would be kept, and of no use
   root=$(mktemp -d)
@@ -162,7 +164,7 @@ node_up() {
   }
   node_certificate "$KUBECONFIG" "$ADMIN"
   node_ready "$dir"
-  node_wait 60 'service account default' kubectl get serviceaccount default
+  node_wait 60 'service account default' api -f "$API/api/v1/namespaces/default/serviceaccounts/default"
 }
 
 # node_join DIR INDEX: joins CLUSTER, with a kubelet of the cluster's version.
