@@ -323,6 +323,7 @@ main() {
   if ((${#FILTERS[@]} == 0)) || [[ " ${FILTERS[*]}" == *" unit"* || " ${FILTERS[*]}" == *" test_"* || " ${FILTERS[*]}" == *" lint_"* ]]; then
     build
     install_packages "${INSTALL_LINT[@]}"
+    install_clang_format
     UNIT=$(unit_wanted)
   fi
   local chosen=()

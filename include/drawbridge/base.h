@@ -35,11 +35,12 @@
         noun##_free(*p);                                                                           \
     }
 
-// Our own mistakes: prints where and aborts, also in release. Level-triggered control makes a restart safe.
+// Our own mistakes: prints where and aborts, also in release. Level-triggered control makes a
+// restart safe.
 #define ASSERT(cond) ((cond) ? (void)0 : assert_failed(#cond, __FILE__, __LINE__))
 _Noreturn void assert_failed(const char *cond, const char *file, int line);
 
-// --- errors: the one channel. NULL is success; whoever gets one owns it ------------------------------------------
+// --- errors: the one channel. NULL is success; whoever gets one owns it --------------------------
 
 // The kind decides retry and condition reason, in one table (reconcile/policy.c).
 enum error_kind {
@@ -47,10 +48,10 @@ enum error_kind {
     ERROR_THROTTLED, // 429: error_retry_after_ms() says when
     ERROR_CONFLICT,  // somebody else was faster: read again
     ERROR_NOT_FOUND,
-    ERROR_GONE,      // 410: the resourceVersion is too old, list again
-    ERROR_DENIED,    // 401, 403, EACCES
-    ERROR_INVALID,   // the input is wrong; trying again does not help
-    ERROR_LIMIT,     // a cap was reached
+    ERROR_GONE,    // 410: the resourceVersion is too old, list again
+    ERROR_DENIED,  // 401, 403, EACCES
+    ERROR_INVALID, // the input is wrong; trying again does not help
+    ERROR_LIMIT,   // a cap was reached
     ERROR_CANCELED,
     ERROR_INTERNAL,
 };
@@ -58,15 +59,18 @@ enum error_kind {
 struct error;
 MUST_USE NONNULL struct error *error_new(enum error_kind kind, const char *fmt, ...) PRINTF(2, 3);
 // With a reason, as of error_set_reason().
-MUST_USE NONNULL struct error *error_because(enum error_kind kind, const char *reason, const char *fmt, ...) PRINTF(3, 4);
-// "fmt: strerror", kind from errnum: ENOENT NOT_FOUND, EACCES/EPERM DENIED, EEXIST CONFLICT, else TRANSIENT.
+MUST_USE NONNULL struct error *error_because(enum error_kind kind, const char *reason,
+                                             const char *fmt, ...) PRINTF(3, 4);
+// "fmt: strerror", kind from errnum: ENOENT NOT_FOUND, EACCES/EPERM DENIED, EEXIST CONFLICT, else
+// TRANSIENT.
 MUST_USE NONNULL struct error *error_errno(int errnum, const char *fmt, ...) PRINTF(2, 3);
 // "fmt: inner", same kind. take_inner NULL gives NULL.
 MUST_USE struct error *error_wrap(struct error *take_inner, const char *fmt, ...) PRINTF(2, 3);
 enum error_kind error_kind(const struct error *err);
 const char *error_kind_name(enum error_kind kind); // "Transient", ...
 const char *error_text(const struct error *err);   // borrowed, one line, no final newline
-// A CamelCase reason for conditions and events that the kind alone does not give; "" when none was set. reason must be static.
+// A CamelCase reason for conditions and events that the kind alone does not give; "" when none was
+// set. reason must be static.
 void error_set_reason(struct error *err, const char *reason);
 const char *error_reason(const struct error *err);
 void error_set_retry_after(struct error *err, uint64_t ms);
@@ -76,7 +80,7 @@ AUTO_DECLARE(error, struct error)
 // Spells out why a failure does not matter here. Logs at debug.
 void error_ignore(struct error *take_err, const char *why);
 
-// --- memory: aborts when there is none; libraries are routed through these where they allow it ---------------------
+// --- memory: aborts when there is none; libraries are routed through these where they allow it ---
 
 NONNULL void *mem_alloc(size_t bytes); // zeroed; bytes may be 0
 NONNULL void *mem_realloc(void *p, size_t bytes);
@@ -94,10 +98,11 @@ NONNULL char *str_vformat(const char *fmt, va_list args) PRINTF(1, 0);
 bool str_eq(const char *a, const char *b); // NULL equals NULL alone
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
-// Edit distance (Damerau-Levenshtein, letters compared without case), for "did you mean"; at most max + 1.
+// Edit distance (Damerau-Levenshtein, letters compared without case), for "did you mean"; at most
+// max + 1.
 unsigned str_distance(const char *a, const char *b, unsigned max);
 
-// --- slice: borrowed bytes, not terminated -------------------------------------------------------------------------
+// --- slice: borrowed bytes, not terminated -------------------------------------------------------
 
 struct slice {
     const char *ptr;
@@ -108,14 +113,15 @@ struct slice slice_sub(struct slice s, size_t from, size_t to);
 bool slice_eq(struct slice s, const char *text);
 bool slice_starts(struct slice s, const char *prefix);
 struct slice slice_trim(struct slice s); // spaces, tabs, CR, LF at both ends
-// Cuts *rest at the first sep: true and the part before it in *ret_part; at the end the last part once, then false.
-// Begin with a copy of the whole; a consumed *rest has ptr NULL.
+// Cuts *rest at the first sep: true and the part before it in *ret_part; at the end the last part
+// once, then false. Begin with a copy of the whole; a consumed *rest has ptr NULL.
 bool slice_cut(struct slice *rest, char sep, struct slice *ret_part);
 NONNULL char *slice_dup(struct slice s);
-uint64_t slice_hash(struct slice s, uint64_t seed); // FNV-1a: to tell texts apart that nobody made to collide
+// FNV-1a: to tell texts apart that nobody made to collide
+uint64_t slice_hash(struct slice s, uint64_t seed);
 bool slice_to_u64(struct slice s, uint64_t *ret_n); // decimal digits alone, no overflow
 
-// --- buf: owned bytes with a greatest size -------------------------------------------------------------------------
+// --- buf: owned bytes with a greatest size -------------------------------------------------------
 
 struct buf {
     char *ptr; // always NUL-terminated once something was added
@@ -123,19 +129,20 @@ struct buf {
     bool overflow; // sticky: something did not fit and was left out
 };
 struct buf buf_make(size_t bytes_max);
-// What does not fit whole is left out, and so is all that follows until buf_reset(): a text has no holes. overflow says so.
+// What does not fit whole is left out, and so is all that follows until buf_reset(): a text has no
+// holes. overflow says so.
 void buf_add(struct buf *b, const void *bytes, size_t len);
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_slice(struct buf *b, struct slice s);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 void buf_drop_front(struct buf *b, size_t len);
-void buf_reset(struct buf *b); // empty, overflow cleared, memory kept
+void buf_reset(struct buf *b);         // empty, overflow cleared, memory kept
 NONNULL char *buf_take(struct buf *b); // NUL-terminated, never NULL; b is empty afterwards
 struct slice buf_slice(const struct buf *b);
 void buf_fini(struct buf *b);
 #define AUTO_BUF __attribute__((cleanup(buf_fini)))
 
-// --- strlist: owned strings ----------------------------------------------------------------------------------------
+// --- strlist: owned strings ----------------------------------------------------------------------
 
 struct strlist {
     char **items; // items[len] is NULL once something was added
@@ -144,32 +151,34 @@ struct strlist {
 void strlist_add(struct strlist *l, const char *s);
 void strlist_take(struct strlist *l, char *take_s);
 bool strlist_has(const struct strlist *l, const char *s);
-void strlist_sort(struct strlist *l); // strcmp order; doubles are removed
+void strlist_sort(struct strlist *l);                         // strcmp order; doubles are removed
 char *strlist_join(const struct strlist *l, const char *sep); // "" when empty
 void strlist_fini(struct strlist *l);
 #define AUTO_STRLIST __attribute__((cleanup(strlist_fini)))
 
-// --- log: one line to stderr each; key=value after the message -------------------------------------------------------
+// --- log: one line to stderr each; key=value after the message -----------------------------------
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 void log_set_json(bool json); // one JSON object a line instead of text
-// room: the room's name. Rooms below reconcile log at debug alone: whoever handles an error logs it, once.
+// room: the room's name. Rooms below reconcile log at debug alone: whoever handles an error logs
+// it, once.
 void log_line(enum log_level level, const char *room, const char *fmt, ...) PRINTF(3, 4);
 
-// --- clock and random numbers: seams for tests -----------------------------------------------------------------------
+// --- clock and random numbers: seams for tests ---------------------------------------------------
 
-uint64_t clock_ms(void);      // monotonic
-int64_t clock_wall_ms(void);  // Unix time
+uint64_t clock_ms(void);     // monotonic
+int64_t clock_wall_ms(void); // Unix time
 // Tests: NULL restores the real clock.
 void clock_set_source(uint64_t (*monotonic_ms)(void), int64_t (*wall_ms)(void));
 #define CLOCK_TEXT_BYTES 32
-// RFC 3339 in UTC, whole seconds ("2026-11-21T10:00:00Z"), as metav1.Time; ret must hold CLOCK_TEXT_BYTES.
+// RFC 3339 in UTC, whole seconds ("2026-11-21T10:00:00Z"), as metav1.Time; ret must hold
+// CLOCK_TEXT_BYTES.
 const char *clock_format(int64_t wall_ms, char *ret);
 // The same with microseconds, as metav1.MicroTime (Leases).
 const char *clock_format_micro(int64_t wall_ms, char *ret);
 bool clock_parse(const char *text, int64_t *ret_wall_ms); // RFC 3339, any fraction, Z or an offset
-uint64_t rand_u64(void); // getrandom(2); not for secrets that outlive a process
+uint64_t rand_u64(void);       // getrandom(2); not for secrets that outlive a process
 void rand_seed(uint64_t seed); // tests: a repeatable sequence from here on; 0 restores the kernel's
 uint64_t rand_below(uint64_t n); // uniform in 0 .. n-1, n > 0

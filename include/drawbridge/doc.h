@@ -3,7 +3,8 @@
 //
 // Purpose   parse, print, walk, merge, compare, digest documents; surgical edits of YAML files
 // In → Out  bytes → json_t trees; text + edit → text; two texts → a unified diff
-// Owns      jansson (its tree crosses all rooms as json_t: borrowed where const, owned where ret_/take_), libyaml
+// Owns      jansson (its tree crosses all rooms as json_t: borrowed where const, owned where
+//           ret_/take_), libyaml
 // May use   base
 // Never     files, network; words of Kubernetes
 // Limits    DOC_BYTES_MAX, DOC_DEPTH_MAX, DOC_NODES_MAX after aliases are followed
@@ -26,60 +27,75 @@ static inline void json_tree_freep(json_t **p)
 
 // JSON text to a tree. Error INVALID: "name:line:column: what".
 struct error *doc_parse_json(struct slice text, const char *name, json_t **ret_tree);
-// YAML 1.1 as Kubernetes reads it (sigs.k8s.io/yaml: plain scalars resolve to null, bool, int, float; the key of a mapping is a
-// string; duplicate keys are refused) to a tree. One document; an empty one is JSON null. Error INVALID: "name:line:column: what".
+// YAML 1.1 as Kubernetes reads it (sigs.k8s.io/yaml: plain scalars resolve to null, bool, int,
+// float; the key of a mapping is a string; duplicate keys are refused) to a tree. One document; an
+// empty one is JSON null. Error INVALID: "name:line:column: what".
 struct error *doc_parse_yaml(struct slice text, const char *name, json_t **ret_tree);
 // All documents of a stream, in order, as an array; empty ones are left out.
 struct error *doc_parse_yaml_all(struct slice text, const char *name, json_t **ret_array);
-char *doc_print_json(const json_t *tree);         // compact, keys in order of insertion
-char *doc_print_json_sorted(const json_t *tree);  // compact, keys sorted: for digests and comparison
-char *doc_print_json_pretty(const json_t *tree);  // two spaces
-char *doc_print_yaml(const json_t *tree);         // block style, ends in a newline; strings that would read as another type are quoted
+char *doc_print_json(const json_t *tree); // compact, keys in order of insertion
+// compact, keys sorted: for digests and comparison
+char *doc_print_json_sorted(const json_t *tree);
+char *doc_print_json_pretty(const json_t *tree); // two spaces
+// block style, ends in a newline; strings that would read as another type are quoted
+char *doc_print_yaml(const json_t *tree);
 
 // Walks "a", "b", "2" of a NULL-terminated argument list; borrowed; NULL when a step is not there.
 const json_t *doc_get(const json_t *tree, ...) __attribute__((sentinel));
 // The same for "/a/b/2" (RFC 6901: ~0 is ~, ~1 is /).
 const json_t *doc_pointer(const json_t *tree, const char *pointer);
-const char *doc_str(const json_t *tree, ...) __attribute__((sentinel));  // "" when not there or no string
-int64_t doc_int(const json_t *tree, int64_t absent, ...);                // arguments end in NULL
-bool doc_bool(const json_t *tree, int absent, ...);                     // absent is a bool (C wants an int there); arguments end in NULL
+// "" when not there or no string
+const char *doc_str(const json_t *tree, ...) __attribute__((sentinel));
+int64_t doc_int(const json_t *tree, int64_t absent, ...); // arguments end in NULL
+// absent is a bool (C wants an int there); arguments end in NULL
+bool doc_bool(const json_t *tree, int absent, ...);
 bool doc_equal(const json_t *a, const json_t *b); // NULL equals NULL alone; 1 equals 1.0
-// Sets the value at the end of the path, making objects on the way; take_value is owned by the tree afterwards.
+// Sets the value at the end of the path, making objects on the way; take_value is owned by the tree
+// afterwards.
 void doc_set(json_t *tree, json_t *take_value, ...) __attribute__((sentinel));
-json_t *doc_copy(const json_t *tree); // deep
+json_t *doc_copy(const json_t *tree);                               // deep
 json_t *doc_merge_patch(const json_t *target, const json_t *patch); // RFC 7386, a new tree
 // The RFC 7386 patch that makes target of source; NULL when they are equal.
 json_t *doc_make_merge_patch(const json_t *source, const json_t *target);
 
 #define DOC_DIGEST_BYTES 65
-// SHA-256 of bytes as lower-case hex (not for secrets: an identity, no signature); ret must hold DOC_DIGEST_BYTES.
+// SHA-256 of bytes as lower-case hex (not for secrets: an identity, no signature); ret must hold
+// DOC_DIGEST_BYTES.
 const char *doc_digest(struct slice bytes, char *ret);
 const char *doc_digest_tree(const json_t *tree, char *ret); // of doc_print_json_sorted()
 
-// A unified diff with three lines of context and the headers "--- a_name" and "+++ b_name"; "" when equal.
+// A unified diff with three lines of context and the headers "--- a_name" and "+++ b_name"; "" when
+// equal.
 char *doc_diff(struct slice a, struct slice b, const char *a_name, const char *b_name);
 
-// --- surgical edits of YAML text ----------------------------------------------------------------------------------------
-// A doc_text is a text and where each of its nodes stands. Edits change only the bytes of what they name: comments (non-ASCII
-// too), indentation, CRLF, quotes, anchors, order and a missing final newline of everything else stay. All positions are bytes.
-// An edit of a node that an alias shares, or that is written in a way the edit cannot keep, is an error INVALID and changes
-// nothing; after each edit the text is parsed again and must hold just the wanted tree (else INTERNAL, nothing changed).
+// --- surgical edits of YAML text -----------------------------------------------------------------
+// A doc_text is a text and where each of its nodes stands. Edits change only the bytes of what they
+// name: comments (non-ASCII too), indentation, CRLF, quotes, anchors, order and a missing final
+// newline of everything else stay. All positions are bytes. An edit of a node that an alias shares,
+// or that is written in a way the edit cannot keep, is an error INVALID and changes nothing; after
+// each edit the text is parsed again and must hold just the wanted tree (else INTERNAL, nothing
+// changed).
 
 struct doc_text;
-// Copies text. One document (a leading "---" and directives are fine; a second document is INVALID).
+// Copies text. One document (a leading "---" and directives are fine; a second document is
+// INVALID).
 struct error *doc_text_new(struct slice text, const char *name, struct doc_text **ret_doc);
 void doc_text_free(struct doc_text *doc);
 AUTO_DECLARE(doc_text, struct doc_text)
 struct slice doc_text_bytes(const struct doc_text *doc); // borrowed until the next edit
 const json_t *doc_text_tree(const struct doc_text *doc); // borrowed until the next edit
-// Replaces the scalar at pointer (RFC 6901) by value (a string, bool or number); the quoting style is kept where it can be.
+// Replaces the scalar at pointer (RFC 6901) by value (a string, bool or number); the quoting style
+// is kept where it can be.
 struct error *doc_text_set_scalar(struct doc_text *doc, const char *pointer, const json_t *value);
-// Adds an entry to the mapping at pointer ("" is the root), after its last one (or, in flow style, before the closing
-// brace). A mapping that is not there is made, with those above it. An existing key is CONFLICT.
-struct error *doc_text_add_key(struct doc_text *doc, const char *pointer, const char *key, const json_t *value);
-// Inserts value (scalar or tree) into the sequence at pointer so that it gets this index (len: at the end).
-// A sequence that is not there is made.
-struct error *doc_text_insert(struct doc_text *doc, const char *pointer, size_t index, const json_t *value);
-// Removes the entry (of a mapping or sequence) at pointer with its whole lines and a comment at the end of them. A mapping or sequence
-// that becomes empty through it is written as {} or [].
+// Adds an entry to the mapping at pointer ("" is the root), after its last one (or, in flow style,
+// before the closing brace). A mapping that is not there is made, with those above it. An existing
+// key is CONFLICT.
+struct error *doc_text_add_key(struct doc_text *doc, const char *pointer, const char *key,
+                               const json_t *value);
+// Inserts value (scalar or tree) into the sequence at pointer so that it gets this index (len: at
+// the end). A sequence that is not there is made.
+struct error *doc_text_insert(struct doc_text *doc, const char *pointer, size_t index,
+                              const json_t *value);
+// Removes the entry (of a mapping or sequence) at pointer with its whole lines and a comment at the
+// end of them. A mapping or sequence that becomes empty through it is written as {} or [].
 struct error *doc_text_remove(struct doc_text *doc, const char *pointer);

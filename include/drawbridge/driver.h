@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// driver: the chart of a DRA driver installed by helm, the devices it publishes, and a claim that shows that they can be had.
+// driver: the chart of a DRA driver installed by helm, the devices it publishes, and a claim that
+// shows that they can be had.
 //
-// Purpose   presets, values, helm as a child process, the state of its release, preflight, readiness, the smoke test
+// Purpose   presets, values, helm as a child process, the state of its release, preflight,
+//           readiness, the smoke test
 // In → Out  a DRAConfiguration and what the API server says → one action at most, three verdicts
 // May use   kube loop doc base
-// Never     reads what is in a release's Secret (labels alone); deletes pods or claims of others; runs two helms for one release
+// Never     reads what is in a release's Secret (labels alone); deletes pods or claims of others;
+//           runs two helms for one release
 // Limits    DRIVER_OUTPUT_BYTES_MAX of what a helm says; DRIVER_VALUES_BYTES_MAX of values
 // Blocking  reads a chart archive and the directory it was fetched into
 #pragma once
@@ -14,24 +17,27 @@
 #define DRIVER_OUTPUT_BYTES_MAX ((size_t)4 << 20)
 #define DRIVER_VALUES_BYTES_MAX ((size_t)1 << 20)
 #define DRIVER_CHART_BYTES_MAX ((size_t)16 << 20)
-#define DRIVER_LABEL_DIGEST "drawbridge.dev/digest" // on the Secret of a release: what it was made from
+// on the Secret of a release: what it was made from
+#define DRIVER_LABEL_DIGEST "drawbridge.dev/digest"
 #define DRIVER_LABEL_OWNER "drawbridge.dev/configuration"
-#define DRIVER_LABEL_CHART "drawbridge.dev/chart"         // its name
-#define DRIVER_LABEL_NAMES "drawbridge.dev/name-override" // the old chart's name, which its objects keep
+#define DRIVER_LABEL_CHART "drawbridge.dev/chart" // its name
+// the old chart's name, which its objects keep
+#define DRIVER_LABEL_NAMES "drawbridge.dev/name-override"
 #define DRIVER_FIELD_MANAGER "drawbridge-driver"
 
 struct driver;
 struct driver_spec {
-    struct kube *kube;            // the cluster that is acted upon
-    const char *helm;             // the program
-    const char *dir;              // helm's own: caches, charts that were fetched
-    const char *kubeconfig;       // for helm; NULL: the pod's service account
-    const char *context;          // of the kubeconfig; NULL: its current one
-    const char *namespace;        // where the smoke test runs
-    const char *smoke_test_image; // NULL: the presets'
+    struct kube *kube;              // the cluster that is acted upon
+    const char *helm;               // the program
+    const char *dir;                // helm's own: caches, charts that were fetched
+    const char *kubeconfig;         // for helm; NULL: the pod's service account
+    const char *context;            // of the kubeconfig; NULL: its current one
+    const char *namespace;          // where the smoke test runs
+    const char *smoke_test_image;   // NULL: the presets'
     uint64_t smoke_test_timeout_ms; // until its pod must run
-    uint64_t helm_timeout_ms;     // for one run of helm; SIGTERM then
-    void (*on_change)(void *owner, const char *key); // a helm that was started for this key has ended
+    uint64_t helm_timeout_ms;       // for one run of helm; SIGTERM then
+    // a helm that was started for this key has ended
+    void (*on_change)(void *owner, const char *key);
     bool (*may_write)(void *owner);
     void *owner;
 };
@@ -39,10 +45,12 @@ struct driver_spec {
 struct driver *driver_new(struct loop *loop, const struct driver_spec *spec);
 void driver_free(struct driver *driver); // helms that run are killed
 AUTO_DECLARE(driver, struct driver)
-// SIGTERM to every helm that runs, and nothing is started until driver_resume(). Who loses the lease does this.
+// SIGTERM to every helm that runs, and nothing is started until driver_resume(). Who loses the
+// lease does this.
 void driver_halt(struct driver *driver);
 void driver_resume(struct driver *driver);
-// The same, and done when none runs any more: a lock that helm holds is given back before the process ends.
+// The same, and done when none runs any more: a lock that helm holds is given back before the
+// process ends.
 MUST_USE struct op *driver_stop(struct driver *driver, loop_fn *done, void *owner);
 
 // What one pass wants. All is borrowed until done.
@@ -51,11 +59,14 @@ struct driver_work {
     const json_t *object; // the DRAConfiguration
     const json_t *served; // versions of resource.k8s.io
     unsigned minor;       // of Kubernetes 1.x
-    bool gone;            // the driver must go: the spec has none any more, or DRA is being turned off
-    bool all_claims;      // DRA is being turned off: claims of any driver are waited for
-    bool waiting;         // the cluster is not ready for a driver yet: nothing is installed, waiting_for says what is waited for
+    // the driver must go: the spec has none any more, or DRA is being turned off
+    bool gone;
+    bool all_claims; // DRA is being turned off: claims of any driver are waited for
+    // the cluster is not ready for a driver yet: nothing is installed, waiting_for says what is
+    // waited for
+    bool waiting;
     const char *waiting_for;
-    bool suspend;         // nothing is written
+    bool suspend; // nothing is written
 };
 
 enum driver_state { DRIVER_FALSE, DRIVER_TRUE, DRIVER_UNKNOWN };
@@ -66,28 +77,34 @@ struct driver_verdict { // reason "": nothing to say
 };
 struct driver_result {
     struct driver_verdict ready, devices, smoke;
-    json_t *status_driver, *status_devices, *status_smoke; // of the DRAConfiguration; NULL: leave it out
-    char *event;      // what was begun, NULL: nothing
-    bool gone;        // of a work that wanted it gone: nothing of ours is there any more
+    // of the DRAConfiguration; NULL: leave it out
+    json_t *status_driver, *status_devices, *status_smoke;
+    char *event;       // what was begun, NULL: nothing
+    bool gone;         // of a work that wanted it gone: nothing of ours is there any more
     uint64_t after_ms; // look again then
 };
 void driver_result_free(struct driver_result *result);
 AUTO_DECLARE(driver_result, struct driver_result)
 typedef void driver_done_fn(void *owner, struct error *take_err, struct driver_result *take_result);
-MUST_USE struct op *driver_pass(struct driver *driver, const struct driver_work *work, driver_done_fn *done, void *owner);
+MUST_USE struct op *driver_pass(struct driver *driver, const struct driver_work *work,
+                                driver_done_fn *done, void *owner);
 
-// --- for doctor and tests -----------------------------------------------------------------------------------------------
+// --- for doctor and tests ------------------------------------------------------------------------
 
-// The preset of that name, NULL: none. And what its values turn off among classes, with what to set; "" when nothing.
+// The preset of that name, NULL: none. And what its values turn off among classes, with what to
+// set; "" when nothing.
 const json_t *driver_preset(const char *name);
 char *driver_preset_names(void);
-// Why a DeviceClass of the driver of this spec is not there: a value turns it off. "" when none does.
+// Why a DeviceClass of the driver of this spec is not there: a value turns it off. "" when none
+// does.
 char *driver_class_advice(const json_t *spec_driver, const char *class_name);
 // The version of resource.k8s.io to speak: the newest that is served; NULL: none.
 const char *driver_api_version(const json_t *served);
-// Whether containers of a node with this runtime ("containerd://1.7.2") would lack their devices: 0 no, or nobody knows; 1 for certain; 2 by default.
+// Whether containers of a node with this runtime ("containerd://1.7.2") would lack their devices: 0
+// no, or nobody knows; 1 for certain; 2 by default.
 int driver_runtime_without_cdi(const char *runtime);
-// What --controllers of this kube-controller-manager says when it leaves out who makes claims from templates, owned; NULL: it does not.
+// What --controllers of this kube-controller-manager says when it leaves out who makes claims from
+// templates, owned; NULL: it does not.
 char *driver_claim_controller_off(const json_t *words);
 // What helm said on stderr, as a reason and one line. Never NULL.
 const char *driver_read_errors(struct slice errors, char **ret_message);

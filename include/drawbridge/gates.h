@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// gates: which feature gates and API versions which Kubernetes version has, what must be said to whom, and what must not.
+// gates: which feature gates and API versions which Kubernetes version has, what must be said to
+// whom, and what must not.
 //
-// Purpose   the version table; reading and merging of flags; resolution for each instance by its own version; refusals; Upgradeable
+// Purpose   the version table; reading and merging of flags; resolution for each instance by its
+//           own version; refusals; Upgradeable
 // In → Out  table + intent + instances → for each instance the entries to write, or refusals
 // May use   doc base
 // Never     I/O, clock
@@ -27,13 +29,14 @@ bool component_parse(const char *name, enum component *ret_component);
 struct version {
     int major, minor, patch; // major 0: none
 };
-// "v1.33.13", "1.33", "v1.33.4-gke.1036000", "v1.33.13+k3s1". Anything else ("fake", "kwok-v0.8.0", "") is false.
+// "v1.33.13", "1.33", "v1.33.4-gke.1036000", "v1.33.13+k3s1". Anything else ("fake", "kwok-v0.8.0",
+// "") is false.
 bool version_parse(const char *text, struct version *ret_version);
 int version_compare_minor(struct version a, struct version b); // <0, 0, >0
 char *version_format(struct version v);                        // "v1.33.13"
 char *version_format_minor(struct version v);                  // "1.33"
 
-// --- the table -------------------------------------------------------------------------------------------------------------
+// --- the table -----------------------------------------------------------------------------------
 
 enum stage { STAGE_ALPHA, STAGE_BETA, STAGE_GA, STAGE_DEPRECATED };
 const char *stage_name(enum stage stage); // "ALPHA", "BETA", "GA", "DEPRECATED"
@@ -45,116 +48,147 @@ struct error *gates_table_load(struct slice yaml, const char *name, struct gates
 void gates_table_free(struct gates_table *table);
 AUTO_DECLARE(gates_table, struct gates_table)
 struct version gates_table_oldest(const struct gates_table *table);
-struct version gates_table_newest(const struct gates_table *table); // of the minors that cover every gate
+// of the minors that cover every gate
+struct version gates_table_newest(const struct gates_table *table);
 
 struct gate {
     enum stage stage;
-    bool value, locked;                // the default
-    const char *const *depends_on;     // NULL-terminated
-    unsigned components;               // bit 1 << enum component of those who read it; 0: not known, all that register it
-    const char *requires_api;          // "resource.k8s.io/v1alpha3" or NULL: must be served when the gate is on
+    bool value, locked;            // the default
+    const char *const *depends_on; // NULL-terminated
+    // bit 1 << enum component of those who read it; 0: not known, all that register it
+    unsigned components;
+    // "resource.k8s.io/v1alpha3" or NULL: must be served when the gate is on
+    const char *requires_api;
 };
 // The gate in that minor; false: the binary of that minor does not know it.
-bool gates_find(const struct gates_table *table, const char *name, struct version minor, struct gate *ret_gate);
-bool gates_is_dra(const struct gates_table *table, const char *name); // one of those that dra-gates.yaml lists
-// Whether any minor knows it; *ret_first, *ret_last: from when to when (last: the newest of the table if still there).
-bool gates_ever(const struct gates_table *table, const char *name, struct version *ret_first, struct version *ret_last);
-bool gates_is_kkp_flag(const char *name); // KKP's own flags (kubermatic pkg/features/features.go), left to KKP
-const char *gates_nearest(const struct gates_table *table, const char *name, struct version minor); // "did you mean", or NULL
-// The table as JSON for `gates`: [{name, stage, default, locked, components, dependsOn}], sorted; components ["*"] where not known.
-// all: every gate, else those of DRA.
+bool gates_find(const struct gates_table *table, const char *name, struct version minor,
+                struct gate *ret_gate);
+// one of those that dra-gates.yaml lists
+bool gates_is_dra(const struct gates_table *table, const char *name);
+// Whether any minor knows it; *ret_first, *ret_last: from when to when (last: the newest of the
+// table if still there).
+bool gates_ever(const struct gates_table *table, const char *name, struct version *ret_first,
+                struct version *ret_last);
+// KKP's own flags (kubermatic pkg/features/features.go), left to KKP
+bool gates_is_kkp_flag(const char *name);
+// "did you mean", or NULL
+const char *gates_nearest(const struct gates_table *table, const char *name, struct version minor);
+// The table as JSON for `gates`: [{name, stage, default, locked, components, dependsOn}], sorted;
+// components ["*"] where not known. all: every gate, else those of DRA.
 json_t *gates_list(const struct gates_table *table, struct version minor, bool all);
-// Versions of a group in that minor: {"registered": [..], "default": [..], "clients": "v1beta1"}; NULL: unknown group or minor. Borrowed.
+// Versions of a group in that minor: {"registered": [..], "default": [..], "clients": "v1beta1"};
+// NULL: unknown group or minor. Borrowed.
 const json_t *gates_api(const struct gates_table *table, const char *group, struct version minor);
 
-// --- flags: what a command line says ------------------------------------------------------------------------------------------
+// --- flags: what a command line says -------------------------------------------------------------
 
-// What argv says of gates: {"DynamicResourceAllocation": true, ...} without prefix, the last one wins; all notations: --f=x, --f x, repeats,
-// the kube: prefix, quotes, JSON argv behind a wrapper (KKP's http-prober). INVALID for what the component itself would refuse to parse.
+// What argv says of gates: {"DynamicResourceAllocation": true, ...} without prefix, the last one
+// wins; all notations: --f=x, --f x, repeats, the kube: prefix, quotes, JSON argv behind a wrapper
+// (KKP's http-prober). INVALID for what the component itself would refuse to parse.
 struct gates_flags {
-    json_t *feature_gates;      // name → bool
-    json_t *runtime_config;     // "group/version", "api/all", ... → "true"/"false"; the API server alone, else {}
-    struct version emulated;    // --emulated-version; major 0: absent
-    bool kube_prefix;           // gates are written with kube:
+    json_t *feature_gates; // name → bool
+    // "group/version", "api/all", ... → "true"/"false"; the API server alone, else {}
+    json_t *runtime_config;
+    struct version emulated; // --emulated-version; major 0: absent
+    bool kube_prefix;        // gates are written with kube:
 };
-struct error *gates_flags_read(enum component component, const json_t *argv, struct gates_flags *ret_flags);
+struct error *gates_flags_read(enum component component, const json_t *argv,
+                               struct gates_flags *ret_flags);
 void gates_flags_fini(struct gates_flags *flags);
 #define AUTO_FLAGS __attribute__((cleanup(gates_flags_fini)))
 
 // A change of one element of an argv array, to be carried out on whatever holds it, in order.
 struct gates_edit {
     enum { EDIT_SET, EDIT_INSERT, EDIT_REMOVE } what;
-    size_t index;   // in the array as it is after the edits before this one
-    char *value;    // SET, INSERT: the new element
+    size_t index; // in the array as it is after the edits before this one
+    char *value;  // SET, INSERT: the new element
 };
 struct gates_edits {
     struct gates_edit *items;
     size_t len;
 };
-// What makes argv say what is wanted. set_* (name → value) are written: merged into the flag that is there (its notation, prefix, order
-// and other entries kept; an entry of the same name gets the new value where it stands last), or into a new --flag=..., sorted, placed after the
-// last flag of the array that sorts before it, or at the end where flags are not sorted. unset_* (names) are taken out, the flag with them when
-// nothing is left. argv: array of strings, element 0 the program. The same call on the result gives no edits.
-// A flag inside a JSON argv is edited inside its element.
-struct error *gates_flags_edit(enum component component, const json_t *argv, const json_t *set_gates, const json_t *unset_gates,
-                               const json_t *set_runtime, const json_t *unset_runtime, struct gates_edits *ret_edits);
+// What makes argv say what is wanted. set_* (name → value) are written: merged into the flag that
+// is there (its notation, prefix, order and other entries kept; an entry of the same name gets the
+// new value where it stands last), or into a new --flag=..., sorted, placed after the last flag of
+// the array that sorts before it, or at the end where flags are not sorted. unset_* (names) are
+// taken out, the flag with them when nothing is left. argv: array of strings, element 0 the
+// program. The same call on the result gives no edits. A flag inside a JSON argv is edited inside
+// its element.
+struct error *gates_flags_edit(enum component component, const json_t *argv,
+                               const json_t *set_gates, const json_t *unset_gates,
+                               const json_t *set_runtime, const json_t *unset_runtime,
+                               struct gates_edits *ret_edits);
 void gates_edits_fini(struct gates_edits *edits);
 #define AUTO_EDITS __attribute__((cleanup(gates_edits_fini)))
 
-// --- containers: where in a pod that argv is ------------------------------------------------------------------------------------
+// --- containers: where in a pod that argv is -----------------------------------------------------
 
 // The container that is a component, beside sidecars, and its argv: command, then args.
 struct gates_container {
-    size_t index;                         // in the list
-    const json_t *spec, *command, *args;  // borrowed; command and args NULL: not there, or empty
-    bool no_program;                      // the argv has no program of its own: the image's entry point is it
+    size_t index;                        // in the list
+    const json_t *spec, *command, *args; // borrowed; command and args NULL: not there, or empty
+    // the argv has no program of its own: the image's entry point is it
+    bool no_program;
 };
-// How sure it is that this container is the component, 0: it is not. Its program says more than its name.
+// How sure it is that this container is the component, 0: it is not. Its program says more than its
+// name.
 unsigned gates_container_score(const json_t *container, enum component component);
-// INVALID, beginning with where: none or several containers are it, it has neither command nor args, a shell starts it.
-struct error *gates_container_find(const json_t *containers, const char *where, enum component component,
-                                   struct gates_container *ret_container);
-struct gates_container gates_container_of(const json_t *command, const json_t *args); // of lists that stand elsewhere
-json_t *gates_container_argv(const struct gates_container *container, enum component component); // owned
+// INVALID, beginning with where: none or several containers are it, it has neither command nor
+// args, a shell starts it.
+struct error *gates_container_find(const json_t *containers, const char *where,
+                                   enum component component, struct gates_container *ret_container);
+// of lists that stand elsewhere
+struct gates_container gates_container_of(const json_t *command, const json_t *args);
+// owned
+json_t *gates_container_argv(const struct gates_container *container, enum component component);
 // Where an edit of that argv goes when command has command_len words and args args_len by now.
-struct error *gates_container_place(const struct gates_container *container, size_t command_len, size_t args_len,
-                                    const struct gates_edit *edit, bool *ret_in_args, size_t *ret_at);
+struct error *gates_container_place(const struct gates_container *container, size_t command_len,
+                                    size_t args_len, const struct gates_edit *edit,
+                                    bool *ret_in_args, size_t *ret_at);
 struct gates_flags_change {
-    const json_t *set_gates, *unset_gates, *set_runtime, *unset_runtime; // as for gates_flags_edit()
+    // as for gates_flags_edit()
+    const json_t *set_gates, *unset_gates, *set_runtime, *unset_runtime;
 };
 // The lists with the change in them; empty where they were not there and need not be.
-struct error *gates_container_edit(const struct gates_container *container, enum component component,
-                                   const struct gates_flags_change *change, json_t **ret_command, json_t **ret_args);
+struct error *gates_container_edit(const struct gates_container *container,
+                                   enum component component,
+                                   const struct gates_flags_change *change, json_t **ret_command,
+                                   json_t **ret_args);
 
-// --- refusals --------------------------------------------------------------------------------------------------------------
+// --- refusals ------------------------------------------------------------------------------------
 
 enum refusal {
-    REFUSAL_UNKNOWN_GATE,      // UnknownFeatureGate: no minor of the table and not the binary knows it
-    REFUSAL_GATE_LOCKED,       // FeatureGateLocked: to the other value
-    REFUSAL_GATE_REMOVED,      // FeatureGateRemoved: earlier minors knew it
-    REFUSAL_GATE_TOO_NEW,      // FeatureGateTooNew: later minors know it, or it is newer than the emulated version
-    REFUSAL_GATE_DEPENDENCY,   // FeatureGateDependency: on, but what it depends on is off
-    REFUSAL_ALPHA,             // AlphaNotAllowed: alpha gate on, or alpha API, without allowAlpha
-    REFUSAL_API_NOT_REGISTERED,// APIVersionNotRegistered
-    REFUSAL_API_INVALID,       // InvalidRuntimeConfig: malformed key or value, unknown group
-    REFUSAL_TOO_OLD,           // KubernetesTooOld: that version has no DRA
-    REFUSAL_TOO_NEW,           // KubernetesTooNew: the table ends before it and the running binary did not tell
-    REFUSAL_SKEW,              // VersionSkewUnsupported: no API version serves both (dra-gates.md 4.3, "impossible")
-    REFUSAL_API_NEEDED,        // APIVersionNeeded: runtimeConfig turns off what a gate that is on needs
+    // UnknownFeatureGate: no minor of the table and not the binary knows it
+    REFUSAL_UNKNOWN_GATE,
+    REFUSAL_GATE_LOCKED,  // FeatureGateLocked: to the other value
+    REFUSAL_GATE_REMOVED, // FeatureGateRemoved: earlier minors knew it
+    // FeatureGateTooNew: later minors know it, or it is newer than the emulated version
+    REFUSAL_GATE_TOO_NEW,
+    REFUSAL_GATE_DEPENDENCY,    // FeatureGateDependency: on, but what it depends on is off
+    REFUSAL_ALPHA,              // AlphaNotAllowed: alpha gate on, or alpha API, without allowAlpha
+    REFUSAL_API_NOT_REGISTERED, // APIVersionNotRegistered
+    REFUSAL_API_INVALID,        // InvalidRuntimeConfig: malformed key or value, unknown group
+    REFUSAL_TOO_OLD,            // KubernetesTooOld: that version has no DRA
+    // KubernetesTooNew: the table ends before it and the running binary did not tell
+    REFUSAL_TOO_NEW,
+    // VersionSkewUnsupported: no API version serves both (dra-gates.md 4.3, "impossible")
+    REFUSAL_SKEW,
+    // APIVersionNeeded: runtimeConfig turns off what a gate that is on needs
+    REFUSAL_API_NEEDED,
     REFUSAL_COUNT,
 };
 const char *refusal_reason(enum refusal refusal); // the CamelCase reason
 
 struct gates_refusal {
     enum refusal kind;
-    char *subject;               // the gate, or group/version
+    char *subject; // the gate, or group/version
     enum component component;
     struct version version;
-    char *instance;              // the first instance that would refuse it
-    char *message;               // one sentence: what, who, which version, what to do
+    char *instance; // the first instance that would refuse it
+    char *message;  // one sentence: what, who, which version, what to do
 };
 
-// --- resolution ------------------------------------------------------------------------------------------------------------
+// --- resolution ----------------------------------------------------------------------------------
 
 struct gates_intent {
     const json_t *feature_gates;  // name → bool; NULL: none
@@ -163,49 +197,67 @@ struct gates_intent {
 };
 
 struct gates_instance {
-    const char *id;                // "kube-scheduler on node-1": for messages
+    const char *id; // "kube-scheduler on node-1": for messages
     enum component component;
     struct version version;
-    struct version emulated;       // major 0: as version
-    const json_t *foreign_gates;   // what its flags say beside what we wrote: name → bool; NULL: none
+    struct version emulated; // major 0: as version
+    // what its flags say beside what we wrote: name → bool; NULL: none
+    const json_t *foreign_gates;
     const json_t *foreign_runtime; // key → "true"/"false"
-    const json_t *extra_gates;     // name → bool: listed by the running binary, not by the table for its minor; NULL: none or not read
-    const json_t *missing_gates;   // array of names: in the table, but the running binary does not list them; NULL: none or not read
+    // name → bool: listed by the running binary, not by the table for its minor; NULL: none or not
+    // read
+    const json_t *extra_gates;
+    // array of names: in the table, but the running binary does not list them; NULL: none or not
+    // read
+    const json_t *missing_gates;
 };
 
 struct gates_desired {
     json_t *feature_gates;  // name → bool: just what must be written by us into this instance
     json_t *runtime_config; // key → "true"/"false": the same, {} for all but the API server
-    json_t *effective;      // name → bool: of the intent's gates and DynamicResourceAllocation, what the running component must report
+    // name → bool: of the intent's gates and DynamicResourceAllocation, what the running component
+    // must report
+    json_t *effective;
 };
 
 struct gates_resolution {
-    struct gates_desired *desired; // one for each instance, same order; alike instances share their trees: not to be changed
+    // one for each instance, same order; alike instances share their trees: not to be changed
+    struct gates_desired *desired;
     size_t desired_len;
-    struct gates_refusal *refusals; // none: nothing is touched while there is one. First by instance, then by subject
+    // none: nothing is touched while there is one. First by instance, then by subject
+    struct gates_refusal *refusals;
     size_t refusals_len;
-    json_t *needed;   // ["v1beta1", ..]: versions of resource.k8s.io that live clients need, sorted by Kubernetes' version priority
-    json_t *ignored;  // names that are KKP's own flags
-    bool dra;         // the intent wants DynamicResourceAllocation on
+    // ["v1beta1", ..]: versions of resource.k8s.io that live clients need, sorted by Kubernetes'
+    // version priority
+    json_t *needed;
+    json_t *ignored; // names that are KKP's own flags
+    bool dra;        // the intent wants DynamicResourceAllocation on
 };
-// Pure. The rules are product.md's: each instance by its own (emulated) version; a gate of DRA goes to the components that read it, any other
-// to every component whose binary registers it; nothing that is default (unless a foreign flag says otherwise) and nothing that would be refused; for DRA
-// the union of the API versions that live API servers register and live clients ask for. An API server gets what any client needs.
-// A gate that only some instances' versions know (a roll between minors) goes to those that know it, when their minor is the newest or the oldest that
-// is there; a gate that none of them knows is refused.
-struct error *gates_resolve(const struct gates_table *table, const struct gates_intent *intent, const struct gates_instance *instances,
-                            size_t instances_len, struct gates_resolution *ret_resolution);
+// Pure. The rules are product.md's: each instance by its own (emulated) version; a gate of DRA goes
+// to the components that read it, any other to every component whose binary registers it; nothing
+// that is default (unless a foreign flag says otherwise) and nothing that would be refused; for DRA
+// the union of the API versions that live API servers register and live clients ask for. An API
+// server gets what any client needs. A gate that only some instances' versions know (a roll between
+// minors) goes to those that know it, when their minor is the newest or the oldest that is there; a
+// gate that none of them knows is refused.
+struct error *gates_resolve(const struct gates_table *table, const struct gates_intent *intent,
+                            const struct gates_instance *instances, size_t instances_len,
+                            struct gates_resolution *ret_resolution);
 void gates_resolution_fini(struct gates_resolution *resolution);
 #define AUTO_RESOLUTION __attribute__((cleanup(gates_resolution_fini)))
 
 enum upgradeable { UPGRADEABLE_TRUE, UPGRADEABLE_FALSE, UPGRADEABLE_UNKNOWN };
-// Whether the next minor takes what the instances say now (foreign entries and desired ones): False names each gate or API version that would be
-// removed, locked to the other value or unregistered; Unknown where the table ends. *ret_message is one sentence.
-enum upgradeable gates_upgradeable(const struct gates_table *table, const struct gates_instance *instances, size_t instances_len,
+// Whether the next minor takes what the instances say now (foreign entries and desired ones): False
+// names each gate or API version that would be removed, locked to the other value or unregistered;
+// Unknown where the table ends. *ret_message is one sentence.
+enum upgradeable gates_upgradeable(const struct gates_table *table,
+                                   const struct gates_instance *instances, size_t instances_len,
                                    const struct gates_desired *desired, char **ret_message);
 
-// --- what a running component says -----------------------------------------------------------------------------------------------
+// --- what a running component says ---------------------------------------------------------------
 
-// kubernetes_feature_enabled{name,stage} of a /metrics page: name → bool of every gate this binary knows; *ret_version from
-// kubernetes_build_info's git_version (major 0 when absent), *ret_start_ms from process_start_time_seconds (0 when absent).
-struct error *gates_metrics_read(struct slice page, json_t **ret_gates, struct version *ret_version, int64_t *ret_start_ms);
+// kubernetes_feature_enabled{name,stage} of a /metrics page: name → bool of every gate this binary
+// knows; *ret_version from kubernetes_build_info's git_version (major 0 when absent), *ret_start_ms
+// from process_start_time_seconds (0 when absent).
+struct error *gates_metrics_read(struct slice page, json_t **ret_gates, struct version *ret_version,
+                                 int64_t *ret_start_ms);

@@ -29,16 +29,16 @@
 struct fetch_spec {
     const char *url; // https, http, ssh, git or file
     const char *branch, *tag, *semver,
-        *commit;        // at most one, branch may stand beside commit; none: the remote's HEAD
-    const char *path;   // a directory or file of the repository; "" is all of it
-    const char *known;  // the commit that is known already: when the reference still points there,
-                        // nothing is fetched
-    const char *base;   // refuse a commit that does not descend from it (NonFastForward)
-    const char *base_ref; // with semver: the tag that base was of. Another tag need not descend from
-                          // it, but a lower version is as good as a step back, while the range
+        *commit;       // at most one, branch may stand beside commit; none: the remote's HEAD
+    const char *path;  // a directory or file of the repository; "" is all of it
+    const char *known; // the commit that is known already: when the reference still points there,
+                       // nothing is fetched
+    const char *base;  // refuse a commit that does not descend from it (NonFastForward)
+    const char *base_ref; // with semver: the tag that base was of. Another tag need not descend
+                          // from it, but a lower version is as good as a step back, while the range
                           // still has base_ref
-    const char *accept; // a commit for which that is fine
-    const char *at;     // hand out this older commit's documents, not the reference's
+    const char *accept;   // a commit for which that is fine
+    const char *at;       // hand out this older commit's documents, not the reference's
     const char *username, *password, *bearer_token;  // https
     const char *identity, *passphrase, *known_hosts; // ssh
     const char *ca, *proxy;                          // PEM; http://[user:password@]host:port
@@ -62,8 +62,9 @@ void fetch_result_fini(struct fetch_result *result);
 // "main@sha1:0123..", "sha1:0123.." without a ref; yours.
 char *fetch_revision(const char *ref, const char *commit);
 
-// take_err: its reason is one of FETCH_REASONS; result is there too, with ref and head alone, where the reference was
-// found (head "": it was not) and NULL where the worker said nothing. Else result, borrowed for the call (documents may be taken).
+// take_err: its reason is one of FETCH_REASONS; result is there too, with ref and head alone, where
+// the reference was found (head "": it was not) and NULL where the worker said nothing. Else
+// result, borrowed for the call (documents may be taken).
 typedef void fetch_fn(void *owner, struct error *take_err, struct fetch_result *result);
 // Dropping the op kills the child.
 MUST_USE struct op *fetch_run(struct loop *loop, const struct fetch_spec *spec, fetch_fn *fn,

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// guard: what puts the kubelet's file back when the agent cannot: a record on the node, and the small program that acts on it.
+// guard: what puts the kubelet's file back when the agent cannot: a record on the node, and the
+// small program that acts on it.
 //
 // Purpose   the record of one edit under way, the program's verbs, whole replacement of files
 // In → Out  a record that the agent arms → the file from before, when nobody disarmed it in time
 // May use   base
-// Never     changes a file that is not, byte for byte, what the agent wrote; decides anything from the network
+// Never     changes a file that is not, byte for byte, what the agent wrote; decides anything from
+//           the network
 // Limits    files of 1 MiB, one record at a time
 // Blocking  small local files with fsync; waits up to 5 s for its lock
 //
-// A directory (state_dir/guard) holds: armed, the record; starts, how often the kubelet was started with the edit; verdict, written ahead of a
-// restoration; lock; and the program. The agent links this room, the program is this room: there is one reader and one writer of each format.
+// A directory (state_dir/guard) holds: armed, the record; starts, how often the kubelet was started
+// with the edit; verdict, written ahead of a restoration; lock; and the program. The agent links
+// this room, the program is this room: there is one reader and one writer of each format.
 #pragma once
 
 #include <sys/types.h>
@@ -20,7 +23,7 @@
 extern void (*guard_test_hook)(const char *stage);
 void guard_stage(const char *stage);
 
-// --- files, whole or not at all ----------------------------------------------------------------------------------------
+// --- files, whole or not at all ------------------------------------------------------------------
 
 #define GUARD_FILE_BYTES_MAX ((size_t)1 << 20)
 #define GUARD_PROGRAM_BYTES_MAX ((size_t)32 << 20)
@@ -35,12 +38,15 @@ struct guard_file {
 };
 void guard_file_fini(struct guard_file *file);
 #define AUTO_GUARD_FILE __attribute__((cleanup(guard_file_fini)))
-// A regular file and nothing else (INVALID; a symbolic link too, unless links are followed); LIMIT above bytes_max.
-struct error *guard_file_read(const char *path, bool follow_links, size_t bytes_max, struct guard_file *ret_file);
+// A regular file and nothing else (INVALID; a symbolic link too, unless links are followed); LIMIT
+// above bytes_max.
+struct error *guard_file_read(const char *path, bool follow_links, size_t bytes_max,
+                              struct guard_file *ret_file);
 // The name of the temporary file beside path: ".drawbridge-NAME.tmp", which the kubelet ignores.
 char *guard_temp_name(const char *path);
 // temp, complete and on the disk.
-struct error *guard_temp_write(const char *temp, struct slice text, mode_t mode, uid_t uid, gid_t gid);
+struct error *guard_temp_write(const char *temp, struct slice text, mode_t mode, uid_t uid,
+                               gid_t gid);
 struct error *guard_temp_move(const char *temp, const char *path); // on the disk too
 // A file of our own, atomically.
 struct error *guard_file_store(const char *path, struct slice text, mode_t mode);
@@ -48,15 +54,15 @@ struct error *guard_file_remove(const char *path); // one that is not there is r
 struct error *guard_dir_sync(const char *dir);
 char *guard_dir_of(const char *path);
 
-// --- the record --------------------------------------------------------------------------------------------------------
+// --- the record ----------------------------------------------------------------------------------
 
 #define GUARD_ID_BYTES 17 // sixteen hexadecimal digits
 
 struct guard_record {
     char id[GUARD_ID_BYTES];
     char *path;
-    unsigned starts_max; // that many starts of the kubelet with the edit may fail
-    mode_t mode;         // for a file that has to be made again
+    unsigned starts_max;            // that many starts of the kubelet with the edit may fail
+    mode_t mode;                    // for a file that has to be made again
     bool before_there, after_there; // false: there was no such file, or the edit took it away
     struct slice before, after;     // in bytes
     char *bytes;
@@ -65,7 +71,8 @@ void guard_record_fini(struct guard_record *record);
 #define AUTO_GUARD_RECORD __attribute__((cleanup(guard_record_fini)))
 // INVALID unless every byte is as guard_record_print() wrote it.
 struct error *guard_record_parse(struct slice text, struct guard_record *ret_record);
-void guard_record_print(const struct guard_record *record, struct buf *text); // up to GUARD_RECORD_BYTES_MAX
+// up to GUARD_RECORD_BYTES_MAX
+void guard_record_print(const struct guard_record *record, struct buf *text);
 #define GUARD_RECORD_BYTES_MAX (2 * GUARD_FILE_BYTES_MAX + 8192)
 
 enum guard_by {
@@ -82,12 +89,14 @@ struct guard_note { // starts and verdict
 struct error *guard_note_parse(struct slice text, struct guard_note *ret_note);
 void guard_note_print(const struct guard_note *note, struct buf *text);
 
-// --- what the agent does ---------------------------------------------------------------------------------------------
+// --- what the agent does -------------------------------------------------------------------------
 
-// From here on the file is put back unless guard_disarm() comes first. An earlier record, with its notes, is forgotten.
+// From here on the file is put back unless guard_disarm() comes first. An earlier record, with its
+// notes, is forgotten.
 struct error *guard_arm(const char *dir, const struct guard_record *record);
 struct error *guard_disarm(const char *dir); // also forgets the verdict
-// Whether a record is armed, and the notes there are. What is damaged counts as not there; an error says so, with *ret_state set all the same.
+// Whether a record is armed, and the notes there are. What is damaged counts as not there; an error
+// says so, with *ret_state set all the same.
 struct guard_state {
     bool armed, judged, counted;
     char id[GUARD_ID_BYTES]; // of the armed one
@@ -98,7 +107,7 @@ struct error *guard_look(const char *dir, struct guard_state *ret_state);
 struct error *guard_install(const char *dir, const char *program);
 #define GUARD_PROGRAM "drawbridge-guard"
 
-// --- what the program does -------------------------------------------------------------------------------------------
+// --- what the program does -----------------------------------------------------------------------
 
 // Before each start of the kubelet: counts, and puts the file back when enough starts failed.
 struct error *guard_on_start(const char *dir, bool *ret_put_back);

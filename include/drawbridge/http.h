@@ -4,7 +4,8 @@
 // Purpose   bytes there and back; TLS, proxies, time-outs, caps
 // Owns      libcurl (one multi handle on the loop)
 // May use   loop base
-// Never     words of Kubernetes; retries (the caller decides); redirects; files other than those a request names
+// Never     words of Kubernetes; retries (the caller decides); redirects; files other than those a
+//           request names
 // Limits    body_bytes_max of each request; HTTP_REQUESTS_MAX at once, further ones wait their turn
 // Blocking  no (name resolution runs in curl's own thread or resolver)
 #pragma once
@@ -20,11 +21,14 @@ AUTO_DECLARE(http, struct http)
 unsigned http_in_flight(const struct http *http);
 // Closes idle connections: after certificates or tokens were rotated.
 void http_forget_connections(struct http *http);
-// Called for each finished request, for metrics: status 0 when there was no answer. NULL: nobody listens.
-typedef void http_observe_fn(void *owner, const char *method, const char *host, long status, uint64_t took_ms);
+// Called for each finished request, for metrics: status 0 when there was no answer. NULL: nobody
+// listens.
+typedef void http_observe_fn(void *owner, const char *method, const char *host, long status,
+                             uint64_t took_ms);
 void http_set_observer(struct http *http, http_observe_fn *fn, void *owner);
 
-// How a server is trusted and who we are to it. All strings are borrowed for the call of http_send().
+// How a server is trusted and who we are to it. All strings are borrowed for the call of
+// http_send().
 struct http_tls {
     struct slice ca_pem;            // empty: the system's
     const char *ca_file;            // NULL: ca_pem or the system's
@@ -35,31 +39,35 @@ struct http_tls {
 };
 
 struct http_request {
-    const char *method;             // "GET", ...
-    const char *url;                // http:// or https://
-    const char *unix_socket;        // NULL: TCP
-    const char *proxy;              // NULL: HTTPS_PROXY and NO_PROXY of the environment; "": none
-    const char *const *headers;     // "Name: value", NULL-terminated; NULL: none
-    struct slice body;              // copied
-    const struct http_tls *tls;     // NULL: the system's CAs
-    size_t body_bytes_max;          // of the answer, or of what a stream holds back; ERROR_LIMIT above it
-    uint64_t timeout_ms;            // for the whole exchange; must be set unless it is a stream
-    uint64_t idle_ms;               // a stream without a byte for so long ends TRANSIENT; 0: whole answers
-    uint64_t connect_timeout_ms;    // 0: 10 s
-    // Streams (idle_ms > 0): called with what arrived, only while the status is 2xx. Other answers are collected.
-    // Not inside a curl callback: ops may be dropped there, the stream's own too.
+    const char *method;         // "GET", ...
+    const char *url;            // http:// or https://
+    const char *unix_socket;    // NULL: TCP
+    const char *proxy;          // NULL: HTTPS_PROXY and NO_PROXY of the environment; "": none
+    const char *const *headers; // "Name: value", NULL-terminated; NULL: none
+    struct slice body;          // copied
+    const struct http_tls *tls; // NULL: the system's CAs
+    // of the answer, or of what a stream holds back; ERROR_LIMIT above it
+    size_t body_bytes_max;
+    uint64_t timeout_ms; // for the whole exchange; must be set unless it is a stream
+    // a stream without a byte for so long ends TRANSIENT; 0: whole answers
+    uint64_t idle_ms;
+    uint64_t connect_timeout_ms; // 0: 10 s
+    // Streams (idle_ms > 0): called with what arrived, only while the status is 2xx. Other answers
+    // are collected. Not inside a curl callback: ops may be dropped there, the stream's own too.
     void (*on_data)(void *owner, struct slice bytes);
 };
 
 struct http_response {
     long status;
-    struct slice body; // what was collected
-    const char *content_type;   // "" when absent
-    const char *retry_after;    // "" when absent
-    const char *warning;        // the first Warning header, "" when absent
+    struct slice body;        // what was collected
+    const char *content_type; // "" when absent
+    const char *retry_after;  // "" when absent
+    const char *warning;      // the first Warning header, "" when absent
 };
 
-// take_err is set (response NULL) when there was no complete answer: TRANSIENT, LIMIT, DENIED (TLS verification), INVALID (URL).
-// Any status is an answer. The response is borrowed for the callback.
-typedef void http_done_fn(void *owner, struct error *take_err, const struct http_response *response);
-MUST_USE struct op *http_send(struct http *http, const struct http_request *request, http_done_fn *done, void *owner);
+// take_err is set (response NULL) when there was no complete answer: TRANSIENT, LIMIT, DENIED (TLS
+// verification), INVALID (URL). Any status is an answer. The response is borrowed for the callback.
+typedef void http_done_fn(void *owner, struct error *take_err,
+                          const struct http_response *response);
+MUST_USE struct op *http_send(struct http *http, const struct http_request *request,
+                              http_done_fn *done, void *owner);

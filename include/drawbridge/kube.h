@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // kube: a client of one Kubernetes API server.
 //
-// Purpose   kubeconfig and in-cluster credentials with rotation; get, list, create, patch, delete, watch; status codes to error kinds
+// Purpose   kubeconfig and in-cluster credentials with rotation; get, list, create, patch, delete,
+//           watch; status codes to error kinds
 // In → Out  struct kube_ref + json_t → json_t or struct error
 // May use   http loop doc base
-// Never     our own kinds: it moves documents; retries other than 429/5xx with Retry-After (10 at most) and one 401 after re-reading
-//           the token
+// Never     our own kinds: it moves documents; retries other than 429/5xx with Retry-After (10 at
+//           most) and one 401 after re-reading the token
 // Limits    KUBE_BODY_BYTES_MAX an answer, KUBE_LINE_BYTES_MAX a watch event
 // Blocking  reads small credential files (at most once a minute)
 #pragma once
@@ -18,73 +19,92 @@
 #define KUBE_TIMEOUT_MS 30000
 #define KUBE_PAGE_ITEMS 500
 
-// --- who and where ------------------------------------------------------------------------------------------------------
+// --- who and where -------------------------------------------------------------------------------
 
 struct kube_config; // a server and our credentials for it
-// path NULL: $KUBECONFIG (its list of files is merged as client-go does, the first that names a thing wins), then in-cluster,
-// then ~/.kube/config. context NULL: current-context. Reads token, tokenFile, client-certificate(-data), client-key(-data),
-// certificate-authority(-data), insecure-skip-tls-verify, tls-server-name, proxy-url. exec, auth-provider, username are INVALID,
+// path NULL: $KUBECONFIG (its list of files is merged as client-go does, the first that names a
+// thing wins), then in-cluster, then ~/.kube/config. context NULL: current-context. Reads token,
+// tokenFile, client-certificate(-data), client-key(-data), certificate-authority(-data),
+// insecure-skip-tls-verify, tls-server-name, proxy-url. exec, auth-provider, username are INVALID,
 // with what to use instead.
-struct error *kube_config_load(const char *path, const char *context, struct kube_config **ret_config);
-// A kubeconfig that came from a Secret: names of files, exec plugins and proxies would act in this process and are INVALID.
+struct error *kube_config_load(const char *path, const char *context,
+                               struct kube_config **ret_config);
+// A kubeconfig that came from a Secret: names of files, exec plugins and proxies would act in this
+// process and are INVALID.
 struct error *kube_config_parse_untrusted(struct slice yaml, struct kube_config **ret_config);
-// Of the pod: KUBERNETES_SERVICE_HOST/PORT and dir (NULL: /var/run/secrets/kubernetes.io/serviceaccount), token re-read each minute.
+// Of the pod: KUBERNETES_SERVICE_HOST/PORT and dir (NULL:
+// /var/run/secrets/kubernetes.io/serviceaccount), token re-read each minute.
 struct error *kube_config_in_cluster(const char *dir, struct kube_config **ret_config);
 const char *kube_config_server(const struct kube_config *config);
 const char *kube_config_namespace(const struct kube_config *config); // "default" when none is named
 void kube_config_free(struct kube_config *config);
-// Data of a Secret: the standard alphabet, white space is skipped; false: it is not base64. ret_bytes is NUL-terminated.
+// Data of a Secret: the standard alphabet, white space is skipped; false: it is not base64.
+// ret_bytes is NUL-terminated.
 bool kube_base64_decode(struct slice text, char **ret_bytes, size_t *ret_len);
 AUTO_DECLARE(kube_config, struct kube_config)
 
 struct kube;
 struct kube *kube_new(struct loop *loop, struct http *http, struct kube_config *take_config);
-// The same server with the same credentials, but in the name of user ("system:serviceaccount:NAMESPACE:NAME"): who we are needs the right to
-// impersonate it, and what it may not do is not done.
+// The same server with the same credentials, but in the name of user
+// ("system:serviceaccount:NAMESPACE:NAME"): who we are needs the right to impersonate it, and what
+// it may not do is not done.
 struct kube *kube_new_as(const struct kube *like, const char *user);
 void kube_free(struct kube *kube); // all its ops must be gone
 AUTO_DECLARE(kube, struct kube)
 const char *kube_server(const struct kube *kube);
 
-// --- what ----------------------------------------------------------------------------------------------------------------
+// --- what ----------------------------------------------------------------------------------------
 
-// A collection or object. Strings are borrowed for the call. group "" is the core group. namespace NULL: all, or cluster-scoped.
+// A collection or object. Strings are borrowed for the call. group "" is the core group. namespace
+// NULL: all, or cluster-scoped.
 struct kube_ref {
     const char *group, *version, *resource; // "apps", "v1", "deployments"
     const char *namespace, *name;
     const char *subresource; // NULL, "status", ...
 };
-char *kube_path(const struct kube_ref *ref); // "/apis/apps/v1/namespaces/x/deployments/y/status", segments percent-encoded
+// "/apis/apps/v1/namespaces/x/deployments/y/status", segments percent-encoded
+char *kube_path(const struct kube_ref *ref);
 
-// take_err: kind by HTTP status and Status.reason (404 NOT_FOUND, 409 CONFLICT, 410 GONE, 401/403 DENIED, 422/400/415 INVALID,
-// 413 LIMIT, 429 THROTTLED, 5xx TRANSIENT), text: the server's message; error_reason() is "AlreadyExists" or "ResourceVersionTooLarge"
-// where it was that, else "". Else take_body is the answer (JSON null when empty).
+// take_err: kind by HTTP status and Status.reason (404 NOT_FOUND, 409 CONFLICT, 410 GONE, 401/403
+// DENIED, 422/400/415 INVALID, 413 LIMIT, 429 THROTTLED, 5xx TRANSIENT), text: the server's
+// message; error_reason() is "AlreadyExists" or "ResourceVersionTooLarge" where it was that, else
+// "". Else take_body is the answer (JSON null when empty).
 typedef void kube_done_fn(void *owner, struct error *take_err, json_t *take_body);
 // One error or one text; for /readyz, /metrics.
 typedef void kube_text_fn(void *owner, struct error *take_err, struct slice text);
 
-MUST_USE struct op *kube_get(struct kube *kube, const struct kube_ref *ref, kube_done_fn *done, void *owner);
+MUST_USE struct op *kube_get(struct kube *kube, const struct kube_ref *ref, kube_done_fn *done,
+                             void *owner);
 // Lists and watches leave metadata.managedFields out: it is large and nobody here reads it.
-// The whole list, page by page, as {"metadata": {"resourceVersion": ..}, "items": [..]}. Selectors may be NULL.
-MUST_USE struct op *kube_list(struct kube *kube, const struct kube_ref *ref, const char *label_selector, const char *field_selector,
+// The whole list, page by page, as {"metadata": {"resourceVersion": ..}, "items": [..]}. Selectors
+// may be NULL.
+MUST_USE struct op *kube_list(struct kube *kube, const struct kube_ref *ref,
+                              const char *label_selector, const char *field_selector,
                               kube_done_fn *done, void *owner);
-// In one request, with the metadata of each item alone: for Secrets, whose contents are none of our business.
-MUST_USE struct op *kube_list_metadata(struct kube *kube, const struct kube_ref *ref, const char *label_selector, kube_done_fn *done,
-                                       void *owner);
-// The whole list as kube_list(), but item by item as the bytes arrive, with the memory of one: on_item borrows each (apiVersion and kind are filled in), done gets
-// {"metadata": {..}}. resource_version: "" the newest, "0" what the server has at hand, else not older than that one. After an error
-// some items were given out already.
+// In one request, with the metadata of each item alone: for Secrets, whose contents are none of our
+// business.
+MUST_USE struct op *kube_list_metadata(struct kube *kube, const struct kube_ref *ref,
+                                       const char *label_selector, kube_done_fn *done, void *owner);
+// The whole list as kube_list(), but item by item as the bytes arrive, with the memory of one:
+// on_item borrows each (apiVersion and kind are filled in), done gets
+// {"metadata": {..}}. resource_version: "" the newest, "0" what the server has at hand, else not
+// older than that one. After an error some items were given out already.
 typedef void kube_item_fn(void *owner, json_t *item);
-MUST_USE struct op *kube_list_each(struct kube *kube, const struct kube_ref *ref, const char *label_selector,
-                                   const char *field_selector, const char *resource_version, kube_item_fn *on_item,
+MUST_USE struct op *kube_list_each(struct kube *kube, const struct kube_ref *ref,
+                                   const char *label_selector, const char *field_selector,
+                                   const char *resource_version, kube_item_fn *on_item,
                                    kube_done_fn *done, void *owner);
 // What a create, replace or patch hands over is the object without its managedFields.
-MUST_USE struct op *kube_create(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_done_fn *done, void *owner);
+MUST_USE struct op *kube_create(struct kube *kube, const struct kube_ref *ref, const json_t *body,
+                                kube_done_fn *done, void *owner);
 // The same for a caller who has no use for the answer as a tree: nothing is parsed.
-MUST_USE struct op *kube_create_text(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_text_fn *done, void *owner);
+MUST_USE struct op *kube_create_text(struct kube *kube, const struct kube_ref *ref,
+                                     const json_t *body, kube_text_fn *done, void *owner);
 // PUT: metadata.resourceVersion in body makes it conditional.
-MUST_USE struct op *kube_replace(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_done_fn *done, void *owner);
-enum kube_patch_type { KUBE_PATCH_MERGE, KUBE_PATCH_JSON, KUBE_PATCH_APPLY }; // APPLY: server-side apply
+MUST_USE struct op *kube_replace(struct kube *kube, const struct kube_ref *ref, const json_t *body,
+                                 kube_done_fn *done, void *owner);
+// APPLY: server-side apply
+enum kube_patch_type { KUBE_PATCH_MERGE, KUBE_PATCH_JSON, KUBE_PATCH_APPLY };
 struct kube_patch {
     enum kube_patch_type type;
     const json_t *body;
@@ -92,24 +112,32 @@ struct kube_patch {
     bool force;                // APPLY: take over fields of other managers
     bool dry_run;
 };
-MUST_USE struct op *kube_patch(struct kube *kube, const struct kube_ref *ref, const struct kube_patch *patch, kube_done_fn *done,
-                               void *owner);
+MUST_USE struct op *kube_patch(struct kube *kube, const struct kube_ref *ref,
+                               const struct kube_patch *patch, kube_done_fn *done, void *owner);
 // uid and resource_version (NULL: any) are preconditions. Propagation is Background.
-MUST_USE struct op *kube_delete(struct kube *kube, const struct kube_ref *ref, const char *uid, const char *resource_version,
-                                kube_done_fn *done, void *owner);
+MUST_USE struct op *kube_delete(struct kube *kube, const struct kube_ref *ref, const char *uid,
+                                const char *resource_version, kube_done_fn *done, void *owner);
 // GET of any path ("/version", "/apis/resource.k8s.io") as JSON, or as text.
-MUST_USE struct op *kube_get_path(struct kube *kube, const char *path, kube_done_fn *done, void *owner);
-MUST_USE struct op *kube_get_text(struct kube *kube, const char *path, size_t bytes_max, kube_text_fn *done, void *owner);
+MUST_USE struct op *kube_get_path(struct kube *kube, const char *path, kube_done_fn *done,
+                                  void *owner);
+MUST_USE struct op *kube_get_text(struct kube *kube, const char *path, size_t bytes_max,
+                                  kube_text_fn *done, void *owner);
 
-// A value of a Secret's data as text, yours; NULL when it is not there, no base64, or holds a zero byte.
+// A value of a Secret's data as text, yours; NULL when it is not there, no base64, or holds a zero
+// byte.
 char *kube_secret_text(const json_t *secret, const char *key);
 
-// --- watch -----------------------------------------------------------------------------------------------------------------
+// --- watch ---------------------------------------------------------------------------------------
 
 enum kube_event { KUBE_ADDED, KUBE_MODIFIED, KUBE_DELETED, KUBE_BOOKMARK };
-// text: the object as it came, without managedFields; empty where it had to be changed for the parser. Both are borrowed for the call.
-typedef void kube_event_fn(void *owner, enum kube_event event, const json_t *object, struct slice text);
-// Streams events from resource_version on, with bookmarks, until the server ends it (done with NULL errors: the normal end after its
-// timeout), the connection breaks (TRANSIENT), the version is too old (GONE) or it is dropped. take_body is always NULL.
-MUST_USE struct op *kube_watch(struct kube *kube, const struct kube_ref *ref, const char *label_selector, const char *field_selector,
-                               const char *resource_version, kube_event_fn *on_event, kube_done_fn *done, void *owner);
+// text: the object as it came, without managedFields; empty where it had to be changed for the
+// parser. Both are borrowed for the call.
+typedef void kube_event_fn(void *owner, enum kube_event event, const json_t *object,
+                           struct slice text);
+// Streams events from resource_version on, with bookmarks, until the server ends it (done with NULL
+// errors: the normal end after its timeout), the connection breaks (TRANSIENT), the version is too
+// old (GONE) or it is dropped. take_body is always NULL.
+MUST_USE struct op *kube_watch(struct kube *kube, const struct kube_ref *ref,
+                               const char *label_selector, const char *field_selector,
+                               const char *resource_version, kube_event_fn *on_event,
+                               kube_done_fn *done, void *owner);

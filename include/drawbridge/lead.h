@@ -4,8 +4,8 @@
 // Purpose   coordination.k8s.io/v1 Lease: acquire, renew, release
 // May use   kube loop doc base
 // Never     decides what a leader does
-// Limits    15 s lease, 10 s to renew, tries each 2 s with jitter 1.2 (client-go tools/leaderelection defaults); a leader renews
-//           each 5 s as long as that succeeds
+// Limits    15 s lease, 10 s to renew, tries each 2 s with jitter 1.2 (client-go
+//           tools/leaderelection defaults); a leader renews each 5 s as long as that succeeds
 // Blocking  no
 #pragma once
 
@@ -16,7 +16,8 @@ struct lead_spec {
     struct kube *kube;
     const char *namespace, *name, *identity; // of the Lease and its holder; borrowed
     void (*on_gained)(void *owner);
-    void (*on_lost)(void *owner); // on the monotonic clock, before the lease can have run out for others
+    // on the monotonic clock, before the lease can have run out for others
+    void (*on_lost)(void *owner);
     void *owner;
 };
 struct lead *lead_new(struct loop *loop, const struct lead_spec *spec);
@@ -26,5 +27,6 @@ void lead_free(struct lead *lead);
 AUTO_DECLARE(lead, struct lead)
 // True while the last renewal is young enough (monotonic clock): asked before each write.
 bool lead_may_write(const struct lead *lead);
-// Lease.spec.leaseTransitions; grows with each new term, also when somebody deleted the Lease meanwhile. 0 before the first term.
+// Lease.spec.leaseTransitions; grows with each new term, also when somebody deleted the Lease
+// meanwhile. 0 before the first term.
 uint64_t lead_epoch(const struct lead *lead);

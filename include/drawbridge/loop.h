@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // loop: the event loop, and the only way to wait: an op.
 //
-// Purpose   timers, file descriptors, child processes, signals, directory watches, TCP listeners, deferred calls
+// Purpose   timers, file descriptors, child processes, signals, directory watches, TCP listeners,
+//           deferred calls
 // Owns      libuv
 // May use   base
-// Never     threads that share memory; user code inside a libuv callback's stack that could free its handle
+// Never     threads that share memory; user code inside a libuv callback's stack that could free
+//           its handle
 // Blocking  no
 //
-// The contract of every op, in every room: a send returns one; done runs once, never before the send returns and never
-// after a drop; when done runs the op is gone already and the owner forgets the pointer first thing; op_drop() cancels, takes
-// NULL, gives NULL. An owner drops its ops before it goes away, so nothing needs a reference count.
+// The contract of every op, in every room: a send returns one; done runs once, never before the
+// send returns and never after a drop; when done runs the op is gone already and the owner forgets
+// the pointer first thing; op_drop() cancels, takes NULL, gives NULL. An owner drops its ops before
+// it goes away, so nothing needs a reference count.
 #pragma once
 
 #include "drawbridge/base.h"
@@ -40,60 +43,67 @@ MUST_USE struct op *loop_defer(struct loop *loop, loop_fn *fn, void *owner);
 // Runs fn once after delay_ms.
 MUST_USE struct op *loop_sleep(struct loop *loop, uint64_t delay_ms, loop_fn *fn, void *owner);
 
-// File descriptors of others (curl's sockets): fn runs with a set of LOOP_READ, LOOP_WRITE until freed.
+// File descriptors of others (curl's sockets): fn runs with a set of LOOP_READ, LOOP_WRITE until
+// freed.
 enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 struct loop_poll;
 typedef void loop_poll_fn(void *owner, int fd, int events);
 struct loop_poll *loop_poll_new(struct loop *loop, int fd, loop_poll_fn *fn, void *owner);
 void loop_poll_set(struct loop_poll *poll, int events); // 0 pauses
-void loop_poll_free(struct loop_poll *poll);            // legal inside fn; the descriptor stays open
+// legal inside fn; the descriptor stays open
+void loop_poll_free(struct loop_poll *poll);
 
 // A signal calls fn each time, until dropped.
 MUST_USE struct op *loop_on_signal(struct loop *loop, int signum, loop_fn *fn, void *owner);
 
-// Anything created, renamed, written or removed in dir calls fn (coalesced to one call a turn), until dropped.
-// A directory that does not exist is an error NOT_FOUND.
-struct error *loop_watch_dir(struct loop *loop, const char *dir, loop_fn *fn, void *owner, struct op **ret_op);
+// Anything created, renamed, written or removed in dir calls fn (coalesced to one call a turn),
+// until dropped. A directory that does not exist is an error NOT_FOUND.
+struct error *loop_watch_dir(struct loop *loop, const char *dir, loop_fn *fn, void *owner,
+                             struct op **ret_op);
 
-// --- child processes -------------------------------------------------------------------------------------------------
+// --- child processes -----------------------------------------------------------------------------
 
 struct loop_child_spec {
-    const char *const *argv;     // NULL-terminated; argv[0] is looked up in PATH
-    const char *const *env;      // NULL-terminated NAME=VALUE; NULL: this process' own
-    struct slice input;          // copied, written to stdin, then closed; empty: /dev/null
-    size_t output_bytes_max;     // for stdout and stderr each; what exceeds it is cut, not fatal
-    uint64_t timeout_ms;         // then SIGTERM; 0 is not allowed
-    uint64_t grace_ms;           // from SIGTERM to SIGKILL
+    const char *const *argv; // NULL-terminated; argv[0] is looked up in PATH
+    const char *const *env;  // NULL-terminated NAME=VALUE; NULL: this process' own
+    struct slice input;      // copied, written to stdin, then closed; empty: /dev/null
+    size_t output_bytes_max; // for stdout and stderr each; what exceeds it is cut, not fatal
+    uint64_t timeout_ms;     // then SIGTERM; 0 is not allowed
+    uint64_t grace_ms;       // from SIGTERM to SIGKILL
 };
 struct loop_child_result {
-    int exit_code;  // -1 when a signal ended it
-    int signum;     // 0 when it exited
+    int exit_code; // -1 when a signal ended it
+    int signum;    // 0 when it exited
     bool timed_out;
     struct slice output, errors; // borrowed for the callback
 };
 // take_err is set (and result NULL) only when the child could not be started.
-typedef void loop_child_fn(void *owner, struct error *take_err, const struct loop_child_result *result);
+typedef void loop_child_fn(void *owner, struct error *take_err,
+                           const struct loop_child_result *result);
 // Dropping the op sends SIGKILL to the child's process group and reaps it in the background.
-MUST_USE struct op *loop_child_run(struct loop *loop, const struct loop_child_spec *spec, loop_child_fn *fn, void *owner);
+MUST_USE struct op *loop_child_run(struct loop *loop, const struct loop_child_spec *spec,
+                                   loop_child_fn *fn, void *owner);
 
-// Asks the child to end: SIGTERM now, SIGKILL after its grace_ms. done runs as ever, with what the child said.
+// Asks the child to end: SIGTERM now, SIGKILL after its grace_ms. done runs as ever, with what the
+// child said.
 void loop_child_end(struct op *op);
 
-// --- a TCP listener, for serve -----------------------------------------------------------------------------------------
+// --- a TCP listener, for serve -------------------------------------------------------------------
 
 struct loop_conn;
 struct loop_listener;
 struct loop_listen_spec {
-    const char *host; // an IP address
-    uint16_t port;    // 0: any free one
-    unsigned conns_max;         // further ones wait in the backlog
-    uint64_t conn_timeout_ms;   // a connection ends after this, whatever it does
+    const char *host;         // an IP address
+    uint16_t port;            // 0: any free one
+    unsigned conns_max;       // further ones wait in the backlog
+    uint64_t conn_timeout_ms; // a connection ends after this, whatever it does
     // Bytes arrived. Answer with loop_conn_reply(), or return and wait for more.
     void (*on_data)(void *owner, struct loop_conn *conn, struct slice bytes);
     void (*on_close)(void *owner, struct loop_conn *conn); // the connection is gone; may be NULL
     void *owner;
 };
-struct error *loop_listen(struct loop *loop, const struct loop_listen_spec *spec, struct loop_listener **ret_listener);
+struct error *loop_listen(struct loop *loop, const struct loop_listen_spec *spec,
+                          struct loop_listener **ret_listener);
 uint16_t loop_listener_port(const struct loop_listener *listener);
 void loop_listener_free(struct loop_listener *listener); // closes its connections too
 void *loop_conn_data(const struct loop_conn *conn);      // a pointer of the owner's, NULL at first

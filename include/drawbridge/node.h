@@ -1,39 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
-// node: the agent's hands on one node: it makes the files say what is desired, and puts them back when a component does not come back.
+// node: the agent's hands on one node: it makes the files say what is desired, and puts them back
+// when a component does not come back.
 //
-// Purpose   edits of static pod manifests and of the kubelet's config.yaml, a journal, local probes, rollback without an API
+// Purpose   edits of static pod manifests and of the kubelet's config.yaml, a journal, local
+//           probes, rollback without an API
 // In → Out  spec of a NodeDRAConfiguration → files; files and components → its status
 // May use   guard gates doc loop http base
-// Never     talks to the API server as a client of it (only to its health and metrics on this node); decides what is desired
+// Never     talks to the API server as a client of it (only to its health and metrics on this
+//           node); decides what is desired
 // Limits    manifests of 1 MiB; componentTimeout from the spec, 10 s to 1 h
 // Blocking  reads and writes small local files, fsync included
-// Wakes     when a watched file changes; while a step runs or a component does not answer; for a settled kubelet every 30 s
+// Wakes     when a watched file changes; while a step runs or a component does not answer; for a
+//           settled kubelet every 30 s
 //
-// Crash-safe: before a file is touched the journal (state_dir/journal.json, written atomically) says what is about to happen and holds
-// the bytes from before; after a restart node_new() reads it and goes on: either the edit is verified or it is taken back.
+// Crash-safe: before a file is touched the journal (state_dir/journal.json, written atomically)
+// says what is about to happen and holds the bytes from before; after a restart node_new() reads it
+// and goes on: either the edit is verified or it is taken back.
 #pragma once
 
 #include "drawbridge/gates.h"
 #include "drawbridge/http.h"
 
 struct node_paths {
-    const char *manifests_dir;     // /etc/kubernetes/manifests
-    const char *kubelet_config;    // /var/lib/kubelet/config.yaml; may be absent on disk: then this node has no kubelet to configure
-    bool find_kubelet;             // the running kubelet's own --config and --config-dir go before kubelet_config
-    const char *host_root;         // before a path that the kubelet names and that is not kubelet_config: /proc/1/root in a pod; NULL: none
-    const char *kubelet_flags;     // /var/lib/kubelet/kubeadm-flags.env; may be absent
-    const char *state_dir;         // /var/lib/drawbridge: journal and backups; made with mode 0700
-    const char *pod_logs_dir;      // /var/log/pods: searched for why a component does not start; NULL: not searched
-    const char *const *restart_kubelet; // argv that restarts the kubelet; NULL: the kubelet is not managed
-    const char *const *enter_host; // words before a program of the host's: nsenter and its flags; NULL: we are there
-    const char *guard_program;     // drawbridge-guard, for the node; NULL: no nets but ourselves under an edit of the kubelet's file
-    const char *kubelet_unit;      // NULL: kubelet
-    const char *const *kubelet_log; // argv, run on the host, to which --since=@SECONDS is added: what the kubelet said; NULL: not searched
-    const char *kubelet_unit_dir;  // of its drop-ins, on the host; NULL: /etc/systemd/system/UNIT.service.d
-    const char *kubelet_healthz_url;    // NULL: http://127.0.0.1:10248/healthz
-    const char *kubelet_metrics_url;    // NULL: https://127.0.0.1:10250/metrics
-    const char *bearer_token_file;      // for /metrics; re-read each time; NULL: bearer_token
-    const char *bearer_token;           // NULL: none
+    const char *manifests_dir; // /etc/kubernetes/manifests
+    // /var/lib/kubelet/config.yaml; may be absent on disk: then this node has no kubelet to
+    // configure
+    const char *kubelet_config;
+    // the running kubelet's own --config and --config-dir go before kubelet_config
+    bool find_kubelet;
+    // before a path that the kubelet names and that is not kubelet_config: /proc/1/root in a pod;
+    // NULL: none
+    const char *host_root;
+    const char *kubelet_flags; // /var/lib/kubelet/kubeadm-flags.env; may be absent
+    const char *state_dir;     // /var/lib/drawbridge: journal and backups; made with mode 0700
+    // /var/log/pods: searched for why a component does not start; NULL: not searched
+    const char *pod_logs_dir;
+    // argv that restarts the kubelet; NULL: the kubelet is not managed
+    const char *const *restart_kubelet;
+    // words before a program of the host's: nsenter and its flags; NULL: we are there
+    const char *const *enter_host;
+    // drawbridge-guard, for the node; NULL: no nets but ourselves under an edit of the kubelet's
+    // file
+    const char *guard_program;
+    const char *kubelet_unit; // NULL: kubelet
+    // argv, run on the host, to which --since=@SECONDS is added: what the kubelet said; NULL: not
+    // searched
+    const char *const *kubelet_log;
+    // of its drop-ins, on the host; NULL: /etc/systemd/system/UNIT.service.d
+    const char *kubelet_unit_dir;
+    const char *kubelet_healthz_url; // NULL: http://127.0.0.1:10248/healthz
+    const char *kubelet_metrics_url; // NULL: https://127.0.0.1:10250/metrics
+    const char *bearer_token_file;   // for /metrics; re-read each time; NULL: bearer_token
+    const char *bearer_token;        // NULL: none
     const char *client_cert_file, *client_key_file; // for /metrics; NULL: none
 };
 
@@ -43,7 +61,8 @@ struct node_spec {
     const char *node_name;
     const struct gates_table *table;
     struct http *http;
-    void (*on_change)(void *owner); // node_status() differs from before; never inside a call of ours into node
+    // node_status() differs from before; never inside a call of ours into node
+    void (*on_change)(void *owner);
     void *owner;
 };
 // Strings of spec are borrowed for the life of the node.
@@ -51,31 +70,40 @@ struct error *node_new(struct loop *loop, const struct node_spec *spec, struct n
 void node_free(struct node *node);
 AUTO_DECLARE(node, struct node)
 
-// What is desired now: the spec of a NodeDRAConfiguration (crds/). Journalled, then worked on: one component at a time, in the order
-// kube-apiserver, kube-controller-manager, kube-scheduler, kubelet when spec.direction is Enable, the reverse when Disable.
-// An epoch older than the journal's is refused (CONFLICT, reason StaleEpoch). The same spec again changes nothing. A component whose
-// desired revision failed here is not tried again until that revision changes.
+// What is desired now: the spec of a NodeDRAConfiguration (crds/). Journalled, then worked on: one
+// component at a time, in the order kube-apiserver, kube-controller-manager, kube-scheduler,
+// kubelet when spec.direction is Enable, the reverse when Disable. An epoch older than the
+// journal's is refused (CONFLICT, reason StaleEpoch). The same spec again changes nothing. A
+// component whose desired revision failed here is not tried again until that revision changes.
 struct error *node_set_desired(struct node *node, const json_t *spec);
-// The status of the NodeDRAConfiguration, as crds/ describes it (without observedGeneration, which the caller adds). Borrowed until the next turn.
+// The status of the NodeDRAConfiguration, as crds/ describes it (without observedGeneration, which
+// the caller adds). Borrowed until the next turn.
 const json_t *node_status(const struct node *node);
 bool node_is_idle(const struct node *node); // nothing in progress and nothing to do
-// Whether every component that is there has told all it was asked, or has failed to three times: before that the status says less
-// than is known.
+// Whether every component that is there has told all it was asked, or has failed to three times:
+// before that the status says less than is known.
 bool node_has_looked(const struct node *node);
 // Looks at files and components again (they are also looked at when a file changes).
 void node_refresh(struct node *node);
 
-// Takes the guard and its drop-in off the host, unless an edit is under way (the child says so). NULL: it is not there.
-MUST_USE struct op *node_remove_guard(struct loop *loop, const struct node_paths *paths, loop_child_fn *fn, void *owner);
+// Takes the guard and its drop-in off the host, unless an edit is under way (the child says so).
+// NULL: it is not there.
+MUST_USE struct op *node_remove_guard(struct loop *loop, const struct node_paths *paths,
+                                      loop_child_fn *fn, void *owner);
 
-// --- the pure parts, for `drawbridge plan` and tests ---------------------------------------------------------------------------------
+// --- the pure parts, for `drawbridge plan` and tests ---------------------------------------------
 
-// The text of a manifest with the entries set and unset (see gates_flags_edit). container: that of the component (the one whose argv[0]'s base name or
-// whose name is the component's). INVALID when there is none, or no argv. Equal text when nothing is to do.
-struct error *node_edit_manifest(struct slice text, const char *file_name, enum component component, const json_t *set_gates,
-                                 const json_t *unset_gates, const json_t *set_runtime, const json_t *unset_runtime, char **ret_text);
+// The text of a manifest with the entries set and unset (see gates_flags_edit). container: that of
+// the component (the one whose argv[0]'s base name or whose name is the component's). INVALID when
+// there is none, or no argv. Equal text when nothing is to do.
+struct error *node_edit_manifest(struct slice text, const char *file_name, enum component component,
+                                 const json_t *set_gates, const json_t *unset_gates,
+                                 const json_t *set_runtime, const json_t *unset_runtime,
+                                 char **ret_text);
 // The argv (command then args) of the component's container in a manifest; and where its probes go.
-struct error *node_read_manifest(struct slice text, const char *file_name, enum component component, json_t **ret_argv, char **ret_image);
+struct error *node_read_manifest(struct slice text, const char *file_name, enum component component,
+                                 json_t **ret_argv, char **ret_image);
 // The kubelet's config file with featureGates entries set and removed.
-struct error *node_edit_kubelet_config(struct slice text, const char *file_name, const json_t *set_gates, const json_t *unset_gates,
+struct error *node_edit_kubelet_config(struct slice text, const char *file_name,
+                                       const json_t *set_gates, const json_t *unset_gates,
                                        char **ret_text);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// plan: from what is desired and what is reported to an ordered list of steps, and which of them may be taken now.
+// plan: from what is desired and what is reported to an ordered list of steps, and which of them
+// may be taken now.
 //
 // Purpose   order, barriers, pace, and when to stop
 // In → Out  instances + desired entries + policy + time → struct plan
@@ -14,19 +15,25 @@
 
 // One component in one place. Strings and trees are borrowed from what was observed.
 struct plan_instance {
-    const char *node;      // the node's name; NULL for a template
-    const char *object;    // a template: the ConfigMap that new nodes and upgrades are made from ("kubeadm-config"); else NULL
-    char *id;              // "kube-scheduler on cp-1", "kube-scheduler in kubeadm-config": for messages; owned
+    const char *node; // the node's name; NULL for a template
+    // a template: the ConfigMap that new nodes and upgrades are made from ("kubeadm-config"); else
+    // NULL
+    const char *object;
+    // "kube-scheduler on cp-1", "kube-scheduler in kubeadm-config": for messages; owned
+    char *id;
     enum component component;
-    bool control_plane;    // of the node
-    bool agent;            // its node's agent has reported, or nobody's agent is needed
-    bool blind;            // its gates cannot be read back: flags as wanted, and rolled out, are all there is to see
-    bool elsewhere;        // somebody else configures it: what it needs counts, nothing is asked of it
-    bool busy;             // something else is at work there just now: nothing is begun
+    bool control_plane; // of the node
+    bool agent;         // its node's agent has reported, or nobody's agent is needed
+    // its gates cannot be read back: flags as wanted, and rolled out, are all there is to see
+    bool blind;
+    // somebody else configures it: what it needs counts, nothing is asked of it
+    bool elsewhere;
+    bool busy; // something else is at work there just now: nothing is begun
     struct version version, emulated;
     const json_t *asked;    // its entry in spec.components of the NodeDRAConfiguration, NULL: none
-    const json_t *reported; // its entry in status.components, NULL: none. Templates: {featureGates, runtimeConfig, owned} as read.
-                            // HostedControlPlane: what an agent would say, made by the platform
+    const json_t *reported; // its entry in status.components, NULL: none. Templates: {featureGates,
+                            // runtimeConfig, owned} as read. HostedControlPlane: what an agent
+                            // would say, made by the platform
 };
 
 enum plan_state {
@@ -40,19 +47,23 @@ enum plan_state {
 const char *plan_state_name(enum plan_state state);
 
 struct plan_step {
-    size_t instance;        // index into the instances
+    size_t instance; // index into the instances
     enum plan_state state;
-    json_t *want;           // the entry for spec.components: name, revision, featureGates, runtimeConfig, expect
-    const char *revision;   // of want, borrowed from it
-    bool changes;           // want differs from what is written there now (owned entries)
-    bool deferred;          // done, but what has no effect any more is still written: it goes when the upgrade of the control plane is over
+    // the entry for spec.components: name, revision, featureGates, runtimeConfig, expect
+    json_t *want;
+    const char *revision; // of want, borrowed from it
+    bool changes;         // want differs from what is written there now (owned entries)
+    // done, but what has no effect any more is still written: it goes when the upgrade of the
+    // control plane is over
+    bool deferred;
 };
 
 struct plan_policy {
-    bool enable;               // order: true kube-apiserver first, false kubelets first
-    unsigned max_unavailable;  // worker kubelets at once; control-plane nodes always go one at a time
-    uint64_t min_ready_ms;     // between instances of one component on different nodes
-    bool suspend;              // nothing becomes PLAN_NOW
+    bool enable; // order: true kube-apiserver first, false kubelets first
+    // worker kubelets at once; control-plane nodes always go one at a time
+    unsigned max_unavailable;
+    uint64_t min_ready_ms; // between instances of one component on different nodes
+    bool suspend;          // nothing becomes PLAN_NOW
 };
 
 struct plan_count {
@@ -62,37 +73,45 @@ struct plan_count {
 struct plan {
     struct plan_step *steps; // in order of execution
     size_t len;
-    size_t failed;           // index of the first failed step, len: none
-    size_t missing;          // index of the first step without an agent, len: none
-    size_t current;          // index of the first step that is running or to be asked for, len: none
-    bool done;               // every step is
-    bool nodes_failed;       // the failed step is a kubelet's: the roll-out pauses, nothing is put back elsewhere
-    uint64_t wait_ms;        // > 0: ask again then (minReady), nothing else will wake the pass
+    size_t failed;  // index of the first failed step, len: none
+    size_t missing; // index of the first step without an agent, len: none
+    // index of the first step that is running or to be asked for, len: none
+    size_t current;
+    bool done; // every step is
+    // the failed step is a kubelet's: the roll-out pauses, nothing is put back elsewhere
+    bool nodes_failed;
+    uint64_t wait_ms; // > 0: ask again then (minReady), nothing else will wake the pass
     struct plan_count counts[COMPONENT_COUNT]; // of live instances, templates left out
 };
 
 // desired: one for each instance, as gates_resolve() gave them. now_wall_ms: for minReady alone.
-// Rules: one component after the other, the next only when every instance of the one before is done (a barrier); control-plane nodes one at a
-// time; worker kubelets max_unavailable at a time, the worst first; templates last when enabling, first when disabling; a failed control-plane
-// instance or kubelet stops everything that has not begun. An edit that takes out alone what is no longer needed waits until the control plane, the kubelets of its
-// nodes and kubeadm-config are of one minor, so that an upgrade in progress is left in peace.
-void plan_make(const struct plan_policy *policy, const struct plan_instance *instances, const struct gates_desired *desired, size_t len,
-               int64_t now_wall_ms, struct plan *ret_plan);
+// Rules: one component after the other, the next only when every instance of the one before is done
+// (a barrier); control-plane nodes one at a time; worker kubelets max_unavailable at a time, the
+// worst first; templates last when enabling, first when disabling; a failed control-plane instance
+// or kubelet stops everything that has not begun. An edit that takes out alone what is no longer
+// needed waits until the control plane, the kubelets of its nodes and kubeadm-config are of one
+// minor, so that an upgrade in progress is left in peace.
+void plan_make(const struct plan_policy *policy, const struct plan_instance *instances,
+               const struct gates_desired *desired, size_t len, int64_t now_wall_ms,
+               struct plan *ret_plan);
 void plan_fini(struct plan *plan);
 #define AUTO_PLAN __attribute__((cleanup(plan_fini)))
 
-// The spec of a node's NodeDRAConfiguration after this pass: for each of its steps that is done, running or to be asked for what it wants (if it was ever asked
-// for or changes something), for the others what was asked before. was: the spec as it is, NULL: none.
+// The spec of a node's NodeDRAConfiguration after this pass: for each of its steps that is done,
+// running or to be asked for what it wants (if it was ever asked for or changes something), for the
+// others what was asked before. was: the spec as it is, NULL: none.
 struct plan_header {
     uint64_t epoch;
     const char *configuration, *revision; // "namespace/name"; of the intent
     uint64_t component_timeout_ms;
 };
-json_t *plan_node_spec(const struct plan *plan, const struct plan_instance *instances, const char *node, const struct plan_header *header,
-                       bool enable, const json_t *was);
+json_t *plan_node_spec(const struct plan *plan, const struct plan_instance *instances,
+                       const char *node, const struct plan_header *header, bool enable,
+                       const json_t *was);
 
 #define PLAN_REVISION_BYTES 13
 // The revision of an intent: 12 hex digits of its digest; ret must hold PLAN_REVISION_BYTES.
 const char *plan_revision(const struct gates_intent *intent, char *ret);
-// "+DynamicResourceAllocation=true -AllBeta +resource.k8s.io/v1beta1=true": what a step changes beside what is written; "" when nothing.
+// "+DynamicResourceAllocation=true -AllBeta +resource.k8s.io/v1beta1=true": what a step changes
+// beside what is written; "" when nothing.
 char *plan_step_summary(const struct plan_step *step, const struct plan_instance *instance);

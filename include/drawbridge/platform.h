@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // platform: where flags are written, one file a platform behind one vtable.
 //
-// Purpose   observe the instances of a cluster, ask for what a plan says now, give back what was written
+// Purpose   observe the instances of a cluster, ask for what a plan says now, give back what was
+//           written
 // May use   plan watch kube gates api http loop doc base
 // Never     decides what is desired
 // Limits    GATES_INSTANCES_MAX instances
@@ -12,27 +13,34 @@
 #include "drawbridge/plan.h"
 #include "drawbridge/watch.h"
 
-#define PLATFORM_UNDO_CONFIGMAP "drawbridge-undo" // kube-system: what the ConfigMaps of kubeadm said before us
+// kube-system: what the ConfigMaps of kubeadm said before us
+#define PLATFORM_UNDO_CONFIGMAP "drawbridge-undo"
 
-// A cluster we act on: one client and its watches, shared by all passes. Today the one Drawbridge runs in.
+// A cluster we act on: one client and its watches, shared by all passes. Today the one Drawbridge
+// runs in.
 struct platform_cluster {
     struct kube *kube;
     const struct gates_table *table;
-    struct watch *nodes;        // Node, trimmed by platform_trim_node()
-    struct watch *pods;         // static control-plane pods of kube-system, trimmed by platform_trim_pod()
-    struct watch *node_configs; // NodeDRAConfiguration
+    struct watch *nodes; // Node, trimmed by platform_trim_node()
+    // static control-plane pods of kube-system, trimmed by platform_trim_pod()
+    struct watch *pods;
+    struct watch *node_configs;   // NodeDRAConfiguration
     struct platform_facts *facts; // NULL: none are kept
-    struct platform_targets *targets; // clients of the clusters that spec.cluster names; NULL: none can be asked
+    // clients of the clusters that spec.cluster names; NULL: none can be asked
+    struct platform_targets *targets;
 };
-// One client for each target cluster, made anew when its kubeconfig changes. The least used goes when there are PLATFORM_TARGETS_MAX.
+// One client for each target cluster, made anew when its kubeconfig changes. The least used goes
+// when there are PLATFORM_TARGETS_MAX.
 #define PLATFORM_TARGETS_MAX 64
 struct platform_targets;
 struct platform_targets *platform_targets_new(struct loop *loop);
-void platform_targets_free(struct platform_targets *targets); // all requests of its clients must be gone
-// What the API server says of itself (version, discovery, gates), shared by the passes of Observe: they write nothing, so what is
-// PLATFORM_FACTS_MS old will do, unless the watch of nodes broke off meanwhile. A process keeps its gates for life, and /metrics is large:
-// while version and discovery say the same it is read again after PLATFORM_GATES_MS, for other servers behind the same address. Who writes
-// asks anew each time.
+// all requests of its clients must be gone
+void platform_targets_free(struct platform_targets *targets);
+// What the API server says of itself (version, discovery, gates), shared by the passes of Observe:
+// they write nothing, so what is PLATFORM_FACTS_MS old will do, unless the watch of nodes broke off
+// meanwhile. A process keeps its gates for life, and /metrics is large: while version and discovery
+// say the same it is read again after PLATFORM_GATES_MS, for other servers behind the same address.
+// Who writes asks anew each time.
 #define PLATFORM_FACTS_MS 20000
 #define PLATFORM_GATES_MS 600000
 struct platform_facts;
@@ -45,56 +53,73 @@ json_t *platform_trim_pod(const json_t *pod);
 // Whose flags a pass is about. Borrowed until the observation is over.
 struct platform_target {
     enum platform_type type;
-    const char *namespace;     // of the DRAConfiguration
-    const json_t *cluster;     // spec.cluster; NULL: none
-    const json_t *hosted;      // spec.platform.hostedControlPlane; NULL: defaults
-    const json_t *components;  // status.components as last reported: what HostedControlPlane wrote, and how often it was undone
-    bool fresh;                // this revision was not attempted yet, or is to be tried again: what was counted and what failed is forgotten
-    bool deleting;             // what is not there any more needs nothing
+    const char *namespace; // of the DRAConfiguration
+    const json_t *cluster; // spec.cluster; NULL: none
+    const json_t *hosted;  // spec.platform.hostedControlPlane; NULL: defaults
+    // status.components as last reported: what HostedControlPlane wrote, and how often it was
+    // undone
+    const json_t *components;
+    // this revision was not attempted yet, or is to be tried again: what was counted and what
+    // failed is forgotten
+    bool fresh;
+    bool deleting; // what is not there any more needs nothing
     uint64_t component_timeout_ms;
 };
 
 // What one pass saw. Frozen once the observation is over.
 struct platform_observed {
-    enum platform_type type;        // never AUTO
+    enum platform_type type;                // never AUTO
     struct version server, server_emulated; // of the API server that answered
-    json_t *served;                 // versions of resource.k8s.io in discovery, [] when the group is absent
-    json_t *nodes;                  // names of the nodes that a NodeDRAConfiguration is for
-    json_t *config_maps;            // name → object, of those that exist: kubeadm-config, kubelet-config, drawbridge-undo
-    json_t *reports;                // owned trees that instances borrow from
+    // versions of resource.k8s.io in discovery, [] when the group is absent
+    json_t *served;
+    json_t *nodes; // names of the nodes that a NodeDRAConfiguration is for
+    // name → object, of those that exist: kubeadm-config, kubelet-config, drawbridge-undo
+    json_t *config_maps;
+    json_t *reports; // owned trees that instances borrow from
     struct plan_instance *instances;
     size_t len;
-    unsigned unmanaged_nodes;       // without a kubelet of a real version
+    unsigned unmanaged_nodes; // without a kubelet of a real version
     unsigned managed_nodes;
-    uint64_t edition;               // of platform_facts, another one when the server says something else; 0: facts of its own
-    struct platform_hosted *hosted; // of HostedControlPlane: objects and records that instances borrow from
-    unsigned kubelets_elsewhere;    // of a hosted cluster: they are configured where its nodes come from
-    bool unsettled;                 // a note is to be written beside the plan's steps: the objects are not as they will stay
-    bool api_unread;                // discovery could not be asked: served says nothing
-    char *read_back;                // HostedControlPlane: one sentence on what was read back from the components, and what was not
-    uint64_t again_ms;              // > 0: look again then, nothing else may wake the pass
+    // of platform_facts, another one when the server says something else; 0: facts of its own
+    uint64_t edition;
+    // of HostedControlPlane: objects and records that instances borrow from
+    struct platform_hosted *hosted;
+    // of a hosted cluster: they are configured where its nodes come from
+    unsigned kubelets_elsewhere;
+    // a note is to be written beside the plan's steps: the objects are not as they will stay
+    bool unsettled;
+    bool api_unread; // discovery could not be asked: served says nothing
+    // HostedControlPlane: one sentence on what was read back from the components, and what was not
+    char *read_back;
+    uint64_t again_ms; // > 0: look again then, nothing else may wake the pass
 };
 void platform_observed_fini(struct platform_observed *observed);
 
-typedef void platform_observed_fn(void *owner, struct error *take_err, struct platform_observed *take_observed);
-// type AUTO: Kubeadm where static API server pods and kubeadm-config are there, else Observe. Platforms that this build does not have: INVALID,
-// reason NotSupported. take_observed is the callback's (platform_observed_free()).
-MUST_USE struct op *platform_observe(struct loop *loop, const struct platform_cluster *cluster, const struct platform_target *target,
+typedef void platform_observed_fn(void *owner, struct error *take_err,
+                                  struct platform_observed *take_observed);
+// type AUTO: Kubeadm where static API server pods and kubeadm-config are there, else Observe.
+// Platforms that this build does not have: INVALID, reason NotSupported. take_observed is the
+// callback's (platform_observed_free()).
+MUST_USE struct op *platform_observe(struct loop *loop, const struct platform_cluster *cluster,
+                                     const struct platform_target *target,
                                      platform_observed_fn *done, void *owner);
 void platform_observed_free(struct platform_observed *observed);
 AUTO_DECLARE(platform_observed, struct platform_observed)
 
 // What was written in a pass, for events.
 struct platform_write {
-    char *object; // "NodeDRAConfiguration cp-1", "ConfigMap kube-system/kubeadm-config", "Deployment tenant/kube-apiserver"
-    char *what;   // plan_step_summary() of its steps
+    // "NodeDRAConfiguration cp-1", "ConfigMap kube-system/kubeadm-config", "Deployment
+    // tenant/kube-apiserver"
+    char *object;
+    char *what; // plan_step_summary() of its steps
 };
 struct platform_writes {
     struct platform_write *items;
     size_t len;
 };
 void platform_writes_fini(struct platform_writes *writes);
-typedef void platform_applied_fn(void *owner, struct error *take_err, const struct platform_writes *writes);
+typedef void platform_applied_fn(void *owner, struct error *take_err,
+                                 const struct platform_writes *writes);
 
 struct platform_change {
     const struct platform_observed *observed;
@@ -105,27 +130,43 @@ struct platform_change {
     bool (*may_write)(void *owner); // asked before each write: the lease
     void *may_write_owner;
 };
-// Writes what the plan says now. Kubeadm: makes the NodeDRAConfigurations that are missing, updates those that differ, removes those of nodes that are gone, edits the
-// ConfigMaps. HostedControlPlane: edits the object of the step, puts back what did not come up, notes what did. Each write carries the resourceVersion it was decided on. Nothing that is as wanted is written.
-MUST_USE struct op *platform_apply(struct loop *loop, const struct platform_cluster *cluster, const struct platform_change *change,
-                                   platform_applied_fn *done, void *owner);
-// The end of a DRAConfiguration. Kubeadm: removes every NodeDRAConfiguration, files stay as they are. forget: what we keep about the edits goes too
-// (everything was reverted): of HostedControlPlane the records in the objects that were observed. observed may be NULL else.
-MUST_USE struct op *platform_release(struct loop *loop, const struct platform_cluster *cluster, enum platform_type type,
-                                     const struct platform_observed *observed, bool forget, bool (*may_write)(void *), void *may_write_owner, platform_applied_fn *done, void *owner);
+// Writes what the plan says now. Kubeadm: makes the NodeDRAConfigurations that are missing, updates
+// those that differ, removes those of nodes that are gone, edits the ConfigMaps.
+// HostedControlPlane: edits the object of the step, puts back what did not come up, notes what did.
+// Each write carries the resourceVersion it was decided on. Nothing that is as wanted is written.
+MUST_USE struct op *platform_apply(struct loop *loop, const struct platform_cluster *cluster,
+                                   const struct platform_change *change, platform_applied_fn *done,
+                                   void *owner);
+// The end of a DRAConfiguration. Kubeadm: removes every NodeDRAConfiguration, files stay as they
+// are. forget: what we keep about the edits goes too (everything was reverted): of
+// HostedControlPlane the records in the objects that were observed. observed may be NULL else.
+MUST_USE struct op *platform_release(struct loop *loop, const struct platform_cluster *cluster,
+                                     enum platform_type type,
+                                     const struct platform_observed *observed, bool forget,
+                                     bool (*may_write)(void *), void *may_write_owner,
+                                     platform_applied_fn *done, void *owner);
 
-// --- pure parts, for `drawbridge plan` and tests ----------------------------------------------------------------------------------
+// --- pure parts, for `drawbridge plan` and tests -------------------------------------------------
 
-// The instances that ConfigMaps stand for (templates): one for each control-plane component in ClusterConfiguration, one for kubelet-config.
-// The text of a ConfigMap's document with entries set and unset: extraArgs as list (kubeadm.k8s.io/v1beta4) or map (v1beta3).
-struct error *platform_edit_cluster_configuration(struct slice text, enum component component, const json_t *set_gates,
-                                                  const json_t *unset_gates, const json_t *set_runtime, const json_t *unset_runtime,
-                                                  char **ret_text);
-struct error *platform_read_cluster_configuration(struct slice text, enum component component, struct gates_flags *ret_flags);
-struct error *platform_edit_kubelet_configuration(struct slice text, const json_t *set_gates, const json_t *unset_gates, char **ret_text);
-// The documents of the ConfigMaps now and as they will be when every step is taken: {"kubeadm-config": text, ...}; those that change.
-struct error *platform_preview_templates(const struct platform_observed *observed, const struct plan *plan, json_t **ret_before,
+// The instances that ConfigMaps stand for (templates): one for each control-plane component in
+// ClusterConfiguration, one for kubelet-config. The text of a ConfigMap's document with entries set
+// and unset: extraArgs as list (kubeadm.k8s.io/v1beta4) or map (v1beta3).
+struct error *platform_edit_cluster_configuration(struct slice text, enum component component,
+                                                  const json_t *set_gates,
+                                                  const json_t *unset_gates,
+                                                  const json_t *set_runtime,
+                                                  const json_t *unset_runtime, char **ret_text);
+struct error *platform_read_cluster_configuration(struct slice text, enum component component,
+                                                  struct gates_flags *ret_flags);
+struct error *platform_edit_kubelet_configuration(struct slice text, const json_t *set_gates,
+                                                  const json_t *unset_gates, char **ret_text);
+// The documents of the ConfigMaps now and as they will be when every step is taken:
+// {"kubeadm-config": text, ...}; those that change.
+struct error *platform_preview_templates(const struct platform_observed *observed,
+                                         const struct plan *plan, json_t **ret_before,
                                          json_t **ret_after);
-// The same for the objects of a hosted control plane: {"deployment/tenant/kube-apiserver": YAML of the container's command and args, ...}.
-struct error *platform_preview_hosted(const struct platform_observed *observed, const struct plan *plan, json_t **ret_before,
+// The same for the objects of a hosted control plane: {"deployment/tenant/kube-apiserver": YAML of
+// the container's command and args, ...}.
+struct error *platform_preview_hosted(const struct platform_observed *observed,
+                                      const struct plan *plan, json_t **ret_before,
                                       json_t **ret_after);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // reconcile: the only room that knows the whole story.
 //
-// Purpose   the controller (DRAConfiguration → plan → writes → conditions) and the agent (NodeDRAConfiguration → node → status)
+// Purpose   the controller (DRAConfiguration → plan → writes → conditions) and the agent
+//           (NodeDRAConfiguration → node → status)
 // May use   all rooms below
 // Never     decides flags (gates), order (plan) or how to write (platform, node)
 // Limits    one pass a DRAConfiguration at a time
@@ -14,25 +15,28 @@
 
 struct controller;
 struct controller_spec {
-    struct kube *kube;               // the cluster that Drawbridge runs in
+    struct kube *kube; // the cluster that Drawbridge runs in
     const struct gates_table *table;
-    struct metrics *metrics;         // NULL: none
-    const char *lease_namespace;     // of the Lease "drawbridge"
-    const char *identity;            // of this process
-    bool leader_elect;               // false: always leads, with epoch 0
-    uint64_t backoff_ms_max;         // between passes that fail in a row; 0: 30 s
-    // For spec.driver: the program helm, a directory for it, the kubeconfig and context that it gets (NULL: the pod's account), how long one run may
-    // take, and the image of the smoke test's pod (NULL: the built-in one), which runs in lease_namespace.
+    struct metrics *metrics;     // NULL: none
+    const char *lease_namespace; // of the Lease "drawbridge"
+    const char *identity;        // of this process
+    bool leader_elect;           // false: always leads, with epoch 0
+    uint64_t backoff_ms_max;     // between passes that fail in a row; 0: 30 s
+    // For spec.driver: the program helm, a directory for it, the kubeconfig and context that it
+    // gets (NULL: the pod's account), how long one run may take, and the image of the smoke test's
+    // pod (NULL: the built-in one), which runs in lease_namespace.
     const char *helm, *helm_dir, *helm_kubeconfig, *helm_context;
     uint64_t helm_timeout_ms;
     const char *smoke_test_image;
     uint64_t smoke_test_timeout_ms;
-    const char *git_file_root;       // file:// repositories only below it; NULL: none
-    size_t git_pack_bytes_max;       // 0: the room git's
-    void (*on_lost)(void *owner);    // the lease is lost: passes were dropped, it stands for election again; may be NULL
+    const char *git_file_root; // file:// repositories only below it; NULL: none
+    size_t git_pack_bytes_max; // 0: the room git's
+    // the lease is lost: passes were dropped, it stands for election again; may be NULL
+    void (*on_lost)(void *owner);
     void *owner;
 };
-// Strings are borrowed for the life of the controller. Watches begin at once, work begins when it leads and they are in.
+// Strings are borrowed for the life of the controller. Watches begin at once, work begins when it
+// leads and they are in.
 struct controller *controller_new(struct loop *loop, const struct controller_spec *spec);
 // Whether the caches are synced (a serve_check_fn).
 bool controller_ready(void *controller, struct buf *why);
@@ -48,32 +52,38 @@ struct agent_spec {
     struct node *node;     // node_new()'s on_change must call agent_note_change()
     const char *node_name; // borrowed
 };
-// Follows its NodeDRAConfiguration and writes its status; while the API is away the node goes on with what it was told last.
+// Follows its NodeDRAConfiguration and writes its status; while the API is away the node goes on
+// with what it was told last.
 struct agent *agent_new(struct loop *loop, const struct agent_spec *spec);
 void agent_note_change(void *agent);
 bool agent_ready(void *agent, struct buf *why);
 void agent_free(struct agent *agent);
 AUTO_DECLARE(agent, struct agent)
 
-// --- the pure middle of a pass, shared with `drawbridge plan` ----------------------------------------------------------------
+// --- the pure middle of a pass, shared with `drawbridge plan` ------------------------------------
 
 struct platform_observed;
 struct plan;
 struct plan_policy;
-// Observed instances as the gates room takes them: foreign entries are what the flags say without what we own, with what ours replaced.
+// Observed instances as the gates room takes them: foreign entries are what the flags say without
+// what we own, with what ours replaced.
 struct reconcile_inputs {
     struct gates_instance *instances; // same order as observed's
     size_t len;
-    json_t *trees;                    // owned trees that instances borrow from
+    json_t *trees; // owned trees that instances borrow from
 };
-void reconcile_inputs_make(const struct platform_observed *observed, struct reconcile_inputs *ret_inputs);
+void reconcile_inputs_make(const struct platform_observed *observed,
+                           struct reconcile_inputs *ret_inputs);
 void reconcile_inputs_fini(struct reconcile_inputs *inputs);
 #define AUTO_INPUTS __attribute__((cleanup(reconcile_inputs_fini)))
-// Resolution of what was observed. Live components are judged among themselves: a template (kubeadm's ConfigMaps) asks no API server
-// for anything, but is given what live and future clients need.
+// Resolution of what was observed. Live components are judged among themselves: a template
+// (kubeadm's ConfigMaps) asks no API server for anything, but is given what live and future clients
+// need.
 struct gates_resolution;
 struct error *reconcile_resolve(const struct gates_table *table, const struct gates_intent *intent,
-                                const struct platform_observed *observed, const struct reconcile_inputs *inputs,
+                                const struct platform_observed *observed,
+                                const struct reconcile_inputs *inputs,
                                 struct gates_resolution *ret_resolution);
-// The direction of a roll-out: Disable when nothing is wanted or DynamicResourceAllocation is wanted off.
+// The direction of a roll-out: Disable when nothing is wanted or DynamicResourceAllocation is
+// wanted off.
 bool reconcile_enables(const struct gates_intent *intent);

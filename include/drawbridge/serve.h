@@ -10,7 +10,7 @@
 
 #include "drawbridge/loop.h"
 
-// --- metrics, in Prometheus text format 0.0.4 ------------------------------------------------------------------------------
+// --- metrics, in Prometheus text format 0.0.4 ----------------------------------------------------
 
 struct metrics;
 struct metrics *metrics_new(void);
@@ -18,13 +18,15 @@ void metrics_free(struct metrics *metrics);
 AUTO_DECLARE(metrics, struct metrics)
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 struct metric;
-// labels: names joined by commas, "" for none. One family a name: asked for again it is the same. Series a family: 1000 at most, then the
-// last label values become "other". Borrowed from metrics.
-struct metric *metrics_family(struct metrics *metrics, const char *name, enum metric_type type, const char *labels, const char *help);
+// labels: names joined by commas, "" for none. One family a name: asked for again it is the same.
+// Series a family: 1000 at most, then the last label values become "other". Borrowed from metrics.
+struct metric *metrics_family(struct metrics *metrics, const char *name, enum metric_type type,
+                              const char *labels, const char *help);
 // values: as many strings as the family has labels.
 void metric_add(struct metric *metric, double by, ...);
 void metric_set(struct metric *metric, double value, ...);
-void metric_observe(struct metric *metric, double seconds, ...); // controller-runtime's buckets, 5 ms to 60 s
+// controller-runtime's buckets, 5 ms to 60 s
+void metric_observe(struct metric *metric, double seconds, ...);
 double metric_get(struct metric *metric, ...);
 // The series is not printed any more: what it spoke of is gone. None there is fine.
 void metric_remove(struct metric *metric, ...);
@@ -32,16 +34,16 @@ char *metrics_print(struct metrics *metrics);
 // Called before each print, to set gauges that are read rather than counted.
 void metrics_on_print(struct metrics *metrics, loop_fn *fn, void *owner);
 
-// --- the server ----------------------------------------------------------------------------------------------------------------
+// --- the server ----------------------------------------------------------------------------------
 
 struct serve;
 // Writes why it is not ready into *why and gives false, or true.
 typedef bool serve_check_fn(void *owner, struct buf *why);
 struct serve_spec {
-    const char *host;          // NULL: 0.0.0.0
-    uint16_t port;             // 0: any free one
-    struct metrics *metrics;   // NULL: /metrics is 404
-    serve_check_fn *ready;     // NULL: always ready
+    const char *host;        // NULL: 0.0.0.0
+    uint16_t port;           // 0: any free one
+    struct metrics *metrics; // NULL: /metrics is 404
+    serve_check_fn *ready;   // NULL: always ready
     void *owner;
 };
 struct error *serve_new(struct loop *loop, const struct serve_spec *spec, struct serve **ret_serve);

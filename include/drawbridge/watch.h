@@ -20,43 +20,49 @@ struct watch_spec {
     struct kube *kube;
     struct kube_ref ref; // a collection; strings borrowed for the life of the watch
     const char *label_selector, *field_selector; // NULL: none
-    // Makes of an object what is kept (a new reference); NULL keeps all of it but metadata.managedFields.
+    // Makes of an object what is kept (a new reference); NULL keeps all of it but
+    // metadata.managedFields.
     json_t *(*trim)(const json_t *object);
-    // A digest of what on_change wants to hear of; NULL: of every change. A change that leaves it the same is kept and not told, at the
-    // price of one parse.
+    // A digest of what on_change wants to hear of; NULL: of every change. A change that leaves it
+    // the same is kept and not told, at the price of one parse.
     uint64_t (*facet)(const json_t *object);
-    // An object is new or changed (was: what was kept before, NULL when new) or gone (now NULL). A watch that starts over reports differences only.
-    // An object whose resourceVersion did not change is not reported.
+    // An object is new or changed (was: what was kept before, NULL when new) or gone (now NULL). A
+    // watch that starts over reports differences only. An object whose resourceVersion did not
+    // change is not reported.
     void (*on_change)(void *owner, const char *key, const json_t *was, const json_t *now);
     void (*on_sync)(void *owner); // once: the first list is in; may be NULL
     void *owner;
 };
-// Begins at once. First list with resourceVersion=0. After failures: 0.8 s doubling to 30 s with full jitter, reset after 2 min of success
-// (the constants of client-go tools/cache/reflector.go).
+// Begins at once. First list with resourceVersion=0. After failures: 0.8 s doubling to 30 s with
+// full jitter, reset after 2 min of success (the constants of client-go tools/cache/reflector.go).
 struct watch *watch_new(struct loop *loop, const struct watch_spec *spec);
 void watch_free(struct watch *watch);
 AUTO_DECLARE(watch, struct watch)
 bool watch_synced(const struct watch *watch);
-// Which connection it follows on, from 1; 0 while it follows on none. What was learned from the server beside it may be kept while this
-// stays the same: a server that restarts ends it.
+// Which connection it follows on, from 1; 0 while it follows on none. What was learned from the
+// server beside it may be kept while this stays the same: a server that restarts ends it.
 uint64_t watch_term(const struct watch *watch);
-const struct error *watch_error(const struct watch *watch); // why it does not follow just now; NULL when it does
-const json_t *watch_get(const struct watch *watch, const char *key); // borrowed until the next turn; NULL when absent
+// why it does not follow just now; NULL when it does
+const struct error *watch_error(const struct watch *watch);
+// borrowed until the next turn; NULL when absent
+const json_t *watch_get(const struct watch *watch, const char *key);
 size_t watch_count(const struct watch *watch);
 typedef void watch_each_fn(void *owner, const char *key, const json_t *object);
-void watch_each(const struct watch *watch, watch_each_fn *fn, void *owner); // in order of key; object borrowed for the call
-// Puts the answer of our own write (of an object that the selectors match) into the store when it is newer, so that the next pass does
-// not decide on older state. Its echo from the server is not reported
-// (an echo that came before the answer was).
+// in order of key; object borrowed for the call
+void watch_each(const struct watch *watch, watch_each_fn *fn, void *owner);
+// Puts the answer of our own write (of an object that the selectors match) into the store when it
+// is newer, so that the next pass does not decide on older state. Its echo from the server is not
+// reported (an echo that came before the answer was).
 void watch_note_write(struct watch *watch, const json_t *object);
 
-// --- queue: each key at most once, one worker a key; what is added while it is worked on runs once more after -------------------
+// --- queue: each key at most once, one worker a key; what is added while it is worked on runs once
+// more after ---
 
 struct queue;
 typedef void queue_work_fn(void *owner, const char *key); // ends with queue_done(), now or later
 struct queue_spec {
-    const char *name;      // for metrics
-    unsigned workers;      // keys in work at once
+    const char *name;                    // for metrics
+    unsigned workers;                    // keys in work at once
     uint64_t backoff_ms, backoff_ms_max; // doubling for each failure in a row, full jitter
     queue_work_fn *work;
     void *owner;
@@ -65,8 +71,10 @@ struct queue *queue_new(struct loop *loop, const struct queue_spec *spec);
 void queue_free(struct queue *queue);
 AUTO_DECLARE(queue, struct queue)
 void queue_add(struct queue *queue, const char *key);
-void queue_add_after(struct queue *queue, const char *key, uint64_t delay_ms); // the earliest wish wins
-// The work on key is over: failed makes it come again after its back-off; after_ms > 0: again after so long, failures forgotten.
+// the earliest wish wins
+void queue_add_after(struct queue *queue, const char *key, uint64_t delay_ms);
+// The work on key is over: failed makes it come again after its back-off; after_ms > 0: again after
+// so long, failures forgotten.
 void queue_done(struct queue *queue, const char *key, bool failed, uint64_t after_ms);
 struct queue_stats {
     size_t depth, working, delayed;

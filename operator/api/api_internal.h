@@ -16,12 +16,14 @@ enum api_field_type {
     FIELD_ANY,  // an object that is not looked into
 };
 
-// A property of a DRAConfiguration or (source.*) of a ConfigSource's spec, as the schemas in crds/ have it.
+// A property of a DRAConfiguration or (source.*) of a ConfigSource's spec, as the schemas in crds/
+// have it.
 struct api_field {
     const char *path; // "spec.driver.valuesFrom[].kind"
     enum api_field_type type;
-    int64_t min, max;     // INTEGER: the value; TEXT and DURATION: bytes; maps and LIST: entries
-    const char *values;   // those that are allowed, separated by spaces; of a MAP_TEXT: of its values
+    int64_t min, max; // INTEGER: the value; TEXT and DURATION: bytes; maps and LIST: entries
+    // those that are allowed, separated by spaces; of a MAP_TEXT: of its values
+    const char *values;
     const char *fallback; // the default as JSON text
     bool required;
     bool read; // shows in struct api_config; else only its form is checked here
@@ -29,7 +31,8 @@ struct api_field {
 const struct api_field *api_fields(size_t *ret_len);
 const struct api_field *api_field_find(const char *path);
 
-// INVALID with the path when spec (or something in it) is not what the table says. NULL and null are a missing value.
+// INVALID with the path when spec (or something in it) is not what the table says. NULL and null
+// are a missing value.
 struct error *api_fields_check(const json_t *spec);
 struct error *api_source_fields_check(const json_t *spec);
 MUST_USE struct error *api_invalid(const char *path, const char *fmt, ...) PRINTF(2, 3);
@@ -38,10 +41,11 @@ bool api_word_in(const char *words, const char *word); // words: separated by sp
 #define DURATION_MIN_MS 10000
 #define DURATION_MAX_MS 3600000
 
-// Conditions with one of these reasons do not keep Ready from being True, whatever their status: it is what was asked
-// for.
+// Conditions with one of these reasons do not keep Ready from being True, whatever their status: it
+// is what was asked for.
 bool api_reason_is_fine(const char *name);
-// Whether the closed list has this reason for that condition; the summary conditions repeat the others' reasons.
+// Whether the closed list has this reason for that condition; the summary conditions repeat the
+// others' reasons.
 bool api_reason_fits(const struct api_reason *reason, enum condition condition);
 bool api_condition_parse(const char *name, enum condition *ret_condition);
 

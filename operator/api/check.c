@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The oracle: what kstatus, `kubectl wait` and Flux expect of a status, checked on every status that a test sees.
+// The oracle: what kstatus, `kubectl wait` and Flux expect of a status, checked on every status
+// that a test sees.
 #include <string.h>
 
 #include "api_internal.h"
@@ -38,7 +39,8 @@ static char *check_form(const struct seen *seen, const json_t *condition)
     if (observed < 0)
         return str_format("%s: observedGeneration is missing", type);
     if (observed > seen->generation)
-        return str_format("%s: observedGeneration %lld is ahead of metadata.generation", type, (long long)observed);
+        return str_format("%s: observedGeneration %lld is ahead of metadata.generation", type,
+                          (long long)observed);
     return NULL;
 }
 
@@ -50,7 +52,8 @@ static char *check_ours(const json_t *condition, enum condition which)
     const struct api_reason *reason = api_reason_find(doc_str(condition, "reason", NULL));
 
     if (!reason || !api_reason_fits(reason, which))
-        return str_format("%s: reason %s is not in the list for it", type, doc_str(condition, "reason", NULL));
+        return str_format("%s: reason %s is not in the list for it", type,
+                          doc_str(condition, "reason", NULL));
     if (strlen(message) > API_MESSAGE_BYTES_MAX || strpbrk(message, "\r\n\t"))
         return str_format("%s: the message is too long or not one line", type);
     if (!is_true(condition) && which != CONDITION_DEGRADED && !*message)
@@ -69,14 +72,16 @@ static char *collect(struct seen *seen)
         const json_t *condition = json_array_get(seen->list, i);
         broken = check_form(seen, condition);
         for (size_t k = 0; !broken && k < i; k++)
-            if (str_eq(doc_str(json_array_get(seen->list, k), "type", NULL), doc_str(condition, "type", NULL)))
+            if (str_eq(doc_str(json_array_get(seen->list, k), "type", NULL),
+                       doc_str(condition, "type", NULL)))
                 broken = str_format("%s: twice in the list", doc_str(condition, "type", NULL));
         if (broken || !api_condition_parse(doc_str(condition, "type", NULL), &which))
             continue;
         seen->of[which] = condition;
         broken = check_ours(condition, which);
         if (!broken && doc_int(condition, 0, "observedGeneration", NULL) > seen->observed)
-            broken = str_format("%s: observedGeneration is ahead of status.observedGeneration", condition_name(which));
+            broken = str_format("%s: observedGeneration is ahead of status.observedGeneration",
+                                condition_name(which));
     }
     return broken;
 }
@@ -119,14 +124,17 @@ static char *check_summary(const struct seen *seen)
         return str_dup("Reconciling and Stalled at the same time");
     if (is_true(ready))
         return check_ready_true(seen);
-    why = seen->of[CONDITION_STALLED] ? seen->of[CONDITION_STALLED] : seen->of[CONDITION_RECONCILING];
+    why =
+        seen->of[CONDITION_STALLED] ? seen->of[CONDITION_STALLED] : seen->of[CONDITION_RECONCILING];
     if (!why)
-        return str_dup(
-            "Ready is not True, and neither Reconciling nor Stalled is there: nobody could tell what to wait for");
+        return str_dup("Ready is not True, and neither Reconciling nor Stalled is there: nobody "
+                       "could tell what to wait for");
     if (!str_eq(doc_str(why, "reason", NULL), doc_str(ready, "reason", NULL)))
         return str_format("%s and Ready give different reasons", doc_str(why, "type", NULL));
-    if (api_reason_find(doc_str(ready, "reason", NULL))->terminal != (why == seen->of[CONDITION_STALLED]))
-        return str_format("%s does not fit the reason %s", doc_str(why, "type", NULL), doc_str(ready, "reason", NULL));
+    if (api_reason_find(doc_str(ready, "reason", NULL))->terminal !=
+        (why == seen->of[CONDITION_STALLED]))
+        return str_format("%s does not fit the reason %s", doc_str(why, "type", NULL),
+                          doc_str(ready, "reason", NULL));
     return NULL;
 }
 

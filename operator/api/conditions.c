@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a pass found, summed up in Ready, Reconciling and Stalled, and merged into status.conditions so that a pass that
-// finds nothing new makes the same list again: nothing is written then.
+// What a pass found, summed up in Ready, Reconciling and Stalled, and merged into status.conditions
+// so that a pass that finds nothing new makes the same list again: nothing is written then.
 #include <string.h>
 
 #include "api_internal.h"
@@ -25,8 +25,9 @@ static const char *const names[CONDITION_COUNT] = {
 };
 
 static const struct api_summary summaries[] = {
-    {{CONDITION_CONFIG_VALID, CONDITION_CONTROL_PLANE_UPDATED, CONDITION_NODES_UPDATED, CONDITION_RESOURCE_API_SERVED,
-      CONDITION_DRIVER_READY, CONDITION_DEVICES_PUBLISHED, CONDITION_SMOKE_TEST_PASSED},
+    {{CONDITION_CONFIG_VALID, CONDITION_CONTROL_PLANE_UPDATED, CONDITION_NODES_UPDATED,
+      CONDITION_RESOURCE_API_SERVED, CONDITION_DRIVER_READY, CONDITION_DEVICES_PUBLISHED,
+      CONDITION_SMOKE_TEST_PASSED},
      7,
      4},
     {{CONDITION_FETCHED, CONDITION_SOURCE_VERIFIED, CONDITION_APPLIED}, 3, 3},
@@ -108,17 +109,18 @@ static char *tidy(char *take_message)
     return take_message;
 }
 
-static void put(struct api_conditions *conditions, enum condition condition, enum tristate state, const char *reason,
-                char *take_message, bool summary)
+static void put(struct api_conditions *conditions, enum condition condition, enum tristate state,
+                const char *reason, char *take_message, bool summary)
 {
     struct entry *entry = &conditions->entries[condition];
 
     mem_free(entry->message);
-    *entry = (struct entry){.set = true, .summary = summary, .state = state, .reason = reason, .message = take_message};
+    *entry = (struct entry){
+        .set = true, .summary = summary, .state = state, .reason = reason, .message = take_message};
 }
 
-void api_conditions_set(struct api_conditions *conditions, enum condition condition, enum tristate state,
-                        const char *reason, const char *fmt, ...)
+void api_conditions_set(struct api_conditions *conditions, enum condition condition,
+                        enum tristate state, const char *reason, const char *fmt, ...)
 {
     const struct api_reason *known = api_reason_find(reason);
     char *message;
@@ -132,10 +134,12 @@ void api_conditions_set(struct api_conditions *conditions, enum condition condit
     put(conditions, condition, state, known->name, tidy(message), false);
 }
 
-enum tristate api_conditions_state(const struct api_conditions *conditions, enum condition condition)
+enum tristate api_conditions_state(const struct api_conditions *conditions,
+                                   enum condition condition)
 {
     ASSERT(condition < CONDITION_COUNT);
-    return conditions->entries[condition].set ? conditions->entries[condition].state : STATE_UNKNOWN;
+    return conditions->entries[condition].set ? conditions->entries[condition].state
+                                              : STATE_UNKNOWN;
 }
 
 const char *api_conditions_reason(const struct api_conditions *conditions, enum condition condition)
@@ -144,15 +148,17 @@ const char *api_conditions_reason(const struct api_conditions *conditions, enum 
     return conditions->entries[condition].set ? conditions->entries[condition].reason : "";
 }
 
-const char *api_conditions_message(const struct api_conditions *conditions, enum condition condition)
+const char *api_conditions_message(const struct api_conditions *conditions,
+                                   enum condition condition)
 {
     ASSERT(condition < CONDITION_COUNT);
     return conditions->entries[condition].set ? conditions->entries[condition].message : "";
 }
 
-// --- the summary --------------------------------------------------------------------------------
+// --- the summary ---------------------------------------------------------------------------------
 
-static void copy_to_ready(struct api_conditions *conditions, enum tristate state, enum condition from)
+static void copy_to_ready(struct api_conditions *conditions, enum tristate state,
+                          enum condition from)
 {
     const struct entry *entry = &conditions->entries[from];
 
@@ -176,8 +182,8 @@ static enum condition find_blocker(const struct api_conditions *conditions)
 
 static void set_ready_true(struct api_conditions *conditions)
 {
-    static const enum condition told[] = {CONDITION_CONTROL_PLANE_UPDATED, CONDITION_RESOURCE_API_SERVED,
-                                          CONDITION_CONFIG_VALID};
+    static const enum condition told[] = {CONDITION_CONTROL_PLANE_UPDATED,
+                                          CONDITION_RESOURCE_API_SERVED, CONDITION_CONFIG_VALID};
     enum condition from = CONDITION_RESOURCE_API_SERVED;
 
     if (conditions->entries[CONDITION_READY].set && !conditions->entries[CONDITION_READY].summary)
@@ -209,7 +215,8 @@ static void set_ready(struct api_conditions *conditions)
         put(conditions, CONDITION_READY, degraded ? STATE_FALSE : STATE_UNKNOWN, "Progressing",
             str_format("%s is not known yet", names[blocker]), true);
     } else {
-        copy_to_ready(conditions, degraded ? STATE_FALSE : conditions->entries[blocker].state, blocker);
+        copy_to_ready(conditions, degraded ? STATE_FALSE : conditions->entries[blocker].state,
+                      blocker);
     }
 }
 
@@ -227,7 +234,7 @@ void api_conditions_summarize(struct api_conditions *conditions)
     put(conditions, why, STATE_TRUE, ready->reason, str_dup(ready->message), true);
 }
 
-// --- the list for status.conditions ---------------------------------------------------------------
+// --- the list for status.conditions --------------------------------------------------------------
 
 static const json_t *find_in(const json_t *list, const char *type)
 {
@@ -237,16 +244,18 @@ static const json_t *find_in(const json_t *list, const char *type)
     return NULL;
 }
 
-static json_t *make(const struct entry *entry, enum condition condition, const json_t *was, int64_t generation,
-                    int64_t now_wall_ms)
+static json_t *make(const struct entry *entry, enum condition condition, const json_t *was,
+                    int64_t generation, int64_t now_wall_ms)
 {
-    static const char *const states[] = {[STATE_FALSE] = "False", [STATE_TRUE] = "True", [STATE_UNKNOWN] = "Unknown"};
+    static const char *const states[] = {
+        [STATE_FALSE] = "False", [STATE_TRUE] = "True", [STATE_UNKNOWN] = "Unknown"};
     const char *since = doc_str(was, "lastTransitionTime", NULL);
     json_t *made = json_object();
     char now[CLOCK_TEXT_BYTES];
     int64_t since_ms;
 
-    if (!str_eq(doc_str(was, "status", NULL), states[entry->state]) || !clock_parse(since, &since_ms))
+    if (!str_eq(doc_str(was, "status", NULL), states[entry->state]) ||
+        !clock_parse(since, &since_ms))
         since = clock_format(now_wall_ms, now);
     json_object_set_new(made, "type", json_string(names[condition]));
     json_object_set_new(made, "status", json_string(states[entry->state]));
@@ -257,8 +266,8 @@ static json_t *make(const struct entry *entry, enum condition condition, const j
     return made;
 }
 
-json_t *api_conditions_merge(const struct api_conditions *conditions, const json_t *was, int64_t generation,
-                             int64_t now_wall_ms)
+json_t *api_conditions_merge(const struct api_conditions *conditions, const json_t *was,
+                             int64_t generation, int64_t now_wall_ms)
 {
     json_t *list = json_array();
     enum condition ours;
@@ -266,10 +275,12 @@ json_t *api_conditions_merge(const struct api_conditions *conditions, const json
     for (size_t i = 0; i < CONDITION_COUNT; i++) {
         const struct entry *entry = &conditions->entries[i];
         const json_t *before = find_in(was, names[i]);
-        if (condition_only_when_true((enum condition)i) && (!entry->set || entry->state != STATE_TRUE))
+        if (condition_only_when_true((enum condition)i) &&
+            (!entry->set || entry->state != STATE_TRUE))
             continue;
         if (entry->set)
-            json_array_append_new(list, make(entry, (enum condition)i, before, generation, now_wall_ms));
+            json_array_append_new(list,
+                                  make(entry, (enum condition)i, before, generation, now_wall_ms));
         else if (before)
             json_array_append_new(list, doc_copy(before));
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the object of the API server (or of a file) to the view that the rest of the program works with.
+// From the object of the API server (or of a file) to the view that the rest of the program works
+// with.
 #include <string.h>
 
 #include "api_internal.h"
@@ -57,9 +58,11 @@ static struct error *read_kind(const json_t *object)
     if (!json_object_get(object, "kind") && !json_object_get(object, "apiVersion"))
         return NULL;
     if (!str_eq(kind, "DRAConfiguration"))
-        return api_invalid("kind", "must be DRAConfiguration, not %.100s", *kind ? kind : "nothing");
+        return api_invalid("kind", "must be DRAConfiguration, not %.100s",
+                           *kind ? kind : "nothing");
     if (!str_eq(version, API_GROUP_VERSION))
-        return api_invalid("apiVersion", "must be %s, not %.100s", API_GROUP_VERSION, *version ? version : "nothing");
+        return api_invalid("apiVersion", "must be %s, not %.100s", API_GROUP_VERSION,
+                           *version ? version : "nothing");
     return NULL;
 }
 
@@ -71,8 +74,8 @@ static struct error *read_metadata(const json_t *object, struct api_config *conf
     config->name = doc_str(object, "metadata", "name", NULL);
     config->uid = doc_str(object, "metadata", "uid", NULL);
     config->resource_version = doc_str(object, "metadata", "resourceVersion", NULL);
-    config->reconcile_requested_at =
-        json_string_value(doc_get(object, "metadata", "annotations", API_ANNOTATION_RECONCILE, NULL));
+    config->reconcile_requested_at = json_string_value(
+        doc_get(object, "metadata", "annotations", API_ANNOTATION_RECONCILE, NULL));
     config->generation = doc_int(object, 0, "metadata", "generation", NULL);
     config->deleting = is_set(doc_get(object, "metadata", "deletionTimestamp", NULL));
     for (size_t i = 0; i < json_array_size(finalizers); i++)
@@ -83,8 +86,8 @@ static struct error *read_metadata(const json_t *object, struct api_config *conf
     return NULL;
 }
 
-static struct error *read_duration(const json_t *spec, const char *name, const char *fallback, uint64_t min_ms,
-                                   uint64_t *ret_ms)
+static struct error *read_duration(const json_t *spec, const char *name, const char *fallback,
+                                   uint64_t min_ms, uint64_t *ret_ms)
 {
     const char *text = doc_str(spec, "rollout", name, NULL);
     AUTO_MEM char *path = str_format("spec.rollout.%s", name);
@@ -123,7 +126,8 @@ static struct error *check_hosted(const json_t *hosted)
         AUTO_MEM char *path = str_format("spec.platform.hostedControlPlane.%s", components[i]);
         if (component && *doc_str(hosted, "tenantControlPlane", NULL))
             return api_invalid(path, "has no meaning beside tenantControlPlane");
-        if (component && is_set(json_object_get(component, "name")) == is_set(json_object_get(component, "selector")))
+        if (component && is_set(json_object_get(component, "name")) ==
+                             is_set(json_object_get(component, "selector")))
             return api_invalid(path, "needs either a name or a selector");
     }
     return NULL;
@@ -147,11 +151,13 @@ static struct error *read_spec(const json_t *spec, struct api_config *config)
     config->cluster = set_or_null(doc_get(spec, "cluster", NULL));
     config->hosted = set_or_null(doc_get(spec, "platform", "hostedControlPlane", NULL));
     if (config->hosted && config->platform != PLATFORM_HOSTED_CONTROL_PLANE)
-        return api_invalid("spec.platform.hostedControlPlane", "goes with platform.type HostedControlPlane alone");
+        return api_invalid("spec.platform.hostedControlPlane",
+                           "goes with platform.type HostedControlPlane alone");
     err = check_hosted(config->hosted);
     if (err)
         return err;
-    err = read_duration(spec, "componentTimeout", "5m", DURATION_MIN_MS, &config->component_timeout_ms);
+    err = read_duration(spec, "componentTimeout", "5m", DURATION_MIN_MS,
+                        &config->component_timeout_ms);
     if (err)
         return err;
     return read_duration(spec, "minReady", "30s", 0, &config->min_ready_ms);
@@ -180,7 +186,8 @@ char *api_config_unsupported(const json_t *object)
     AUTO_STRLIST struct strlist names = {0};
 
     if (is_set(doc_get(object, "spec", "cluster", NULL)) &&
-        !str_eq(doc_str(object, "spec", "platform", "type", NULL), platforms[PLATFORM_HOSTED_CONTROL_PLANE]))
+        !str_eq(doc_str(object, "spec", "platform", "type", NULL),
+                platforms[PLATFORM_HOSTED_CONTROL_PLANE]))
         strlist_add(&names, "spec.cluster");
     if (api_word_in("ApplicationInstallation", doc_str(object, "spec", "driver", "engine", NULL)))
         strlist_add(&names, "spec.driver.engine");

@@ -19,7 +19,8 @@ static const struct unit *read_unit(const char **text)
     const struct unit *found = NULL;
 
     for (size_t i = 0; i < COUNT(units); i++)
-        if (str_starts(*text, units[i].name) && (!found || strlen(units[i].name) > strlen(found->name)))
+        if (str_starts(*text, units[i].name) &&
+            (!found || strlen(units[i].name) > strlen(found->name)))
             found = &units[i];
     if (found)
         *text += strlen(found->name);
@@ -57,9 +58,10 @@ static bool read_part(const char **text, uint64_t *total_ns)
     if (!unit || __builtin_mul_overflow(whole, unit->ns, &ns))
         return false;
     // Units from a second on are whole multiples of 10^9: neither product overflows.
-    fraction = unit->ns >= NS_PER_S ? fraction * (unit->ns / NS_PER_S) : fraction * unit->ns / NS_PER_S;
-    return !__builtin_add_overflow(ns, fraction, &ns) && !__builtin_add_overflow(*total_ns, ns, total_ns) &&
-           *total_ns <= INT64_MAX;
+    fraction =
+        unit->ns >= NS_PER_S ? fraction * (unit->ns / NS_PER_S) : fraction * unit->ns / NS_PER_S;
+    return !__builtin_add_overflow(ns, fraction, &ns) &&
+           !__builtin_add_overflow(*total_ns, ns, total_ns) && *total_ns <= INT64_MAX;
 }
 
 struct error *api_duration_parse(const char *text, uint64_t *ret_ms)
@@ -72,10 +74,12 @@ struct error *api_duration_parse(const char *text, uint64_t *ret_ms)
         return NULL;
     }
     if (!*at)
-        return error_new(ERROR_INVALID, "an empty text is no duration: write for example 30s or 5m");
+        return error_new(ERROR_INVALID,
+                         "an empty text is no duration: write for example 30s or 5m");
     while (*at)
         if (!read_part(&at, &total_ns))
-            return error_new(ERROR_INVALID, "\"%.40s\" is no duration: write for example 30s or 1h30m", text);
+            return error_new(ERROR_INVALID,
+                             "\"%.40s\" is no duration: write for example 30s or 1h30m", text);
     *ret_ms = total_ns / 1000000;
     return NULL;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The properties of a DRAConfiguration and a ConfigSource in one table, and the check of an object against it: `plan -f FILE` sees files
-// that no API server has looked at, and an API server may have an older schema than this program.
+// The properties of a DRAConfiguration and a ConfigSource in one table, and the check of an object
+// against it: `plan -f FILE` sees files that no API server has looked at, and an API server may
+// have an older schema than this program.
 #include <string.h>
 
 #include "api_internal.h"
@@ -8,7 +9,11 @@
 #define DEPTH_MAX 8
 
 static const struct api_field fields[] = {
-    {.path = "spec.featureGates", .type = FIELD_MAP_BOOL, .max = 256, .fallback = "{}", .read = true},
+    {.path = "spec.featureGates",
+     .type = FIELD_MAP_BOOL,
+     .max = 256,
+     .fallback = "{}",
+     .read = true},
     {.path = "spec.runtimeConfig",
      .type = FIELD_MAP_TEXT,
      .max = 64,
@@ -18,8 +23,16 @@ static const struct api_field fields[] = {
     {.path = "spec.allowAlpha", .type = FIELD_BOOL, .fallback = "false", .read = true},
     {.path = "spec.cluster", .type = FIELD_OBJECT, .read = true},
     {.path = "spec.cluster.kubeconfigSecretRef", .type = FIELD_OBJECT, .required = true},
-    {.path = "spec.cluster.kubeconfigSecretRef.name", .type = FIELD_TEXT, .min = 1, .max = 253, .required = true},
-    {.path = "spec.cluster.kubeconfigSecretRef.key", .type = FIELD_TEXT, .min = 1, .max = 253, .fallback = "\"value\""},
+    {.path = "spec.cluster.kubeconfigSecretRef.name",
+     .type = FIELD_TEXT,
+     .min = 1,
+     .max = 253,
+     .required = true},
+    {.path = "spec.cluster.kubeconfigSecretRef.key",
+     .type = FIELD_TEXT,
+     .min = 1,
+     .max = 253,
+     .fallback = "\"value\""},
     {.path = "spec.platform", .type = FIELD_OBJECT, .fallback = "{}", .read = true},
     {.path = "spec.platform.type",
      .type = FIELD_TEXT,
@@ -28,16 +41,37 @@ static const struct api_field fields[] = {
      .read = true},
     {.path = "spec.platform.hostedControlPlane", .type = FIELD_OBJECT, .read = true},
     {.path = "spec.platform.hostedControlPlane.namespace", .type = FIELD_TEXT, .min = 1, .max = 63},
-    {.path = "spec.platform.hostedControlPlane.tenantControlPlane", .type = FIELD_TEXT, .min = 1, .max = 253},
+    {.path = "spec.platform.hostedControlPlane.tenantControlPlane",
+     .type = FIELD_TEXT,
+     .min = 1,
+     .max = 253},
     {.path = "spec.platform.hostedControlPlane.apiServer", .type = FIELD_OBJECT},
-    {.path = "spec.platform.hostedControlPlane.apiServer.name", .type = FIELD_TEXT, .min = 1, .max = 253},
-    {.path = "spec.platform.hostedControlPlane.apiServer.selector", .type = FIELD_TEXT, .min = 1, .max = 1024},
+    {.path = "spec.platform.hostedControlPlane.apiServer.name",
+     .type = FIELD_TEXT,
+     .min = 1,
+     .max = 253},
+    {.path = "spec.platform.hostedControlPlane.apiServer.selector",
+     .type = FIELD_TEXT,
+     .min = 1,
+     .max = 1024},
     {.path = "spec.platform.hostedControlPlane.controllerManager", .type = FIELD_OBJECT},
-    {.path = "spec.platform.hostedControlPlane.controllerManager.name", .type = FIELD_TEXT, .min = 1, .max = 253},
-    {.path = "spec.platform.hostedControlPlane.controllerManager.selector", .type = FIELD_TEXT, .min = 1, .max = 1024},
+    {.path = "spec.platform.hostedControlPlane.controllerManager.name",
+     .type = FIELD_TEXT,
+     .min = 1,
+     .max = 253},
+    {.path = "spec.platform.hostedControlPlane.controllerManager.selector",
+     .type = FIELD_TEXT,
+     .min = 1,
+     .max = 1024},
     {.path = "spec.platform.hostedControlPlane.scheduler", .type = FIELD_OBJECT},
-    {.path = "spec.platform.hostedControlPlane.scheduler.name", .type = FIELD_TEXT, .min = 1, .max = 253},
-    {.path = "spec.platform.hostedControlPlane.scheduler.selector", .type = FIELD_TEXT, .min = 1, .max = 1024},
+    {.path = "spec.platform.hostedControlPlane.scheduler.name",
+     .type = FIELD_TEXT,
+     .min = 1,
+     .max = 253},
+    {.path = "spec.platform.hostedControlPlane.scheduler.selector",
+     .type = FIELD_TEXT,
+     .min = 1,
+     .max = 1024},
     {.path = "spec.driver", .type = FIELD_OBJECT, .read = true},
     {.path = "spec.driver.preset", .type = FIELD_TEXT, .min = 1, .max = 63},
     {.path = "spec.driver.chart", .type = FIELD_OBJECT},
@@ -51,9 +85,20 @@ static const struct api_field fields[] = {
     {.path = "spec.driver.namespace", .type = FIELD_TEXT, .max = 63},
     {.path = "spec.driver.values", .type = FIELD_ANY},
     {.path = "spec.driver.valuesFrom", .type = FIELD_LIST, .max = 16},
-    {.path = "spec.driver.valuesFrom[].kind", .type = FIELD_TEXT, .values = "ConfigMap Secret", .required = true},
-    {.path = "spec.driver.valuesFrom[].name", .type = FIELD_TEXT, .min = 1, .max = 253, .required = true},
-    {.path = "spec.driver.valuesFrom[].key", .type = FIELD_TEXT, .min = 1, .max = 253, .fallback = "\"values.yaml\""},
+    {.path = "spec.driver.valuesFrom[].kind",
+     .type = FIELD_TEXT,
+     .values = "ConfigMap Secret",
+     .required = true},
+    {.path = "spec.driver.valuesFrom[].name",
+     .type = FIELD_TEXT,
+     .min = 1,
+     .max = 253,
+     .required = true},
+    {.path = "spec.driver.valuesFrom[].key",
+     .type = FIELD_TEXT,
+     .min = 1,
+     .max = 253,
+     .fallback = "\"values.yaml\""},
     {.path = "spec.driver.valuesFrom[].optional", .type = FIELD_BOOL, .fallback = "false"},
     {.path = "spec.driver.serviceAccountName", .type = FIELD_TEXT, .min = 1, .max = 253},
     {.path = "spec.driver.engine",
@@ -67,8 +112,16 @@ static const struct api_field fields[] = {
      .max = 1000,
      .fallback = "1",
      .read = true},
-    {.path = "spec.rollout.componentTimeout", .type = FIELD_DURATION, .max = 32, .fallback = "\"5m\"", .read = true},
-    {.path = "spec.rollout.minReady", .type = FIELD_DURATION, .max = 32, .fallback = "\"30s\"", .read = true},
+    {.path = "spec.rollout.componentTimeout",
+     .type = FIELD_DURATION,
+     .max = 32,
+     .fallback = "\"5m\"",
+     .read = true},
+    {.path = "spec.rollout.minReady",
+     .type = FIELD_DURATION,
+     .max = 32,
+     .fallback = "\"30s\"",
+     .read = true},
     {.path = "spec.rollout.onFailure",
      .type = FIELD_TEXT,
      .values = "Rollback Pause",
@@ -98,7 +151,11 @@ static const struct api_field fields[] = {
     {.path = "source.secretRef.name", .type = FIELD_TEXT, .min = 1, .max = 253, .required = true},
     {.path = "source.verify", .type = FIELD_OBJECT},
     {.path = "source.verify.secretRef", .type = FIELD_OBJECT, .required = true},
-    {.path = "source.verify.secretRef.name", .type = FIELD_TEXT, .min = 1, .max = 253, .required = true},
+    {.path = "source.verify.secretRef.name",
+     .type = FIELD_TEXT,
+     .min = 1,
+     .max = 253,
+     .required = true},
     {.path = "source.prune", .type = FIELD_BOOL, .fallback = "false"},
     {.path = "source.suspend", .type = FIELD_BOOL, .fallback = "false"},
 };
@@ -138,7 +195,8 @@ bool api_word_in(const char *words, const char *word)
     return false;
 }
 
-static struct error *check_text(const struct api_field *field, const char *path, const json_t *value)
+static struct error *check_text(const struct api_field *field, const char *path,
+                                const json_t *value)
 {
     int64_t bytes;
 
@@ -154,7 +212,8 @@ static struct error *check_text(const struct api_field *field, const char *path,
     return NULL;
 }
 
-static struct error *check_entry(const struct api_field *field, const char *path, const char *key, const json_t *value)
+static struct error *check_entry(const struct api_field *field, const char *path, const char *key,
+                                 const json_t *value)
 {
     size_t key_max = field->type == FIELD_MAP_BOOL ? 63 : 253;
 
@@ -177,14 +236,16 @@ static struct error *check_map(const struct api_field *field, const char *path, 
         return api_invalid(path, "must have at most %d entries", (int)field->max);
     for (iter = json_object_iter((json_t *)(uintptr_t)map); iter;
          iter = json_object_iter_next((json_t *)(uintptr_t)map, iter)) {
-        struct error *err = check_entry(field, path, json_object_iter_key(iter), json_object_iter_value(iter));
+        struct error *err =
+            check_entry(field, path, json_object_iter_key(iter), json_object_iter_value(iter));
         if (err)
             return err;
     }
     return NULL;
 }
 
-static struct error *check_integer(const struct api_field *field, const char *path, const json_t *value)
+static struct error *check_integer(const struct api_field *field, const char *path,
+                                   const json_t *value)
 {
     if (!json_is_integer(value))
         return api_invalid(path, "must be a whole number");
@@ -193,9 +254,11 @@ static struct error *check_integer(const struct api_field *field, const char *pa
     return NULL;
 }
 
-static struct error *check_object(const char *pattern, const char *path, const json_t *object, unsigned depth);
+static struct error *check_object(const char *pattern, const char *path, const json_t *object,
+                                  unsigned depth);
 
-static struct error *check_list(const struct api_field *field, const char *path, const json_t *list, unsigned depth)
+static struct error *check_list(const struct api_field *field, const char *path, const json_t *list,
+                                unsigned depth)
 {
     AUTO_MEM char *pattern = str_format("%s[]", field->path);
 
@@ -212,7 +275,8 @@ static struct error *check_list(const struct api_field *field, const char *path,
     return NULL;
 }
 
-static struct error *check_value(const struct api_field *field, const char *path, const json_t *value, unsigned depth)
+static struct error *check_value(const struct api_field *field, const char *path,
+                                 const json_t *value, unsigned depth)
 {
     switch (field->type) {
     case FIELD_OBJECT:
@@ -279,7 +343,8 @@ static struct error *check_required(const char *pattern, const char *path, const
     return NULL;
 }
 
-static struct error *check_object(const char *pattern, const char *path, const json_t *object, unsigned depth)
+static struct error *check_object(const char *pattern, const char *path, const json_t *object,
+                                  unsigned depth)
 {
     json_t *walked = (json_t *)(uintptr_t)object; // jansson iterates without const
     void *iter;

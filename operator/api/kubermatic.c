@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Adoption: people who run the Kubermatic Kubernetes Platform already have a resource that says what we need to know.
+// Adoption: people who run the Kubermatic Kubernetes Platform already have a resource that says
+// what we need to know.
 #include <string.h>
 
 #include "api_internal.h"
@@ -16,7 +17,8 @@ static struct error *check_gates(const json_t *gates)
         return api_invalid("spec.featureGates", "must have at most %d entries", GATES_MAX);
     for (void *iter = json_object_iter(walked); iter; iter = json_object_iter_next(walked, iter))
         if (!json_is_boolean(json_object_iter_value(iter)))
-            return api_invalid("spec.featureGates", "%.100s must be true or false", json_object_iter_key(iter));
+            return api_invalid("spec.featureGates", "%.100s must be true or false",
+                               json_object_iter_key(iter));
     return NULL;
 }
 
@@ -61,7 +63,8 @@ struct error *api_adopt_kubermatic(const json_t *kubermatic, json_t **ret_config
     config = json_object();
     doc_set(config, json_string(API_GROUP_VERSION), "apiVersion", NULL);
     doc_set(config, json_string("DRAConfiguration"), "kind", NULL);
-    doc_set(config, json_string(doc_str(kubermatic, "metadata", "name", NULL)), "metadata", "name", NULL);
+    doc_set(config, json_string(doc_str(kubermatic, "metadata", "name", NULL)), "metadata", "name",
+            NULL);
     if (*namespace)
         doc_set(config, json_string(namespace), "metadata", "namespace", NULL);
     if (*doc_str(kubermatic, "metadata", "uid", NULL)) { // a file has none yet

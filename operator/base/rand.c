@@ -40,8 +40,8 @@ uint64_t rand_u64(void)
 uint64_t rand_below(uint64_t n)
 {
     ASSERT(n > 0);
-    uint64_t beyond =
-        UINT64_MAX - UINT64_MAX % n; // from here on the small values would come more often
+    // from here on the small values would come more often
+    uint64_t beyond = UINT64_MAX - UINT64_MAX % n;
     uint64_t r;
     do
         r = rand_u64();

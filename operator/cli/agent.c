@@ -20,10 +20,12 @@ struct settings {
 
 #define KUBELET_CONFIG "/var/lib/kubelet/config.yaml"
 #define TEXT(flag, member, arg, def, text)                                                         \
-    {                                                                                              \
-        .name = flag, .type = CLI_TEXT, .offset = offsetof(struct settings, member),               \
-        .argument = arg, .fallback = def, .help = text                                             \
-    }
+    {.name = flag,                                                                                 \
+     .type = CLI_TEXT,                                                                             \
+     .offset = offsetof(struct settings, member),                                                  \
+     .argument = arg,                                                                              \
+     .fallback = def,                                                                              \
+     .help = text}
 
 static const struct cli_option options[] = {
     PROCESS_OPTIONS,

@@ -26,7 +26,8 @@ static bool word_in(const char *words, const char *word)
 static struct error *put_bool(bool *to, const struct cli_option *option, const char *text)
 {
     if (!str_eq(text, "true") && !str_eq(text, "false"))
-        return error_new(ERROR_INVALID, "--%s: write true or false, not \"%.100s\"", option->name, text);
+        return error_new(ERROR_INVALID, "--%s: write true or false, not \"%.100s\"", option->name,
+                         text);
     *to = str_eq(text, "true");
     return NULL;
 }
@@ -54,7 +55,8 @@ static struct error *put(char *settings, const struct cli_option *option, const 
         return error_wrap(api_duration_parse(text, to), "--%s", option->name);
     case CLI_CHOICE:
         if (!word_in(option->values, text))
-            return error_new(ERROR_INVALID, "--%s: \"%.100s\" is not one of: %s", option->name, text, option->values);
+            return error_new(ERROR_INVALID, "--%s: \"%.100s\" is not one of: %s", option->name,
+                             text, option->values);
         *(const char **)to = text;
         return NULL;
     case CLI_TEXT:
@@ -98,7 +100,8 @@ static struct error *unknown(const struct cli_verb *verb, struct slice name)
         nearest = option->name;
     }
     if (nearest)
-        return error_new(ERROR_INVALID, "there is no option --%.100s; did you mean --%s?", text, nearest);
+        return error_new(ERROR_INVALID, "there is no option --%.100s; did you mean --%s?", text,
+                         nearest);
     return error_new(ERROR_INVALID, "there is no option --%.100s", text);
 }
 
@@ -141,7 +144,8 @@ static struct error *put_defaults(struct walk *walk)
         const char *text = option->env ? getenv(option->env) : NULL;
         struct error *err = NULL;
         if (text && *text)
-            err = error_wrap(put(walk->settings, option, text), "environment variable %s", option->env);
+            err = error_wrap(put(walk->settings, option, text), "environment variable %s",
+                             option->env);
         else if (option->fallback)
             err = put(walk->settings, option, option->fallback);
         if (err)
@@ -158,8 +162,8 @@ static struct error *take_rest(struct strlist *rest, const char *text)
     return NULL;
 }
 
-struct error *cli_args_parse(const struct cli_verb *verb, int argc, char **argv, void *settings, size_t settings_bytes,
-                             struct strlist *rest)
+struct error *cli_args_parse(const struct cli_verb *verb, int argc, char **argv, void *settings,
+                             size_t settings_bytes, struct strlist *rest)
 {
     struct walk walk = {.verb = verb, .argc = argc, .at = 1, .argv = argv, .settings = settings};
     bool options = true;

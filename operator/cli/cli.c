@@ -15,7 +15,8 @@ static const struct cli_verb *find_verb(const char *name)
 
 void cli_help_all(FILE *out)
 {
-    fputs("drawbridge turns Kubernetes Dynamic Resource Allocation on, completely and safely, from one resource.\n"
+    fputs("drawbridge turns Kubernetes Dynamic Resource Allocation on, completely and safely, from "
+          "one resource.\n"
           "\n"
           "usage: drawbridge VERB [OPTION]...\n"
           "\n",
@@ -56,8 +57,8 @@ static void help_option(const struct cli_option *option, FILE *out)
 
 void cli_help(const struct cli_verb *verb, FILE *out)
 {
-    fprintf(out, "drawbridge %s: %s\n\nusage: drawbridge %s%s%s\n", verb->name, verb->summary, verb->name,
-            *verb->usage ? " " : "", verb->usage);
+    fprintf(out, "drawbridge %s: %s\n\nusage: drawbridge %s%s%s\n", verb->name, verb->summary,
+            verb->name, *verb->usage ? " " : "", verb->usage);
     if (verb->details)
         fprintf(out, "\n%s\n", verb->details);
     if (verb->options) {
@@ -80,7 +81,8 @@ int cli_usage_error(const struct cli_verb *verb, struct error *take_err)
 {
     AUTO(error) struct error *err = take_err;
 
-    fprintf(stderr, "drawbridge %s: %s\nSee `drawbridge %s --help`.\n", verb->name, error_text(err), verb->name);
+    fprintf(stderr, "drawbridge %s: %s\nSee `drawbridge %s --help`.\n", verb->name, error_text(err),
+            verb->name);
     return CLI_USAGE;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the verbs share. A new verb is a file with a struct cli_verb, a line at the end of this header, and one in
-// verbs.c.
+// What the verbs share. A new verb is a file with a struct cli_verb, a line at the end of this
+// header, and one in verbs.c.
 #pragma once
 
 #include <stdio.h>
@@ -41,10 +41,10 @@ struct cli_verb {
 
 extern const struct cli_verb *const cli_verbs[]; // NULL at the end; the order of the help
 
-// Fills settings (zeroed first) from fallbacks, environment and argv. rest gets what is no option; NULL: there may be
-// none.
-struct error *cli_args_parse(const struct cli_verb *verb, int argc, char **argv, void *settings, size_t settings_bytes,
-                             struct strlist *rest);
+// Fills settings (zeroed first) from fallbacks, environment and argv. rest gets what is no option;
+// NULL: there may be none.
+struct error *cli_args_parse(const struct cli_verb *verb, int argc, char **argv, void *settings,
+                             size_t settings_bytes, struct strlist *rest);
 // Says what is wrong and where the help is; returns CLI_USAGE.
 int cli_usage_error(const struct cli_verb *verb, struct error *take_err);
 // "drawbridge: text" on stderr; returns CLI_ERROR.

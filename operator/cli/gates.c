@@ -31,7 +31,8 @@ static const struct cli_option options[] = {
     {.name = NULL},
 };
 
-static struct error *read_minor(const struct gates_table *table, const char *text, struct version *ret_minor)
+static struct error *read_minor(const struct gates_table *table, const char *text,
+                                struct version *ret_minor)
 {
     struct version oldest = gates_table_oldest(table), newest = gates_table_newest(table);
     AUTO_MEM char *first = version_format_minor(oldest);
@@ -39,7 +40,9 @@ static struct error *read_minor(const struct gates_table *table, const char *tex
     struct version minor = newest;
 
     if (text && !version_parse(text, &minor))
-        return error_new(ERROR_INVALID, "--kubernetes: \"%.100s\" is no version; write for example %s", text, last);
+        return error_new(ERROR_INVALID,
+                         "--kubernetes: \"%.100s\" is no version; write for example %s", text,
+                         last);
     if (version_compare_minor(minor, oldest) < 0 || version_compare_minor(minor, newest) > 0)
         return error_new(ERROR_INVALID, "--kubernetes: the table knows %s to %s", first, last);
     *ret_minor = minor;
@@ -57,7 +60,8 @@ static char *join(const json_t *list)
 
 static void print_table(const json_t *list)
 {
-    static const char *const headers[] = {"NAME", "STAGE", "DEFAULT", "LOCKED", "COMPONENTS", "DEPENDS ON"};
+    static const char *const headers[] = {"NAME",   "STAGE",      "DEFAULT",
+                                          "LOCKED", "COMPONENTS", "DEPENDS ON"};
     AUTO_TABLE struct cli_table table = {.columns = COUNT(headers)};
 
     for (size_t i = 0; i < COUNT(headers); i++)
@@ -88,8 +92,9 @@ static void print_api(const struct gates_table *table, struct version minor)
     AUTO_MEM char *served = join(doc_get(api, "default", NULL));
     AUTO_MEM char *name = version_format_minor(minor);
 
-    printf("\nresource.k8s.io in Kubernetes %s: registered %s; served by default %s; components ask for %s\n", name,
-           or_none(registered), or_none(served), or_none(doc_str(api, "clients", NULL)));
+    printf("\nresource.k8s.io in Kubernetes %s: registered %s; served by default %s; components "
+           "ask for %s\n",
+           name, or_none(registered), or_none(served), or_none(doc_str(api, "clients", NULL)));
 }
 
 static int run(int argc, char **argv)
@@ -98,7 +103,8 @@ static int run(int argc, char **argv)
     AUTO_JSON json_t *list = NULL;
     struct settings settings;
     struct version minor;
-    struct error *err = cli_args_parse(&cli_verb_gates, argc, argv, &settings, sizeof(settings), NULL);
+    struct error *err =
+        cli_args_parse(&cli_verb_gates, argc, argv, &settings, sizeof(settings), NULL);
 
     if (!err)
         err = read_minor(table, settings.kubernetes, &minor);
@@ -109,7 +115,8 @@ static int run(int argc, char **argv)
         print_table(list);
         print_api(table, minor);
     } else {
-        AUTO_MEM char *text = str_eq(settings.output, "json") ? doc_print_json_pretty(list) : doc_print_yaml(list);
+        AUTO_MEM char *text =
+            str_eq(settings.output, "json") ? doc_print_json_pretty(list) : doc_print_yaml(list);
         fputs(text, stdout);
         if (!str_ends(text, "\n"))
             putchar('\n');
@@ -121,11 +128,14 @@ const struct cli_verb cli_verb_gates = {
     .name = "gates",
     .summary = "which feature gates a Kubernetes version has, who reads them, and what they need",
     .usage = "[--kubernetes VERSION] [--all] [-o FORMAT]",
-    .details = "LOCKED gates cannot be set to the other value. COMPONENTS is * where it is not known who reads a gate: "
+    .details = "LOCKED gates cannot be set to the other value. COMPONENTS is * where it is not "
+               "known who reads a gate: "
                "it is then given\n"
-               "to each component that knows it. The list is made from the registries of the real Kubernetes modules.",
+               "to each component that knows it. The list is made from the registries of the real "
+               "Kubernetes modules.",
     .example = "  drawbridge gates --kubernetes 1.33\n"
-               "  drawbridge gates --kubernetes 1.36 --all -o json | jq -r '.[] | select(.locked) | .name'\n",
+               "  drawbridge gates --kubernetes 1.36 --all -o json | jq -r '.[] | select(.locked) "
+               "| .name'\n",
     .options = options,
     .run = run,
 };

@@ -14,10 +14,12 @@ struct settings {
 };
 
 #define TEXT(flag, abbreviation, member, arg, text)                                                \
-    {                                                                                              \
-        .name = flag, .letter = abbreviation, .type = CLI_TEXT,                                    \
-        .offset = offsetof(struct settings, member), .argument = arg, .help = text                 \
-    }
+    {.name = flag,                                                                                 \
+     .letter = abbreviation,                                                                       \
+     .type = CLI_TEXT,                                                                             \
+     .offset = offsetof(struct settings, member),                                                  \
+     .argument = arg,                                                                              \
+     .help = text}
 
 static const struct cli_option options[] = {
     TEXT("filename", 'f', file, "FILE",
@@ -48,8 +50,7 @@ struct planning {
     struct platform_observed *observed;
 };
 
-// --- the object
-// ------------------------------------------------------------------------------------------------------
+// --- the object ----------------------------------------------------------------------------------
 
 static bool is_ours(const json_t *object)
 {
@@ -115,8 +116,7 @@ static struct error *fetch_config(struct planning *p, const struct settings *set
     return NULL;
 }
 
-// --- the cluster
-// -----------------------------------------------------------------------------------------------------
+// --- the cluster ---------------------------------------------------------------------------------
 
 static bool settled(const struct watch *watch)
 {
@@ -198,8 +198,7 @@ static struct error *observe(struct planning *p, const struct api_config *config
     return TAKE(p->err);
 }
 
-// --- what no agent reports
-// --------------------------------------------------------------------------------------------
+// --- what no agent reports -----------------------------------------------------------------------
 
 static struct error *report_from_pod(struct planning *p, struct plan_instance *instance,
                                      json_t *report)
@@ -256,8 +255,7 @@ static struct error *fill_reports(struct planning *p)
     return err;
 }
 
-// --- the answer
-// ----------------------------------------------------------------------------------------------------------
+// --- the answer ----------------------------------------------------------------------------------
 
 static struct error *say_refusals(const struct gates_resolution *resolution)
 {

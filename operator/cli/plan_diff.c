@@ -18,8 +18,7 @@ static json_t *gone(const json_t *owned, const json_t *want)
     const char *name;
     json_t *value;
 
-    json_object_foreach(copy, name, value)
-    {
+    json_object_foreach(copy, name, value) {
         json_object_del(map, name);
     }
     json_decref(copy);
@@ -61,8 +60,7 @@ static void add_diff(struct buf *text, const char *before, const char *after, co
     buf_add_str(text, diff);
 }
 
-// --- files of this node
-// ----------------------------------------------------------------------------------------------
+// --- files of this node --------------------------------------------------------------------------
 
 // The manifest that holds the component: the only file in the directory that can be edited for it.
 static struct error *diff_manifest(const struct plan_view *view, enum component component,
@@ -123,8 +121,7 @@ static struct error *diff_kubelet_file(const struct plan_view *view, const struc
     return err;
 }
 
-// --- elsewhere
-// -------------------------------------------------------------------------------------------------------------
+// --- elsewhere -----------------------------------------------------------------------------------
 
 json_t *plan_pod_argv(const struct platform_cluster *cluster, const struct plan_instance *instance)
 {
@@ -240,8 +237,7 @@ static void add_previews(struct buf *text, const json_t *before, json_t *after, 
     const char *name;
     json_t *value;
 
-    json_object_foreach(after, name, value)
-    {
+    json_object_foreach(after, name, value) {
         AUTO_MEM char *shown = str_format("%s%s", prefix, name);
 
         add_diff(text, json_string_value(json_object_get(before, name)), json_string_value(value),

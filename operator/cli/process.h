@@ -41,11 +41,13 @@ struct process_settings {
          .values = "debug info warn error",                                                        \
          .fallback = "info",                                                                       \
          .help = "one of"},                                                                        \
-    {                                                                                              \
-        .name = "log-format", .type = CLI_CHOICE,                                                  \
-        .offset = offsetof(struct process_settings, log_format), .argument = "FORMAT",             \
-        .values = "text json", .fallback = "text", .help = "one of"                                \
-    }
+        {.name = "log-format",                                                                     \
+         .type = CLI_CHOICE,                                                                       \
+         .offset = offsetof(struct process_settings, log_format),                                  \
+         .argument = "FORMAT",                                                                     \
+         .values = "text json",                                                                    \
+         .fallback = "text",                                                                       \
+         .help = "one of"}
 
 // Where to listen. A copy of the text, cut at its last colon.
 struct process_address {

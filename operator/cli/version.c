@@ -37,15 +37,18 @@ static int run(int argc, char **argv)
 {
     AUTO_JSON json_t *about = describe();
     struct settings settings;
-    struct error *err = cli_args_parse(&cli_verb_version, argc, argv, &settings, sizeof(settings), NULL);
+    struct error *err =
+        cli_args_parse(&cli_verb_version, argc, argv, &settings, sizeof(settings), NULL);
 
     if (err)
         return cli_usage_error(&cli_verb_version, err);
     if (str_eq(settings.output, "text")) {
         printf("drawbridge %s, knows Kubernetes %s to %s\n", doc_str(about, "version", NULL),
-               doc_str(about, "kubernetes", "oldest", NULL), doc_str(about, "kubernetes", "newest", NULL));
+               doc_str(about, "kubernetes", "oldest", NULL),
+               doc_str(about, "kubernetes", "newest", NULL));
     } else {
-        AUTO_MEM char *text = str_eq(settings.output, "json") ? doc_print_json_pretty(about) : doc_print_yaml(about);
+        AUTO_MEM char *text =
+            str_eq(settings.output, "json") ? doc_print_json_pretty(about) : doc_print_yaml(about);
         fputs(text, stdout);
         if (!str_ends(text, "\n"))
             putchar('\n');

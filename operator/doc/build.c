@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nodes to a tree: aliases and merge keys become copies (a shared part of a tree would change in two places), counted so that a
-// few lines of anchors cannot fill the memory.
+// Nodes to a tree: aliases and merge keys become copies (a shared part of a tree would change in
+// two places), counted so that a few lines of anchors cannot fill the memory.
 
 #include <math.h>
 #include <stdlib.h>
@@ -50,10 +50,13 @@ static bool fits_tag(enum doc_tag tag, const json_t *value)
 static struct error *build_scalar(const char *name, const struct doc_node *node, json_t **ret_value)
 {
     bool quoted = node->style != DOC_PLAIN;
-    bool is_text = node->tag == DOC_TAG_STR || node->tag == DOC_TAG_PLAIN || (node->tag == DOC_TAG_NONE && quoted);
-    AUTO_JSON json_t *value = is_text ? json_stringn(node->text, node->text_len) : doc_resolve(node->text, node->text_len);
+    bool is_text = node->tag == DOC_TAG_STR || node->tag == DOC_TAG_PLAIN ||
+                   (node->tag == DOC_TAG_NONE && quoted);
+    AUTO_JSON json_t *value = is_text ? json_stringn(node->text, node->text_len)
+                                      : doc_resolve(node->text, node->text_len);
     if (value == NULL) {
-        return doc_node_error(name, node, is_text ? "not UTF-8" : "%s has no place in JSON", node->text);
+        return doc_node_error(name, node, is_text ? "not UTF-8" : "%s has no place in JSON",
+                              node->text);
     }
     if (!fits_tag(node->tag, value)) {
         return doc_node_error(name, node, "\"%s\" is not what its tag says", node->text);
@@ -81,7 +84,8 @@ static char *number_text(double real)
     return text;
 }
 
-struct error *doc_build_key(const struct doc_graph *graph, const char *name, uint32_t key, char **ret_key)
+struct error *doc_build_key(const struct doc_graph *graph, const char *name, uint32_t key,
+                            char **ret_key)
 {
     const struct doc_node *node = followed(graph, key);
     if (node->kind != DOC_SCALAR) {
@@ -116,7 +120,8 @@ struct error *doc_build_key(const struct doc_graph *graph, const char *name, uin
 
 bool doc_is_merge_key(const struct doc_node *key)
 {
-    return key->kind == DOC_SCALAR && key->style == DOC_PLAIN && key->tag == DOC_TAG_NONE && str_eq(key->text, "<<");
+    return key->kind == DOC_SCALAR && key->style == DOC_PLAIN && key->tag == DOC_TAG_NONE &&
+           str_eq(key->text, "<<");
 }
 
 // Entries that are not there yet; what a mapping says itself outranks what it merges.
@@ -170,7 +175,8 @@ static struct error *build_entry(struct building *b, uint32_t key, json_t *objec
 static struct error *build_mapping(struct building *b, const struct doc_node *node, json_t *object)
 {
     uint32_t merged = DOC_NONE;
-    for (uint32_t key = node->first; key != DOC_NONE; key = node_of(b, node_of(b, key)->next)->next) {
+    for (uint32_t key = node->first; key != DOC_NONE;
+         key = node_of(b, node_of(b, key)->next)->next) {
         struct error *err = NULL;
         if (!doc_is_merge_key(node_of(b, key))) {
             err = build_entry(b, key, object);
@@ -203,13 +209,15 @@ static struct error *build(struct building *b, uint32_t index, json_t **ret_tree
 {
     const struct doc_node *node = followed(b->graph, index);
     if (++b->nodes > DOC_NODES_MAX) {
-        return doc_node_error(b->name, node_of(b, index), "more than %d nodes with aliases followed", DOC_NODES_MAX);
+        return doc_node_error(b->name, node_of(b, index),
+                              "more than %d nodes with aliases followed", DOC_NODES_MAX);
     }
     if (node->kind == DOC_SCALAR) {
         return build_scalar(b->name, node, ret_tree);
     }
     if (b->depth == DOC_DEPTH_MAX) {
-        return doc_node_error(b->name, node_of(b, index), "nested deeper than %d with aliases followed", DOC_DEPTH_MAX);
+        return doc_node_error(b->name, node_of(b, index),
+                              "nested deeper than %d with aliases followed", DOC_DEPTH_MAX);
     }
     b->depth++;
     bool mapping = node->kind == DOC_MAPPING;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// libyaml's events as nodes that know which bytes they stand on. Events rather than libyaml's own document, because that one
-// keeps no styles of what is empty, has no depth limit, and its marks count characters where an edit needs bytes.
+// libyaml's events as nodes that know which bytes they stand on. Events rather than libyaml's own
+// document, because that one keeps no styles of what is empty, has no depth limit, and its marks
+// count characters where an edit needs bytes.
 
 #include <string.h>
 
@@ -13,7 +14,7 @@ static bool is_continuation(char c)
     return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-// --- characters to bytes --------------------------------------------------------------------------------------------
+// --- characters to bytes -------------------------------------------------------------------------
 
 static void map_characters(struct doc_composer *c)
 {
@@ -60,7 +61,7 @@ static size_t byte_of(const struct doc_composer *c, size_t character)
     return c->base + pos;
 }
 
-// --- errors ---------------------------------------------------------------------------------------------------------------
+// --- errors --------------------------------------------------------------------------------------
 
 struct error *doc_node_error(const char *name, const struct doc_node *node, const char *fmt, ...)
 {
@@ -76,7 +77,8 @@ static struct error *parser_error(const struct doc_composer *c)
     const yaml_parser_t *p = &c->parser;
     const char *problem = p->problem != NULL ? p->problem : "not YAML";
     if (p->error != YAML_READER_ERROR) {
-        return doc_error(c->name, p->problem_mark.line + 1, p->problem_mark.column + 1, "%s", problem);
+        return doc_error(c->name, p->problem_mark.line + 1, p->problem_mark.column + 1, "%s",
+                         problem);
     }
     size_t line = 1, column = 1;
     for (size_t i = c->base; i < c->text.len && i < c->base + p->problem_offset; i++) {
@@ -87,7 +89,7 @@ static struct error *parser_error(const struct doc_composer *c)
     return doc_error(c->name, line, column, "%s", problem);
 }
 
-// --- opening and closing -----------------------------------------------------------------------------------------------
+// --- opening and closing -------------------------------------------------------------------------
 
 struct error *doc_composer_open(struct doc_composer *c, struct slice text, const char *name)
 {
@@ -102,7 +104,8 @@ struct error *doc_composer_open(struct doc_composer *c, struct slice text, const
     c->open = true;
     const unsigned char *bytes = (const unsigned char *)(text.len > 0 ? text.ptr : "") + c->base;
     yaml_parser_set_input_string(&c->parser, bytes, text.len - c->base);
-    // Set, so that libyaml does not guess UTF-16; and the mark is cut off, as it would count it as a column.
+    // Set, so that libyaml does not guess UTF-16; and the mark is cut off, as it would count it as
+    // a column.
     yaml_parser_set_encoding(&c->parser, YAML_UTF8_ENCODING);
     return NULL;
 }
@@ -125,7 +128,7 @@ void doc_graph_fini(struct doc_graph *graph)
     *graph = (struct doc_graph){0};
 }
 
-// --- events to nodes ---------------------------------------------------------------------------------------------------
+// --- events to nodes -----------------------------------------------------------------------------
 
 struct composing {
     struct doc_composer *composer;
@@ -191,7 +194,8 @@ static size_t skip_properties(struct slice text, size_t pos, size_t end)
     return end;
 }
 
-static struct doc_node make_node(const struct composing *c, enum doc_kind kind, const yaml_event_t *event)
+static struct doc_node make_node(const struct composing *c, enum doc_kind kind,
+                                 const yaml_event_t *event)
 {
     return (struct doc_node){
         .kind = kind,
@@ -210,7 +214,8 @@ static struct doc_node make_node(const struct composing *c, enum doc_kind kind, 
 static void set_content(const struct composing *c, struct doc_node *node, bool properties)
 {
     size_t limit = node->kind == DOC_SCALAR ? node->end : c->composer->text.len;
-    node->content = properties ? skip_properties(c->composer->text, node->start, limit) : node->start;
+    node->content =
+        properties ? skip_properties(c->composer->text, node->start, limit) : node->start;
 }
 
 static struct error *read_tag(const struct composing *c, const char *tag, struct doc_node *node)
@@ -219,8 +224,11 @@ static struct error *read_tag(const struct composing *c, const char *tag, struct
     static const struct {
         const char *name;
         enum doc_tag tag;
-    } known[] = {{"str", DOC_TAG_STR},   {"int", DOC_TAG_INT},   {"float", DOC_TAG_FLOAT},
-                 {"bool", DOC_TAG_BOOL}, {"null", DOC_TAG_NULL}};
+    } known[] = {{"str", DOC_TAG_STR},
+                 {"int", DOC_TAG_INT},
+                 {"float", DOC_TAG_FLOAT},
+                 {"bool", DOC_TAG_BOOL},
+                 {"null", DOC_TAG_NULL}};
     if (tag == NULL || (str_eq(tag, "!") && node->kind != DOC_SCALAR)) {
         return NULL;
     }
@@ -235,7 +243,8 @@ static struct error *read_tag(const struct composing *c, const char *tag, struct
             return NULL;
         }
     }
-    if ((node->kind == DOC_SEQUENCE && str_eq(core, "seq")) || (node->kind == DOC_MAPPING && str_eq(core, "map"))) {
+    if ((node->kind == DOC_SEQUENCE && str_eq(core, "seq")) ||
+        (node->kind == DOC_MAPPING && str_eq(core, "map"))) {
         return NULL;
     }
     return doc_node_error(c->composer->name, node, "tag %s is not supported", tag);
@@ -251,9 +260,12 @@ static void set_anchor(struct composing *c, const yaml_char_t *anchor, uint32_t 
 static struct error *on_scalar(struct composing *c, const yaml_event_t *event)
 {
     static const enum doc_style styles[] = {
-        [YAML_ANY_SCALAR_STYLE] = DOC_PLAIN,           [YAML_PLAIN_SCALAR_STYLE] = DOC_PLAIN,
-        [YAML_SINGLE_QUOTED_SCALAR_STYLE] = DOC_SINGLE, [YAML_DOUBLE_QUOTED_SCALAR_STYLE] = DOC_DOUBLE,
-        [YAML_LITERAL_SCALAR_STYLE] = DOC_LITERAL,     [YAML_FOLDED_SCALAR_STYLE] = DOC_FOLDED,
+        [YAML_ANY_SCALAR_STYLE] = DOC_PLAIN,
+        [YAML_PLAIN_SCALAR_STYLE] = DOC_PLAIN,
+        [YAML_SINGLE_QUOTED_SCALAR_STYLE] = DOC_SINGLE,
+        [YAML_DOUBLE_QUOTED_SCALAR_STYLE] = DOC_DOUBLE,
+        [YAML_LITERAL_SCALAR_STYLE] = DOC_LITERAL,
+        [YAML_FOLDED_SCALAR_STYLE] = DOC_FOLDED,
     };
     struct doc_node node = make_node(c, DOC_SCALAR, event);
     struct error *err = read_tag(c, (const char *)event->data.scalar.tag, &node);
@@ -280,11 +292,13 @@ static struct error *on_alias(struct composing *c, const yaml_event_t *event)
     const char *anchor = (const char *)event->data.alias.anchor;
     const json_t *target = json_object_get(c->anchors, anchor);
     if (target == NULL) {
-        return doc_node_error(c->composer->name, &node, "alias *%s has no anchor before it", anchor);
+        return doc_node_error(c->composer->name, &node, "alias *%s has no anchor before it",
+                              anchor);
     }
     node.target = (uint32_t)json_integer_value(target);
     if (!c->graph->nodes[node.target].closed) {
-        return doc_node_error(c->composer->name, &node, "alias *%s stands inside its own anchor", anchor);
+        return doc_node_error(c->composer->name, &node, "alias *%s stands inside its own anchor",
+                              anchor);
     }
     c->graph->nodes[node.target].shared = true;
     c->graph->has_alias = true;
@@ -300,8 +314,10 @@ static struct error *on_start(struct composing *c, const yaml_event_t *event, bo
     if (++c->depth > DOC_DEPTH_MAX) {
         return doc_node_error(c->composer->name, &node, "nested deeper than %d", DOC_DEPTH_MAX);
     }
-    const yaml_char_t *tag = mapping ? event->data.mapping_start.tag : event->data.sequence_start.tag;
-    const yaml_char_t *anchor = mapping ? event->data.mapping_start.anchor : event->data.sequence_start.anchor;
+    const yaml_char_t *tag =
+        mapping ? event->data.mapping_start.tag : event->data.sequence_start.tag;
+    const yaml_char_t *anchor =
+        mapping ? event->data.mapping_start.anchor : event->data.sequence_start.anchor;
     struct error *err = read_tag(c, (const char *)tag, &node);
     if (err != NULL) {
         return err;
@@ -318,7 +334,8 @@ static void on_end(struct composing *c, const yaml_event_t *event)
 {
     struct doc_node *node = &c->graph->nodes[c->open];
     const struct slice text = c->composer->text;
-    bool brackets = node->flow && node->content < text.len && memchr("[{", text.ptr[node->content], 2) != NULL;
+    bool brackets =
+        node->flow && node->content < text.len && memchr("[{", text.ptr[node->content], 2) != NULL;
     // The end event of a collection without brackets stands where the next thing begins.
     if (brackets) {
         node->end = byte_of(c->composer, event->end_mark.index);
@@ -340,10 +357,12 @@ static struct error *check_key(const struct composing *c, const yaml_event_t *ev
     }
     const struct doc_node *open = &c->graph->nodes[c->open];
     bool is_key = open->kind == DOC_MAPPING && open->count % 2 == 0;
-    bool starts = event->type == YAML_MAPPING_START_EVENT || event->type == YAML_SEQUENCE_START_EVENT;
+    bool starts =
+        event->type == YAML_MAPPING_START_EVENT || event->type == YAML_SEQUENCE_START_EVENT;
     if (is_key && starts) {
         const yaml_mark_t *mark = &event->start_mark;
-        return doc_error(c->composer->name, mark->line + 1, mark->column + 1, "a key must be a scalar");
+        return doc_error(c->composer->name, mark->line + 1, mark->column + 1,
+                         "a key must be a scalar");
     }
     return NULL;
 }
@@ -377,11 +396,13 @@ static struct error *on_event(struct composing *c, const yaml_event_t *event)
     return NULL;
 }
 
-struct error *doc_composer_next(struct doc_composer *composer, struct doc_graph *ret_graph, bool *ret_more)
+struct error *doc_composer_next(struct doc_composer *composer, struct doc_graph *ret_graph,
+                                bool *ret_more)
 {
     AUTO_GRAPH struct doc_graph graph = {0};
     AUTO_JSON json_t *anchors = json_object();
-    struct composing c = {.composer = composer, .graph = &graph, .anchors = anchors, .open = DOC_NONE};
+    struct composing c = {
+        .composer = composer, .graph = &graph, .anchors = anchors, .open = DOC_NONE};
     for (;;) {
         __attribute__((cleanup(event_deletep))) yaml_event_t event = {0};
         if (!yaml_parser_parse(&composer->parser, &event)) {

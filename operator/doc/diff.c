@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A unified diff, for `plan` and for logs. Myers' greedy search over lines, after the common ends are cut off; when the texts
-// have too little in common the middle is shown as taken out and put in, so that time and memory stay bounded.
+// A unified diff, for `plan` and for logs. Myers' greedy search over lines, after the common ends
+// are cut off; when the texts have too little in common the middle is shown as taken out and put
+// in, so that time and memory stay bounded.
 
 #include <string.h>
 
@@ -48,19 +49,21 @@ static bool same(const struct slice a, const struct slice b)
 
 static void trim_common(struct diff *d)
 {
-    while (d->from < d->a.len && d->from < d->b.len && same(d->a.items[d->from], d->b.items[d->from])) {
+    while (d->from < d->a.len && d->from < d->b.len &&
+           same(d->a.items[d->from], d->b.items[d->from])) {
         d->from++;
     }
     d->a_to = d->a.len;
     d->b_to = d->b.len;
-    while (d->a_to > d->from && d->b_to > d->from && same(d->a.items[d->a_to - 1], d->b.items[d->b_to - 1])) {
+    while (d->a_to > d->from && d->b_to > d->from &&
+           same(d->a.items[d->a_to - 1], d->b.items[d->b_to - 1])) {
         d->a_to--;
         d->b_to--;
     }
 }
 
-// How far along a each diagonal k = x - y came with d edits; trace[d] holds 2d + 1 of them, for k = -d, -d + 2, .. in every
-// other place, so that the way back can be read off.
+// How far along a each diagonal k = x - y came with d edits; trace[d] holds 2d + 1 of them, for k =
+// -d, -d + 2, .. in every other place, so that the way back can be read off.
 struct search {
     const struct diff *diff;
     int64_t n, m;
@@ -72,7 +75,8 @@ struct search {
 static int64_t run(const struct search *s, int64_t x, int64_t y)
 {
     const struct diff *d = s->diff;
-    while (x < s->n && y < s->m && same(d->a.items[d->from + (size_t)x], d->b.items[d->from + (size_t)y])) {
+    while (x < s->n && y < s->m &&
+           same(d->a.items[d->from + (size_t)x], d->b.items[d->from + (size_t)y])) {
         x++;
         y++;
     }
@@ -167,7 +171,8 @@ static void add_range(struct buf *out, char mark, size_t from, size_t to)
     }
 }
 
-// Both sides walk from (a, b) to the end of a run of changes that is closer than two contexts to the next.
+// Both sides walk from (a, b) to the end of a run of changes that is closer than two contexts to
+// the next.
 static void hunk_end(const struct diff *d, size_t *a, size_t *b)
 {
     size_t kept = 0;
@@ -240,7 +245,8 @@ char *doc_diff(struct slice a, struct slice b, const char *a_name, const char *b
     compare(&d);
     size_t lines = d.a.len + d.b.len + 2;
     size_t names = strlen(a_name) + strlen(b_name);
-    AUTO_BUF struct buf out = buf_make(2 * (a.len + b.len) + lines * HUNK_HEAD_BYTES + names + HUNK_HEAD_BYTES);
+    AUTO_BUF struct buf out =
+        buf_make(2 * (a.len + b.len) + lines * HUNK_HEAD_BYTES + names + HUNK_HEAD_BYTES);
     buf_printf(&out, "--- %s\n+++ %s\n", a_name, b_name);
     print(&out, &d);
     ASSERT(!out.overflow);

@@ -10,7 +10,8 @@ const char *doc_digest(struct slice bytes, char *ret)
     static const char hex[] = "0123456789abcdef";
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned int len = 0;
-    int ok = EVP_Digest(bytes.len == 0 ? "" : bytes.ptr, bytes.len, digest, &len, EVP_sha256(), NULL);
+    int ok =
+        EVP_Digest(bytes.len == 0 ? "" : bytes.ptr, bytes.len, digest, &len, EVP_sha256(), NULL);
     ASSERT(ok == 1);
     ASSERT(len * 2 + 1 == DOC_DIGEST_BYTES);
     for (size_t i = 0; i < len; i++) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of doc share: a YAML document as nodes that know their bytes, scalars, and how text is laid out.
+// What the files of doc share: a YAML document as nodes that know their bytes, scalars, and how
+// text is laid out.
 #pragma once
 
 #include <yaml.h>
@@ -20,7 +21,8 @@ enum doc_tag {
     DOC_TAG_NULL,
 };
 
-// One node of a document. Children of a mapping alternate: key, value, key, value. Positions are bytes of the text.
+// One node of a document. Children of a mapping alternate: key, value, key, value. Positions are
+// bytes of the text.
 struct doc_node {
     enum doc_kind kind;
     enum doc_style style; // scalars
@@ -50,7 +52,7 @@ struct doc_graph {
 void doc_graph_fini(struct doc_graph *graph);
 #define AUTO_GRAPH __attribute__((cleanup(doc_graph_fini)))
 
-// --- compose.c: text to nodes ---------------------------------------------------------------------------------------
+// --- compose.c: text to nodes --------------------------------------------------------------------
 
 struct doc_composer {
     yaml_parser_t parser;
@@ -63,23 +65,28 @@ struct doc_composer {
 };
 struct error *doc_composer_open(struct doc_composer *composer, struct slice text, const char *name);
 // The next document; *ret_more false: there was none, and graph is empty.
-struct error *doc_composer_next(struct doc_composer *composer, struct doc_graph *ret_graph, bool *ret_more);
+struct error *doc_composer_next(struct doc_composer *composer, struct doc_graph *ret_graph,
+                                bool *ret_more);
 void doc_composer_close(struct doc_composer *composer);
 #define AUTO_COMPOSER __attribute__((cleanup(doc_composer_close)))
 
-MUST_USE struct error *doc_error(const char *name, size_t line, size_t column, const char *fmt, ...) PRINTF(4, 5);
-MUST_USE struct error *doc_node_error(const char *name, const struct doc_node *node, const char *fmt, ...) PRINTF(3, 4);
+MUST_USE struct error *doc_error(const char *name, size_t line, size_t column, const char *fmt, ...)
+    PRINTF(4, 5);
+MUST_USE struct error *doc_node_error(const char *name, const struct doc_node *node,
+                                      const char *fmt, ...) PRINTF(3, 4);
 
-// --- resolve.c, build.c: nodes to a tree ------------------------------------------------------------------------------
+// --- resolve.c, build.c: nodes to a tree ---------------------------------------------------------
 
-// What a plain scalar is; a new reference. NULL: infinity or not a number, which JSON does not have.
+// What a plain scalar is; a new reference. NULL: infinity or not a number, which JSON does not
+// have.
 json_t *doc_resolve(const char *text, size_t len);
 struct error *doc_build(const struct doc_graph *graph, const char *name, json_t **ret_tree);
 // The string that a key node (or an alias of one) stands for. Yours.
-struct error *doc_build_key(const struct doc_graph *graph, const char *name, uint32_t key, char **ret_key);
+struct error *doc_build_key(const struct doc_graph *graph, const char *name, uint32_t key,
+                            char **ret_key);
 bool doc_is_merge_key(const struct doc_node *key);
 
-// --- emit.c: a tree to text --------------------------------------------------------------------------------------------
+// --- emit.c: a tree to text ----------------------------------------------------------------------
 
 struct doc_layout {
     const char *newline;
@@ -91,14 +98,18 @@ struct doc_layout {
 // A scalar in the style asked for, or in one that can hold it. flow: between brackets.
 void doc_emit_scalar(struct buf *b, const json_t *value, enum doc_style style, bool flow);
 void doc_emit_flow(struct buf *b, const json_t *value, bool quote);
-// Entries of a mapping or items of a sequence, each from its own indented line to its line break; inline_first: the first
-// stands where the text is now. An empty collection or a scalar is one line.
-void doc_emit_block(struct buf *b, const json_t *value, size_t indent, bool inline_first, const struct doc_layout *layout);
-// What follows "key:" or "-": a space and a scalar, or the lines of a collection (indent: of the key's or dash's column).
-void doc_emit_value(struct buf *b, const json_t *value, size_t indent, const struct doc_layout *layout);
+// Entries of a mapping or items of a sequence, each from its own indented line to its line break;
+// inline_first: the first stands where the text is now. An empty collection or a scalar is one
+// line.
+void doc_emit_block(struct buf *b, const json_t *value, size_t indent, bool inline_first,
+                    const struct doc_layout *layout);
+// What follows "key:" or "-": a space and a scalar, or the lines of a collection (indent: of the
+// key's or dash's column).
+void doc_emit_value(struct buf *b, const json_t *value, size_t indent,
+                    const struct doc_layout *layout);
 void doc_emit_spaces(struct buf *b, size_t n);
 
-// --- text*.c: edits -------------------------------------------------------------------------------------------------------
+// --- text*.c: edits ------------------------------------------------------------------------------
 
 struct doc_text {
     char *name;
@@ -109,7 +120,8 @@ struct doc_text {
     struct doc_layout layout;
 };
 
-// A part of the text and what stands there instead. Positions are those of the text before the edit.
+// A part of the text and what stands there instead. Positions are those of the text before the
+// edit.
 struct doc_splice {
     size_t from, to;
     char *with; // owned; NULL: nothing
@@ -122,7 +134,8 @@ void doc_edit_add(struct doc_edit *edit, size_t from, size_t to, char *take_with
 void doc_edit_fini(struct doc_edit *edit);
 #define AUTO_EDIT __attribute__((cleanup(doc_edit_fini)))
 // Makes the edit if its result reads as wanted.
-struct error *doc_text_commit(struct doc_text *doc, const struct doc_edit *edit, const json_t *wanted);
+struct error *doc_text_commit(struct doc_text *doc, const struct doc_edit *edit,
+                              const json_t *wanted);
 
 // Where a pointer leads.
 struct doc_place {
@@ -135,8 +148,10 @@ struct doc_place {
 };
 void doc_place_fini(struct doc_place *place);
 #define AUTO_PLACE __attribute__((cleanup(doc_place_fini)))
-// INVALID: not a pointer, or the way leads through something that an alias shares or a merge brought.
-struct error *doc_text_find(const struct doc_text *doc, const char *pointer, struct doc_place *ret_place);
+// INVALID: not a pointer, or the way leads through something that an alias shares or a merge
+// brought.
+struct error *doc_text_find(const struct doc_text *doc, const char *pointer,
+                            struct doc_place *ret_place);
 struct error *doc_text_refuse(const struct doc_text *doc, uint32_t node, const char *why);
 bool doc_step_index(const char *step, size_t *ret_index);
 // The steps of an RFC 6901 pointer; false: it is none.
@@ -153,9 +168,9 @@ struct doc_entry {
 size_t doc_text_count(const struct doc_text *doc, uint32_t collection);
 struct doc_entry doc_text_entry(const struct doc_text *doc, uint32_t collection, size_t index);
 size_t doc_text_line_start(const struct doc_text *doc, size_t pos);
-size_t doc_text_line_end(const struct doc_text *doc, size_t pos);  // before its break
+size_t doc_text_line_end(const struct doc_text *doc, size_t pos);   // before its break
 size_t doc_text_line_after(const struct doc_text *doc, size_t pos); // after its break
-size_t doc_text_column(const struct doc_text *doc, size_t pos);    // characters
+size_t doc_text_column(const struct doc_text *doc, size_t pos);     // characters
 bool doc_text_starts_line(const struct doc_text *doc, size_t pos);  // nothing but blanks before
 size_t doc_text_skip(const struct doc_text *doc, size_t pos);       // blanks, breaks and comments
 bool doc_text_only(const struct doc_text *doc, size_t from, size_t to, const char *set);
@@ -163,12 +178,15 @@ const char *doc_text_newline(const struct doc_text *doc, size_t pos); // of the 
 struct buf doc_text_buf(void);
 
 // Makes the edit that puts an entry into an existing collection. key NULL: a sequence.
-struct error *doc_block_insert(struct doc_text *doc, uint32_t collection, size_t index, const char *key, const json_t *value,
-                               struct doc_edit *edit);
-struct error *doc_flow_insert(struct doc_text *doc, uint32_t collection, size_t index, const char *key, const json_t *value,
-                              struct doc_edit *edit);
+struct error *doc_block_insert(struct doc_text *doc, uint32_t collection, size_t index,
+                               const char *key, const json_t *value, struct doc_edit *edit);
+struct error *doc_flow_insert(struct doc_text *doc, uint32_t collection, size_t index,
+                              const char *key, const json_t *value, struct doc_edit *edit);
 // keep_break: where the text has no final line break, the break before what is removed stays.
-struct error *doc_block_remove(struct doc_text *doc, const struct doc_place *place, bool keep_break, struct doc_edit *edit);
-struct error *doc_flow_remove(struct doc_text *doc, const struct doc_place *place, struct doc_edit *edit);
+struct error *doc_block_remove(struct doc_text *doc, const struct doc_place *place, bool keep_break,
+                               struct doc_edit *edit);
+struct error *doc_flow_remove(struct doc_text *doc, const struct doc_place *place,
+                              struct doc_edit *edit);
 // Lines to stand at pos, which is the start of a line or the end of a text without a final break.
-void doc_text_add_lines(const struct doc_text *doc, size_t pos, char *take_lines, struct doc_edit *edit);
+void doc_text_add_lines(const struct doc_text *doc, size_t pos, char *take_lines,
+                        struct doc_edit *edit);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tree as YAML text. Our own rather than libyaml's emitter, because parts are written into files of somebody else's layout,
-// and because a string must keep being a string for every reader, those of YAML 1.1 included.
+// A tree as YAML text. Our own rather than libyaml's emitter, because parts are written into files
+// of somebody else's layout, and because a string must keep being a string for every reader, those
+// of YAML 1.1 included.
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,14 +19,15 @@ void doc_emit_spaces(struct buf *b, size_t n)
     }
 }
 
-// --- what a text may look like --------------------------------------------------------------------------------------------
+// --- what a text may look like -------------------------------------------------------------------
 
 static bool starts(const char *s, const char *prefix)
 {
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-// Bytes of the character at s that must be written as \u: control characters and what editors or readers take for a line break.
+// Bytes of the character at s that must be written as \u: control characters and what editors or
+// readers take for a line break.
 static size_t hidden_character(const char *s, unsigned *ret_code)
 {
     const unsigned char *u = (const unsigned char *)s;
@@ -86,17 +88,20 @@ static bool starts_plain(const char *s, bool flow)
 
 static bool can_be_plain(const char *s, size_t len, bool flow)
 {
-    if (len == 0 || len > PLAIN_MAX || !starts_plain(s, flow) || s[len - 1] == ' ' || s[len - 1] == ':') {
+    if (len == 0 || len > PLAIN_MAX || !starts_plain(s, flow) || s[len - 1] == ' ' ||
+        s[len - 1] == ':') {
         return false;
     }
-    if (strstr(s, ": ") != NULL || strstr(s, " #") != NULL || has_hidden(s) || (flow && strpbrk(s, ",?[]{}") != NULL)) {
+    if (strstr(s, ": ") != NULL || strstr(s, " #") != NULL || has_hidden(s) ||
+        (flow && strpbrk(s, ",?[]{}") != NULL)) {
         return false;
     }
-    bool marker = strcmp(s, "---") == 0 || starts(s, "--- ") || strcmp(s, "...") == 0 || starts(s, "... ");
+    bool marker =
+        strcmp(s, "---") == 0 || starts(s, "--- ") || strcmp(s, "...") == 0 || starts(s, "... ");
     return !marker && strcmp(s, "<<") != 0 && !looks_typed_elsewhere(s) && reads_as_string(s, len);
 }
 
-// --- scalars ------------------------------------------------------------------------------------------------------------------
+// --- scalars -------------------------------------------------------------------------------------
 
 static void emit_single(struct buf *b, const char *s)
 {
@@ -187,11 +192,13 @@ void doc_emit_scalar(struct buf *b, const json_t *value, enum doc_style style, b
     }
 }
 
-// --- flow style ---------------------------------------------------------------------------------------------------------------
+// --- flow style ----------------------------------------------------------------------------------
 
 static bool is_empty(const json_t *value)
 {
-    return json_is_object(value) ? json_object_size(value) == 0 : json_is_array(value) ? json_array_size(value) == 0 : true;
+    return json_is_object(value)  ? json_object_size(value) == 0
+           : json_is_array(value) ? json_array_size(value) == 0
+                                  : true;
 }
 
 void doc_emit_flow(struct buf *b, const json_t *value, bool quote)
@@ -214,8 +221,7 @@ void doc_emit_flow(struct buf *b, const json_t *value, bool quote)
     buf_add_str(b, "{");
     const char *key;
     json_t *item;
-    json_object_foreach((json_t *)(uintptr_t)value, key, item)
-    {
+    json_object_foreach((json_t *)(uintptr_t)value, key, item) {
         buf_add_str(b, sep);
         emit_string(b, key, strlen(key), style, true);
         buf_add_str(b, ": ");
@@ -225,10 +231,10 @@ void doc_emit_flow(struct buf *b, const json_t *value, bool quote)
     buf_add_str(b, "}");
 }
 
-// --- block style --------------------------------------------------------------------------------------------------------------
+// --- block style ---------------------------------------------------------------------------------
 
-// A literal block scalar gives back just its bytes when no line ends in blanks (an editor may cut them) and the first starts with
-// none (they would count as indentation).
+// A literal block scalar gives back just its bytes when no line ends in blanks (an editor may cut
+// them) and the first starts with none (they would count as indentation).
 static bool can_be_literal(const char *s, size_t len)
 {
     if (len < 2 || strchr(s, '\n') == NULL || *s == ' ' || *s == '\n' || *s == '\t') {
@@ -244,7 +250,8 @@ static bool can_be_literal(const char *s, size_t len)
     return true;
 }
 
-static void emit_literal(struct buf *b, const char *s, size_t len, size_t indent, const char *newline)
+static void emit_literal(struct buf *b, const char *s, size_t len, size_t indent,
+                         const char *newline)
 {
     bool ends = s[len - 1] == '\n';
     bool more = ends && len > 1 && s[len - 2] == '\n';
@@ -260,7 +267,8 @@ static void emit_literal(struct buf *b, const char *s, size_t len, size_t indent
     }
 }
 
-static void emit_line(struct buf *b, const json_t *value, size_t indent, const struct doc_layout *layout)
+static void emit_line(struct buf *b, const json_t *value, size_t indent,
+                      const struct doc_layout *layout)
 {
     const char *s = json_string_value(value);
     if (s != NULL && layout->literal && can_be_literal(s, json_string_length(value))) {
@@ -271,7 +279,8 @@ static void emit_line(struct buf *b, const json_t *value, size_t indent, const s
     buf_add_str(b, layout->newline);
 }
 
-void doc_emit_value(struct buf *b, const json_t *value, size_t indent, const struct doc_layout *layout)
+void doc_emit_value(struct buf *b, const json_t *value, size_t indent,
+                    const struct doc_layout *layout)
 {
     if (is_empty(value)) {
         buf_add_str(b, " ");
@@ -279,10 +288,12 @@ void doc_emit_value(struct buf *b, const json_t *value, size_t indent, const str
         return;
     }
     buf_add_str(b, layout->newline);
-    doc_emit_block(b, value, indent + (json_is_array(value) ? layout->seq_offset : layout->step), false, layout);
+    doc_emit_block(b, value, indent + (json_is_array(value) ? layout->seq_offset : layout->step),
+                   false, layout);
 }
 
-static void emit_items(struct buf *b, const json_t *array, size_t indent, bool inline_first, const struct doc_layout *layout)
+static void emit_items(struct buf *b, const json_t *array, size_t indent, bool inline_first,
+                       const struct doc_layout *layout)
 {
     for (size_t i = 0; i < json_array_size(array); i++) {
         doc_emit_spaces(b, i > 0 || !inline_first ? indent : 0);
@@ -296,7 +307,8 @@ static void emit_items(struct buf *b, const json_t *array, size_t indent, bool i
     }
 }
 
-void doc_emit_block(struct buf *b, const json_t *value, size_t indent, bool inline_first, const struct doc_layout *layout)
+void doc_emit_block(struct buf *b, const json_t *value, size_t indent, bool inline_first,
+                    const struct doc_layout *layout)
 {
     if (is_empty(value)) {
         doc_emit_spaces(b, inline_first ? 0 : indent);
@@ -309,8 +321,7 @@ void doc_emit_block(struct buf *b, const json_t *value, size_t indent, bool inli
     }
     const char *key;
     json_t *item;
-    json_object_foreach((json_t *)(uintptr_t)value, key, item)
-    {
+    json_object_foreach((json_t *)(uintptr_t)value, key, item) {
         doc_emit_spaces(b, inline_first ? 0 : indent);
         inline_first = false;
         emit_string(b, key, strlen(key), layout->quote ? DOC_DOUBLE : DOC_PLAIN, false);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON in and out. jansson is strict here (no doubles, no NUL), and its memory comes from ours, so that running out of it aborts
-// in one place and what it prints can be freed like everything else.
+// JSON in and out. jansson is strict here (no doubles, no NUL), and its memory comes from ours, so
+// that running out of it aborts in one place and what it prints can be freed like everything else.
 
 #include "doc_internal.h"
 
@@ -11,7 +11,8 @@ static void *allocate(size_t bytes)
     return mem_realloc(NULL, bytes); // jansson needs no zeros
 }
 
-// A constructor, because a tree can be made with jansson's own calls before any function of this room ran.
+// A constructor, because a tree can be made with jansson's own calls before any function of this
+// room ran.
 __attribute__((constructor)) static void route_memory(void)
 {
     json_set_alloc_funcs(allocate, mem_free);
@@ -23,7 +24,8 @@ struct error *doc_error(const char *name, size_t line, size_t column, const char
     va_start(args, fmt);
     AUTO_MEM char *what = str_vformat(fmt, args);
     va_end(args);
-    return error_new(ERROR_INVALID, "%s:%zu:%zu: %s", name != NULL ? name : "document", line, column, what);
+    return error_new(ERROR_INVALID, "%s:%zu:%zu: %s", name != NULL ? name : "document", line,
+                     column, what);
 }
 
 static size_t tree_depth(const json_t *tree)
@@ -32,8 +34,7 @@ static size_t tree_depth(const json_t *tree)
     if (json_is_array(tree)) {
         size_t i;
         json_t *item;
-        json_array_foreach(tree, i, item)
-        {
+        json_array_foreach(tree, i, item) {
             size_t depth = tree_depth(item);
             deepest = depth > deepest ? depth : deepest;
         }
@@ -43,8 +44,7 @@ static size_t tree_depth(const json_t *tree)
         const char *key;
         json_t *item;
         // jansson iterates a const object through a cast of its own.
-        json_object_foreach((json_t *)(uintptr_t)tree, key, item)
-        {
+        json_object_foreach((json_t *)(uintptr_t)tree, key, item) {
             size_t depth = tree_depth(item);
             deepest = depth > deepest ? depth : deepest;
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a plain scalar means. Kubernetes' reader follows YAML 1.1 with Go's integers (0x, 0o, 0b, a leading 0 is octal, _ between
-// digits), reads yes/no/on/off as booleans, and leaves dates and base 60 alone; a manifest means here what it means there.
+// What a plain scalar means. Kubernetes' reader follows YAML 1.1 with Go's integers (0x, 0o, 0b, a
+// leading 0 is octal, _ between digits), reads yes/no/on/off as booleans, and leaves dates and base
+// 60 alone; a manifest means here what it means there.
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,10 +11,12 @@
 
 #define NUMBER_BYTES 512 // a longer one is a text
 
-static const char *const trues[] = {"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"};
-static const char *const falses[] = {"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"};
+static const char *const trues[] = {"y",    "Y",    "yes", "Yes", "YES", "true",
+                                    "True", "TRUE", "on",  "On",  "ON"};
+static const char *const falses[] = {"n",     "N",     "no",  "No",  "NO", "false",
+                                     "False", "FALSE", "off", "Off", "OFF"};
 static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
-static const char *const not_json[] = {".nan", ".NaN", ".NAN", ".inf",  ".Inf",  ".INF",
+static const char *const not_json[] = {".nan",  ".NaN",  ".NAN",  ".inf",  ".Inf",  ".INF",
                                        "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"};
 
 static bool is_one_of(const char *text, const char *const *words, size_t count)
@@ -59,7 +62,8 @@ static json_t *resolve_int(const char *text)
     uint64_t n = 0;
     for (; *digits != '\0'; digits++) {
         unsigned digit = digit_of(*digits);
-        if (digit >= base || __builtin_mul_overflow(n, base, &n) || __builtin_add_overflow(n, digit, &n)) {
+        if (digit >= base || __builtin_mul_overflow(n, base, &n) ||
+            __builtin_add_overflow(n, digit, &n)) {
             return NULL;
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A YAML text under edit. Every edit is at most two splices of bytes, carried out on a copy; the copy is read again and takes
-// the place of the text only if it means just what was wanted, so that no edit can do more than it says.
+// A YAML text under edit. Every edit is at most two splices of bytes, carried out on a copy; the
+// copy is read again and takes the place of the text only if it means just what was wanted, so that
+// no edit can do more than it says.
 
 #include <string.h>
 
@@ -13,7 +14,7 @@ struct buf doc_text_buf(void)
     return buf_make(DOC_BYTES_MAX);
 }
 
-// --- layout: how this file is written -------------------------------------------------------------------------------------
+// --- layout: how this file is written ------------------------------------------------------------
 
 static size_t column_of(const struct doc_text *doc, const struct doc_node *node)
 {
@@ -32,7 +33,8 @@ static void find_layout(struct doc_text *doc)
         if (!block || parent == NULL || parent->kind != DOC_MAPPING || parent->flow) {
             continue;
         }
-        size_t outer = doc_text_column(doc, g->nodes[parent->first].start), inner = column_of(doc, node);
+        size_t outer = doc_text_column(doc, g->nodes[parent->first].start),
+               inner = column_of(doc, node);
         if (node->kind == DOC_MAPPING && doc->layout.step == 0 && inner > outer) {
             doc->layout.step = inner - outer;
         }
@@ -45,9 +47,10 @@ static void find_layout(struct doc_text *doc)
     doc->layout.quote = g->len > 1 && g->nodes[0].flow;
 }
 
-// --- loading ------------------------------------------------------------------------------------------------------------------
+// --- loading -------------------------------------------------------------------------------------
 
-// Breaks that libyaml knows and most editors do not show as such; an edit that counts lines must not meet them.
+// Breaks that libyaml knows and most editors do not show as such; an edit that counts lines must
+// not meet them.
 static struct error *check_breaks(const struct doc_text *doc)
 {
     size_t line = 1;
@@ -69,7 +72,8 @@ static struct error *compose(struct doc_text *doc)
     AUTO_COMPOSER struct doc_composer composer = {0};
     AUTO_GRAPH struct doc_graph second = {0};
     bool more = false;
-    struct error *err = doc_composer_open(&composer, (struct slice){doc->bytes, doc->len}, doc->name);
+    struct error *err =
+        doc_composer_open(&composer, (struct slice){doc->bytes, doc->len}, doc->name);
     if (err == NULL) {
         err = doc_composer_next(&composer, &doc->graph, &more);
     }
@@ -78,7 +82,8 @@ static struct error *compose(struct doc_text *doc)
         err = doc_composer_next(&composer, &second, &more);
     }
     if (err == NULL && more) {
-        err = doc_node_error(doc->name, &second.nodes[0], "a second document, where one is expected");
+        err =
+            doc_node_error(doc->name, &second.nodes[0], "a second document, where one is expected");
     }
     return err;
 }
@@ -137,7 +142,7 @@ const json_t *doc_text_tree(const struct doc_text *doc)
     return doc->tree;
 }
 
-// --- edits -----------------------------------------------------------------------------------------------------------------------
+// --- edits ---------------------------------------------------------------------------------------
 
 void doc_edit_add(struct doc_edit *edit, size_t from, size_t to, char *take_with)
 {
@@ -170,17 +175,20 @@ static struct buf splice(const struct doc_text *doc, const struct doc_edit *edit
     return out;
 }
 
-// In a text with aliases an edit can reach further than its place (a merge shows through, an anchor goes away), and a block
-// scalar can swallow a comment that now stands right behind it: that is the text's doing. Without them it is ours.
+// In a text with aliases an edit can reach further than its place (a merge shows through, an anchor
+// goes away), and a block scalar can swallow a comment that now stands right behind it: that is the
+// text's doing. Without them it is ours.
 static struct error *not_as_wanted(const struct doc_text *doc, struct error *take_why)
 {
-    enum error_kind kind = doc->graph.has_alias || doc->graph.has_block ? ERROR_INVALID : ERROR_INTERNAL;
+    enum error_kind kind =
+        doc->graph.has_alias || doc->graph.has_block ? ERROR_INVALID : ERROR_INTERNAL;
     AUTO(error) struct error *why = take_why;
     const char *text = why != NULL ? error_text(why) : "it would mean something else than wanted";
     return error_new(kind, "%s: the edit cannot be made: %s", doc->name, text);
 }
 
-struct error *doc_text_commit(struct doc_text *doc, const struct doc_edit *edit, const json_t *wanted)
+struct error *doc_text_commit(struct doc_text *doc, const struct doc_edit *edit,
+                              const json_t *wanted)
 {
     AUTO_BUF struct buf out = splice(doc, edit);
     if (out.overflow) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The edits of the door: each finds its place, says what tree must come out, and lets the file for block or flow style write.
+// The edits of the door: each finds its place, says what tree must come out, and lets the file for
+// block or flow style write.
 
 #include <string.h>
 
 #include "doc_internal.h"
 
-// --- what is wanted -----------------------------------------------------------------------------------------------------------
+// --- what is wanted ------------------------------------------------------------------------------
 
 // The node of the first depth steps in a tree that may be changed.
 static json_t *reach(json_t *tree, const struct doc_place *place, size_t depth)
@@ -13,7 +14,8 @@ static json_t *reach(json_t *tree, const struct doc_place *place, size_t depth)
     for (size_t i = 0; i < depth; i++) {
         const char *step = place->steps.items[i];
         size_t index = 0;
-        tree = json_is_array(tree) && doc_step_index(step, &index) ? json_array_get(tree, index) : json_object_get(tree, step);
+        tree = json_is_array(tree) && doc_step_index(step, &index) ? json_array_get(tree, index)
+                                                                   : json_object_get(tree, step);
         ASSERT(tree != NULL);
     }
     return tree;
@@ -41,9 +43,10 @@ static void replace(json_t **tree, const struct doc_place *place, size_t depth, 
     }
 }
 
-// --- adding -------------------------------------------------------------------------------------------------------------------
+// --- adding --------------------------------------------------------------------------------------
 
-void doc_text_add_lines(const struct doc_text *doc, size_t pos, char *take_lines, struct doc_edit *edit)
+void doc_text_add_lines(const struct doc_text *doc, size_t pos, char *take_lines,
+                        struct doc_edit *edit)
 {
     const char *newline = doc_text_newline(doc, pos);
     AUTO_MEM char *lines = take_lines;
@@ -70,7 +73,8 @@ static json_t *wrap_missing(const struct doc_place *place, json_t *take_value)
 }
 
 // A document with nothing in it: the lines go to its end.
-static struct error *fill_document(struct doc_text *doc, const json_t *content, struct doc_edit *edit)
+static struct error *fill_document(struct doc_text *doc, const json_t *content,
+                                   struct doc_edit *edit)
 {
     struct doc_layout layout = doc->layout;
     layout.newline = doc_text_newline(doc, doc->len);
@@ -84,7 +88,8 @@ static struct error *fill_document(struct doc_text *doc, const json_t *content, 
 }
 
 // A null gives way to a collection: "key:" gets its lines, "key: null" becomes flow style.
-static struct error *fill_null(struct doc_text *doc, const struct doc_place *place, const json_t *content, struct doc_edit *edit)
+static struct error *fill_null(struct doc_text *doc, const struct doc_place *place,
+                               const json_t *content, struct doc_edit *edit)
 {
     const struct doc_node *node = doc_text_node(doc, place->node);
     AUTO_BUF struct buf b = doc_text_buf();
@@ -104,14 +109,16 @@ static struct error *fill_null(struct doc_text *doc, const struct doc_place *pla
     }
     struct doc_layout layout = doc->layout;
     layout.newline = doc_text_newline(doc, entry.end);
-    size_t indent = doc_text_column(doc, entry.start) + (json_is_array(content) ? layout.seq_offset : layout.step);
+    size_t indent = doc_text_column(doc, entry.start) +
+                    (json_is_array(content) ? layout.seq_offset : layout.step);
     doc_emit_block(&b, content, indent, false, &layout);
     doc_text_add_lines(doc, doc_text_line_after(doc, entry.end), buf_take(&b), edit);
     return NULL;
 }
 
 // The deepest node that is there must be able to take what is missing.
-static struct error *add_missing(struct doc_text *doc, const struct doc_place *place, json_t *take_content)
+static struct error *add_missing(struct doc_text *doc, const struct doc_place *place,
+                                 json_t *take_content)
 {
     AUTO_JSON json_t *content = take_content;
     AUTO_JSON json_t *wanted = doc_copy(doc->tree);
@@ -120,7 +127,8 @@ static struct error *add_missing(struct doc_text *doc, const struct doc_place *p
     struct error *err = NULL;
     if (json_is_null(there)) {
         replace(&wanted, place, place->found, json_incref(content));
-        err = place->node == DOC_NONE ? fill_document(doc, content, &edit) : fill_null(doc, place, content, &edit);
+        err = place->node == DOC_NONE ? fill_document(doc, content, &edit)
+                                      : fill_null(doc, place, content, &edit);
     } else if (json_is_object(there) && json_is_object(content)) {
         const char *key = json_object_iter_key(json_object_iter(content));
         const json_t *value = json_object_get(content, key);
@@ -130,12 +138,14 @@ static struct error *add_missing(struct doc_text *doc, const struct doc_place *p
         err = flow ? doc_flow_insert(doc, place->node, end, key, value, &edit)
                    : doc_block_insert(doc, place->node, end, key, value, &edit);
     } else {
-        return doc_text_refuse(doc, place->node, "something else stands where a mapping or sequence is needed");
+        return doc_text_refuse(doc, place->node,
+                               "something else stands where a mapping or sequence is needed");
     }
     return err != NULL ? err : doc_text_commit(doc, &edit, wanted);
 }
 
-static struct error *find_own(const struct doc_text *doc, const char *pointer, struct doc_place *ret_place)
+static struct error *find_own(const struct doc_text *doc, const char *pointer,
+                              struct doc_place *ret_place)
 {
     AUTO_PLACE struct doc_place place = {0};
     struct error *err = doc_text_find(doc, pointer, &place);
@@ -143,7 +153,8 @@ static struct error *find_own(const struct doc_text *doc, const char *pointer, s
         return err;
     }
     if (place.node != DOC_NONE && doc_text_node(doc, place.node)->kind == DOC_ALIAS) {
-        return doc_text_refuse(doc, place.node, "an alias: what is changed here would change where its anchor stands");
+        return doc_text_refuse(
+            doc, place.node, "an alias: what is changed here would change where its anchor stands");
     }
     *ret_place = place;
     place = (struct doc_place){0};
@@ -156,7 +167,8 @@ static bool fits_key(const char *key)
     return strlen(key) <= simple_key_max;
 }
 
-struct error *doc_text_add_key(struct doc_text *doc, const char *pointer, const char *key, const json_t *value)
+struct error *doc_text_add_key(struct doc_text *doc, const char *pointer, const char *key,
+                               const json_t *value)
 {
     AUTO_PLACE struct doc_place place = {0};
     struct error *err = find_own(doc, pointer, &place);
@@ -165,10 +177,12 @@ struct error *doc_text_add_key(struct doc_text *doc, const char *pointer, const 
     }
     bool whole = place.found == place.steps.len;
     if (whole && json_object_get(reach(doc->tree, &place, place.found), key) != NULL) {
-        return error_new(ERROR_CONFLICT, "%s: %s has the key \"%s\" already", doc->name, pointer, key);
+        return error_new(ERROR_CONFLICT, "%s: %s has the key \"%s\" already", doc->name, pointer,
+                         key);
     }
     if (!fits_key(key)) {
-        return error_new(ERROR_INVALID, "%s: a key of %zu bytes is too long", doc->name, strlen(key));
+        return error_new(ERROR_INVALID, "%s: a key of %zu bytes is too long", doc->name,
+                         strlen(key));
     }
     json_t *content = json_object();
     if (json_object_set_new(content, key, doc_copy(value)) != 0) {
@@ -178,7 +192,8 @@ struct error *doc_text_add_key(struct doc_text *doc, const char *pointer, const 
     return add_missing(doc, &place, wrap_missing(&place, content));
 }
 
-struct error *doc_text_insert(struct doc_text *doc, const char *pointer, size_t index, const json_t *value)
+struct error *doc_text_insert(struct doc_text *doc, const char *pointer, size_t index,
+                              const json_t *value)
 {
     AUTO_PLACE struct doc_place place = {0};
     struct error *err = find_own(doc, pointer, &place);
@@ -189,7 +204,8 @@ struct error *doc_text_insert(struct doc_text *doc, const char *pointer, size_t 
     const json_t *there = whole ? reach(doc->tree, &place, place.found) : NULL;
     size_t len = json_array_size(there);
     if (index > len) {
-        return error_new(ERROR_INVALID, "%s: %s has %zu items, no place %zu", doc->name, pointer, len, index);
+        return error_new(ERROR_INVALID, "%s: %s has %zu items, no place %zu", doc->name, pointer,
+                         len, index);
     }
     if (!json_is_array(there)) {
         json_t *content = json_array();
@@ -205,7 +221,7 @@ struct error *doc_text_insert(struct doc_text *doc, const char *pointer, size_t 
     return err != NULL ? err : doc_text_commit(doc, &edit, wanted);
 }
 
-// --- removing -----------------------------------------------------------------------------------------------------------------
+// --- removing ------------------------------------------------------------------------------------
 
 // Whether somewhere below the node stands an anchor that an alias elsewhere needs.
 static bool holds_shared(const struct doc_text *doc, uint32_t node)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entries of block collections come and go in whole lines: a new one right after the line its predecessor ends on, so that a
-// comment above the next entry stays with it.
+// Entries of block collections come and go in whole lines: a new one right after the line its
+// predecessor ends on, so that a comment above the next entry stays with it.
 
 #include <string.h>
 
@@ -9,7 +9,8 @@
 // Behind the entry, at the start of the next line (or the end of the text).
 static size_t after_entry(const struct doc_text *doc, const struct doc_entry *entry)
 {
-    bool at_line = entry->value->block_tail && entry->end > doc->base && doc->bytes[entry->end - 1] == '\n';
+    bool at_line =
+        entry->value->block_tail && entry->end > doc->base && doc->bytes[entry->end - 1] == '\n';
     return at_line ? entry->end : doc_text_line_after(doc, entry->end);
 }
 
@@ -18,12 +19,13 @@ static bool is_explicit(const struct doc_entry *entry)
     return entry->key != NULL && entry->start != entry->key->start;
 }
 
-// --- inserting --------------------------------------------------------------------------------------------------------------
+// --- inserting -----------------------------------------------------------------------------------
 
 // How a neighbour writes its strings.
 static enum doc_style style_of(const struct doc_node *node)
 {
-    bool quoted = node->kind == DOC_SCALAR && (node->style == DOC_SINGLE || node->style == DOC_DOUBLE);
+    bool quoted =
+        node->kind == DOC_SCALAR && (node->style == DOC_SINGLE || node->style == DOC_DOUBLE);
     return quoted ? node->style : DOC_PLAIN;
 }
 
@@ -47,8 +49,8 @@ static bool is_collection(const json_t *value)
     return json_object_size(value) > 0 || json_array_size(value) > 0;
 }
 
-static void write_item(const struct doc_text *doc, const struct doc_entry *like, const json_t *value, const struct doc_layout *layout,
-                       struct buf *b)
+static void write_item(const struct doc_text *doc, const struct doc_entry *like,
+                       const json_t *value, const struct doc_layout *layout, struct buf *b)
 {
     size_t gap = gap_of(doc, like->start, like->value);
     buf_add_str(b, "-");
@@ -61,8 +63,8 @@ static void write_item(const struct doc_text *doc, const struct doc_entry *like,
     buf_add_str(b, layout->newline);
 }
 
-static void write_key(const struct doc_text *doc, const struct doc_entry *like, const char *key, const json_t *value,
-                      const struct doc_layout *layout, struct buf *b)
+static void write_key(const struct doc_text *doc, const struct doc_entry *like, const char *key,
+                      const json_t *value, const struct doc_layout *layout, struct buf *b)
 {
     AUTO_JSON json_t *name = json_string(key);
     doc_emit_scalar(b, name, style_of(like->key), false);
@@ -76,8 +78,8 @@ static void write_key(const struct doc_text *doc, const struct doc_entry *like, 
     buf_add_str(b, layout->newline);
 }
 
-struct error *doc_block_insert(struct doc_text *doc, uint32_t collection, size_t index, const char *key, const json_t *value,
-                               struct doc_edit *edit)
+struct error *doc_block_insert(struct doc_text *doc, uint32_t collection, size_t index,
+                               const char *key, const json_t *value, struct doc_edit *edit)
 {
     struct doc_entry like = neighbour(doc, collection, index);
     struct doc_entry before = doc_text_entry(doc, collection, index > 0 ? index - 1 : 0);
@@ -87,7 +89,8 @@ struct error *doc_block_insert(struct doc_text *doc, uint32_t collection, size_t
     size_t pos = index > 0 ? after_entry(doc, &before) : before.start;
     bool unfinished = pos == doc->len && doc->bytes[pos - 1] != '\n';
     if (index > 0 && before.value->block_tail && unfinished) {
-        return doc_text_refuse(doc, collection, "its last text has no final line break, and would get one");
+        return doc_text_refuse(doc, collection,
+                               "its last text has no final line break, and would get one");
     }
     struct doc_layout layout = doc->layout;
     layout.newline = doc_text_newline(doc, pos);
@@ -112,10 +115,12 @@ struct error *doc_block_insert(struct doc_text *doc, uint32_t collection, size_t
     return NULL;
 }
 
-// --- removing ---------------------------------------------------------------------------------------------------------------
+// --- removing ------------------------------------------------------------------------------------
 
-// The bytes of whole lines; at the end of a text without a final line break the break before them goes instead.
-static void remove_lines(const struct doc_text *doc, size_t from, size_t to, bool keep_break, struct doc_edit *edit)
+// The bytes of whole lines; at the end of a text without a final line break the break before them
+// goes instead.
+static void remove_lines(const struct doc_text *doc, size_t from, size_t to, bool keep_break,
+                         struct doc_edit *edit)
 {
     bool unfinished = to == doc->len && doc->bytes[to - 1] != '\n';
     if (unfinished && !keep_break && from > doc->base) {
@@ -128,20 +133,24 @@ static void remove_lines(const struct doc_text *doc, size_t from, size_t to, boo
 }
 
 // The first of several entries, on the line of a dash: the next one moves up to its place.
-static struct error *remove_inline(const struct doc_text *doc, const struct doc_place *place, struct doc_edit *edit)
+static struct error *remove_inline(const struct doc_text *doc, const struct doc_place *place,
+                                   struct doc_edit *edit)
 {
     struct doc_entry entry = doc_text_entry(doc, place->parent, place->index);
     struct doc_entry next = doc_text_entry(doc, place->parent, place->index + 1);
     size_t after = after_entry(doc, &entry);
     if (after > next.start || !doc_text_only(doc, after, next.start, " \r\n")) {
-        return doc_text_refuse(doc, place->node, "a comment stands between this and what would move up to its place");
+        return doc_text_refuse(doc, place->node,
+                               "a comment stands between this and what would move up to its place");
     }
     doc_edit_add(edit, entry.start, next.start, NULL);
     return NULL;
 }
 
-// Where " {}" goes when a collection loses its lines: behind its anchor and tag, else behind the colon or dash above.
-static bool place_of_brackets(const struct doc_text *doc, const struct doc_node *collection, size_t *ret_pos)
+// Where " {}" goes when a collection loses its lines: behind its anchor and tag, else behind the
+// colon or dash above.
+static bool place_of_brackets(const struct doc_text *doc, const struct doc_node *collection,
+                              size_t *ret_pos)
 {
     size_t pos = collection->content;
     const struct doc_node *parent = doc_text_node(doc, collection->parent);
@@ -159,7 +168,8 @@ static bool place_of_brackets(const struct doc_text *doc, const struct doc_node 
     for (uint32_t i = parent->first; i != self; i = nodes[i].next) {
         index++;
     }
-    struct doc_entry entry = doc_text_entry(doc, collection->parent, parent->kind == DOC_MAPPING ? index / 2 : index);
+    struct doc_entry entry =
+        doc_text_entry(doc, collection->parent, parent->kind == DOC_MAPPING ? index / 2 : index);
     if (entry.key == NULL) {
         *ret_pos = entry.start + 1;
         return doc->bytes[entry.start] == '-';
@@ -170,7 +180,8 @@ static bool place_of_brackets(const struct doc_text *doc, const struct doc_node 
 }
 
 // The only entry: the collection stays, empty.
-static struct error *remove_only(const struct doc_text *doc, const struct doc_place *place, bool keep_break, struct doc_edit *edit)
+static struct error *remove_only(const struct doc_text *doc, const struct doc_place *place,
+                                 bool keep_break, struct doc_edit *edit)
 {
     const struct doc_node *collection = doc_text_node(doc, place->parent);
     struct doc_entry entry = doc_text_entry(doc, place->parent, 0);
@@ -191,7 +202,8 @@ static struct error *remove_only(const struct doc_text *doc, const struct doc_pl
     return NULL;
 }
 
-struct error *doc_block_remove(struct doc_text *doc, const struct doc_place *place, bool keep_break, struct doc_edit *edit)
+struct error *doc_block_remove(struct doc_text *doc, const struct doc_place *place, bool keep_break,
+                               struct doc_edit *edit)
 {
     struct doc_entry entry = doc_text_entry(doc, place->parent, place->index);
     if (is_explicit(&entry)) {
@@ -203,6 +215,7 @@ struct error *doc_block_remove(struct doc_text *doc, const struct doc_place *pla
     if (!doc_text_starts_line(doc, entry.start)) {
         return remove_inline(doc, place, edit);
     }
-    remove_lines(doc, doc_text_line_start(doc, entry.start), after_entry(doc, &entry), keep_break, edit);
+    remove_lines(doc, doc_text_line_start(doc, entry.start), after_entry(doc, &entry), keep_break,
+                 edit);
     return NULL;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entries between brackets come and go with one comma. What stands between two neighbours (a blank, or a line break and its
-// indentation) is used for the new one too.
+// Entries between brackets come and go with one comma. What stands between two neighbours (a blank,
+// or a line break and its indentation) is used for the new one too.
 
 #include <string.h>
 
@@ -11,15 +11,17 @@ static bool has_brackets(const struct doc_text *doc, const struct doc_node *node
     return strchr("[{", doc->bytes[node->content]) != NULL;
 }
 
-// --- inserting --------------------------------------------------------------------------------------------------------------
+// --- inserting -----------------------------------------------------------------------------------
 
-// What separates two entries here: ", " or a comma and the line break and indentation that the others have.
+// What separates two entries here: ", " or a comma and the line break and indentation that the
+// others have.
 static char *separator(const struct doc_text *doc, uint32_t collection, size_t index)
 {
     size_t count = doc_text_count(doc, collection);
     if (count > 1) {
         size_t right = index > 0 && index < count ? index : index == 0 ? 1 : count - 1;
-        struct doc_entry a = doc_text_entry(doc, collection, right - 1), b = doc_text_entry(doc, collection, right);
+        struct doc_entry a = doc_text_entry(doc, collection, right - 1),
+                         b = doc_text_entry(doc, collection, right);
         if (doc_text_only(doc, a.end, b.start, " \t\r\n,")) {
             return str_ndup(doc->bytes + a.end, b.start - a.end);
         }
@@ -39,8 +41,10 @@ static bool is_quoted(const struct doc_node *node)
     return node->kind == DOC_SCALAR && (node->style == DOC_SINGLE || node->style == DOC_DOUBLE);
 }
 
-// The way strings are written here: like the neighbours, or in double quotes in a file that is JSON.
-static enum doc_style style_of(const struct doc_text *doc, uint32_t collection, size_t index, bool key)
+// The way strings are written here: like the neighbours, or in double quotes in a file that is
+// JSON.
+static enum doc_style style_of(const struct doc_text *doc, uint32_t collection, size_t index,
+                               bool key)
 {
     if (doc->layout.quote) {
         return DOC_DOUBLE;
@@ -49,12 +53,14 @@ static enum doc_style style_of(const struct doc_text *doc, uint32_t collection, 
     if (count == 0) {
         return DOC_PLAIN;
     }
-    struct doc_entry like = doc_text_entry(doc, collection, index < count && index <= 1 ? index : index - 1);
+    struct doc_entry like =
+        doc_text_entry(doc, collection, index < count && index <= 1 ? index : index - 1);
     const struct doc_node *node = key ? like.key : like.value;
     return is_quoted(node) ? node->style : DOC_PLAIN;
 }
 
-static char *write_entry(const struct doc_text *doc, uint32_t collection, size_t index, const char *key, const json_t *value)
+static char *write_entry(const struct doc_text *doc, uint32_t collection, size_t index,
+                         const char *key, const json_t *value)
 {
     AUTO_BUF struct buf b = doc_text_buf();
     if (key != NULL) {
@@ -71,16 +77,19 @@ static char *write_entry(const struct doc_text *doc, uint32_t collection, size_t
     return buf_take(&b);
 }
 
-struct error *doc_flow_insert(struct doc_text *doc, uint32_t collection, size_t index, const char *key, const json_t *value,
-                              struct doc_edit *edit)
+struct error *doc_flow_insert(struct doc_text *doc, uint32_t collection, size_t index,
+                              const char *key, const json_t *value, struct doc_edit *edit)
 {
     const struct doc_node *node = doc_text_node(doc, collection);
     if (!has_brackets(doc, node)) {
-        return doc_text_refuse(doc, collection, "a mapping without brackets inside a flow sequence");
+        return doc_text_refuse(doc, collection,
+                               "a mapping without brackets inside a flow sequence");
     }
     AUTO_MEM char *entry = write_entry(doc, collection, index, key, value);
     size_t last = doc_text_count(doc, collection);
-    size_t behind = last == 0 ? node->content + 1 : index > 0 ? doc_text_entry(doc, collection, index - 1).end : 0;
+    size_t behind = last == 0   ? node->content + 1
+                    : index > 0 ? doc_text_entry(doc, collection, index - 1).end
+                                : 0;
     if (behind > 0 && behind < doc->len && doc->bytes[behind] == '#') {
         return doc_text_refuse(doc, collection, "a comment stands right behind, without a blank");
     }
@@ -101,7 +110,7 @@ struct error *doc_flow_insert(struct doc_text *doc, uint32_t collection, size_t 
     return NULL;
 }
 
-// --- removing ---------------------------------------------------------------------------------------------------------------
+// --- removing ------------------------------------------------------------------------------------
 
 // Behind the comma that follows an entry; the entry's end when none does.
 static size_t after_comma(const struct doc_text *doc, const struct doc_entry *entry)
@@ -111,8 +120,8 @@ static size_t after_comma(const struct doc_text *doc, const struct doc_entry *en
 }
 
 // Around comments: the entry and its comma go, the rest of the lines stays.
-static void remove_apart(const struct doc_text *doc, const struct doc_entry *before, const struct doc_entry *entry,
-                         struct doc_edit *edit)
+static void remove_apart(const struct doc_text *doc, const struct doc_entry *before,
+                         const struct doc_entry *entry, struct doc_edit *edit)
 {
     size_t comma = after_comma(doc, entry);
     if (comma > entry->end) {
@@ -125,13 +134,15 @@ static void remove_apart(const struct doc_text *doc, const struct doc_entry *bef
     doc_edit_add(edit, entry->start, entry->end, NULL);
 }
 
-struct error *doc_flow_remove(struct doc_text *doc, const struct doc_place *place, struct doc_edit *edit)
+struct error *doc_flow_remove(struct doc_text *doc, const struct doc_place *place,
+                              struct doc_edit *edit)
 {
     const char *between = " \t\r\n,";
     size_t count = doc_text_count(doc, place->parent);
     struct doc_entry entry = doc_text_entry(doc, place->parent, place->index);
     if (!has_brackets(doc, doc_text_node(doc, place->parent))) {
-        return doc_text_refuse(doc, place->parent, "a mapping without brackets inside a flow sequence");
+        return doc_text_refuse(doc, place->parent,
+                               "a mapping without brackets inside a flow sequence");
     }
     if (count == 1) {
         size_t comma = after_comma(doc, &entry);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where things stand in a text: pointers to nodes, entries of collections, lines and columns. All positions are bytes.
+// Where things stand in a text: pointers to nodes, entries of collections, lines and columns. All
+// positions are bytes.
 
 #include <string.h>
 
@@ -19,7 +20,7 @@ struct error *doc_text_refuse(const struct doc_text *doc, uint32_t node, const c
     return doc_node_error(doc->name, doc_text_node(doc, node), "%s", why);
 }
 
-// --- lines -----------------------------------------------------------------------------------------------------------------------
+// --- lines ---------------------------------------------------------------------------------------
 
 size_t doc_text_line_start(const struct doc_text *doc, size_t pos)
 {
@@ -87,10 +88,12 @@ const char *doc_text_newline(const struct doc_text *doc, size_t pos)
 {
     size_t start = doc_text_line_start(doc, pos);
     size_t after = start > doc->base ? start : doc_text_line_after(doc, doc->base);
-    return after >= doc->base + 2 && doc->bytes[after - 1] == '\n' && doc->bytes[after - 2] == '\r' ? "\r\n" : "\n";
+    return after >= doc->base + 2 && doc->bytes[after - 1] == '\n' && doc->bytes[after - 2] == '\r'
+               ? "\r\n"
+               : "\n";
 }
 
-// --- entries ---------------------------------------------------------------------------------------------------------------------
+// --- entries -------------------------------------------------------------------------------------
 
 size_t doc_text_count(const struct doc_text *doc, uint32_t collection)
 {
@@ -108,7 +111,8 @@ static size_t end_of_empty(const struct doc_text *doc, const struct doc_entry *e
     return pos < doc->len && doc->bytes[pos] == ':' ? pos + 1 : entry->key->end;
 }
 
-static size_t start_of(const struct doc_text *doc, const struct doc_node *parent, size_t before, const struct doc_entry *entry)
+static size_t start_of(const struct doc_text *doc, const struct doc_node *parent, size_t before,
+                       const struct doc_entry *entry)
 {
     size_t start = entry->key != NULL ? entry->key->start : entry->value->start;
     bool dash = !parent->flow && parent->kind == DOC_SEQUENCE;
@@ -141,7 +145,7 @@ struct doc_entry doc_text_entry(const struct doc_text *doc, uint32_t collection,
     return entry;
 }
 
-// --- pointers --------------------------------------------------------------------------------------------------------------------
+// --- pointers ------------------------------------------------------------------------------------
 
 void doc_place_fini(struct doc_place *place)
 {
@@ -149,7 +153,8 @@ void doc_place_fini(struct doc_place *place)
 }
 
 // The entry of that name or number; DOC_NONE: there is none.
-static struct error *step_node(const struct doc_text *doc, const char *step, struct doc_place *place, uint32_t *ret_node)
+static struct error *step_node(const struct doc_text *doc, const char *step,
+                               struct doc_place *place, uint32_t *ret_node)
 {
     const struct doc_node *nodes = doc->graph.nodes;
     const struct doc_node *node = &nodes[place->node];
@@ -182,10 +187,12 @@ static struct error *step_node(const struct doc_text *doc, const char *step, str
 static struct error *check_own(const struct doc_text *doc, uint32_t node)
 {
     if (doc_text_node(doc, node)->kind == DOC_ALIAS) {
-        return doc_text_refuse(doc, node, "an alias: what is changed here would change where its anchor stands");
+        return doc_text_refuse(
+            doc, node, "an alias: what is changed here would change where its anchor stands");
     }
     if (doc_text_node(doc, node)->shared) {
-        return doc_text_refuse(doc, node, "an alias names this: what is changed here would change there too");
+        return doc_text_refuse(doc, node,
+                               "an alias names this: what is changed here would change there too");
     }
     return NULL;
 }
@@ -195,7 +202,8 @@ static struct error *walk(const struct doc_text *doc, struct doc_place *place)
     const json_t *tree = doc->tree;
     while (doc->graph.len > 0) {
         bool last = place->found == place->steps.len;
-        // An entry that is an alias may itself be removed or refused by who asked; nothing behind it can be reached.
+        // An entry that is an alias may itself be removed or refused by who asked; nothing behind
+        // it can be reached.
         if (!last || doc_text_node(doc, place->node)->kind != DOC_ALIAS) {
             struct error *err = check_own(doc, place->node);
             if (err != NULL) {
@@ -213,7 +221,9 @@ static struct error *walk(const struct doc_text *doc, struct doc_place *place)
         }
         tree = doc_get(tree, step, NULL);
         if (next == DOC_NONE && tree != NULL) {
-            return doc_text_refuse(doc, place->node, "the entry comes from a merge (<<), it has no place of its own here");
+            return doc_text_refuse(
+                doc, place->node,
+                "the entry comes from a merge (<<), it has no place of its own here");
         }
         if (next == DOC_NONE) {
             return NULL;
@@ -224,9 +234,11 @@ static struct error *walk(const struct doc_text *doc, struct doc_place *place)
     return NULL;
 }
 
-struct error *doc_text_find(const struct doc_text *doc, const char *pointer, struct doc_place *ret_place)
+struct error *doc_text_find(const struct doc_text *doc, const char *pointer,
+                            struct doc_place *ret_place)
 {
-    AUTO_PLACE struct doc_place place = {.node = doc->graph.len > 0 ? 0 : DOC_NONE, .key = DOC_NONE, .parent = DOC_NONE};
+    AUTO_PLACE struct doc_place place = {
+        .node = doc->graph.len > 0 ? 0 : DOC_NONE, .key = DOC_NONE, .parent = DOC_NONE};
     if (!doc_pointer_split(pointer, &place.steps)) {
         return error_new(ERROR_INVALID, "%s: \"%s\" is no JSON pointer", doc->name, pointer);
     }

@@ -14,13 +14,15 @@ static size_t header_end(const struct doc_text *doc, size_t pos)
     return pos;
 }
 
-// Blank lines at the end of a block scalar are layout of the file when its value does not keep them.
+// Blank lines at the end of a block scalar are layout of the file when its value does not keep
+// them.
 static size_t body_end(const struct doc_text *doc, const struct doc_node *node)
 {
     size_t end = node->end;
     for (;;) {
         size_t start = end > doc->base ? doc_text_line_start(doc, end - 1) : end;
-        bool blank = start < end && start > node->content && doc_text_only(doc, start, end, " \r\n");
+        bool blank =
+            start < end && start > node->content && doc_text_only(doc, start, end, " \r\n");
         if (!blank || doc->bytes[end - 1] != '\n') {
             return end;
         }
@@ -50,8 +52,10 @@ static bool write_body(const char *s, size_t indent, const char *newline, struct
     return true;
 }
 
-// A block scalar keeps its header's comment and its indentation; what it cannot hold becomes a quoted scalar on the header's line.
-static void set_block(const struct doc_text *doc, const struct doc_node *node, const json_t *value, struct doc_edit *edit)
+// A block scalar keeps its header's comment and its indentation; what it cannot hold becomes a
+// quoted scalar on the header's line.
+static void set_block(const struct doc_text *doc, const struct doc_node *node, const json_t *value,
+                      struct doc_edit *edit)
 {
     const char *s = json_string_value(value);
     size_t header = header_end(doc, node->content);
@@ -82,7 +86,8 @@ static void set_block(const struct doc_text *doc, const struct doc_node *node, c
     doc_edit_add(edit, body, end > body ? end : body, NULL); // nothing, when there was no body
 }
 
-static struct error *set_flow(const struct doc_text *doc, const struct doc_place *place, const json_t *value, struct doc_edit *edit)
+static struct error *set_flow(const struct doc_text *doc, const struct doc_place *place,
+                              const json_t *value, struct doc_edit *edit)
 {
     const struct doc_node *node = doc_text_node(doc, place->node);
     bool in_flow = place->parent != DOC_NONE && doc_text_node(doc, place->parent)->flow;
@@ -93,14 +98,16 @@ static struct error *set_flow(const struct doc_text *doc, const struct doc_place
             return doc_text_refuse(doc, place->node, "there is no room for a value here");
         }
         struct doc_entry entry = doc_text_entry(doc, place->parent, place->index);
-        bool no_colon = entry.key != NULL && (entry.start != entry.key->start || doc->bytes[entry.end - 1] != ':');
+        bool no_colon = entry.key != NULL &&
+                        (entry.start != entry.key->start || doc->bytes[entry.end - 1] != ':');
         if (no_colon) {
             return doc_text_refuse(doc, place->node, "its key is written with a question mark");
         }
         from = node->start < node->end ? node->end : entry.end;
         to = from;
         buf_add_str(&b, " ");
-    } else if (node->content > node->start && strchr(" \t\r\n", doc->bytes[node->content - 1]) == NULL) {
+    } else if (node->content > node->start &&
+               strchr(" \t\r\n", doc->bytes[node->content - 1]) == NULL) {
         buf_add_str(&b, " "); // right behind an anchor
     }
     doc_emit_scalar(&b, value, doc->layout.quote ? DOC_DOUBLE : node->style, in_flow);
@@ -121,8 +128,9 @@ static void want(json_t **tree, const struct doc_place *place, const json_t *val
     size_t index = 0;
     for (size_t i = 0; i + 1 < place->steps.len; i++) {
         const char *step = place->steps.items[i];
-        parent = json_is_array(parent) && doc_step_index(step, &index) ? json_array_get(parent, index)
-                                                                       : json_object_get(parent, step);
+        parent = json_is_array(parent) && doc_step_index(step, &index)
+                     ? json_array_get(parent, index)
+                     : json_object_get(parent, step);
     }
     const char *last = place->steps.items[place->steps.len - 1];
     if (json_is_array(parent) && doc_step_index(last, &index)) {
@@ -145,8 +153,10 @@ struct error *doc_text_set_scalar(struct doc_text *doc, const char *pointer, con
     }
     const struct doc_node *node = doc_text_node(doc, place.node);
     if (node->kind != DOC_SCALAR) {
-        return doc_text_refuse(doc, place.node, node->kind == DOC_ALIAS ? "an alias stands where a value is to be set"
-                                                                        : "a collection stands where a value is to be set");
+        return doc_text_refuse(doc, place.node,
+                               node->kind == DOC_ALIAS
+                                   ? "an alias stands where a value is to be set"
+                                   : "a collection stands where a value is to be set");
     }
     if (node->tag != DOC_TAG_NONE) {
         return doc_text_refuse(doc, place.node, "a tag says what type this value has");

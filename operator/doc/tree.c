@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walking and changing trees: the reading half never fails, so that a caller asks for what may not be there in one line.
+// Walking and changing trees: the reading half never fails, so that a caller asks for what may not
+// be there in one line.
 
 #include <string.h>
 
@@ -144,8 +145,7 @@ static bool equal_objects(const json_t *a, const json_t *b)
     }
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)a, key, value)
-    {
+    json_object_foreach((json_t *)(uintptr_t)a, key, value) {
         const json_t *other = json_object_get(b, key);
         if (other == NULL || !doc_equal(value, other)) {
             return false;

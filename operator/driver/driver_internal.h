@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of driver share: want.c says what shall be, gather.c asks what is, release.c, preflight.c, ready.c and smoke.c
-// judge it without I/O, job*.c run helm in the background, driver.c and judge.c put them together.
+// What the files of driver share: want.c says what shall be, gather.c asks what is, release.c,
+// preflight.c, ready.c and smoke.c judge it without I/O, job*.c run helm in the background,
+// driver.c and judge.c put them together.
 #pragma once
 
 #include "drawbridge/driver.h"
 
 extern uint64_t driver_helm_grace_ms; // from SIGTERM to SIGKILL; tests shorten it
-#define DRIVER_LOOK_SOON_MS 2000    // something is on its way
-#define DRIVER_LOOK_LATER_MS 15000  // all is well
-#define DRIVER_RETRY_MS 5000        // after a failed helm, doubling
+#define DRIVER_LOOK_SOON_MS 2000      // something is on its way
+#define DRIVER_LOOK_LATER_MS 15000    // all is well
+#define DRIVER_RETRY_MS 5000          // after a failed helm, doubling
 #define DRIVER_RETRY_MS_MAX 300000
 
 // --- presets.c
@@ -25,7 +26,7 @@ struct want {
     const json_t *preset; // NULL: none
     const char *release, *namespace;
     const char *config_namespace;
-    char *user;     // whom helm acts as; NULL: us
+    char *user; // whom helm acts as; NULL: us
     const char *account;
     const char *ref, *path, *repo, *name, *version, *digest; // of the chart; NULL: not set
     const char *chart; // its name as far as it is known, for the status
@@ -41,40 +42,54 @@ void driver_want_fini(struct want *want);
 
 // --- values.c
 void driver_values_merge(json_t *into, const json_t *over);
-// Merges what was read of spec.driver.valuesFrom (facts key "valuesFrom", in order) and spec.driver.values into want->values, and makes the
-// digest of everything that the release is made from.
-struct error *driver_values_make(const json_t *object, const json_t *facts, const char *api_version, struct want *want);
+// Merges what was read of spec.driver.valuesFrom (facts key "valuesFrom", in order) and
+// spec.driver.values into want->values, and makes the digest of everything that the release is made
+// from.
+struct error *driver_values_make(const json_t *object, const json_t *facts, const char *api_version,
+                                 struct want *want);
 
 // --- order.c
 int driver_compare_versions(const char *a, const char *b); // as semantic versions
 // Why a chart must not come in the place of the installed one (status.driver); NULL: it may.
-char *driver_downgrade(const json_t *preset, const json_t *installed, const char *name, const char *version);
+char *driver_downgrade(const json_t *preset, const json_t *installed, const char *name,
+                       const char *version);
 
 // --- gather.c: what is asked in one pass, one request after the other
 struct gather;
 typedef void gather_done_fn(void *owner, struct error *take_err, json_t *take_facts);
 struct gather *gather_new(struct kube *kube, struct kube *account_kube);
-// Not there is JSON null; what may not be read is told in facts.denied.KEY. account: as whom helm acts.
-void gather_get(struct gather *gather, const char *key, bool account, const char *fmt, ...) PRINTF(4, 5);
-void gather_list(struct gather *gather, const char *key, const struct kube_ref *ref, const char *labels,
-                 const char *fields, json_t *(*trim)(const json_t *));
+// Not there is JSON null; what may not be read is told in facts.denied.KEY. account: as whom helm
+// acts.
+void gather_get(struct gather *gather, const char *key, bool account, const char *fmt, ...)
+    PRINTF(4, 5);
+void gather_list(struct gather *gather, const char *key, const struct kube_ref *ref,
+                 const char *labels, const char *fields, json_t *(*trim)(const json_t *));
 void gather_release(struct gather *gather, const char *namespace, const char *release);
-MUST_USE struct op *gather_start(struct loop *loop, struct gather *take_gather, gather_done_fn *done, void *owner);
+MUST_USE struct op *gather_start(struct loop *loop, struct gather *take_gather,
+                                 gather_done_fn *done, void *owner);
 void gather_free(struct gather *gather);
 
 // --- facts.c: which requests a work needs, and what is kept of their answers
-struct gather *driver_facts_ask(const struct driver_work *work, const struct want *want, struct kube *kube,
-                                struct kube *account_kube, const char *smoke_namespace);
+struct gather *driver_facts_ask(const struct driver_work *work, const struct want *want,
+                                struct kube *kube, struct kube *account_kube,
+                                const char *smoke_namespace);
 json_t *driver_trim_pod(const json_t *pod); // what of a driver's pod is looked at
 char *driver_smoke_name(const json_t *object);
-json_t *driver_items(const json_t *facts, const char *key); // borrowed; an empty array where there is none
+// borrowed; an empty array where there is none
+json_t *driver_items(const json_t *facts, const char *key);
 
 // --- release.c
-enum release_state { RELEASE_ABSENT, RELEASE_DEPLOYED, RELEASE_FAILED, RELEASE_PENDING, RELEASE_UNINSTALLING };
+enum release_state {
+    RELEASE_ABSENT,
+    RELEASE_DEPLOYED,
+    RELEASE_FAILED,
+    RELEASE_PENDING,
+    RELEASE_UNINSTALLING
+};
 struct release {
     enum release_state state;
-    const char *word;     // helm's own
-    const char *secret;   // of the newest revision
+    const char *word;                           // helm's own
+    const char *secret;                         // of the newest revision
     const char *digest, *owner, *chart, *names; // labels, "" when absent
     int64_t version;
     int64_t since_s; // of the newest revision
@@ -82,8 +97,9 @@ struct release {
 void driver_release_read(const json_t *secrets, struct release *ret_release);
 
 // --- preflight.c: "" or a reason with its message, before helm runs
-const char *driver_preflight(const struct driver_work *work, const struct want *want, const json_t *facts,
-                             const struct release *release, char **ret_message);
+const char *driver_preflight(const struct driver_work *work, const struct want *want,
+                             const json_t *facts, const struct release *release,
+                             char **ret_message);
 // What is not wrong for certain, but may be; "" when nothing.
 char *driver_preflight_notes(const struct want *want, const json_t *facts);
 
@@ -93,7 +109,8 @@ struct readiness {
     json_t *status_devices;
     bool look_soon;
 };
-void driver_ready_judge(const struct want *want, const json_t *facts, struct readiness *ret_readiness);
+void driver_ready_judge(const struct want *want, const json_t *facts,
+                        struct readiness *ret_readiness);
 // Allocated claims that are waited for, "namespace/name (driver)"; drivers NULL: of any.
 char *driver_claims_text(const json_t *facts, const json_t *drivers, size_t *ret_len);
 
@@ -102,9 +119,10 @@ struct smoke_action {
     json_t *create; // the claim or the pod to make, owned; NULL: none
     bool remove;    // both
 };
-void driver_smoke_judge(const struct driver_spec *spec, const struct driver_work *work, const struct want *want,
-                        const json_t *facts, bool devices_ready,
-                        struct driver_verdict *ret_verdict, json_t **ret_status, struct smoke_action *ret_action);
+void driver_smoke_judge(const struct driver_spec *spec, const struct driver_work *work,
+                        const struct want *want, const json_t *facts, bool devices_ready,
+                        struct driver_verdict *ret_verdict, json_t **ret_status,
+                        struct smoke_action *ret_action);
 
 // --- helm.c: what helm is called with
 struct helm_call {
@@ -117,33 +135,47 @@ void helm_call_make(const struct driver_spec *spec, const char *user, struct hel
 void helm_call_pull(struct helm_call *call, const struct want *want, const char *dir);
 // forced: the release's own record is gone, its objects are taken over.
 // dry_run: renders with what the server has, and writes nothing.
-void helm_call_upgrade(struct helm_call *call, const struct driver_spec *spec, const struct want *want,
-                       const char *chart, const char *chart_name, bool forced, bool dry_run);
-void helm_call_uninstall(struct helm_call *call, const struct driver_spec *spec, const struct want *want);
-struct error *helm_prepare_dir(const struct driver_spec *spec); // and in a pod the kubeconfig that helm gets
+void helm_call_upgrade(struct helm_call *call, const struct driver_spec *spec,
+                       const struct want *want, const char *chart, const char *chart_name,
+                       bool forced, bool dry_run);
+void helm_call_uninstall(struct helm_call *call, const struct driver_spec *spec,
+                         const struct want *want);
+// and in a pod the kubeconfig that helm gets
+struct error *helm_prepare_dir(const struct driver_spec *spec);
 // The directory that a chart is fetched into, made and empty; and the one archive in it afterwards.
 struct error *helm_chart_dir(const struct driver_spec *spec, const char *digest, char **ret_dir);
 struct error *helm_chart_file(const char *dir, char **ret_file);
 // sha256 of a file, 64 hex digits.
 struct error *driver_file_digest(const char *path, char *ret_digest);
 
-// --- try.c: a dry run of each object, as whoever kube acts as; the first error that is not harmless ends it
+// --- try.c: a dry run of each object, as whoever kube acts as; the first error that is not
+// harmless ends it
 typedef void try_done_fn(void *owner, struct error *take_err);
-MUST_USE struct op *driver_try(struct loop *loop, struct kube *kube, const json_t *objects, const char *namespace,
-                               try_done_fn *done, void *owner);
+MUST_USE struct op *driver_try(struct loop *loop, struct kube *kube, const json_t *objects,
+                               const char *namespace, try_done_fn *done, void *owner);
 
-// Removes each object, the last one first, in a version that is served; what is not there, or is to be kept, is passed over.
-MUST_USE struct op *driver_remove(struct loop *loop, struct kube *kube, const json_t *objects, const char *namespace,
-                                  try_done_fn *done, void *owner);
+// Removes each object, the last one first, in a version that is served; what is not there, or is to
+// be kept, is passed over.
+MUST_USE struct op *driver_remove(struct loop *loop, struct kube *kube, const json_t *objects,
+                                  const char *namespace, try_done_fn *done, void *owner);
 
 // --- delegate.c: engines that others run
-enum delegate_state { DELEGATE_ABSENT, DELEGATE_FOREIGN, DELEGATE_OUTDATED, DELEGATE_RUNNING, DELEGATE_FAILED, DELEGATE_DONE };
-json_t *driver_delegate_objects(const struct want *want); // in the order in which they are written; owned
-json_t *driver_delegate_all(const struct want *want); // what may be there when it goes; owned
+enum delegate_state {
+    DELEGATE_ABSENT,
+    DELEGATE_FOREIGN,
+    DELEGATE_OUTDATED,
+    DELEGATE_RUNNING,
+    DELEGATE_FAILED,
+    DELEGATE_DONE
+};
+// in the order in which they are written; owned
+json_t *driver_delegate_objects(const struct want *want);
+json_t *driver_delegate_all(const struct want *want);      // what may be there when it goes; owned
 struct kube_ref driver_delegate_ref(const json_t *object); // of one of them, borrowing from it
-char *driver_delegate_path(const struct want *want); // of the one that is asked how it goes
+char *driver_delegate_path(const struct want *want);       // of the one that is asked how it goes
 // ret_message: NULL where there is nothing to say.
-enum delegate_state driver_delegate_judge(const struct want *want, const json_t *object, char **ret_message);
+enum delegate_state driver_delegate_judge(const struct want *want, const json_t *object,
+                                          char **ret_message);
 
 // --- job.c: one release, one helm at a time, in the background
 struct note { // how the last job for a release ended
@@ -165,14 +197,16 @@ struct driver {
 };
 struct job_order {
     bool uninstall, make_namespace;
-    bool forget;             // an uninstall that did not come to its end: what is left is taken over
+    // an uninstall that did not come to its end: what is left is taken over
+    bool forget;
     const char *drop_secret; // a lock that nobody holds any more, NULL: none
 };
 // The job holds object and take_want, which borrows from it.
 void job_start(struct driver *driver, const char *key, const json_t *object, struct want *take_want,
                const struct job_order *order);
 bool job_runs(const struct driver *driver, const char *namespace, const char *release);
-const struct note *job_note(const struct driver *driver, const char *namespace, const char *release);
-void job_end_all(struct driver *driver);  // politely
+const struct note *job_note(const struct driver *driver, const char *namespace,
+                            const char *release);
+void job_end_all(struct driver *driver); // politely
 void job_kill_all(struct driver *driver);
 void driver_note_idle(struct driver *driver); // a job has ended

@@ -198,8 +198,8 @@ static void run_helm(struct job *job, const struct helm_call *call, struct slice
         .env = (const char *const *)call->env.items,
         .input = input,
         .output_bytes_max = DRIVER_OUTPUT_BYTES_MAX,
-        .timeout_ms = spec->helm_timeout_ms +
-                      driver_helm_grace_ms, // helm has its own, which does not bound everything
+        // helm has its own, which does not bound everything
+        .timeout_ms = spec->helm_timeout_ms + driver_helm_grace_ms,
         .grace_ms = driver_helm_grace_ms,
     };
 
@@ -255,8 +255,8 @@ void job_look_up(struct job *job)
 void job_release(struct job *job)
 {
     AUTO_CALL struct helm_call call = {0};
-    AUTO_MEM char *values =
-        job->uninstall ? NULL : doc_print_json(job->want.values); // JSON is YAML
+    // JSON is YAML
+    AUTO_MEM char *values = job->uninstall ? NULL : doc_print_json(job->want.values);
     AUTO(error) struct error *err = helm_prepare_dir(&job->driver->spec);
 
     if (err) {

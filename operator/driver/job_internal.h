@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of a job share: job.c goes from step to step and keeps what became of it, job_helm.c has the steps that helm does,
-// job_api.c those that are requests to the API server.
+// What the files of a job share: job.c goes from step to step and keeps what became of it,
+// job_helm.c has the steps that helm does, job_api.c those that are requests to the API server.
 #pragma once
 
 #include "driver_internal.h"

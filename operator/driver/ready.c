@@ -307,8 +307,7 @@ static char *tally_text(const struct tally *tally)
     buf_printf(&text,
                "%lld devices in %lld ResourceSlices on %zu nodes:", (long long)tally->devices,
                (long long)tally->slices, json_object_size(tally->nodes));
-    json_object_foreach(tally->by_driver, driver, devices)
-    {
+    json_object_foreach(tally->by_driver, driver, devices) {
         buf_printf(&text, " %s %lld", driver, (long long)json_integer_value(devices));
     }
     if (tally->ignored)
@@ -347,8 +346,7 @@ static void judge_devices(const struct want *want, const json_t *facts, struct r
                        all));
     else
         say(&readiness->devices, DRIVER_TRUE, "AsExpected", str_dup(all));
-    json_object_foreach(tally.by_driver, driver, devices)
-    {
+    json_object_foreach(tally.by_driver, driver, devices) {
         json_array_append_new(drivers, json_string(driver));
     }
     readiness->status_devices = json_pack(

@@ -89,8 +89,7 @@ void driver_values_merge(json_t *into, const json_t *over)
     const char *key;
     json_t *value;
 
-    json_object_foreach(walked, key, value)
-    {
+    json_object_foreach(walked, key, value) {
         json_t *was = json_object_get(into, key);
 
         if (json_is_object(was) && json_is_object(value))

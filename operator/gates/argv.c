@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds a component's flags in an argument vector: in the open, behind another program, or as JSON in a wrapper's argument.
+// Finds a component's flags in an argument vector: in the open, behind another program, or as JSON
+// in a wrapper's argument.
 #include "argv_internal.h"
 
 #include <string.h>
@@ -37,7 +38,8 @@ static struct error *copy_strings(const json_t *array, struct strlist *list)
     return NULL;
 }
 
-// The JSON object of a wrapper (KKP's http-prober: -command '{"command": .., "args": [..]}') in this argument, or NULL.
+// The JSON object of a wrapper (KKP's http-prober: -command '{"command": .., "args": [..]}') in
+// this argument, or NULL.
 static json_t *wrapper_of(const char *arg, size_t *ret_offset)
 {
     const char *brace = strchr(arg, '{');
@@ -45,7 +47,8 @@ static json_t *wrapper_of(const char *arg, size_t *ret_offset)
         return NULL;
     AUTO_JSON json_t *tree = NULL;
     AUTO(error) struct error *err = doc_parse_json(slice_of(brace), "argument", &tree);
-    if (err != NULL || !json_is_string(json_object_get(tree, "command")) || !json_is_array(json_object_get(tree, "args")))
+    if (err != NULL || !json_is_string(json_object_get(tree, "command")) ||
+        !json_is_array(json_object_get(tree, "args")))
         return NULL;
     *ret_offset = (size_t)(brace - arg);
     return TAKE(tree);
@@ -68,11 +71,13 @@ static struct error *refuse_shell(const struct strlist *args, bool program_found
         return NULL;
     bool command_text = false;
     for (size_t i = 1; i < args->len && !command_text; i++)
-        command_text = args->items[i][0] == '-' && args->items[i][1] != '-' && strchr(args->items[i], 'c') != NULL;
+        command_text = args->items[i][0] == '-' && args->items[i][1] != '-' &&
+                       strchr(args->items[i], 'c') != NULL;
     if (!command_text && program_found)
         return NULL;
     return error_new(ERROR_INVALID,
-                     "the component is started by a shell (%s): its flags are inside a script and cannot be edited safely",
+                     "the component is started by a shell (%s): its flags are inside a script and "
+                     "cannot be edited safely",
                      args->items[0]);
 }
 
@@ -94,7 +99,8 @@ static struct error *open_wrapper(const json_t *argv, struct argv_view *view)
     return copy_strings(argv, &view->args);
 }
 
-struct error *gates_argv_open(enum component component, const json_t *argv, struct argv_view *ret_view)
+struct error *gates_argv_open(enum component component, const json_t *argv,
+                              struct argv_view *ret_view)
 {
     AUTO_VIEW struct argv_view view = {0};
     bool found = false;
@@ -128,7 +134,8 @@ static const char *behind_name(const char *arg, const char *name)
     return *arg == '\0' || *arg == '=' ? arg : NULL;
 }
 
-bool gates_flag_next(const struct argv_view *view, const char *name, size_t *at, struct flag_at *ret_flag, bool *ret_missing)
+bool gates_flag_next(const struct argv_view *view, const char *name, size_t *at,
+                     struct flag_at *ret_flag, bool *ret_missing)
 {
     *ret_missing = false;
     for (size_t i = *at > view->program ? *at : view->program + 1; i < view->end; i++) {
@@ -162,7 +169,8 @@ struct slice gates_flag_last(const struct argv_view *view, const char *name)
 
 struct slice gates_unquote(struct slice value)
 {
-    if (value.len >= 2 && (value.ptr[0] == '"' || value.ptr[0] == '\'') && value.ptr[value.len - 1] == value.ptr[0])
+    if (value.len >= 2 && (value.ptr[0] == '"' || value.ptr[0] == '\'') &&
+        value.ptr[value.len - 1] == value.ptr[0])
         return slice_sub(value, 1, value.len - 1);
     return value;
 }
@@ -180,7 +188,8 @@ bool gates_entry_next(enum component component, struct slice *rest, struct entry
         ret_entry->value = slice_trim(pair);
     if (component != COMPONENT_KUBELET && slice_starts(ret_entry->name, "kube:")) {
         ret_entry->kube = true;
-        ret_entry->name = slice_trim(slice_sub(ret_entry->name, strlen("kube:"), ret_entry->name.len));
+        ret_entry->name =
+            slice_trim(slice_sub(ret_entry->name, strlen("kube:"), ret_entry->name.len));
     }
     return true;
 }

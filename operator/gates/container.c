@@ -43,8 +43,7 @@ static struct error *check_strings(const json_t *list, const char *where, const 
 
     if (list && !json_is_array(list) && !json_is_null(list))
         return error_new(ERROR_INVALID, "%s: %s is not a list", where, what);
-    json_array_foreach(list, i, word)
-    {
+    json_array_foreach(list, i, word) {
         if (!json_is_string(word))
             return error_new(ERROR_INVALID, "%s: %s[%zu] is not a string", where, what, i);
     }
@@ -85,8 +84,7 @@ static struct error *check_container(const json_t *container, const char *where,
 }
 
 struct error *gates_container_find(const json_t *containers, const char *where,
-                                   enum component component,
-                                   struct gates_container *ret_container)
+                                   enum component component, struct gates_container *ret_container)
 {
     const char *name = component_name(component);
     unsigned best = 0, same = 0;
@@ -96,8 +94,7 @@ struct error *gates_container_find(const json_t *containers, const char *where,
 
     if (!json_is_array(containers))
         return error_new(ERROR_INVALID, "%s: spec.containers is not a list", where);
-    json_array_foreach(containers, i, container)
-    {
+    json_array_foreach(containers, i, container) {
         unsigned score = gates_container_score(container, component);
 
         if (score > best)
@@ -140,8 +137,10 @@ json_t *gates_container_argv(const struct gates_container *container, enum compo
 
     if (container->no_program)
         json_array_append_new(argv, json_string(component_name(component)));
-    json_array_foreach(container->command, i, word) json_array_append(argv, word);
-    json_array_foreach(container->args, i, word) json_array_append(argv, word);
+    json_array_foreach(container->command, i, word)
+        json_array_append(argv, word);
+    json_array_foreach(container->args, i, word)
+        json_array_append(argv, word);
     return argv;
 }
 
@@ -166,16 +165,16 @@ struct error *gates_container_place(const struct gates_container *container, siz
 }
 
 struct error *gates_container_edit(const struct gates_container *container,
-                                   enum component component, const struct gates_flags_change *change,
-                                   json_t **ret_command, json_t **ret_args)
+                                   enum component component,
+                                   const struct gates_flags_change *change, json_t **ret_command,
+                                   json_t **ret_args)
 {
     AUTO_JSON json_t *argv = gates_container_argv(container, component);
     AUTO_JSON json_t *command = container->command ? doc_copy(container->command) : json_array();
     AUTO_JSON json_t *args = container->args ? doc_copy(container->args) : json_array();
     AUTO_EDITS struct gates_edits edits = {0};
-    struct error *err =
-        gates_flags_edit(component, argv, change->set_gates, change->unset_gates,
-                         change->set_runtime, change->unset_runtime, &edits);
+    struct error *err = gates_flags_edit(component, argv, change->set_gates, change->unset_gates,
+                                         change->set_runtime, change->unset_runtime, &edits);
 
     for (size_t i = 0; !err && i < edits.len; i++) {
         const struct gates_edit *edit = &edits.items[i];

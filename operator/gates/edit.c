@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes an argument vector say what is wanted with the fewest edits: entries are changed where they stand, new ones join the flag
-// that is there, and only when there is none a new flag is put in.
+// Makes an argument vector say what is wanted with the fewest edits: entries are changed where they
+// stand, new ones join the flag that is there, and only when there is none a new flag is put in.
 #include "argv_internal.h"
 
 #include <string.h>
@@ -8,7 +8,8 @@
 struct editor {
     enum component component;
     struct argv_view view;
-    struct gates_edits edits; // of the outer argv; of a wrapped one only the last SET is made, at the end
+    // of the outer argv; of a wrapped one only the last SET is made, at the end
+    struct gates_edits edits;
     bool json_changed;
 };
 
@@ -24,7 +25,8 @@ static void push(struct gates_edits *edits, struct gates_edit edit)
 {
     struct gates_edit *last = edits->len > 0 ? &edits->items[edits->len - 1] : NULL;
     // Setting what was just set or put in is one edit.
-    if (edit.what == EDIT_SET && last != NULL && last->index == edit.index && last->what != EDIT_REMOVE) {
+    if (edit.what == EDIT_SET && last != NULL && last->index == edit.index &&
+        last->what != EDIT_REMOVE) {
         mem_free(last->value);
         last->value = edit.value;
         return;
@@ -57,7 +59,8 @@ static void insert_arg(struct editor *ed, size_t index, char *take_value)
     struct strlist *args = &ed->view.args;
     strlist_add(args, "");
     mem_free(args->items[args->len - 1]);
-    memmove(&args->items[index + 1], &args->items[index], (args->len - 1 - index) * sizeof(*args->items));
+    memmove(&args->items[index + 1], &args->items[index],
+            (args->len - 1 - index) * sizeof(*args->items));
     args->items[index] = take_value;
     ed->view.end++;
     if (ed->view.wrapped)
@@ -71,7 +74,8 @@ static void remove_arg(struct editor *ed, size_t index)
     struct strlist *args = &ed->view.args;
     mem_free(args->items[index]);
     args->len--;
-    memmove(&args->items[index], &args->items[index + 1], (args->len - index) * sizeof(*args->items));
+    memmove(&args->items[index], &args->items[index + 1],
+            (args->len - index) * sizeof(*args->items));
     args->items[args->len] = NULL;
     ed->view.end--;
     if (ed->view.wrapped)
@@ -81,7 +85,8 @@ static void remove_arg(struct editor *ed, size_t index)
 }
 
 // Replaces the bytes from..to (which lie in the flag's value) by text.
-static void splice_value(struct editor *ed, const struct flag_at *flag, const char *from, const char *to, const char *text)
+static void splice_value(struct editor *ed, const struct flag_at *flag, const char *from,
+                         const char *to, const char *text)
 {
     size_t index = flag->two ? flag->index + 1 : flag->index;
     const char *arg = ed->view.args.items[index];
@@ -89,8 +94,8 @@ static void splice_value(struct editor *ed, const struct flag_at *flag, const ch
 }
 
 // The last entry of that name in any occurrence of the flag.
-static bool find_entry(const struct editor *ed, const char *name_of_flag, const char *name, struct flag_at *ret_flag,
-                       struct entry *ret_entry)
+static bool find_entry(const struct editor *ed, const char *name_of_flag, const char *name,
+                       struct flag_at *ret_flag, struct entry *ret_entry)
 {
     struct flag_at flag;
     bool missing, found = false;
@@ -110,10 +115,13 @@ static bool find_entry(const struct editor *ed, const char *name_of_flag, const 
 // The text that a wanted value is written as: gates hold booleans, runtime-config strings.
 static const char *value_text(const json_t *value)
 {
-    return json_is_string(value) ? json_string_value(value) : json_is_true(value) ? "true" : "false";
+    return json_is_string(value) ? json_string_value(value)
+           : json_is_true(value) ? "true"
+                                 : "false";
 }
 
-// "t" and "True" are true as well, and "group/version" without a value is too: nothing to change then.
+// "t" and "True" are true as well, and "group/version" without a value is too: nothing to change
+// then.
 static bool same_value(struct slice have, const char *want)
 {
     bool a = true, b;
@@ -122,7 +130,8 @@ static bool same_value(struct slice have, const char *want)
     return gates_bool_parse(slice_of(want), &b) && a == b;
 }
 
-static void change_entry(struct editor *ed, const struct flag_at *flag, const struct entry *e, const char *want)
+static void change_entry(struct editor *ed, const struct flag_at *flag, const struct entry *e,
+                         const char *want)
 {
     if (same_value(e->value, want))
         return;
@@ -158,13 +167,14 @@ static bool is_blank(struct slice value)
     return true;
 }
 
-// Joins text to the last occurrence of the flag that says something, in front of a comma at its end, or else to the last one;
-// false when there is none.
+// Joins text to the last occurrence of the flag that says something, in front of a comma at its
+// end, or else to the last one; false when there is none.
 static bool append_entry(struct editor *ed, const char *name_of_flag, const char *text)
 {
     struct flag_at flag = {0}, next;
     bool missing, found = false;
-    for (size_t at = 0; gates_flag_next(&ed->view, name_of_flag, &at, &next, &missing); found = true)
+    for (size_t at = 0; gates_flag_next(&ed->view, name_of_flag, &at, &next, &missing);
+         found = true)
         if (!found || is_blank(flag.value) || !is_blank(next.value))
             flag = next;
     if (!found)
@@ -187,13 +197,14 @@ static bool is_flag(const char *arg)
 // One of our two flags without its value, which is the next argument whatever it looks like.
 static bool takes_next(const char *arg)
 {
-    return str_eq(arg, "--feature-gates") || str_eq(arg, "--feature_gates") || str_eq(arg, "--runtime-config") ||
-           str_eq(arg, "--runtime_config");
+    return str_eq(arg, "--feature-gates") || str_eq(arg, "--feature_gates") ||
+           str_eq(arg, "--runtime-config") || str_eq(arg, "--runtime_config");
 }
 
 static int compare_flags(const char *a, const char *b)
 {
-    struct slice a_rest = slice_of(a + strspn(a, "-")), b_rest = slice_of(b + strspn(b, "-")), a_name, b_name;
+    struct slice a_rest = slice_of(a + strspn(a, "-")), b_rest = slice_of(b + strspn(b, "-")),
+                 a_name, b_name;
     slice_cut(&a_rest, '=', &a_name);
     slice_cut(&b_rest, '=', &b_name);
     size_t len = a_name.len < b_name.len ? a_name.len : b_name.len;
@@ -271,7 +282,8 @@ static void remove_entry(struct editor *ed, const struct flag_at *flag, const st
 }
 
 // unset: an array of names, or a map whose keys count.
-static void unset_all(struct editor *ed, const char *name_of_flag, const json_t *unset, const json_t *set)
+static void unset_all(struct editor *ed, const char *name_of_flag, const json_t *unset,
+                      const json_t *set)
 {
     AUTO_STRLIST struct strlist names = {0};
     const char *key;
@@ -284,20 +296,24 @@ static void unset_all(struct editor *ed, const char *name_of_flag, const json_t 
     for (size_t i = 0; i < names.len; i++) {
         struct flag_at flag;
         struct entry e;
-        while (json_object_get(set, names.items[i]) == NULL && find_entry(ed, name_of_flag, names.items[i], &flag, &e))
+        while (json_object_get(set, names.items[i]) == NULL &&
+               find_entry(ed, name_of_flag, names.items[i], &flag, &e))
             remove_entry(ed, &flag, &e);
     }
 }
 
 static struct error *check_entries(const json_t *set, const json_t *unset)
 {
-    if (json_object_size(set) > GATES_ENTRIES_MAX || json_object_size(unset) + json_array_size(unset) > GATES_ENTRIES_MAX)
+    if (json_object_size(set) > GATES_ENTRIES_MAX ||
+        json_object_size(unset) + json_array_size(unset) > GATES_ENTRIES_MAX)
         return error_new(ERROR_LIMIT, "more than %d entries to write", GATES_ENTRIES_MAX);
     return NULL;
 }
 
-struct error *gates_flags_edit(enum component component, const json_t *argv, const json_t *set_gates, const json_t *unset_gates,
-                               const json_t *set_runtime, const json_t *unset_runtime, struct gates_edits *ret_edits)
+struct error *gates_flags_edit(enum component component, const json_t *argv,
+                               const json_t *set_gates, const json_t *unset_gates,
+                               const json_t *set_runtime, const json_t *unset_runtime,
+                               struct gates_edits *ret_edits)
 {
     struct gates_flags flags;
     // What cannot be read must not be edited.
@@ -322,7 +338,8 @@ struct error *gates_flags_edit(enum component component, const json_t *argv, con
     if (component == COMPONENT_APISERVER)
         unset_all(&ed, "runtime-config", unset_runtime, set_runtime);
     if (ed.json_changed)
-        push(&ed.edits, (struct gates_edit){EDIT_SET, ed.view.element, str_format("%s%s", ed.view.prefix, ed.view.json)});
+        push(&ed.edits, (struct gates_edit){EDIT_SET, ed.view.element,
+                                            str_format("%s%s", ed.view.prefix, ed.view.json)});
     argv_view_fini(&ed.view);
     *ret_edits = ed.edits;
     return NULL;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an argument vector says of feature gates and API versions, as the component itself would read it.
+// What an argument vector says of feature gates and API versions, as the component itself would
+// read it.
 #include "argv_internal.h"
 
 #include <string.h>
@@ -34,7 +35,8 @@ static struct error *put(json_t *map, const char *flag, struct slice name, json_
 }
 
 // prefixed, bare: whether such an entry was seen; the control-plane components refuse a mix.
-static struct error *read_gate_entry(enum component component, const struct entry *e, json_t *gates, bool *prefixed, bool *bare)
+static struct error *read_gate_entry(enum component component, const struct entry *e, json_t *gates,
+                                     bool *prefixed, bool *bare)
 {
     bool value;
     const char *flag = "feature-gates";
@@ -47,8 +49,9 @@ static struct error *read_gate_entry(enum component component, const struct entr
         return bad_entry(flag, e->text, "names no feature gate");
     if (memchr(e->name.ptr, ':', e->name.len) != NULL)
         return bad_entry(flag, e->text,
-                         component == COMPONENT_KUBELET ? "has a prefix, which the kubelet does not take"
-                                                        : "has a prefix other than kube:");
+                         component == COMPONENT_KUBELET
+                             ? "has a prefix, which the kubelet does not take"
+                             : "has a prefix other than kube:");
     if (!gates_bool_parse(e->value, &value))
         return bad_entry(flag, e->text, "is neither true nor false");
     *(e->kube ? prefixed : bare) = true;
@@ -57,14 +60,16 @@ static struct error *read_gate_entry(enum component component, const struct entr
     return put(gates, flag, e->name, json_boolean(value));
 }
 
-static struct error *read_gates(enum component component, const struct argv_view *view, struct gates_flags *flags)
+static struct error *read_gates(enum component component, const struct argv_view *view,
+                                struct gates_flags *flags)
 {
     struct flag_at flag;
     bool missing = false, prefixed = false, bare = false;
     for (size_t at = 0; gates_flag_next(view, "feature-gates", &at, &flag, &missing);) {
         struct slice rest = gates_unquote(flag.value);
         for (struct entry e; gates_entry_next(component, &rest, &e);) {
-            struct error *err = read_gate_entry(component, &e, flags->feature_gates, &prefixed, &bare);
+            struct error *err =
+                read_gate_entry(component, &e, flags->feature_gates, &prefixed, &bare);
             if (err != NULL)
                 return err;
         }
@@ -80,12 +85,15 @@ static struct error *read_runtime_entry(const struct entry *e, json_t *runtime)
         return NULL;
     AUTO_MEM char *key = slice_dup(e->name);
     if (!gates_runtime_key_valid(key))
-        return bad_entry(flag, e->text, "is neither group/version nor group/version/resource nor api/all, ga, beta or alpha");
+        return bad_entry(
+            flag, e->text,
+            "is neither group/version nor group/version/resource nor api/all, ga, beta or alpha");
     bool on = true;
     if (e->value.len > 0 && !gates_bool_parse(e->value, &on))
         return bad_entry(flag, e->text, "is neither true nor false");
     // The wildcards are compared as text.
-    if (gates_runtime_is_wildcard(key) && !slice_eq(e->value, "true") && !slice_eq(e->value, "false"))
+    if (gates_runtime_is_wildcard(key) && !slice_eq(e->value, "true") &&
+        !slice_eq(e->value, "false"))
         return bad_entry(flag, e->text, "must be exactly true or false");
     return put(runtime, flag, e->name, json_string(on ? "true" : "false"));
 }
@@ -119,13 +127,15 @@ static struct error *read_emulated(const struct argv_view *view, struct version 
     return NULL;
 }
 
-struct error *gates_flags_read(enum component component, const json_t *argv, struct gates_flags *ret_flags)
+struct error *gates_flags_read(enum component component, const json_t *argv,
+                               struct gates_flags *ret_flags)
 {
     AUTO_VIEW struct argv_view view = {0};
     struct error *err = gates_argv_open(component, argv, &view);
     if (err != NULL)
         return err;
-    AUTO_FLAGS struct gates_flags flags = {.feature_gates = json_object(), .runtime_config = json_object()};
+    AUTO_FLAGS struct gates_flags flags = {.feature_gates = json_object(),
+                                           .runtime_config = json_object()};
     err = read_gates(component, &view, &flags);
     if (err == NULL && component == COMPONENT_APISERVER)
         err = read_runtime(&view, flags.runtime_config);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of gates share: the table's form in memory, and small questions about names and versions.
+// What the files of gates share: the table's form in memory, and small questions about names and
+// versions.
 #pragma once
 
 #include "drawbridge/gates.h"
@@ -39,13 +40,14 @@ struct gate_row {
     const struct bits_span *registered_by; // absent: all four
     const struct bits_span *flipped_by;    // components whose own default is the opposite
     const struct text_span *requires_api;
-    uint8_t spans_len, depends_on_len, read_by_len, registered_by_len, flipped_by_len, requires_api_len;
+    uint8_t spans_len, depends_on_len, read_by_len, registered_by_len, flipped_by_len,
+        requires_api_len;
     bool dra;
 };
 
 struct api_row {
     const char *group, *version;
-    const struct flag_span *spans;       // registered; on: served by default
+    const struct flag_span *spans; // registered; on: served by default
     const struct names_span *resources;
     uint8_t spans_len, resources_len;
 };
@@ -77,31 +79,38 @@ bool gates_row_registered(const struct gate_row *row, int minor, enum component 
 bool gates_row_flipped(const struct gate_row *row, int minor, enum component component);
 const char *const *gates_row_depends_on(const struct gate_row *row, int minor); // or NULL
 
-const struct api_row *gates_api_row(const struct gates_table *table, const char *group, const char *version);
+const struct api_row *gates_api_row(const struct gates_table *table, const char *group,
+                                    const char *version);
 // -1 not registered, 0 registered, 1 served by default
 int gates_api_at(const struct api_row *row, int minor);
 const char *const *gates_api_resources(const struct api_row *row, int minor); // or NULL: not known
 bool gates_group_known(const struct gates_table *table, const char *group, int minor);
 // Whether the table holds every API group of that minor.
 bool gates_covers(const struct gates_table *table, int minor);
-const char *gates_client_version(const struct gates_table *table, const char *group, int minor); // or NULL
+// or NULL
+const char *gates_client_version(const struct gates_table *table, const char *group, int minor);
 
 enum api_level { API_GA, API_BETA, API_ALPHA };
 enum api_level gates_api_level(const char *version); // of "v1beta1"
-// <0: a comes before b in Kubernetes' priority order (GA before beta before alpha, then the newer one).
+// <0: a comes before b in Kubernetes' priority order (GA before beta before alpha, then the newer
+// one).
 int gates_api_compare(const char *a, const char *b);
 
 // Go's strconv.ParseBool.
 bool gates_bool_parse(struct slice text, bool *ret_value);
 bool gates_names_have(const char *const *names, const char *name);
 
-// --- runtime.c: what --runtime-config makes of the API versions ------------------------------------------------------------
+// --- runtime.c: what --runtime-config makes of the API versions ----------------------------------
 
 bool gates_runtime_is_wildcard(const char *key); // api/all, api/ga, api/beta, api/alpha
-bool gates_runtime_key_valid(const char *key);   // a wildcard, group/version, or group/version/resource in lower case
-// Splits "group/version" or "group/version/resource"; *ret_resource is NULL for the former. False for wildcards and malformed keys.
-bool gates_runtime_split(const char *key, char **ret_group, char **ret_version, char **ret_resource);
-// Whether the map (key → "true"/"false") serves all of a version that is there in that minor, its wildcards, versions and
-// resources counted as the API server counts them. resources: of that version, or NULL where not known.
-bool gates_runtime_serves(const json_t *runtime, const char *group, const char *version, bool served_by_default,
-                          const char *const *resources);
+// a wildcard, group/version, or group/version/resource in lower case
+bool gates_runtime_key_valid(const char *key);
+// Splits "group/version" or "group/version/resource"; *ret_resource is NULL for the former. False
+// for wildcards and malformed keys.
+bool gates_runtime_split(const char *key, char **ret_group, char **ret_version,
+                         char **ret_resource);
+// Whether the map (key → "true"/"false") serves all of a version that is there in that minor, its
+// wildcards, versions and resources counted as the API server counts them. resources: of that
+// version, or NULL where not known.
+bool gates_runtime_serves(const json_t *runtime, const char *group, const char *version,
+                          bool served_by_default, const char *const *resources);

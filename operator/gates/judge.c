@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one instance knows and says: whether its binary takes a gate, which value a gate has there with and without the intent, and
-// whether everything that is on has what it depends on.
+// What one instance knows and says: whether its binary takes a gate, which value a gate has there
+// with and without the intent, and whether everything that is on has what it depends on.
 #include "resolve_internal.h"
 
 #include <string.h>
@@ -42,7 +42,8 @@ bool judge_gate(const struct class *c, const struct gate_row *row, struct gate *
     return true;
 }
 
-// Whether this component reads the gate in any minor: of DRA's gates only readers are told, of the others everybody.
+// Whether this component reads the gate in any minor: of DRA's gates only readers are told, of the
+// others everybody.
 static bool reads_ever(const struct gate_row *row, enum component component)
 {
     if (!row->dra)
@@ -54,10 +55,12 @@ static bool reads_ever(const struct gate_row *row, enum component component)
 }
 
 // Why a gate that the table has in other minors is not there in this one.
-static enum knowledge why_absent(const struct resolver *r, const struct class *c, const struct want *w)
+static enum knowledge why_absent(const struct resolver *r, const struct class *c,
+                                 const struct want *w)
 {
     struct version first, last;
-    bool told = c->instance->extra_gates != NULL; // a binary beyond the table has listed its gates: what it did not list is not there
+    // a binary beyond the table has listed its gates: what it did not list is not there
+    bool told = c->instance->extra_gates != NULL;
     if (!gates_ever(r->table, w->name, &first, &last))
         return c->minor > r->table->newest && !told ? TABLE_ENDED : NEVER;
     if (str_eq(w->name, DRA_GATE) && c->minor < first.minor)
@@ -69,7 +72,8 @@ static enum knowledge why_absent(const struct resolver *r, const struct class *c
     return REMOVED; // a gap: it was there, went, and came again
 }
 
-enum knowledge judge_knowledge(const struct resolver *r, const struct class *c, const struct want *w)
+enum knowledge judge_knowledge(const struct resolver *r, const struct class *c,
+                               const struct want *w)
 {
     const struct gates_instance *i = c->instance;
     struct gate gate;
@@ -100,14 +104,17 @@ static int wanted(const struct resolver *r, const struct class *c, const char *n
     return w < r->wants_len && c->targeted[w] ? (r->wants[w].value ? 1 : 0) : -1;
 }
 
-// What neither an entry of its own in the intent nor a foreign one says: AllAlpha, AllBeta, the default.
-static bool unsaid_value(const struct resolver *r, const struct class *c, const char *name, const struct gate_row *row,
-                         bool with_intent)
+// What neither an entry of its own in the intent nor a foreign one says: AllAlpha, AllBeta, the
+// default.
+static bool unsaid_value(const struct resolver *r, const struct class *c, const char *name,
+                         const struct gate_row *row, bool with_intent)
 {
     struct gate gate;
     if (row == NULL || !judge_gate(c, row, &gate))
         return said(c->instance->extra_gates, name) == 1;
-    const char *all = gate.stage == STAGE_ALPHA ? "AllAlpha" : gate.stage == STAGE_BETA ? "AllBeta" : NULL;
+    const char *all = gate.stage == STAGE_ALPHA  ? "AllAlpha"
+                      : gate.stage == STAGE_BETA ? "AllBeta"
+                                                 : NULL;
     if (all == NULL || str_eq(all, name) || gate.locked)
         return gate.value;
     int by_all = with_intent ? wanted(r, c, all) : -1;
@@ -116,7 +123,8 @@ static bool unsaid_value(const struct resolver *r, const struct class *c, const 
     return by_all < 0 ? gate.value : by_all == 1;
 }
 
-bool judge_value(const struct resolver *r, const struct class *c, const char *name, const struct gate_row *row, bool with_intent)
+bool judge_value(const struct resolver *r, const struct class *c, const char *name,
+                 const struct gate_row *row, bool with_intent)
 {
     struct gate gate;
     if (row != NULL && judge_gate(c, row, &gate) && gate.locked)
@@ -134,18 +142,22 @@ bool judge_value_unasked(const struct resolver *r, const struct class *c, const 
 }
 
 // The intent changes the value here, or asks for it.
-static bool involved(const struct resolver *r, const struct class *c, const char *name, const struct gate_row *row)
+static bool involved(const struct resolver *r, const struct class *c, const char *name,
+                     const struct gate_row *row)
 {
-    return wanted(r, c, name) >= 0 || judge_value(r, c, name, row, true) != judge_value(r, c, name, row, false);
+    return wanted(r, c, name) >= 0 ||
+           judge_value(r, c, name, row, true) != judge_value(r, c, name, row, false);
 }
 
 // Before the registries did it, the API server alone checked a few that are not of DRA.
 bool judge_enforces(const struct class *c, const struct gate_row *row)
 {
-    return c->minor >= DEPENDENCIES_ENFORCED_FROM || (c->instance->component == COMPONENT_APISERVER && !row->dra);
+    return c->minor >= DEPENDENCIES_ENFORCED_FROM ||
+           (c->instance->component == COMPONENT_APISERVER && !row->dra);
 }
 
-static void check_dependency(struct resolver *r, struct class *c, const struct gate_row *row, const char *dependency)
+static void check_dependency(struct resolver *r, struct class *c, const struct gate_row *row,
+                             const char *dependency)
 {
     const struct gate_row *dep = gates_row(r->table, dependency);
     if (judge_value(r, c, dependency, dep, true))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the table's YAML form (docs/gates-table.md): at build time for the built-in table, at start for a mounted one.
-// Several documents add up; where two speak of the same minor the earlier one wins.
+// Reads the table's YAML form (docs/gates-table.md): at build time for the built-in table, at start
+// for a mounted one. Several documents add up; where two speak of the same minor the earlier one
+// wins.
 #include "gates_internal.h"
 
 #include <stdlib.h>
@@ -46,17 +47,20 @@ static struct error *bad(const struct builder *b, const char *where, const char 
     return error_new(ERROR_INVALID, "%s: %s: %s", b->name, where, what);
 }
 
-static struct error *read_minor(const struct builder *b, const char *where, const json_t *text, uint8_t *ret_minor)
+static struct error *read_minor(const struct builder *b, const char *where, const json_t *text,
+                                uint8_t *ret_minor)
 {
     struct version v;
-    if (!json_is_string(text) || !version_parse(json_string_value(text), &v) || v.major != 1 || v.minor > 200)
+    if (!json_is_string(text) || !version_parse(json_string_value(text), &v) || v.major != 1 ||
+        v.minor > 200)
         return bad(b, where, "a minor is a string like \"1.33\"");
     *ret_minor = (uint8_t)v.minor;
     return NULL;
 }
 
 // The two ends of a row [from, to, ...] and at least one value behind them.
-static struct error *read_ends(const struct builder *b, const char *where, const json_t *row, uint8_t *ret_from, uint8_t *ret_to)
+static struct error *read_ends(const struct builder *b, const char *where, const json_t *row,
+                               uint8_t *ret_from, uint8_t *ret_to)
 {
     if (!json_is_array(row) || json_array_size(row) < 3)
         return bad(b, where, "a span is [from, to, value...]");
@@ -69,7 +73,8 @@ static struct error *read_ends(const struct builder *b, const char *where, const
 }
 
 // Room for the spans of rows behind those that are there. old may be NULL.
-static void *grow(struct builder *b, const void *old, uint8_t len, const json_t *rows, size_t item_bytes)
+static void *grow(struct builder *b, const void *old, uint8_t len, const json_t *rows,
+                  size_t item_bytes)
 {
     char *items = arena_alloc(b->arena, (len + json_array_size(rows)) * item_bytes);
     if (len > 0)
@@ -77,7 +82,8 @@ static void *grow(struct builder *b, const void *old, uint8_t len, const json_t 
     return items;
 }
 
-static struct error *check_rows(const struct builder *b, const char *where, const json_t *rows, uint8_t len)
+static struct error *check_rows(const struct builder *b, const char *where, const json_t *rows,
+                                uint8_t len)
 {
     if (!json_is_array(rows))
         return bad(b, where, "a list of spans is expected");
@@ -86,7 +92,8 @@ static struct error *check_rows(const struct builder *b, const char *where, cons
     return NULL;
 }
 
-static struct error *read_stage(const struct builder *b, const char *where, const json_t *text, uint8_t *ret_stage)
+static struct error *read_stage(const struct builder *b, const char *where, const json_t *text,
+                                uint8_t *ret_stage)
 {
     static const char *const names[] = {"alpha", "beta", "ga", "deprecated"};
     for (size_t i = 0; i < COUNT(names); i++)
@@ -112,7 +119,8 @@ static struct error *add_gate_spans(struct builder *b, struct gate_row *row, con
             err = read_stage(b, row->name, json_array_get(r, 2), &span->stage);
         if (err != NULL)
             return err;
-        if (json_array_size(r) != 5 || !json_is_boolean(json_array_get(r, 3)) || !json_is_boolean(json_array_get(r, 4)))
+        if (json_array_size(r) != 5 || !json_is_boolean(json_array_get(r, 3)) ||
+            !json_is_boolean(json_array_get(r, 4)))
             return bad(b, row->name, "a gate's span is [from, to, stage, default, locked]");
         span->value = json_is_true(json_array_get(r, 3));
         span->locked = json_is_true(json_array_get(r, 4));
@@ -121,8 +129,8 @@ static struct error *add_gate_spans(struct builder *b, struct gate_row *row, con
     return NULL;
 }
 
-static struct error *add_names(struct builder *b, const char *where, const json_t *rows, const struct names_span **spans_io,
-                               uint8_t *len_io)
+static struct error *add_names(struct builder *b, const char *where, const json_t *rows,
+                               const struct names_span **spans_io, uint8_t *len_io)
 {
     struct error *err = check_rows(b, where, rows, *len_io);
     if (err != NULL)
@@ -148,8 +156,8 @@ static struct error *add_names(struct builder *b, const char *where, const json_
     return NULL;
 }
 
-static struct error *add_bits(struct builder *b, const char *where, const json_t *rows, const struct bits_span **spans_io,
-                              uint8_t *len_io)
+static struct error *add_bits(struct builder *b, const char *where, const json_t *rows,
+                              const struct bits_span **spans_io, uint8_t *len_io)
 {
     struct error *err = check_rows(b, where, rows, *len_io);
     if (err != NULL)
@@ -173,8 +181,8 @@ static struct error *add_bits(struct builder *b, const char *where, const json_t
     return NULL;
 }
 
-static struct error *add_texts(struct builder *b, const char *where, const json_t *rows, const struct text_span **spans_io,
-                               uint8_t *len_io)
+static struct error *add_texts(struct builder *b, const char *where, const json_t *rows,
+                               const struct text_span **spans_io, uint8_t *len_io)
 {
     struct error *err = check_rows(b, where, rows, *len_io);
     if (err != NULL)
@@ -195,7 +203,8 @@ static struct error *add_texts(struct builder *b, const char *where, const json_
     return NULL;
 }
 
-static struct error *add_flags(struct builder *b, const char *where, const json_t *rows, struct api_row *row)
+static struct error *add_flags(struct builder *b, const char *where, const json_t *rows,
+                               struct api_row *row)
 {
     struct error *err = check_rows(b, where, rows, row->spans_len);
     if (err != NULL)
@@ -244,8 +253,7 @@ static struct error *read_gate(struct builder *b, const char *name, const json_t
     json_t *rows;
     struct error *err = json_is_object(value) ? NULL : bad(b, name, "a mapping is expected");
     // jansson's macros want a tree that is not const and do not change it.
-    json_object_foreach((json_t *)(uintptr_t)value, key, rows)
-    {
+    json_object_foreach((json_t *)(uintptr_t)value, key, rows) {
         if (str_eq(key, "spans"))
             err = add_gate_spans(b, row, rows);
         else if (str_eq(key, "depends_on"))
@@ -268,7 +276,8 @@ static struct error *read_gate(struct builder *b, const char *name, const json_t
     return err;
 }
 
-static struct error *read_api(struct builder *b, const char *name, const json_t *rows, bool resources)
+static struct error *read_api(struct builder *b, const char *name, const json_t *rows,
+                              bool resources)
 {
     struct slice rest = slice_of(name), group;
     if (!slice_cut(&rest, '/', &group) || rest.ptr == NULL || rest.len == 0)
@@ -276,7 +285,8 @@ static struct error *read_api(struct builder *b, const char *name, const json_t 
     AUTO_MEM char *group_text = slice_dup(group);
     AUTO_MEM char *version = slice_dup(rest);
     struct api_row *row = api_of(b, group_text, version);
-    return resources ? add_names(b, name, rows, &row->resources, &row->resources_len) : add_flags(b, name, rows, row);
+    return resources ? add_names(b, name, rows, &row->resources, &row->resources_len)
+                     : add_flags(b, name, rows, row);
 }
 
 static struct error *read_client(struct builder *b, const char *group, const json_t *rows)
@@ -287,7 +297,8 @@ static struct error *read_client(struct builder *b, const char *group, const jso
     return add_texts(b, group, rows, &row->spans, &row->spans_len);
 }
 
-static struct error *read_entry(struct builder *b, const char *section, const char *key, const json_t *value)
+static struct error *read_entry(struct builder *b, const char *section, const char *key,
+                                const json_t *value)
 {
     if (str_eq(section, "gates"))
         return read_gate(b, key, value);
@@ -312,8 +323,7 @@ static struct error *read_section(struct builder *b, const json_t *doc, const ch
     const char *key;
     if (entries != NULL && !json_is_object(entries))
         return bad(b, section, "a mapping is expected");
-    json_object_foreach(entries, key, value)
-    {
+    json_object_foreach(entries, key, value) {
         struct error *err = read_entry(b, section, key, value);
         if (err != NULL)
             return err;
@@ -329,8 +339,7 @@ static struct error *read_coverage(struct builder *b, const json_t *docs, struct
     for (size_t i = 0; i < json_array_size(docs); i++) {
         const char *key;
         json_t *value;
-        json_object_foreach(json_object_get(json_array_get(docs, i), "kubernetes"), key, value)
-        {
+        json_object_foreach(json_object_get(json_array_get(docs, i), "kubernetes"), key, value) {
             AUTO_JSON json_t *text = json_string(key);
             uint8_t minor = 0;
             struct error *err = read_minor(b, "kubernetes", text, &minor);
@@ -381,7 +390,8 @@ struct error *gates_table_load(struct slice yaml, const char *name, struct gates
     if (err != NULL)
         return err;
     size_t gates_max = entries_of(docs, "gates");
-    size_t apis_max = entries_of(docs, "apis") + entries_of(docs, "resources"), clients_max = entries_of(docs, "clients");
+    size_t apis_max = entries_of(docs, "apis") + entries_of(docs, "resources"),
+           clients_max = entries_of(docs, "clients");
     if (gates_max > ROWS_MAX || apis_max > ROWS_MAX || clients_max > ROWS_MAX)
         return error_new(ERROR_LIMIT, "%s: more than %d entries", name, ROWS_MAX);
     AUTO(gates_table) struct gates_table *table = NEW(struct gates_table);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a running component says of itself on /metrics: its gates, its version, when it started. Three names of a page that may have
-// a hundred thousand lines, so each line is looked at by its first letters alone.
+// What a running component says of itself on /metrics: its gates, its version, when it started.
+// Three names of a page that may have a hundred thousand lines, so each line is looked at by its
+// first letters alone.
 #include "gates_internal.h"
 
 #include <stdlib.h>
@@ -9,7 +10,8 @@
 #define NUMBER_BYTES_MAX 64
 #define METRIC_GATES_MAX ((size_t)10000)
 
-// The value of a label in the text between the braces; escapes (\\, \", \n) are left as they are: no name or version has one.
+// The value of a label in the text between the braces; escapes (\\, \", \n) are left as they are:
+// no name or version has one.
 static bool find_label(struct slice labels, const char *name, struct slice *ret_value)
 {
     size_t name_len = strlen(name);
@@ -72,7 +74,8 @@ static void read_gate_sample(struct slice labels, struct slice value, json_t *ga
 {
     struct slice name;
     double number;
-    if (!find_label(labels, "name", &name) || !parse_number(value, &number) || json_object_size(gates) >= METRIC_GATES_MAX)
+    if (!find_label(labels, "name", &name) || !parse_number(value, &number) ||
+        json_object_size(gates) >= METRIC_GATES_MAX)
         return;
     AUTO_MEM char *key = slice_dup(name);
     json_object_set_new(gates, key, json_boolean(number > 0.5));
@@ -80,15 +83,18 @@ static void read_gate_sample(struct slice labels, struct slice value, json_t *ga
 
 static void read_line(struct slice line, json_t *gates, struct version *version, int64_t *start_ms)
 {
-    static const char feature[] = "kubernetes_feature_enabled", build[] = "kubernetes_build_info", start[] = "process_start_time_seconds";
+    static const char feature[] = "kubernetes_feature_enabled", build[] = "kubernetes_build_info",
+                      start[] = "process_start_time_seconds";
     struct slice labels, value, label;
     double number;
     size_t name_len = 0;
     while (name_len < line.len && line.ptr[name_len] != '{' && line.ptr[name_len] != ' ')
         name_len++;
     struct slice name = slice_sub(line, 0, name_len);
-    bool is_feature = slice_eq(name, feature), is_build = slice_eq(name, build), is_start = slice_eq(name, start);
-    if ((!is_feature && !is_build && !is_start) || !split_sample(slice_sub(line, name_len, line.len), &labels, &value))
+    bool is_feature = slice_eq(name, feature), is_build = slice_eq(name, build),
+         is_start = slice_eq(name, start);
+    if ((!is_feature && !is_build && !is_start) ||
+        !split_sample(slice_sub(line, name_len, line.len), &labels, &value))
         return;
     if (is_feature)
         read_gate_sample(labels, value, gates);
@@ -101,7 +107,8 @@ static void read_line(struct slice line, json_t *gates, struct version *version,
         *start_ms = (int64_t)(number * 1000);
 }
 
-struct error *gates_metrics_read(struct slice page, json_t **ret_gates, struct version *ret_version, int64_t *ret_start_ms)
+struct error *gates_metrics_read(struct slice page, json_t **ret_gates, struct version *ret_version,
+                                 int64_t *ret_start_ms)
 {
     AUTO_JSON json_t *gates = json_object();
     struct version version = {0};

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which API versions the live API servers must serve: what each live client of DRA asks for by its own minor, what gates that are
-// turned on need, and what the intent itself asks for; and which of that has to be written.
+// Which API versions the live API servers must serve: what each live client of DRA asks for by its
+// own minor, what gates that are turned on need, and what the intent itself asks for; and which of
+// that has to be written.
 #include "resolve_internal.h"
 
 // One version that one class of clients asks for.
 struct need {
     char *group, *version, *group_version;
-    const char *gate;          // what makes it needed
+    const char *gate; // what makes it needed
     const struct class *client;
 };
 
@@ -25,7 +26,8 @@ static void needs_fini(struct needs *n)
     mem_free(n->items);
 }
 
-static void add_need(struct needs *n, const struct class *client, const char *gate, const char *group, const char *version)
+static void add_need(struct needs *n, const struct class *client, const char *gate,
+                     const char *group, const char *version)
 {
     n->items = mem_realloc(n->items, (n->len + 1) * sizeof(*n->items));
     n->items[n->len++] = (struct need){
@@ -38,7 +40,8 @@ static void add_need(struct needs *n, const struct class *client, const char *ga
 }
 
 // On, and on because of the intent: what others turned on without us is theirs to serve.
-static bool turned_on(const struct resolver *r, const struct class *c, const char *name, const struct gate_row *row)
+static bool turned_on(const struct resolver *r, const struct class *c, const char *name,
+                      const struct gate_row *row)
 {
     size_t w = judge_want(r, name);
     bool asked = w < r->wants_len && c->targeted[w] && r->wants[w].value;
@@ -50,9 +53,11 @@ static void collect_required(const struct resolver *r, const struct class *c, st
     for (size_t i = 0; i < r->table->gates_len; i++) {
         const struct gate_row *row = &r->table->gates[i];
         struct gate gate;
-        if (row->requires_api_len == 0 || !gates_row_at(row, c->minor, &gate) || gate.requires_api == NULL)
+        if (row->requires_api_len == 0 || !gates_row_at(row, c->minor, &gate) ||
+            gate.requires_api == NULL)
             continue;
-        if ((gate.components & (1u << c->instance->component)) == 0 || !turned_on(r, c, row->name, row))
+        if ((gate.components & (1u << c->instance->component)) == 0 ||
+            !turned_on(r, c, row->name, row))
             continue;
         AUTO_MEM char *group = NULL;
         AUTO_MEM char *version = NULL;
@@ -88,30 +93,36 @@ static void collect(struct resolver *r, struct needs *needs)
     }
 }
 
-// Whether this API server can serve it: registered by the binary, not newer than what it emulates, and, for a client of DRA,
-// with the claims in it (from 1.34 on v1alpha3 has only device taint rules).
+// Whether this API server can serve it: registered by the binary, not newer than what it emulates,
+// and, for a client of DRA, with the claims in it (from 1.34 on v1alpha3 has only device taint
+// rules).
 static bool can_serve(const struct resolver *r, const struct class *server, const struct need *n)
 {
     const struct api_row *row = gates_api_row(r->table, n->group, n->version);
     if (gates_api_at(row, server->minor) < 0 || gates_api_at(row, server->emulated) < 0)
         return false;
     const char *const *resources = gates_api_resources(row, server->minor);
-    return !str_eq(n->gate, DRA_GATE) || resources == NULL || gates_names_have(resources, "resourceclaims");
+    return !str_eq(n->gate, DRA_GATE) || resources == NULL ||
+           gates_names_have(resources, "resourceclaims");
 }
 
-// During a roll a newer client may be there before the last old API server is gone, and talks to one that is new already.
+// During a roll a newer client may be there before the last old API server is gone, and talks to
+// one that is new already.
 static bool newer_server_serves(const struct resolver *r, const struct need *n)
 {
     for (size_t i = 0; i < r->classes_len; i++) {
         const struct class *c = &r->classes[i];
-        if (c->instance->component == COMPONENT_APISERVER && c->minor >= n->client->minor && can_serve(r, c, n))
+        if (c->instance->component == COMPONENT_APISERVER && c->minor >= n->client->minor &&
+            can_serve(r, c, n))
             return true;
     }
     return false;
 }
 
-// What the intent's own runtimeConfig says about the version or one of its resources: true when it turns some of it off.
-static bool intent_turns_off(const struct resolver *r, const struct need *n, const char *const *resources)
+// What the intent's own runtimeConfig says about the version or one of its resources: true when it
+// turns some of it off.
+static bool intent_turns_off(const struct resolver *r, const struct need *n,
+                             const char *const *resources)
 {
     const json_t *own = r->intent->runtime_config;
     if (str_eq(json_string_value(json_object_get(own, n->group_version)), "false"))
@@ -142,15 +153,17 @@ static void serve(struct resolver *r, struct class *server, const struct need *n
     AUTO_JSON json_t *merged = merged_runtime(r, server);
     if (intent_turns_off(r, n, resources)) {
         refuse_api(r, server, REFUSAL_API_NEEDED, n->group_version,
-                   "spec.runtimeConfig turns off %s, which %s needs for feature gate %s; take that entry out", n->group_version,
-                   n->client->instance->id, n->gate);
+                   "spec.runtimeConfig turns off %s, which %s needs for feature gate %s; take that "
+                   "entry out",
+                   n->group_version, n->client->instance->id, n->gate);
         return;
     }
     if (gates_runtime_serves(merged, n->group, n->version, by_default, resources))
         return;
     if (gates_api_level(n->version) == API_ALPHA && !r->intent->allow_alpha) {
         refuse_api(r, server, REFUSAL_ALPHA, n->group_version,
-                   "%s is an alpha API that %s needs for feature gate %s; set spec.allowAlpha to true or take the gate out",
+                   "%s is an alpha API that %s needs for feature gate %s; set spec.allowAlpha to "
+                   "true or take the gate out",
                    n->group_version, n->client->instance->id, n->gate);
         return;
     }
@@ -171,13 +184,15 @@ static void refuse_skew(struct resolver *r, const struct class *server, const st
     AUTO_MEM char *version = version_format(server->instance->version);
     if (str_eq(n->gate, DRA_GATE))
         refuse_api(r, n->client, REFUSAL_SKEW, n->group_version,
-                   "asks for %s, which %s (%s) cannot serve%s; bring them to versions that share one, or turn %s off",
+                   "asks for %s, which %s (%s) cannot serve%s; bring them to versions that share "
+                   "one, or turn %s off",
                    n->group_version, server->instance->id, version,
-                   server->emulated != server->minor ? " at the version it emulates" : "", DRA_GATE);
+                   server->emulated != server->minor ? " at the version it emulates" : "",
+                   DRA_GATE);
     else
         refuse_api(r, n->client, REFUSAL_API_NOT_REGISTERED, n->group_version,
-                   "needs %s for feature gate %s, which %s (%s) does not have; take the gate out", n->group_version, n->gate,
-                   server->instance->id, version);
+                   "needs %s for feature gate %s, which %s (%s) does not have; take the gate out",
+                   n->group_version, n->gate, server->instance->id, version);
 }
 
 static void satisfy(struct resolver *r, struct class *server, const struct need *n)
@@ -191,11 +206,19 @@ static void satisfy(struct resolver *r, struct class *server, const struct need 
         refuse_skew(r, server, n);
 }
 
-// --- the intent's own entries ------------------------------------------------------------------------------------------------
+// --- the intent's own entries --------------------------------------------------------------------
 
-enum entry_state { ENTRY_OK, ENTRY_UNKNOWN_GROUP, ENTRY_UNREGISTERED, ENTRY_NOT_EMULATED, ENTRY_TABLE_ENDED, ENTRY_TABLE_BEGINS };
+enum entry_state {
+    ENTRY_OK,
+    ENTRY_UNKNOWN_GROUP,
+    ENTRY_UNREGISTERED,
+    ENTRY_NOT_EMULATED,
+    ENTRY_TABLE_ENDED,
+    ENTRY_TABLE_BEGINS
+};
 
-static enum entry_state entry_state(const struct resolver *r, const struct class *server, const char *group, const char *version)
+static enum entry_state entry_state(const struct resolver *r, const struct class *server,
+                                    const char *group, const char *version)
 {
     const struct api_row *row = gates_api_row(r->table, group, version);
     if (gates_api_at(row, server->minor) >= 0)
@@ -208,29 +231,36 @@ static enum entry_state entry_state(const struct resolver *r, const struct class
     return server->minor > r->table->newest ? ENTRY_TABLE_ENDED : ENTRY_TABLE_BEGINS;
 }
 
-static void refuse_entry(struct resolver *r, const struct class *server, const char *key, enum entry_state state)
+static void refuse_entry(struct resolver *r, const struct class *server, const char *key,
+                         enum entry_state state)
 {
     switch (state) {
     case ENTRY_UNKNOWN_GROUP:
-        refuse_api(r, server, REFUSAL_API_INVALID, key, "there is no API group of spec.runtimeConfig entry %s; correct it", key);
+        refuse_api(r, server, REFUSAL_API_INVALID, key,
+                   "there is no API group of spec.runtimeConfig entry %s; correct it", key);
         return;
     case ENTRY_UNREGISTERED:
         refuse_api(r, server, REFUSAL_API_NOT_REGISTERED, key,
-                   "the API version of spec.runtimeConfig entry %s does not exist there and the API server would not start; take it out",
+                   "the API version of spec.runtimeConfig entry %s does not exist there and the "
+                   "API server would not start; take it out",
                    key);
         return;
     case ENTRY_NOT_EMULATED:
         refuse_api(r, server, REFUSAL_API_NOT_REGISTERED, key,
-                   "spec.runtimeConfig entry %s is newer than the emulated version; raise --emulated-version or take it out", key);
+                   "spec.runtimeConfig entry %s is newer than the emulated version; raise "
+                   "--emulated-version or take it out",
+                   key);
         return;
     case ENTRY_TABLE_ENDED:
         refuse_api(r, server, REFUSAL_TOO_NEW, key,
-                   "whether spec.runtimeConfig entry %s exists there is not known, the table ends with Kubernetes 1.%d; take it out",
+                   "whether spec.runtimeConfig entry %s exists there is not known, the table ends "
+                   "with Kubernetes 1.%d; take it out",
                    key, r->table->newest);
         return;
     case ENTRY_TABLE_BEGINS:
         refuse_api(r, server, REFUSAL_TOO_OLD, key,
-                   "whether spec.runtimeConfig entry %s exists there is not known, the table begins with Kubernetes 1.%d; upgrade first",
+                   "whether spec.runtimeConfig entry %s exists there is not known, the table "
+                   "begins with Kubernetes 1.%d; upgrade first",
                    key, r->table->oldest);
         return;
     case ENTRY_OK:
@@ -238,14 +268,17 @@ static void refuse_entry(struct resolver *r, const struct class *server, const c
     }
 }
 
-// The state of an entry on every API server: good where all have it, or (in a roll between minors) the newest or oldest do.
-static void ask_entry(struct resolver *r, struct class *server, const char *key, const char *value, const char *group,
-                      const char *version, const char *resource)
+// The state of an entry on every API server: good where all have it, or (in a roll between minors)
+// the newest or oldest do.
+static void ask_entry(struct resolver *r, struct class *server, const char *key, const char *value,
+                      const char *group, const char *version, const char *resource)
 {
     const struct api_row *row = gates_api_row(r->table, group, version);
     bool on = str_eq(value, "true");
     if (on && gates_api_level(version) == API_ALPHA && !r->intent->allow_alpha) {
-        refuse_api(r, server, REFUSAL_ALPHA, key, "spec.runtimeConfig entry %s is an alpha API; set spec.allowAlpha to true or take it out",
+        refuse_api(r, server, REFUSAL_ALPHA, key,
+                   "spec.runtimeConfig entry %s is an alpha API; set spec.allowAlpha to true or "
+                   "take it out",
                    key);
         return;
     }
@@ -256,28 +289,33 @@ static void ask_entry(struct resolver *r, struct class *server, const char *key,
     if (foreign != NULL)
         json_object_set(without, key, (json_t *)(uintptr_t)foreign);
     const char *const one[] = {resource, NULL};
-    bool have = gates_runtime_serves(without, group, version, gates_api_at(row, server->emulated) == 1,
-                                     resource == NULL ? NULL : one);
+    bool have =
+        gates_runtime_serves(without, group, version, gates_api_at(row, server->emulated) == 1,
+                             resource == NULL ? NULL : one);
     if (have != on)
         json_object_set_new(server->desired.runtime_config, key, json_string(value));
 }
 
-static void ask_wildcard(struct resolver *r, struct class *server, const char *key, const char *value)
+static void ask_wildcard(struct resolver *r, struct class *server, const char *key,
+                         const char *value)
 {
     bool on = str_eq(value, "true");
     if (on && (str_eq(key, "api/all") || str_eq(key, "api/alpha")) && !r->intent->allow_alpha) {
         refuse_api(r, server, REFUSAL_ALPHA, key,
-                   "spec.runtimeConfig entry %s turns on alpha APIs; set spec.allowAlpha to true or name the versions one by one", key);
+                   "spec.runtimeConfig entry %s turns on alpha APIs; set spec.allowAlpha to true "
+                   "or name the versions one by one",
+                   key);
         return;
     }
-    const char *foreign = json_string_value(json_object_get(server->instance->foreign_runtime, key));
+    const char *foreign =
+        json_string_value(json_object_get(server->instance->foreign_runtime, key));
     if (!str_eq(foreign, value))
         json_object_set_new(server->desired.runtime_config, key, json_string(value));
 }
 
 // Which minors of API servers take the entry, for the roll between minors.
 struct takers {
-    int oldest, newest;           // of all API servers
+    int oldest, newest; // of all API servers
     bool oldest_takes, newest_takes;
 };
 
@@ -307,12 +345,15 @@ static void ask(struct resolver *r, struct class *server, const char *key, const
     AUTO_MEM char *version = NULL;
     AUTO_MEM char *resource = NULL;
     if (!str_eq(value, "true") && !str_eq(value, "false")) {
-        refuse_api(r, server, REFUSAL_API_INVALID, key, "spec.runtimeConfig entry %s must be \"true\" or \"false\"", key);
+        refuse_api(r, server, REFUSAL_API_INVALID, key,
+                   "spec.runtimeConfig entry %s must be \"true\" or \"false\"", key);
     } else if (gates_runtime_is_wildcard(key)) {
         ask_wildcard(r, server, key, value);
     } else if (!gates_runtime_split(key, &group, &version, &resource)) {
         refuse_api(r, server, REFUSAL_API_INVALID, key,
-                   "spec.runtimeConfig entry %s is neither group/version nor group/version/resource nor api/all, ga, beta or alpha", key);
+                   "spec.runtimeConfig entry %s is neither group/version nor "
+                   "group/version/resource nor api/all, ga, beta or alpha",
+                   key);
     } else {
         enum entry_state state = entry_state(r, server, group, version);
         struct takers t = takers_of(r, group, version);
@@ -323,24 +364,28 @@ static void ask(struct resolver *r, struct class *server, const char *key, const
     }
 }
 
-// What the API server's own validation says of the entries together: nothing but api/all=false leaves no API at all, and API
-// priority and fairness, on unless a flag says otherwise, needs flowcontrol's v1. Where a foreign entry turned that off already, the
-// server runs without it.
+// What the API server's own validation says of the entries together: nothing but api/all=false
+// leaves no API at all, and API priority and fairness, on unless a flag says otherwise, needs
+// flowcontrol's v1. Where a foreign entry turned that off already, the server runs without it.
 static void check_together(struct resolver *r, const struct class *server)
 {
-    static const char *const flow_control[] = {"flowcontrol.apiserver.k8s.io/v1", "api/ga", "api/all"};
-    const json_t *foreign = server->instance->foreign_runtime, *ours = server->desired.runtime_config;
+    static const char *const flow_control[] = {"flowcontrol.apiserver.k8s.io/v1", "api/ga",
+                                               "api/all"};
+    const json_t *foreign = server->instance->foreign_runtime,
+                 *ours = server->desired.runtime_config;
     AUTO_JSON json_t *written = json_object();
     json_object_update(written, (json_t *)(uintptr_t)foreign);
     json_object_update(written, (json_t *)(uintptr_t)ours);
     for (size_t i = 0; i < COUNT(flow_control); i++) {
         const char *value = json_string_value(json_object_get(written, flow_control[i]));
-        if (str_eq(json_string_value(json_object_get(foreign, flow_control[i])), "false") || str_eq(value, "true"))
+        if (str_eq(json_string_value(json_object_get(foreign, flow_control[i])), "false") ||
+            str_eq(value, "true"))
             return;
         if (!str_eq(value, "false"))
             continue;
         refuse_api(r, server, REFUSAL_API_INVALID, flow_control[i],
-                   "spec.runtimeConfig entry %s=false turns off what API priority and fairness needs and the API server would not "
+                   "spec.runtimeConfig entry %s=false turns off what API priority and fairness "
+                   "needs and the API server would not "
                    "start; take it out",
                    flow_control[i]);
         return;

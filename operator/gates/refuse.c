@@ -4,11 +4,13 @@
 
 #define REFUSALS_MAX 1000 // more say nothing new
 
-static void add(struct resolver *r, const struct class *c, enum refusal kind, const char *subject, char *take_message)
+static void add(struct resolver *r, const struct class *c, enum refusal kind, const char *subject,
+                char *take_message)
 {
     for (size_t i = 0; i < r->refusals_len; i++) {
         struct gates_refusal *old = &r->refusals[i].refusal;
-        if (old->kind == kind && old->component == c->instance->component && str_eq(old->subject, subject)) {
+        if (old->kind == kind && old->component == c->instance->component &&
+            str_eq(old->subject, subject)) {
             mem_free(take_message);
             return;
         }
@@ -38,15 +40,19 @@ static char *who(const struct class *c)
     return str_format("%s (%s)", c->instance->id, version);
 }
 
-static char *unknown_message(const struct resolver *r, const struct class *c, const struct want *w, const char *instance)
+static char *unknown_message(const struct resolver *r, const struct class *c, const struct want *w,
+                             const char *instance)
 {
     const char *nearest = gates_nearest(r->table, w->name, (struct version){1, c->minor, 0});
     if (nearest != NULL && !str_eq(nearest, w->name))
-        return str_format("feature gate %s is not known to %s; did you mean %s?", w->name, instance, nearest);
-    return str_format("feature gate %s is not known to %s; correct its name or take it out", w->name, instance);
+        return str_format("feature gate %s is not known to %s; did you mean %s?", w->name, instance,
+                          nearest);
+    return str_format("feature gate %s is not known to %s; correct its name or take it out",
+                      w->name, instance);
 }
 
-void refuse_gate(struct resolver *r, const struct class *c, const struct want *w, enum knowledge why)
+void refuse_gate(struct resolver *r, const struct class *c, const struct want *w,
+                 enum knowledge why)
 {
     AUTO_MEM char *instance = who(c);
     struct version first = {0}, last = {0};
@@ -54,32 +60,40 @@ void refuse_gate(struct resolver *r, const struct class *c, const struct want *w
     switch (why) {
     case REMOVED:
         add(r, c, REFUSAL_GATE_REMOVED, w->name,
-            str_format("feature gate %s was last known in Kubernetes 1.%d and %s would not start with it; take it out", w->name,
-                       last.minor < c->minor ? last.minor : c->minor - 1, instance));
+            str_format("feature gate %s was last known in Kubernetes 1.%d and %s would not start "
+                       "with it; take it out",
+                       w->name, last.minor < c->minor ? last.minor : c->minor - 1, instance));
         return;
     case NOT_YET:
         add(r, c, REFUSAL_GATE_TOO_NEW, w->name,
-            str_format("feature gate %s exists from Kubernetes 1.%d on and %s would not start with it; upgrade first or take it out",
+            str_format("feature gate %s exists from Kubernetes 1.%d on and %s would not start with "
+                       "it; upgrade first or take it out",
                        w->name, first.minor, instance));
         return;
     case NOT_EMULATED:
         add(r, c, REFUSAL_GATE_TOO_NEW, w->name,
-            str_format("feature gate %s is newer than what %s emulates; raise --emulated-version or take it out", w->name, instance));
+            str_format("feature gate %s is newer than what %s emulates; raise --emulated-version "
+                       "or take it out",
+                       w->name, instance));
         return;
     case TABLE_ENDED:
         add(r, c, REFUSAL_TOO_NEW, w->name,
-            str_format("whether %s takes feature gate %s is not known: the gate table ends with Kubernetes 1.%d and the running "
-                       "binary could not be asked; let Drawbridge read its metrics or use a newer table",
-                       instance, w->name, r->table->newest));
+            str_format(
+                "whether %s takes feature gate %s is not known: the gate table ends with "
+                "Kubernetes 1.%d and the running "
+                "binary could not be asked; let Drawbridge read its metrics or use a newer table",
+                instance, w->name, r->table->newest));
         return;
     case TABLE_BEGINS:
         add(r, c, REFUSAL_TOO_OLD, w->name,
-            str_format("whether %s takes feature gate %s is not known: the gate table begins with Kubernetes 1.%d; upgrade first",
+            str_format("whether %s takes feature gate %s is not known: the gate table begins with "
+                       "Kubernetes 1.%d; upgrade first",
                        instance, w->name, r->table->oldest));
         return;
     case NO_DRA:
         add(r, c, REFUSAL_TOO_OLD, w->name,
-            str_format("%s has no %s, which begins with Kubernetes 1.%d; upgrade first", instance, w->name, first.minor));
+            str_format("%s has no %s, which begins with Kubernetes 1.%d; upgrade first", instance,
+                       w->name, first.minor));
         return;
     case NEVER:
     case KNOWN:
@@ -94,32 +108,39 @@ void refuse_locked(struct resolver *r, const struct class *c, const struct want 
 {
     AUTO_MEM char *instance = who(c);
     add(r, c, REFUSAL_GATE_LOCKED, w->name,
-        str_format("feature gate %s is locked to %s on %s and cannot be turned %s any more; take it out", w->name,
-                   locked_to ? "true" : "false", instance, locked_to ? "off" : "on"));
+        str_format(
+            "feature gate %s is locked to %s on %s and cannot be turned %s any more; take it out",
+            w->name, locked_to ? "true" : "false", instance, locked_to ? "off" : "on"));
 }
 
 void refuse_alpha_gate(struct resolver *r, const struct class *c, const struct want *w)
 {
     AUTO_MEM char *instance = who(c);
     add(r, c, REFUSAL_ALPHA, w->name,
-        str_format("feature gate %s is alpha on %s; set spec.allowAlpha to true or take it out", w->name, instance));
+        str_format("feature gate %s is alpha on %s; set spec.allowAlpha to true or take it out",
+                   w->name, instance));
 }
 
-// asked_gate: the intent names the gate; else it names the dependency (turned off) and the gate is on by itself.
-void refuse_dependency(struct resolver *r, const struct class *c, const char *gate, const char *dependency, bool asked_gate)
+// asked_gate: the intent names the gate; else it names the dependency (turned off) and the gate is
+// on by itself.
+void refuse_dependency(struct resolver *r, const struct class *c, const char *gate,
+                       const char *dependency, bool asked_gate)
 {
     AUTO_MEM char *instance = who(c);
     if (asked_gate)
         add(r, c, REFUSAL_GATE_DEPENDENCY, gate,
-            str_format("feature gate %s needs %s, which is off on %s; turn %s on too or take %s out", gate, dependency, instance,
-                       dependency, gate));
+            str_format(
+                "feature gate %s needs %s, which is off on %s; turn %s on too or take %s out", gate,
+                dependency, instance, dependency, gate));
     else
         add(r, c, REFUSAL_GATE_DEPENDENCY, dependency,
-            str_format("feature gate %s cannot be off on %s while %s, which needs it, is on; turn %s off too", dependency, instance,
-                       gate, gate));
+            str_format("feature gate %s cannot be off on %s while %s, which needs it, is on; turn "
+                       "%s off too",
+                       dependency, instance, gate, gate));
 }
 
-void refuse_api(struct resolver *r, const struct class *c, enum refusal kind, const char *subject, const char *fmt, ...)
+void refuse_api(struct resolver *r, const struct class *c, enum refusal kind, const char *subject,
+                const char *fmt, ...)
 {
     AUTO_MEM char *instance = who(c);
     va_list args;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// From an intent and the live instances to what must be written into each, or to the reasons why nothing may be.
+// From an intent and the live instances to what must be written into each, or to the reasons why
+// nothing may be.
 //
-// Instances that are alike (component, minor, flags) form a class and are judged once: a thousand kubelets are a few classes.
+// Instances that are alike (component, minor, flags) form a class and are judged once: a thousand
+// kubelets are a few classes.
 #include "resolve_internal.h"
 
 #include <stdlib.h>
@@ -48,7 +50,7 @@ void gates_resolution_fini(struct gates_resolution *resolution)
     *resolution = (struct gates_resolution){0};
 }
 
-// --- input -------------------------------------------------------------------------------------------------------------------
+// --- input ---------------------------------------------------------------------------------------
 
 static int by_name(const void *a, const void *b)
 {
@@ -60,17 +62,18 @@ static struct error *read_wants(struct resolver *r)
     const json_t *map = r->intent->feature_gates;
     const char *key;
     json_t *value;
-    if (json_object_size(map) > GATES_ENTRIES_MAX || json_object_size(r->intent->runtime_config) > GATES_ENTRIES_MAX)
+    if (json_object_size(map) > GATES_ENTRIES_MAX ||
+        json_object_size(r->intent->runtime_config) > GATES_ENTRIES_MAX)
         return error_new(ERROR_LIMIT, "the intent has more than %d entries", GATES_ENTRIES_MAX);
     r->wants = mem_alloc(json_object_size(map) * sizeof(*r->wants));
-    json_object_foreach((json_t *)(uintptr_t)map, key, value)
-    {
+    json_object_foreach((json_t *)(uintptr_t)map, key, value) {
         if (!json_is_boolean(value))
             return error_new(ERROR_INVALID, "feature gate %s must be true or false", key);
         if (gates_is_kkp_flag(key))
             json_array_append_new(r->ignored, json_string(key));
         else
-            r->wants[r->wants_len++] = (struct want){key, json_is_true(value), gates_row(r->table, key)};
+            r->wants[r->wants_len++] =
+                (struct want){key, json_is_true(value), gates_row(r->table, key)};
     }
     if (r->wants_len > 0)
         qsort(r->wants, r->wants_len, sizeof(*r->wants), by_name);
@@ -90,13 +93,14 @@ static uint64_t hash_tree(const json_t *tree)
     json_t *value;
     for (size_t i = 0; i < json_array_size(tree); i++) {
         uint64_t h = 1469598103934665603u;
-        for (const char *c = json_string_value(json_array_get(tree, i)); c != NULL && *c != '\0'; c++)
+        for (const char *c = json_string_value(json_array_get(tree, i)); c != NULL && *c != '\0';
+             c++)
             h = mix(h, (uint64_t)(unsigned char)*c);
         sum += h;
     }
-    json_object_foreach((json_t *)(uintptr_t)tree, key, value)
-    {
-        uint64_t h = mix(1469598103934665603u, json_is_true(value) || str_eq(json_string_value(value), "true"));
+    json_object_foreach((json_t *)(uintptr_t)tree, key, value) {
+        uint64_t h = mix(1469598103934665603u,
+                         json_is_true(value) || str_eq(json_string_value(value), "true"));
         for (const char *c = key; *c != '\0'; c++)
             h = mix(h, (uint64_t)(unsigned char)*c);
         sum += h;
@@ -106,29 +110,36 @@ static uint64_t hash_tree(const json_t *tree)
 
 static uint64_t hash_instance(const struct gates_instance *i)
 {
-    uint64_t h = mix(mix((uint64_t)i->component, (uint64_t)i->version.minor), (uint64_t)i->emulated.minor);
+    uint64_t h =
+        mix(mix((uint64_t)i->component, (uint64_t)i->version.minor), (uint64_t)i->emulated.minor);
     h = mix(mix(h, hash_tree(i->foreign_gates)), hash_tree(i->foreign_runtime));
     // A list that was not read differs from an empty one.
-    return mix(mix(mix(h, hash_tree(i->extra_gates)), i->extra_gates == NULL), hash_tree(i->missing_gates));
+    return mix(mix(mix(h, hash_tree(i->extra_gates)), i->extra_gates == NULL),
+               hash_tree(i->missing_gates));
 }
 
 // NULL and {} say the same of flags.
 static bool same_map(const json_t *a, const json_t *b)
 {
-    return a == b || (json_object_size(a) == 0 && json_object_size(b) == 0 && json_array_size(a) == 0 && json_array_size(b) == 0) ||
+    return a == b ||
+           (json_object_size(a) == 0 && json_object_size(b) == 0 && json_array_size(a) == 0 &&
+            json_array_size(b) == 0) ||
            doc_equal(a, b);
 }
 
 static bool same_class(const struct class *c, uint64_t hash, const struct gates_instance *b)
 {
     const struct gates_instance *a = c->instance;
-    return c->hash == hash && a->component == b->component && a->version.minor == b->version.minor &&
-           a->emulated.minor == b->emulated.minor && same_map(a->foreign_gates, b->foreign_gates) &&
-           same_map(a->foreign_runtime, b->foreign_runtime) && (a->extra_gates == NULL) == (b->extra_gates == NULL) &&
+    return c->hash == hash && a->component == b->component &&
+           a->version.minor == b->version.minor && a->emulated.minor == b->emulated.minor &&
+           same_map(a->foreign_gates, b->foreign_gates) &&
+           same_map(a->foreign_runtime, b->foreign_runtime) &&
+           (a->extra_gates == NULL) == (b->extra_gates == NULL) &&
            same_map(a->extra_gates, b->extra_gates) && same_map(a->missing_gates, b->missing_gates);
 }
 
-static void add_class(struct resolver *r, const struct gates_instance *i, size_t index, uint64_t hash)
+static void add_class(struct resolver *r, const struct gates_instance *i, size_t index,
+                      uint64_t hash)
 {
     bool emulates = i->emulated.major == 1 && version_compare_minor(i->emulated, i->version) < 0;
     r->classes[r->classes_len++] = (struct class){
@@ -143,8 +154,10 @@ static void add_class(struct resolver *r, const struct gates_instance *i, size_t
     };
 }
 
-// class_of: for each instance the number of its class. The table is open-addressed, at most half full.
-static struct error *sort_into_classes(struct resolver *r, const struct gates_instance *instances, size_t len, size_t *class_of)
+// class_of: for each instance the number of its class. The table is open-addressed, at most half
+// full.
+static struct error *sort_into_classes(struct resolver *r, const struct gates_instance *instances,
+                                       size_t len, size_t *class_of)
 {
     size_t slots_len = 16;
     while (slots_len < len * 2)
@@ -154,10 +167,12 @@ static struct error *sort_into_classes(struct resolver *r, const struct gates_in
     for (size_t i = 0; i < len; i++) {
         const struct gates_instance *instance = &instances[i];
         if (instance->version.major != 1)
-            return error_new(ERROR_INVALID, "%s: its Kubernetes version is not known", instance->id);
+            return error_new(ERROR_INVALID, "%s: its Kubernetes version is not known",
+                             instance->id);
         if (json_object_size(instance->foreign_gates) > GATES_ENTRIES_MAX ||
             json_object_size(instance->foreign_runtime) > GATES_ENTRIES_MAX)
-            return error_new(ERROR_LIMIT, "%s has more than %d entries", instance->id, GATES_ENTRIES_MAX);
+            return error_new(ERROR_LIMIT, "%s has more than %d entries", instance->id,
+                             GATES_ENTRIES_MAX);
         uint64_t hash = hash_instance(instance);
         size_t slot = (size_t)hash & (slots_len - 1);
         while (slots[slot] != 0 && !same_class(&r->classes[slots[slot] - 1], hash, instance))
@@ -171,14 +186,15 @@ static struct error *sort_into_classes(struct resolver *r, const struct gates_in
     return NULL;
 }
 
-// --- who takes a gate --------------------------------------------------------------------------------------------------------
+// --- who takes a gate ----------------------------------------------------------------------------
 
 static bool is_known(const struct class *c, size_t w)
 {
     return c->know[w] == KNOWN || c->know[w] == KNOWN_TO_BINARY;
 }
 
-// Which minors there are among the classes that matter for a want, and whether the ends of that range know it.
+// Which minors there are among the classes that matter for a want, and whether the ends of that
+// range know it.
 struct reach {
     int oldest, newest;
     bool oldest_knows, newest_knows, any;
@@ -215,8 +231,9 @@ static bool minor_knows(const struct resolver *r, size_t w, int minor)
     return false;
 }
 
-// A gate of no minor belongs to a vendor: it goes to the binaries that list it. One of the table may be missing in some instances
-// while a roll goes from the minors without it to those with it or back; anything else is refused.
+// A gate of no minor belongs to a vendor: it goes to the binaries that list it. One of the table
+// may be missing in some instances while a roll goes from the minors without it to those with it or
+// back; anything else is refused.
 static void judge_want_everywhere(struct resolver *r, size_t w)
 {
     struct want *want = &r->wants[w];
@@ -226,8 +243,8 @@ static void judge_want_everywhere(struct resolver *r, size_t w)
         enum knowledge know = (enum knowledge)c->know[w];
         if (know == NOT_RELEVANT || is_known(c, w))
             continue;
-        bool rolling = reach.any && (reach.oldest_knows || reach.newest_knows) && !minor_knows(r, w, c->minor) &&
-                       (know == REMOVED || know == NOT_YET);
+        bool rolling = reach.any && (reach.oldest_knows || reach.newest_knows) &&
+                       !minor_knows(r, w, c->minor) && (know == REMOVED || know == NOT_YET);
         bool vendors = want->row == NULL && reach.any;
         if (!rolling && !vendors)
             refuse_gate(r, c, want, know);
@@ -245,12 +262,13 @@ static unsigned readers_of(const struct class *c, const struct want *w)
     return w->row->read_by_len == 0 ? ~0u : w->row->read_by[w->row->read_by_len - 1].bits;
 }
 
-// A gate that is turned on brings what it needs to the same component, one that is turned off brings what needs it:
-// the check of dependencies is each binary's own.
+// A gate that is turned on brings what it needs to the same component, one that is turned off
+// brings what needs it: the check of dependencies is each binary's own.
 static bool pulled_in(const struct resolver *r, const struct class *c, size_t w)
 {
     for (size_t i = 0; i < r->wants_len; i++) {
-        if (!c->targeted[i] || r->wants[i].value != r->wants[w].value || r->wants[i].row == NULL || r->wants[w].row == NULL)
+        if (!c->targeted[i] || r->wants[i].value != r->wants[w].value || r->wants[i].row == NULL ||
+            r->wants[w].row == NULL)
             continue;
         const struct want *needer = r->wants[w].value ? &r->wants[i] : &r->wants[w];
         const struct want *needed = r->wants[w].value ? &r->wants[w] : &r->wants[i];
@@ -270,7 +288,8 @@ static bool registers(const struct class *c, const struct want *w)
 static void choose_targets(struct resolver *r, struct class *c)
 {
     for (size_t w = 0; w < r->wants_len; w++)
-        c->targeted[w] = is_known(c, w) && (readers_of(c, &r->wants[w]) & (1u << c->instance->component)) != 0;
+        c->targeted[w] =
+            is_known(c, w) && (readers_of(c, &r->wants[w]) & (1u << c->instance->component)) != 0;
     for (bool changed = true; changed;) {
         changed = false;
         for (size_t w = 0; w < r->wants_len; w++)
@@ -279,7 +298,7 @@ static void choose_targets(struct resolver *r, struct class *c)
     }
 }
 
-// --- what is written ---------------------------------------------------------------------------------------------------------
+// --- what is written -----------------------------------------------------------------------------
 
 static void decide_gate(struct resolver *r, struct class *c, size_t index)
 {
@@ -290,7 +309,8 @@ static void decide_gate(struct resolver *r, struct class *c, size_t index)
     json_object_set_new(c->desired.effective, w->name, json_boolean(w->value));
     if (w->row == NULL || !judge_gate(c, w->row, &gate)) {
         // The running value tells nothing about the default: always said.
-        if (json_object_get(c->instance->foreign_gates, w->name) == NULL || judge_value_unasked(r, c, w) != w->value)
+        if (json_object_get(c->instance->foreign_gates, w->name) == NULL ||
+            judge_value_unasked(r, c, w) != w->value)
             json_object_set_new(c->desired.feature_gates, w->name, json_boolean(w->value));
         return;
     }
@@ -314,7 +334,8 @@ static void decide_class(struct resolver *r, struct class *c)
     const struct gate_row *dra = gates_row(r->table, DRA_GATE);
     struct gate gate;
     if (dra != NULL && judge_gate(c, dra, &gate))
-        json_object_set_new(c->desired.effective, DRA_GATE, json_boolean(judge_value(r, c, DRA_GATE, dra, true)));
+        json_object_set_new(c->desired.effective, DRA_GATE,
+                            json_boolean(judge_value(r, c, DRA_GATE, dra, true)));
 }
 
 static void decide(struct resolver *r)
@@ -333,7 +354,7 @@ static void decide(struct resolver *r)
     needs_resolve(r);
 }
 
-// --- output ------------------------------------------------------------------------------------------------------------------
+// --- output --------------------------------------------------------------------------------------
 
 static int by_place(const void *a, const void *b)
 {
@@ -344,7 +365,8 @@ static int by_place(const void *a, const void *b)
     return order != 0 ? order : (int)x->refusal.kind - (int)y->refusal.kind;
 }
 
-static void take_results(struct resolver *r, const size_t *class_of, size_t instances_len, struct gates_resolution *ret)
+static void take_results(struct resolver *r, const size_t *class_of, size_t instances_len,
+                         struct gates_resolution *ret)
 {
     *ret = (struct gates_resolution){
         .desired = mem_alloc(instances_len * sizeof(*ret->desired)),
@@ -370,8 +392,9 @@ static void take_results(struct resolver *r, const size_t *class_of, size_t inst
     r->refusals_len = 0;
 }
 
-struct error *gates_resolve(const struct gates_table *table, const struct gates_intent *intent, const struct gates_instance *instances,
-                            size_t instances_len, struct gates_resolution *ret_resolution)
+struct error *gates_resolve(const struct gates_table *table, const struct gates_intent *intent,
+                            const struct gates_instance *instances, size_t instances_len,
+                            struct gates_resolution *ret_resolution)
 {
     if (instances_len > GATES_INSTANCES_MAX)
         return error_new(ERROR_LIMIT, "more than %d instances", GATES_INSTANCES_MAX);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The resolution in parts: judge.c says what an instance knows and which value a gate has there, needs.c what must be served,
-// refuse.c words the refusals, resolve.c leads.
+// The resolution in parts: judge.c says what an instance knows and which value a gate has there,
+// needs.c what must be served, refuse.c words the refusals, resolve.c leads.
 #pragma once
 
 #include "gates_internal.h"
@@ -14,14 +14,15 @@
 enum knowledge {
     KNOWN,           // in the table for its minor
     KNOWN_TO_BINARY, // not in the table, but the running binary lists it
-    NOT_RELEVANT,    // this component never reads it, or its binary does not register it: left out silently
-    NEVER,           // nobody knows it
+    // this component never reads it, or its binary does not register it: left out silently
+    NOT_RELEVANT,
+    NEVER, // nobody knows it
     REMOVED,
     NOT_YET,
-    NOT_EMULATED,    // the binary has it, but the version it emulates has not
-    TABLE_ENDED,     // too new to say
-    TABLE_BEGINS,    // too old to say
-    NO_DRA,          // DynamicResourceAllocation itself, on a version that has none
+    NOT_EMULATED, // the binary has it, but the version it emulates has not
+    TABLE_ENDED,  // too new to say
+    TABLE_BEGINS, // too old to say
+    NO_DRA,       // DynamicResourceAllocation itself, on a version that has none
 };
 
 struct want {
@@ -31,13 +32,14 @@ struct want {
 };
 
 // Instances that are judged alike.
-struct class {
+struct class
+{
     const struct gates_instance *instance; // the first of them
     size_t index;                          // its place
     int minor, emulated;                   // equal unless --emulated-version says otherwise
     uint64_t hash;
-    uint8_t *know;     // enum knowledge of each want
-    bool *targeted;    // whether the want goes to it
+    uint8_t *know;  // enum knowledge of each want
+    bool *targeted; // whether the want goes to it
     struct gates_desired desired;
 };
 
@@ -60,24 +62,33 @@ struct resolver {
 // --- judge.c
 // Whether this binary itself does not start when that gate is on and what it depends on is off.
 bool judge_enforces(const struct class *c, const struct gate_row *row);
-enum knowledge judge_knowledge(const struct resolver *r, const struct class *c, const struct want *w);
+enum knowledge judge_knowledge(const struct resolver *r, const struct class *c,
+                               const struct want *w);
 // The want's place in wants, or wants_len.
 size_t judge_want(const struct resolver *r, const char *name);
-// What the gate is on this instance: its spec at the emulated version. False: not in the table there.
+// What the gate is on this instance: its spec at the emulated version. False: not in the table
+// there.
 bool judge_gate(const struct class *c, const struct gate_row *row, struct gate *ret_gate);
-// The value the gate has, or will have (with_intent), on this instance. row may be NULL; a gate not known there is off.
-bool judge_value(const struct resolver *r, const struct class *c, const char *name, const struct gate_row *row, bool with_intent);
+// The value the gate has, or will have (with_intent), on this instance. row may be NULL; a gate not
+// known there is off.
+bool judge_value(const struct resolver *r, const struct class *c, const char *name,
+                 const struct gate_row *row, bool with_intent);
 // The value without the want itself: what its entry must differ from to be worth writing.
 bool judge_value_unasked(const struct resolver *r, const struct class *c, const struct want *w);
-// Checks that everything which is on has what it depends on, as far as the intent has to do with it.
+// Checks that everything which is on has what it depends on, as far as the intent has to do with
+// it.
 void judge_dependencies(struct resolver *r, struct class *c);
 
 // --- needs.c
 void needs_resolve(struct resolver *r);
 
-// --- refuse.c: add one refusal, unless the same subject was refused to the same component for the same reason.
-void refuse_gate(struct resolver *r, const struct class *c, const struct want *w, enum knowledge why);
+// --- refuse.c: add one refusal, unless the same subject was refused to the same component for the
+// same reason.
+void refuse_gate(struct resolver *r, const struct class *c, const struct want *w,
+                 enum knowledge why);
 void refuse_locked(struct resolver *r, const struct class *c, const struct want *w, bool locked_to);
 void refuse_alpha_gate(struct resolver *r, const struct class *c, const struct want *w);
-void refuse_dependency(struct resolver *r, const struct class *c, const char *gate, const char *dependency, bool asked_gate);
-void refuse_api(struct resolver *r, const struct class *c, enum refusal kind, const char *subject, const char *fmt, ...) PRINTF(5, 6);
+void refuse_dependency(struct resolver *r, const struct class *c, const char *gate,
+                       const char *dependency, bool asked_gate);
+void refuse_api(struct resolver *r, const struct class *c, enum refusal kind, const char *subject,
+                const char *fmt, ...) PRINTF(5, 6);

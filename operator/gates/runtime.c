@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What --runtime-config makes of an API version: wildcards first, then group/version, then group/version/resource.
+// What --runtime-config makes of an API version: wildcards first, then group/version, then
+// group/version/resource.
 #include "gates_internal.h"
 
 #include <string.h>
@@ -10,7 +11,8 @@ bool gates_runtime_is_wildcard(const char *key)
     return gates_names_have(wildcards, key);
 }
 
-// The core group goes by several names: "v1", "api/v1", and with anything behind; the API server makes "/v1" of them all.
+// The core group goes by several names: "v1", "api/v1", and with anything behind; the API server
+// makes "/v1" of them all.
 static bool is_core(const char *key)
 {
     key += str_starts(key, "api/") ? strlen("api/") : 0;
@@ -55,7 +57,8 @@ bool gates_runtime_key_valid(const char *key)
     AUTO_MEM char *version = NULL;
     AUTO_MEM char *resource = NULL;
     // api/legacy is taken and means nothing.
-    return gates_runtime_is_wildcard(key) || str_eq(key, "api/legacy") || gates_runtime_split(key, &group, &version, &resource);
+    return gates_runtime_is_wildcard(key) || str_eq(key, "api/legacy") ||
+           gates_runtime_split(key, &group, &version, &resource);
 }
 
 // -1: the map does not speak of the key.
@@ -65,9 +68,11 @@ static int says(const json_t *runtime, const char *key)
     return text == NULL ? -1 : str_eq(text, "true") ? 1 : 0;
 }
 
-static bool version_on(const json_t *runtime, const char *group_version, const char *version, bool served_by_default)
+static bool version_on(const json_t *runtime, const char *group_version, const char *version,
+                       bool served_by_default)
 {
-    static const char *const by_level[] = {[API_GA] = "api/ga", [API_BETA] = "api/beta", [API_ALPHA] = "api/alpha"};
+    static const char *const by_level[] = {
+        [API_GA] = "api/ga", [API_BETA] = "api/beta", [API_ALPHA] = "api/alpha"};
     const char *const keys[] = {"api/all", by_level[gates_api_level(version)], group_version};
     bool on = served_by_default;
     for (size_t i = 0; i < COUNT(keys); i++) {
@@ -77,8 +82,8 @@ static bool version_on(const json_t *runtime, const char *group_version, const c
     return on;
 }
 
-bool gates_runtime_serves(const json_t *runtime, const char *group, const char *version, bool served_by_default,
-                          const char *const *resources)
+bool gates_runtime_serves(const json_t *runtime, const char *group, const char *version,
+                          bool served_by_default, const char *const *resources)
 {
     AUTO_MEM char *group_version = str_format("%s/%s", group, version);
     bool on = version_on(runtime, group_version, version, served_by_default);

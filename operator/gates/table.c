@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Questions to the table: which gate and which API version there is in which minor. Lookups are binary searches over sorted rows.
+// Questions to the table: which gate and which API version there is in which minor. Lookups are
+// binary searches over sorted rows.
 #include "gates_internal.h"
 
 #include <string.h>
@@ -22,7 +23,8 @@ const struct gate_row *gates_row(const struct gates_table *table, const char *na
     return NULL;
 }
 
-// The first of a list of spans that holds minor: of two documents the earlier one wins. All span types begin with from and to.
+// The first of a list of spans that holds minor: of two documents the earlier one wins. All span
+// types begin with from and to.
 #define SPAN_AT(spans, len, minor, ret)                                                            \
     do {                                                                                           \
         (ret) = NULL;                                                                              \
@@ -70,13 +72,16 @@ bool gates_row_at(const struct gate_row *row, int minor, struct gate *ret_gate)
         .value = span->value,
         .locked = span->locked,
         .depends_on = depends_on == NULL ? none : depends_on,
-        .components = readers != NULL ? readers->bits : registered != NULL ? registered->bits : 0,
+        .components = readers != NULL      ? readers->bits
+                      : registered != NULL ? registered->bits
+                                           : 0,
         .requires_api = api == NULL ? NULL : api->text,
     };
     return true;
 }
 
-bool gates_find(const struct gates_table *table, const char *name, struct version minor, struct gate *ret_gate)
+bool gates_find(const struct gates_table *table, const char *name, struct version minor,
+                struct gate *ret_gate)
 {
     const struct gate_row *row = minor.major == 1 ? gates_row(table, name) : NULL;
     return row != NULL && gates_row_at(row, minor.minor, ret_gate);
@@ -88,7 +93,8 @@ bool gates_is_dra(const struct gates_table *table, const char *name)
     return row != NULL && row->dra;
 }
 
-bool gates_ever(const struct gates_table *table, const char *name, struct version *ret_first, struct version *ret_last)
+bool gates_ever(const struct gates_table *table, const char *name, struct version *ret_first,
+                struct version *ret_last)
 {
     const struct gate_row *row = gates_row(table, name);
     if (row == NULL || row->spans_len == 0)
@@ -170,7 +176,8 @@ bool gates_covers(const struct gates_table *table, int minor)
     return table->oldest <= minor && minor <= table->newest;
 }
 
-const struct api_row *gates_api_row(const struct gates_table *table, const char *group, const char *version)
+const struct api_row *gates_api_row(const struct gates_table *table, const char *group,
+                                    const char *version)
 {
     for (size_t i = 0; i < table->apis_len; i++)
         if (str_eq(table->apis[i].version, version) && str_eq(table->apis[i].group, group))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names and versions: components, stages, Kubernetes versions, API versions, and the flags of KKP that are no gates.
+// Names and versions: components, stages, Kubernetes versions, API versions, and the flags of KKP
+// that are no gates.
 #include "gates_internal.h"
 
 #include <string.h>
@@ -49,14 +50,16 @@ bool version_parse(const char *text, struct version *ret_version)
         return false;
     if (*text == 'v')
         text++;
-    if (!take_number(&text, &v.major) || v.major == 0 || *text++ != '.' || !take_number(&text, &v.minor))
+    if (!take_number(&text, &v.major) || v.major == 0 || *text++ != '.' ||
+        !take_number(&text, &v.minor))
         return false;
     if (*text == '.') {
         text++;
         if (!take_number(&text, &v.patch))
             return false;
     }
-    // What builders add: "-gke.1", "+k3s1", "-eks-abc". A fourth number or letters right behind are something else.
+    // What builders add: "-gke.1", "+k3s1", "-eks-abc". A fourth number or letters right behind are
+    // something else.
     if (*text != '\0' && *text != '-' && *text != '+')
         return false;
     *ret_version = v;
@@ -82,8 +85,10 @@ char *version_format_minor(struct version v)
 
 const char *stage_name(enum stage stage)
 {
-    static const char *const names[] = {
-        [STAGE_ALPHA] = "ALPHA", [STAGE_BETA] = "BETA", [STAGE_GA] = "GA", [STAGE_DEPRECATED] = "DEPRECATED"};
+    static const char *const names[] = {[STAGE_ALPHA] = "ALPHA",
+                                        [STAGE_BETA] = "BETA",
+                                        [STAGE_GA] = "GA",
+                                        [STAGE_DEPRECATED] = "DEPRECATED"};
     ASSERT((size_t)stage < COUNT(names));
     return names[stage];
 }
@@ -151,7 +156,8 @@ bool gates_bool_parse(struct slice text, bool *ret_value)
     return false;
 }
 
-// "v2beta3" → 2, API_BETA, 3; a version of another form counts as GA, as the API server's own patterns leave it out.
+// "v2beta3" → 2, API_BETA, 3; a version of another form counts as GA, as the API server's own
+// patterns leave it out.
 static enum api_level split_version(const char *version, int *ret_major, int *ret_minor)
 {
     *ret_major = 0;
@@ -164,7 +170,8 @@ static enum api_level split_version(const char *version, int *ret_major, int *re
     if (!alpha && !beta)
         return API_GA;
     version += alpha ? strlen("alpha") : strlen("beta");
-    return take_number(&version, ret_minor) && *version == '\0' ? (alpha ? API_ALPHA : API_BETA) : API_GA;
+    return take_number(&version, ret_minor) && *version == '\0' ? (alpha ? API_ALPHA : API_BETA)
+                                                                : API_GA;
 }
 
 enum api_level gates_api_level(const char *version)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Edits the "args" of a wrapper's JSON as text, so that escapes and spacing of everything else stay. The text is known to be an
-// object with an array "args" of strings; the scan therefore only has to count brackets outside of strings.
+// Edits the "args" of a wrapper's JSON as text, so that escapes and spacing of everything else
+// stay. The text is known to be an object with an array "args" of strings; the scan therefore only
+// has to count brackets outside of strings.
 #include "argv_internal.h"
 
 #include <string.h>
@@ -9,9 +10,9 @@
 
 // Byte positions of the array and of the element asked for.
 struct place {
-    size_t open, close;           // of the brackets
-    size_t start, end;            // of element index: end is behind its closing quote
-    size_t before_end;            // end of the element before it, 0: none
+    size_t open, close; // of the brackets
+    size_t start, end;  // of element index: end is behind its closing quote
+    size_t before_end;  // end of the element before it, 0: none
     bool found;
 };
 
@@ -31,7 +32,8 @@ static size_t skip_space(const char *json, size_t at)
     return at;
 }
 
-// Where the array of the key "args" at depth one opens. The last of several counts, as it does for the parser.
+// Where the array of the key "args" at depth one opens. The last of several counts, as it does for
+// the parser.
 static size_t find_array(const char *json)
 {
     size_t found = 0, depth = 0;
@@ -53,7 +55,8 @@ static size_t find_array(const char *json)
     return found;
 }
 
-// strings is counted from 0; one that is not there leaves found false and close and before_end set for an append.
+// strings is counted from 0; one that is not there leaves found false and close and before_end set
+// for an append.
 static struct place find_place(const char *json, size_t index)
 {
     struct place p = {.open = find_array(json)};

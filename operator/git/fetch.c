@@ -35,8 +35,7 @@ void fetch_result_fini(struct fetch_result *result)
     *result = (struct fetch_result){0};
 }
 
-// --- the request
-// ------------------------------------------------------------------------------------------------------------
+// --- the request ---------------------------------------------------------------------------------
 
 static void put(json_t *request, const char *key, const char *value)
 {
@@ -87,8 +86,7 @@ static json_t *make_request(const struct fetch_spec *spec, const char *dir)
     return request;
 }
 
-// --- the answer
-// -------------------------------------------------------------------------------------------------------------
+// --- the answer ----------------------------------------------------------------------------------
 
 // Reasons of errors are static; the worker's is looked up among ours.
 static const char *known_reason(const char *name)
@@ -172,8 +170,7 @@ static struct error *read_answer(const struct loop_child_result *ended,
     return NULL;
 }
 
-// --- the op
-// -----------------------------------------------------------------------------------------------------------------
+// --- the op --------------------------------------------------------------------------------------
 
 static void fetch_free(struct fetch *fetch)
 {

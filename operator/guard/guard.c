@@ -54,8 +54,7 @@ void guard_unlock(int *fd)
     *fd = -1;
 }
 
-// --- reading
-// ------------------------------------------------------------------------------------------------------------------
+// --- reading -------------------------------------------------------------------------------------
 
 static struct error *read_record(const char *dir, bool *ret_there, struct guard_record *ret_record)
 {
@@ -105,8 +104,7 @@ static struct error *forget(const char *dir, const char *name)
     return guard_file_remove(path);
 }
 
-// --- the agent's side
-// ---------------------------------------------------------------------------------------------------------
+// --- the agent's side ----------------------------------------------------------------------------
 
 struct error *guard_arm(const char *dir, const struct guard_record *record)
 {
@@ -157,8 +155,7 @@ struct error *guard_look(const char *dir, struct guard_state *ret_state)
     return err;
 }
 
-// --- the program's side
-// -------------------------------------------------------------------------------------------------------
+// --- the program's side --------------------------------------------------------------------------
 
 static bool is(const struct guard_file *file, bool there, struct slice bytes)
 {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a transfer ended: curl's result codes to our kinds of error, and the parts of an answer that callers see.
+// How a transfer ended: curl's result codes to our kinds of error, and the parts of an answer that
+// callers see.
 #include "http_internal.h"
 
 static enum error_kind kind_of(CURLcode code)
 {
-    switch ((int)code) { // curl has many more codes than concern HTTP: what is not named may do better next time
+    switch ((int)code) { // curl has many more codes than concern HTTP: what is not named may do
+                         // better next time
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
@@ -25,7 +27,8 @@ struct error *http_transfer_error(const struct http_transfer *transfer)
     if (transfer->refused)
         return error_new(ERROR_INVALID, "%s %s: %s", method, url, transfer->refused);
     if (transfer->over_limit)
-        return error_new(ERROR_LIMIT, "%s %s: the answer is larger than %zu bytes", method, url, transfer->data.max);
+        return error_new(ERROR_LIMIT, "%s %s: the answer is larger than %zu bytes", method, url,
+                         transfer->data.max);
     if (transfer->idle_ended)
         return error_new(ERROR_TRANSIENT, "%s %s: nothing came for %llu s", method, url,
                          (unsigned long long)(transfer->idle_ms / 1000));
@@ -34,7 +37,8 @@ struct error *http_transfer_error(const struct http_transfer *transfer)
     if (transfer->code == CURLE_OPERATION_TIMEDOUT && transfer->timeout_ms > 0)
         return error_new(ERROR_TRANSIENT, "%s %s: timed out after %llu ms", method, url,
                          (unsigned long long)(clock_ms() - transfer->started_ms));
-    const char *text = transfer->curl_error[0] ? transfer->curl_error : curl_easy_strerror(transfer->code);
+    const char *text =
+        transfer->curl_error[0] ? transfer->curl_error : curl_easy_strerror(transfer->code);
     return error_new(kind_of(transfer->code), "%s %s: %s", method, url, text);
 }
 
@@ -46,7 +50,8 @@ static const char *header_of(const struct http_transfer *transfer, const char *n
     return header->value;
 }
 
-void http_transfer_response(const struct http_transfer *transfer, struct http_response *ret_response)
+void http_transfer_response(const struct http_transfer *transfer,
+                            struct http_response *ret_response)
 {
     ret_response->content_type = ret_response->retry_after = ret_response->warning = "";
     if (!transfer->easy)

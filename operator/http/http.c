@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The client: takes requests in, lets HTTP_REQUESTS_MAX of them run, and tells owners from a deferred call of its own, so that
-// whatever an owner does (drop this request or another, send new ones) happens outside curl's stack.
+// The client: takes requests in, lets HTTP_REQUESTS_MAX of them run, and tells owners from a
+// deferred call of its own, so that whatever an owner does (drop this request or another, send new
+// ones) happens outside curl's stack.
 #include "http_internal.h"
 
 #include <string.h>
@@ -23,7 +24,8 @@ static void *on_calloc(size_t count, size_t bytes)
 struct http *http_new(struct loop *loop, const char *user_agent)
 {
     if (clients++ == 0)
-        ASSERT(curl_global_init_mem(CURL_GLOBAL_DEFAULT, on_malloc, mem_free, mem_realloc, str_dup, on_calloc) == CURLE_OK);
+        ASSERT(curl_global_init_mem(CURL_GLOBAL_DEFAULT, on_malloc, mem_free, mem_realloc, str_dup,
+                                    on_calloc) == CURLE_OK);
     struct http *http = NEW(struct http);
     http->loop = loop;
     http->user_agent = str_dup(user_agent);
@@ -59,7 +61,8 @@ void http_set_observer(struct http *http, http_observe_fn *fn, void *owner)
     http->observe_owner = owner;
 }
 
-// curl has no call that closes idle connections; a fresh multi handle knows none, and the old one goes with its last transfer.
+// curl has no call that closes idle connections; a fresh multi handle knows none, and the old one
+// goes with its last transfer.
 void http_forget_connections(struct http *http)
 {
     struct http_pool *old = http->pool;
@@ -107,7 +110,8 @@ void http_mark_ready(struct http_transfer *transfer)
         http->dispatch = loop_defer(http->loop, on_dispatch, http);
 }
 
-struct op *http_send(struct http *http, const struct http_request *request, http_done_fn *done, void *owner)
+struct op *http_send(struct http *http, const struct http_request *request, http_done_fn *done,
+                     void *owner)
 {
     struct http_transfer *transfer = http_transfer_new(http, request, done, owner);
     if (transfer->refused)

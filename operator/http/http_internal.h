@@ -33,8 +33,8 @@ static inline void http_list_append(struct http_link *list, struct http_link *li
     list->prev = link;
 }
 
-// One curl multi handle with its connections. Forgetting the connections makes a new pool the current one; an old pool goes
-// when its last transfer ends.
+// One curl multi handle with its connections. Forgetting the connections makes a new pool the
+// current one; an old pool goes when its last transfer ends.
 struct http_pool {
     struct http *http;
     CURLM *multi;
@@ -46,21 +46,22 @@ struct http_pool {
 struct http {
     struct loop *loop;
     char *user_agent;
-    struct http_pool *pool;     // for what starts from now on
-    struct http_pool *old;      // still with transfers in them
-    struct http_link waiting;   // over HTTP_REQUESTS_MAX, in order
-    struct http_link ready;     // with data or an end to tell the owner of
-    struct op *dispatch;        // pending while ready has something
-    struct http_transfer *told; // whose owner is being told something; cleared when it is dropped meanwhile
-    unsigned running;           // whole answers in the multi handles
-    unsigned transfers;         // all there are
+    struct http_pool *pool;   // for what starts from now on
+    struct http_pool *old;    // still with transfers in them
+    struct http_link waiting; // over HTTP_REQUESTS_MAX, in order
+    struct http_link ready;   // with data or an end to tell the owner of
+    struct op *dispatch;      // pending while ready has something
+    // whose owner is being told something; cleared when it is dropped meanwhile
+    struct http_transfer *told;
+    unsigned running;   // whole answers in the multi handles
+    unsigned transfers; // all there are
     bool dispatching;
     http_observe_fn *observe;
     void *observe_owner;
 };
 
 struct http_transfer {
-    struct op op; // first
+    struct op op;          // first
     struct http_link link; // in http.waiting or http.ready; second
     struct http *http;
     struct http_pool *pool; // NULL: not in a multi handle
@@ -69,13 +70,13 @@ struct http_transfer {
     char *method, *url, *host, *body;
     char *refused; // why it was never tried; NULL
     struct buf data;
-    long status;      // known once the first byte of the body is there
-    bool begun;       // was in a multi handle
-    bool stream;      // on_data gets 2xx bodies
-    bool paused;      // the owner is behind: curl was told to wait
-    bool over_limit;  // the answer is larger than the request allows
-    bool idle_ended;  // the watchdog ended it
-    bool finished;    // code says how
+    long status;     // known once the first byte of the body is there
+    bool begun;      // was in a multi handle
+    bool stream;     // on_data gets 2xx bodies
+    bool paused;     // the owner is behind: curl was told to wait
+    bool over_limit; // the answer is larger than the request allows
+    bool idle_ended; // the watchdog ended it
+    bool finished;   // code says how
     CURLcode code;
     uint64_t started_ms, timeout_ms, idle_ms, last_byte_ms;
     struct op *watchdog; // of a stream
@@ -97,11 +98,15 @@ void http_mark_ready(struct http_transfer *transfer);
 void http_start_waiting(struct http *http);
 
 // transfer.c
-struct http_transfer *http_transfer_new(struct http *http, const struct http_request *request, http_done_fn *done, void *owner);
+struct http_transfer *http_transfer_new(struct http *http, const struct http_request *request,
+                                        http_done_fn *done, void *owner);
 void http_transfer_begin(struct http_transfer *transfer); // into the current pool
-void http_transfer_tell(struct http_transfer *transfer);  // its owner: data, then the end; frees it at the end
+// its owner: data, then the end; frees it at the end
+void http_transfer_tell(struct http_transfer *transfer);
 void http_transfer_free(struct http_transfer *transfer);
 
 // answer.c
-struct error *http_transfer_error(const struct http_transfer *transfer); // NULL: there was a whole answer
-void http_transfer_response(const struct http_transfer *transfer, struct http_response *ret_response);
+// NULL: there was a whole answer
+struct error *http_transfer_error(const struct http_transfer *transfer);
+void http_transfer_response(const struct http_transfer *transfer,
+                            struct http_response *ret_response);

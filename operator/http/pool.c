@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One curl multi handle on the loop: its sockets become polls, its time-outs one timer. No owner is called from here; what
-// finished waits among the ready transfers for the next turn.
+// One curl multi handle on the loop: its sockets become polls, its time-outs one timer. No owner is
+// called from here; what finished waits among the ready transfers for the next turn.
 #include "http_internal.h"
 
 // Connections kept open for reuse; further idle ones are closed, the oldest first.
@@ -20,9 +20,11 @@ static void on_timer(void *owner)
     long left_ms = -1;
     pool->timer = NULL;
     pool_drive(pool, CURL_SOCKET_TIMEOUT, 0);
-    // curl asks for each moment once: where our clock was ahead of its own, nothing was due yet and it would not ask again.
+    // curl asks for each moment once: where our clock was ahead of its own, nothing was due yet and
+    // it would not ask again.
     if (!pool->timer && curl_multi_timeout(pool->multi, &left_ms) == CURLM_OK && left_ms >= 0)
-        pool->timer = loop_sleep(pool->http->loop, left_ms > 0 ? (uint64_t)left_ms : 1, on_timer, pool);
+        pool->timer =
+            loop_sleep(pool->http->loop, left_ms > 0 ? (uint64_t)left_ms : 1, on_timer, pool);
 }
 
 static void on_socket_event(void *owner, int fd, int events)
@@ -46,7 +48,8 @@ static int on_curl_timer(CURLM *multi UNUSED, long timeout_ms, void *userdata)
 }
 
 // curl: tell me when this socket can be read or written.
-static int on_curl_socket(CURL *easy UNUSED, curl_socket_t fd, int what, void *userdata, void *socket_data)
+static int on_curl_socket(CURL *easy UNUSED, curl_socket_t fd, int what, void *userdata,
+                          void *socket_data)
 {
     struct http_pool *pool = userdata;
     struct loop_poll *poll = socket_data;
@@ -79,7 +82,8 @@ struct http_pool *http_pool_new(struct http *http)
     (void)curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
     (void)curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
     (void)curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
-    // One exchange at a time on a connection: curl 7.88, which Debian 12 has, loses wake-ups of streams that share one.
+    // One exchange at a time on a connection: curl 7.88, which Debian 12 has, loses wake-ups of
+    // streams that share one.
     (void)curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
     (void)curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, HTTP_CONNECTIONS_KEPT_MAX);
     return pool;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One request: from the caller's wishes to curl's options, its body as it arrives, and telling the owner.
+// One request: from the caller's wishes to curl's options, its body as it arrives, and telling the
+// owner.
 #include "http_internal.h"
 
 #include <string.h>
@@ -9,7 +10,8 @@
 #define HTTP_KEEPALIVE_INTERVAL_S 15L
 #define HTTP_STREAM_REUSE_S 2L // enough for the watch that follows a list
 
-// Fails only for want of memory or for an option this curl was built without: neither is the caller's.
+// Fails only for want of memory or for an option this curl was built without: neither is the
+// caller's.
 #define SET(easy, option, value) ASSERT(curl_easy_setopt(easy, option, value) == CURLE_OK)
 
 static bool streams_now(const struct http_transfer *transfer)
@@ -46,7 +48,8 @@ static void end_early(struct http_transfer *transfer)
     http_mark_ready(transfer);
 }
 
-// A stream that says nothing for too long is taken for dead. One sleep at a time, so an idle stream costs one wake-up.
+// A stream that says nothing for too long is taken for dead. One sleep at a time, so an idle stream
+// costs one wake-up.
 static void on_watchdog(void *owner)
 {
     struct http_transfer *transfer = owner;
@@ -71,7 +74,8 @@ static bool has_control(const char *s)
     return false;
 }
 
-// What would let a header or URL that came from outside write other headers is refused before curl sees it.
+// What would let a header or URL that came from outside write other headers is refused before curl
+// sees it.
 static char *refusal(const struct http_request *request)
 {
     if (has_control(request->url) || has_control(request->method))
@@ -116,8 +120,9 @@ static void set_tls(CURL *easy, const struct http_tls *tls)
     }
 }
 
-// tls.server_name: the name is asked of and checked against the certificate, the address stays the URL's. curl takes the name
-// from the URL, so the URL gets the name and a connect-to entry leads back to the address.
+// tls.server_name: the name is asked of and checked against the certificate, the address stays the
+// URL's. curl takes the name from the URL, so the URL gets the name and a connect-to entry leads
+// back to the address.
 static void set_server_name(struct http_transfer *transfer, const char *server_name)
 {
     CURLU *url = curl_url();
@@ -145,7 +150,8 @@ static void set_method(struct http_transfer *transfer, const struct http_request
         SET(easy, CURLOPT_NOBODY, 1L);
         return;
     }
-    bool sends = request->body.len > 0 || str_eq(request->method, "POST") || str_eq(request->method, "PUT");
+    bool sends =
+        request->body.len > 0 || str_eq(request->method, "POST") || str_eq(request->method, "PUT");
     if (sends) {
         transfer->body = slice_dup(request->body);
         SET(easy, CURLOPT_POSTFIELDS, transfer->body);
@@ -161,7 +167,8 @@ static void set_headers(struct http_transfer *transfer, const struct http_reques
         typed = typed || strncasecmp(*at, "content-type:", 13) == 0;
         transfer->headers = curl_slist_append(transfer->headers, *at);
     }
-    transfer->headers = curl_slist_append(transfer->headers, "Expect:"); // no extra round trip for large bodies
+    // no extra round trip for large bodies
+    transfer->headers = curl_slist_append(transfer->headers, "Expect:");
     if (!typed)
         transfer->headers = curl_slist_append(transfer->headers, "Content-Type:");
     SET(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
@@ -176,17 +183,20 @@ static void set_options(struct http_transfer *transfer, const struct http_reques
     SET(easy, CURLOPT_WRITEDATA, transfer);
     SET(easy, CURLOPT_NOSIGNAL, 1L);
     SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    // Decision 12: with one exchange at a time on a connection HTTP/2 gives nothing, and curl 7.88 takes the RST_STREAM with which a server
-    // refuses the rest of a request's body for a cut answer.
+    // Decision 12: with one exchange at a time on a connection HTTP/2 gives nothing, and curl 7.88
+    // takes the RST_STREAM with which a server refuses the rest of a request's body for a cut
+    // answer.
     SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    // A connection that was idle for longer may have died without a word; a request would time out, but a stream is expected to be silent.
+    // A connection that was idle for longer may have died without a word; a request would time out,
+    // but a stream is expected to be silent.
     if (transfer->stream)
         SET(easy, CURLOPT_MAXAGE_CONN, HTTP_STREAM_REUSE_S);
     SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     SET(easy, CURLOPT_TCP_KEEPIDLE, HTTP_KEEPALIVE_IDLE_S);
     SET(easy, CURLOPT_TCP_KEEPINTVL, HTTP_KEEPALIVE_INTERVAL_S);
     SET(easy, CURLOPT_USERAGENT, transfer->http->user_agent);
-    uint64_t connect_ms = request->connect_timeout_ms ? request->connect_timeout_ms : HTTP_CONNECT_TIMEOUT_MS;
+    uint64_t connect_ms =
+        request->connect_timeout_ms ? request->connect_timeout_ms : HTTP_CONNECT_TIMEOUT_MS;
     SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
     SET(easy, CURLOPT_URL, request->url);
     if (request->unix_socket)
@@ -216,7 +226,8 @@ static void on_drop(struct op *op)
     http_transfer_free(transfer);
 }
 
-struct http_transfer *http_transfer_new(struct http *http, const struct http_request *request, http_done_fn *done, void *owner)
+struct http_transfer *http_transfer_new(struct http *http, const struct http_request *request,
+                                        http_done_fn *done, void *owner)
 {
     ASSERT(done != NULL);
     ASSERT(request->body_bytes_max > 0);
@@ -310,8 +321,8 @@ static void tell_end(struct http_transfer *transfer)
     struct http_response response = {0};
     http_transfer_response(transfer, &response);
     if (http->observe)
-        http->observe(http->observe_owner, transfer->method, transfer->host, err ? 0 : response.status,
-                      clock_ms() - transfer->started_ms);
+        http->observe(http->observe_owner, transfer->method, transfer->host,
+                      err ? 0 : response.status, clock_ms() - transfer->started_ms);
     transfer->done(transfer->owner, err, err ? NULL : &response);
     release(transfer);
 }

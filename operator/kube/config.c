@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a server and our credentials for it come from: a named kubeconfig, $KUBECONFIG, the pod, ~/.kube/config, in this order.
+// Where a server and our credentials for it come from: a named kubeconfig, $KUBECONFIG, the pod,
+// ~/.kube/config, in this order.
 #include "kube_internal.h"
 
 #include <stdlib.h>
@@ -25,8 +26,10 @@ static struct error *merge_file(json_t *merged, const char *path)
     return kube_kubeconfig_merge(merged, slice_of(text), path, dir);
 }
 
-// Files of the list that do not exist are passed over, as client-go does; one at least must be there.
-static struct error *load_list(const char *list, const char *context, struct kube_config **ret_config)
+// Files of the list that do not exist are passed over, as client-go does; one at least must be
+// there.
+static struct error *load_list(const char *list, const char *context,
+                               struct kube_config **ret_config)
 {
     AUTO_JSON json_t *merged = merged_new();
     struct slice rest = slice_of(list), part;
@@ -46,16 +49,19 @@ static struct error *load_list(const char *list, const char *context, struct kub
     return error_wrap(kube_kubeconfig_pick(merged, context, true, ret_config), "%s", list);
 }
 
-static struct error *load_file(const char *path, const char *context, struct kube_config **ret_config)
+static struct error *load_file(const char *path, const char *context,
+                               struct kube_config **ret_config)
 {
     AUTO_JSON json_t *merged = merged_new();
     struct error *err = merge_file(merged, path);
     if (err)
         return error_wrap(err, "kubeconfig");
-    return error_wrap(kube_kubeconfig_pick(merged, context, true, ret_config), "kubeconfig %s", path);
+    return error_wrap(kube_kubeconfig_pick(merged, context, true, ret_config), "kubeconfig %s",
+                      path);
 }
 
-struct error *kube_config_load(const char *path, const char *context, struct kube_config **ret_config)
+struct error *kube_config_load(const char *path, const char *context,
+                               struct kube_config **ret_config)
 {
     if (path)
         return load_file(path, context, ret_config);
@@ -69,14 +75,16 @@ struct error *kube_config_load(const char *path, const char *context, struct kub
     AUTO_MEM char *fallback = str_format("%s/.kube/config", home ? home : "");
     struct error *err = load_file(fallback, context, ret_config);
     if (err && error_kind(err) == ERROR_NOT_FOUND)
-        return error_wrap(err, "no cluster: neither --kubeconfig nor KUBECONFIG is given and this is no pod");
+        return error_wrap(
+            err, "no cluster: neither --kubeconfig nor KUBECONFIG is given and this is no pod");
     return err;
 }
 
 struct error *kube_config_parse_untrusted(struct slice yaml, struct kube_config **ret_config)
 {
     if (yaml.len > KUBE_FILE_BYTES_MAX)
-        return error_new(ERROR_LIMIT, "the kubeconfig is larger than %zu bytes", KUBE_FILE_BYTES_MAX);
+        return error_new(ERROR_LIMIT, "the kubeconfig is larger than %zu bytes",
+                         KUBE_FILE_BYTES_MAX);
     AUTO_JSON json_t *merged = merged_new();
     struct error *err = kube_kubeconfig_merge(merged, yaml, "kubeconfig", NULL);
     return err ? err : kube_kubeconfig_pick(merged, NULL, false, ret_config);
@@ -86,15 +94,20 @@ struct error *kube_config_in_cluster(const char *dir, struct kube_config **ret_c
 {
     const char *host = getenv("KUBERNETES_SERVICE_HOST"), *port = getenv("KUBERNETES_SERVICE_PORT");
     if (!host || !host[0] || !port || !port[0])
-        return error_new(ERROR_NOT_FOUND, "this is no pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set");
+        return error_new(
+            ERROR_NOT_FOUND,
+            "this is no pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set");
     dir = dir ? dir : SERVICE_ACCOUNT_DIR;
     AUTO(kube_config) struct kube_config *config = NEW(struct kube_config);
-    config->server = str_format(strchr(host, ':') ? "https://[%s]:%s" : "https://%s:%s", host, port);
+    config->server =
+        str_format(strchr(host, ':') ? "https://[%s]:%s" : "https://%s:%s", host, port);
     config->proxy = str_dup(""); // the service network is never behind the proxy of the environment
     config->token_file = str_format("%s/token", dir);
     config->ca_file = str_format("%s/ca.crt", dir);
     if (access(config->token_file, R_OK) != 0)
-        return error_new(ERROR_NOT_FOUND, "%s cannot be read: does the pod mount its service account token?", config->token_file);
+        return error_new(ERROR_NOT_FOUND,
+                         "%s cannot be read: does the pod mount its service account token?",
+                         config->token_file);
     AUTO_MEM char *namespace_file = str_format("%s/namespace", dir);
     AUTO_MEM char *text = NULL;
     AUTO(error) struct error *err = kube_file_read(namespace_file, 4096, &text);
@@ -118,9 +131,9 @@ void kube_config_free(struct kube_config *config)
 {
     if (!config)
         return;
-    char *owned[] = {config->server,  config->namespace, config->proxy,    config->server_name, config->token,
-                     config->token_file, config->ca_pem, config->ca_file,  config->cert_pem,    config->cert_file,
-                     config->key_pem, config->key_file};
+    char *owned[] = {config->server,   config->namespace,  config->proxy,   config->server_name,
+                     config->token,    config->token_file, config->ca_pem,  config->ca_file,
+                     config->cert_pem, config->cert_file,  config->key_pem, config->key_file};
     for (size_t i = 0; i < COUNT(owned); i++)
         mem_free(owned[i]);
     mem_free(config);

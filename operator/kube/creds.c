@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Credentials that change while we run: a bound service account token lives an hour, client certificates and CAs are rotated.
-// Files are looked at once a minute at most, and once more when the server says that what we have is no good.
+// Credentials that change while we run: a bound service account token lives an hour, client
+// certificates and CAs are rotated. Files are looked at once a minute at most, and once more when
+// the server says that what we have is no good.
 #include "kube_internal.h"
 
 static struct error *read_token(struct kube *kube, char **ret_token)
@@ -38,8 +39,8 @@ static struct error *reload_token(struct kube *kube, bool *ret_changed)
 
 static bool same_file(const struct stat *a, const struct stat *b)
 {
-    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 static struct error *reload_pem(struct kube_pem *pem, bool *changed)

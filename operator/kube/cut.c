@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Leaves metadata.managedFields out of an object's text. It is up to half of what a list or a watch sends, nobody here reads it, and the
-// parser would make a tree of it only to throw it away. Like items.c it only counts braces and strings; a text that is no good JSON
-// stays as it is and is the parser's to refuse. Pure.
+// Leaves metadata.managedFields out of an object's text. It is up to half of what a list or a watch
+// sends, nobody here reads it, and the parser would make a tree of it only to throw it away. Like
+// items.c it only counts braces and strings; a text that is no good JSON stays as it is and is the
+// parser's to refuse. Pure.
 #include "kube_internal.h"
 
 #include <string.h>
@@ -45,7 +46,8 @@ static size_t array_end(struct slice text, size_t at)
     return 0;
 }
 
-// Where the field begins in the map "metadata" at this depth, with its first quote; text.len: not there.
+// Where the field begins in the map "metadata" at this depth, with its first quote; text.len: not
+// there.
 static size_t field_at(struct slice text, size_t depth_wanted)
 {
     size_t depth = 0, key = 0, key_len = 0;
@@ -53,7 +55,8 @@ static size_t field_at(struct slice text, size_t depth_wanted)
     for (size_t at = 0; at < text.len;) {
         char c = text.ptr[at];
         if (c == '"') {
-            if (in_metadata && depth == depth_wanted && slice_starts(slice_sub(text, at, text.len), FIELD))
+            if (in_metadata && depth == depth_wanted &&
+                slice_starts(slice_sub(text, at, text.len), FIELD))
                 return at;
             key = at;
             at = string_end(text, at);
@@ -63,7 +66,8 @@ static size_t field_at(struct slice text, size_t depth_wanted)
         if (c == '{' || c == '[') {
             depth++;
             if (depth == depth_wanted)
-                in_metadata = c == '{' && slice_eq(slice_sub(text, key, key + key_len), "\"metadata\"");
+                in_metadata =
+                    c == '{' && slice_eq(slice_sub(text, key, key + key_len), "\"metadata\"");
         } else if ((c == '}' || c == ']') && depth > 0) {
             in_metadata = in_metadata && depth != depth_wanted;
             depth--;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cuts the items out of the JSON text of a list while it arrives, so that a list of any length costs the memory of one item. It
-// only counts braces and strings; whether an item is good JSON is for the parser that gets it. Pure.
+// Cuts the items out of the JSON text of a list while it arrives, so that a list of any length
+// costs the memory of one item. It only counts braces and strings; whether an item is good JSON is
+// for the parser that gets it. Pure.
 #include "kube_internal.h"
 
 #include <string.h>
@@ -9,7 +10,8 @@
 
 struct kube_items kube_items_make(size_t item_bytes_max)
 {
-    return (struct kube_items){.envelope = buf_make(ENVELOPE_BYTES_MAX), .item = buf_make(item_bytes_max)};
+    return (struct kube_items){.envelope = buf_make(ENVELOPE_BYTES_MAX),
+                               .item = buf_make(item_bytes_max)};
 }
 
 void kube_items_reset(struct kube_items *items)
@@ -54,7 +56,8 @@ static bool after_items_key(const struct buf *text)
     return len > 0 && (text->ptr[len - 1] == '{' || text->ptr[len - 1] == ',');
 }
 
-// Moves over the bytes of one value or of the envelope, as far as nothing has to be decided: true when the byte at *at does.
+// Moves over the bytes of one value or of the envelope, as far as nothing has to be decided: true
+// when the byte at *at does.
 static bool skip_string(struct kube_items *items, struct slice bytes, size_t *at)
 {
     while (*at < bytes.len) {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of kube share. From the wire up: lines and items cut streams, request.c does one exchange with credentials and
-// retries, verbs.c, list.c and watch.c are what callers see.
+// What the files of kube share. From the wire up: lines and items cut streams, request.c does one
+// exchange with credentials and retries, verbs.c, list.c and watch.c are what callers see.
 #pragma once
 
 #include <sys/stat.h>
 
 #include "drawbridge/kube.h"
 
-#define KUBE_FILE_BYTES_MAX ((size_t)1 << 20)  // a kubeconfig, a token, a certificate
-#define KUBE_CREDENTIALS_CHECK_MS 60000        // client-go reads a token file again after 60 s
-#define KUBE_RETRIES_MAX 10                    // client-go's, and only with Retry-After
-#define KUBE_RETRY_AFTER_MS_MAX 30000          // a longer wait is the caller's to plan
+#define KUBE_FILE_BYTES_MAX ((size_t)1 << 20) // a kubeconfig, a token, a certificate
+#define KUBE_CREDENTIALS_CHECK_MS 60000       // client-go reads a token file again after 60 s
+#define KUBE_RETRIES_MAX 10                   // client-go's, and only with Retry-After
+#define KUBE_RETRY_AFTER_MS_MAX 30000         // a longer wait is the caller's to plan
 #define KUBE_LIST_TIMEOUT_MS 300000
 
 struct kube_config {
@@ -43,40 +43,49 @@ struct kube {
 struct error *kube_file_read(const char *path, size_t bytes_max, char **ret_text);
 
 // kubeconfig.c
-struct error *kube_kubeconfig_merge(json_t *merged, struct slice yaml, const char *name, const char *dir);
-struct error *kube_kubeconfig_pick(const json_t *merged, const char *context, bool trusted, struct kube_config **ret_config);
+struct error *kube_kubeconfig_merge(json_t *merged, struct slice yaml, const char *name,
+                                    const char *dir);
+struct error *kube_kubeconfig_pick(const json_t *merged, const char *context, bool trusted,
+                                   struct kube_config **ret_config);
 
 // creds.c
 struct error *kube_creds_refresh(struct kube *kube); // before each request: reads again what is due
-bool kube_creds_reload_token(struct kube *kube);     // after a 401: true when there is another one now
-bool kube_creds_reload_pems(struct kube *kube);      // after a TLS failure: true when something changed
+// after a 401: true when there is another one now
+bool kube_creds_reload_token(struct kube *kube);
+// after a TLS failure: true when something changed
+bool kube_creds_reload_pems(struct kube *kube);
 struct http_tls kube_creds_tls(const struct kube *kube);
 void kube_creds_fini(struct kube *kube);
 
 // path.c
-void kube_encode(struct buf *out, const char *text); // percent-encoding of all but unreserved characters
+// percent-encoding of all but unreserved characters
+void kube_encode(struct buf *out, const char *text);
 struct kube_query {
     struct buf url; // the path, then what was added
     bool any;
 };
 struct kube_query kube_query_of(const struct kube_ref *ref);
-void kube_query_add(struct kube_query *query, const char *name, const char *value); // value NULL or "": left out
+// value NULL or "": left out
+void kube_query_add(struct kube_query *query, const char *name, const char *value);
 
 // status.c
 // What an answer that is not 2xx says.
 struct error *kube_status_error(const struct http_response *response);
 // The same for a Status object (an ERROR event of a watch).
 struct error *kube_status_error_of(long code, const json_t *status);
-// JSON null when empty; TRANSIENT when it is no JSON. ret_exact (may be NULL): the tree is what the text says, nothing was softened.
+// JSON null when empty; TRANSIENT when it is no JSON. ret_exact (may be NULL): the tree is what the
+// text says, nothing was softened.
 struct error *kube_parse_answer(struct slice body, json_t **ret_tree, bool *ret_exact);
 
 // soften.c
-char *kube_soften(struct slice text); // what stands in a JSON text that the parser would refuse, changed so that it does not
+// what stands in a JSON text that the parser would refuse, changed so that it does not
+char *kube_soften(struct slice text);
 
 // cut.c
 #define KUBE_DEPTH_ITEM 2  // of the braces of metadata in an object's text
 #define KUBE_DEPTH_EVENT 3 // the same in a watch event's
-// text without the managedFields of its metadata: text itself, or made in scratch, which must have room for all of it.
+// text without the managedFields of its metadata: text itself, or made in scratch, which must have
+// room for all of it.
 struct slice kube_cut_managed_fields(struct slice text, size_t depth, struct buf *scratch);
 
 // request.c
@@ -87,12 +96,14 @@ struct kube_request {
     const char *accept;       // static
     char *take_body;          // NULL: none
     size_t body_bytes_max;
-    uint64_t timeout_ms, idle_ms;                            // as in http.h
+    uint64_t timeout_ms, idle_ms; // as in http.h
     void (*on_data)(void *owner, struct slice bytes);
 };
 // take_err is also set for an answer that is not 2xx.
-typedef void kube_answer_fn(void *owner, struct error *take_err, const struct http_response *response);
-struct op *kube_request_send(struct kube *kube, const struct kube_request *take_request, kube_answer_fn *done, void *owner);
+typedef void kube_answer_fn(void *owner, struct error *take_err,
+                            const struct http_response *response);
+struct op *kube_request_send(struct kube *kube, const struct kube_request *take_request,
+                             kube_answer_fn *done, void *owner);
 
 // lines.c: cuts a stream into lines. Pure.
 struct kube_lines {
@@ -100,8 +111,9 @@ struct kube_lines {
     bool complete;   // held was given out as a whole line and goes with the next call
 };
 struct kube_lines kube_lines_make(size_t line_bytes_max);
-// Takes from *rest up to the end of a line: true and the line, without its end, borrowed until the next call and no longer than
-// *rest's bytes live; false when *rest is used up. Empty lines are skipped. lines->held.overflow: a line was too long.
+// Takes from *rest up to the end of a line: true and the line, without its end, borrowed until the
+// next call and no longer than *rest's bytes live; false when *rest is used up. Empty lines are
+// skipped. lines->held.overflow: a line was too long.
 bool kube_lines_next(struct kube_lines *lines, struct slice *rest, struct slice *ret_line);
 void kube_lines_fini(struct kube_lines *lines);
 
@@ -111,10 +123,12 @@ struct kube_items {
     struct buf item;     // the beginning of an item whose end is still to come
     unsigned depth;      // of braces and brackets
     bool in_string, escaped, in_items, in_item;
-    const char *broken;  // why it is no list; NULL
+    const char *broken; // why it is no list; NULL
 };
 struct kube_items kube_items_make(size_t item_bytes_max);
-bool kube_items_next(struct kube_items *items, struct slice *rest, struct slice *ret_item); // as kube_lines_next()
-struct error *kube_items_envelope(const struct kube_items *items, json_t **ret_tree);       // also in the middle of a list
+// as kube_lines_next()
+bool kube_items_next(struct kube_items *items, struct slice *rest, struct slice *ret_item);
+// also in the middle of a list
+struct error *kube_items_envelope(const struct kube_items *items, json_t **ret_tree);
 void kube_items_reset(struct kube_items *items);
 void kube_items_fini(struct kube_items *items);

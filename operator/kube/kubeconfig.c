@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kubeconfig file: several are merged as client-go does (the first that names a cluster, user or context wins, whole), then a
-// context picks a cluster and a user. What we do not do is refused by name, never overlooked: acting as somebody else than the
-// file says would be worse than not acting.
+// The kubeconfig file: several are merged as client-go does (the first that names a cluster, user
+// or context wins, whole), then a context picks a cluster and a user. What we do not do is refused
+// by name, never overlooked: acting as somebody else than the file says would be worse than not
+// acting.
 #include "kube_internal.h"
 
 #include <string.h>
@@ -20,9 +21,12 @@ static const struct {
     const char *field, *advice;
 } REFUSED[] = {
     {"exec", "exec plugins are not run; give a token, a tokenFile or a client certificate"},
-    {"auth-provider", "auth providers are not supported; give a token, a tokenFile or a client certificate"},
-    {"username", "username and password are not supported; give a token, a tokenFile or a client certificate"},
-    {"password", "username and password are not supported; give a token, a tokenFile or a client certificate"},
+    {"auth-provider",
+     "auth providers are not supported; give a token, a tokenFile or a client certificate"},
+    {"username",
+     "username and password are not supported; give a token, a tokenFile or a client certificate"},
+    {"password",
+     "username and password are not supported; give a token, a tokenFile or a client certificate"},
     {"as", "impersonation is not supported; give the credentials of the account itself"},
     {"as-uid", "impersonation is not supported; give the credentials of the account itself"},
     {"as-groups", "impersonation is not supported; give the credentials of the account itself"},
@@ -40,8 +44,8 @@ static void resolve_files(json_t *body, const struct section *section, const cha
     }
 }
 
-static struct error *merge_section(json_t *merged, const json_t *tree, const struct section *section, const char *name,
-                                   const char *dir)
+static struct error *merge_section(json_t *merged, const json_t *tree,
+                                   const struct section *section, const char *name, const char *dir)
 {
     const json_t *list = doc_get(tree, section->list, NULL);
     if (!list || json_is_null(list))
@@ -61,7 +65,8 @@ static struct error *merge_section(json_t *merged, const json_t *tree, const str
     return NULL;
 }
 
-struct error *kube_kubeconfig_merge(json_t *merged, struct slice yaml, const char *name, const char *dir)
+struct error *kube_kubeconfig_merge(json_t *merged, struct slice yaml, const char *name,
+                                    const char *dir)
 {
     AUTO_JSON json_t *tree = NULL;
     struct error *err = doc_parse_yaml(yaml, name, &tree);
@@ -89,7 +94,8 @@ static char *text_or_null(const json_t *body, const char *field)
 }
 
 // field-data in base64 wins over the file that field names.
-static struct error *take_pem(const json_t *body, const char *field, char **ret_pem, char **ret_file)
+static struct error *take_pem(const json_t *body, const char *field, char **ret_pem,
+                              char **ret_file)
 {
     AUTO_MEM char *data_field = str_format("%s-data", field);
     const char *data = doc_str(body, data_field, NULL);
@@ -109,22 +115,26 @@ static struct error *take_cluster(const json_t *cluster, struct kube_config *con
     while (str_ends(config->server, "/"))
         config->server[strlen(config->server) - 1] = '\0';
     if (!str_starts(config->server, "https://") && !str_starts(config->server, "http://"))
-        return error_new(ERROR_INVALID, "server \"%s\" is neither https:// nor http://", config->server);
+        return error_new(ERROR_INVALID, "server \"%s\" is neither https:// nor http://",
+                         config->server);
     config->server_name = text_or_null(cluster, "tls-server-name");
     config->insecure = doc_bool(cluster, false, "insecure-skip-tls-verify", NULL);
     config->proxy = text_or_null(cluster, "proxy-url");
-    struct error *err = take_pem(cluster, "certificate-authority", &config->ca_pem, &config->ca_file);
+    struct error *err =
+        take_pem(cluster, "certificate-authority", &config->ca_pem, &config->ca_file);
     if (err)
         return err;
     if (config->insecure && (config->ca_pem || config->ca_file))
-        return error_new(ERROR_INVALID, "certificate-authority and insecure-skip-tls-verify exclude each other");
+        return error_new(ERROR_INVALID,
+                         "certificate-authority and insecure-skip-tls-verify exclude each other");
     return NULL;
 }
 
 static struct error *take_user(const json_t *user, struct kube_config *config)
 {
     for (size_t i = 0; i < COUNT(REFUSED); i++)
-        if (doc_get(user, REFUSED[i].field, NULL) && !json_is_null(doc_get(user, REFUSED[i].field, NULL)))
+        if (doc_get(user, REFUSED[i].field, NULL) &&
+            !json_is_null(doc_get(user, REFUSED[i].field, NULL)))
             return error_new(ERROR_INVALID, "%s: %s", REFUSED[i].field, REFUSED[i].advice);
     config->token = text_or_null(user, "token");
     config->token_file = text_or_null(user, "tokenFile");
@@ -135,7 +145,8 @@ static struct error *take_user(const json_t *user, struct kube_config *config)
         return err;
     bool cert = config->cert_pem || config->cert_file, key = config->key_pem || config->key_file;
     if (cert != key)
-        return error_new(ERROR_INVALID, "client-certificate and client-key go together, one is missing");
+        return error_new(ERROR_INVALID,
+                         "client-certificate and client-key go together, one is missing");
     return NULL;
 }
 
@@ -145,30 +156,37 @@ static struct error *check_untrusted(const struct kube_config *config)
     const struct {
         const char *field, *value;
     } foreign[] = {
-        {"tokenFile", config->token_file},      {"client-certificate", config->cert_file},
-        {"client-key", config->key_file},       {"certificate-authority", config->ca_file},
+        {"tokenFile", config->token_file}, {"client-certificate", config->cert_file},
+        {"client-key", config->key_file},  {"certificate-authority", config->ca_file},
         {"proxy-url", config->proxy},
     };
     for (size_t i = 0; i < COUNT(foreign); i++)
         if (foreign[i].value)
-            return error_new(ERROR_INVALID, "%s is not allowed in a kubeconfig from a Secret: it would act in the controller; %s",
+            return error_new(ERROR_INVALID,
+                             "%s is not allowed in a kubeconfig from a Secret: it would act in the "
+                             "controller; %s",
                              foreign[i].field,
-                             str_eq(foreign[i].field, "proxy-url") ? "leave it out" : "embed the content instead");
+                             str_eq(foreign[i].field, "proxy-url") ? "leave it out"
+                                                                   : "embed the content instead");
     if (!str_starts(config->server, "https://"))
-        return error_new(ERROR_INVALID, "server %s must be https:// in a kubeconfig from a Secret", config->server);
+        return error_new(ERROR_INVALID, "server %s must be https:// in a kubeconfig from a Secret",
+                         config->server);
     return NULL;
 }
 
-static struct error *find(const json_t *merged, const char *list, const char *name, const char *asker, const json_t **ret_body)
+static struct error *find(const json_t *merged, const char *list, const char *name,
+                          const char *asker, const json_t **ret_body)
 {
     const json_t *body = doc_get(merged, list, name, NULL);
     if (!body)
-        return error_new(ERROR_INVALID, "%s names \"%s\", which is not among the %s", asker, name, list);
+        return error_new(ERROR_INVALID, "%s names \"%s\", which is not among the %s", asker, name,
+                         list);
     *ret_body = body;
     return NULL;
 }
 
-struct error *kube_kubeconfig_pick(const json_t *merged, const char *context, bool trusted, struct kube_config **ret_config)
+struct error *kube_kubeconfig_pick(const json_t *merged, const char *context, bool trusted,
+                                   struct kube_config **ret_config)
 {
     const char *asker = context ? "--context" : "current-context";
     context = context ? context : doc_str(merged, "current-context", NULL);
@@ -177,14 +195,16 @@ struct error *kube_kubeconfig_pick(const json_t *merged, const char *context, bo
     const json_t *picked = NULL, *cluster = NULL, *user = NULL;
     struct error *err = find(merged, "contexts", context, asker, &picked);
     if (!err)
-        err = find(merged, "clusters", doc_str(picked, "cluster", NULL), "the context's cluster", &cluster);
+        err = find(merged, "clusters", doc_str(picked, "cluster", NULL), "the context's cluster",
+                   &cluster);
     const char *user_name = doc_str(picked, "user", NULL);
     if (!err && user_name[0])
         err = find(merged, "users", user_name, "the context's user", &user);
     AUTO(kube_config) struct kube_config *config = NEW(struct kube_config);
     config->namespace = text_or_null(picked, "namespace");
     if (!err)
-        err = error_wrap(take_cluster(cluster, config), "cluster %s", doc_str(picked, "cluster", NULL));
+        err = error_wrap(take_cluster(cluster, config), "cluster %s",
+                         doc_str(picked, "cluster", NULL));
     if (!err)
         err = error_wrap(take_user(user, config), "user %s", user_name);
     if (!err && !trusted)

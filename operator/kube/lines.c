@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A watch is a stream of lines. Pure: bytes in whatever portions, whole lines out, none longer than a cap.
+// A watch is a stream of lines. Pure: bytes in whatever portions, whole lines out, none longer than
+// a cap.
 #include "kube_internal.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lists, item by item as the bytes arrive: the memory of one item, however many there are. kube_list() collects them for callers
-// who want the whole.
+// Lists, item by item as the bytes arrive: the memory of one item, however many there are.
+// kube_list() collects them for callers who want the whole.
 #include "kube_internal.h"
 
 #include <string.h>
@@ -9,13 +9,16 @@ struct listing {
     struct op op; // first
     struct kube *kube;
     struct op *pending;
-    char *path, *label_selector, *field_selector, *resource_version, *next; // next: the continue token
+    // next: the continue token
+    char *path, *label_selector, *field_selector, *resource_version, *next;
     struct kube_items items;
     struct buf scratch; // an item without what nobody reads
-    char *api_version, *item_kind; // for items that leave it to the list; NULL until the first item, then "" where unknown
-    json_t *collected;             // kube_list()
-    size_t bytes;                  // of this answer and those before it, held against KUBE_BODY_BYTES_MAX when collecting
-    bool whole;                    // no pages: a continue token ran out in the middle
+    // for items that leave it to the list; NULL until the first item, then "" where unknown
+    char *api_version, *item_kind;
+    json_t *collected; // kube_list()
+    // of this answer and those before it, held against KUBE_BODY_BYTES_MAX when collecting
+    size_t bytes;
+    bool whole;    // no pages: a continue token ran out in the middle
     bool *dropped; // of the turn that is handing out items
     kube_item_fn *on_item;
     kube_done_fn *done;
@@ -32,8 +35,9 @@ static void listing_free(struct listing *listing)
     kube_items_fini(&listing->items);
     buf_fini(&listing->scratch);
     json_decref(listing->collected);
-    char *owned[] = {listing->path, listing->label_selector, listing->field_selector, listing->resource_version,
-                     listing->next, listing->api_version,    listing->item_kind};
+    char *owned[] = {
+        listing->path, listing->label_selector, listing->field_selector, listing->resource_version,
+        listing->next, listing->api_version,    listing->item_kind};
     for (size_t i = 0; i < COUNT(owned); i++)
         mem_free(owned[i]);
     mem_free(listing);
@@ -47,7 +51,8 @@ static void listing_finish(struct listing *listing, struct error *take_err, json
     done(owner, take_err, take_body);
 }
 
-// The items of a built-in kind's list do not repeat apiVersion and kind, a watch of the same kind does: here they get them too.
+// The items of a built-in kind's list do not repeat apiVersion and kind, a watch of the same kind
+// does: here they get them too.
 static void learn_kind(struct listing *listing)
 {
     if (listing->item_kind)
@@ -71,7 +76,8 @@ static void add_kind(const struct listing *listing, json_t *item)
 static struct error *take_item(struct listing *listing, struct slice text)
 {
     AUTO_JSON json_t *item = NULL;
-    struct error *err = kube_parse_answer(kube_cut_managed_fields(text, KUBE_DEPTH_ITEM, &listing->scratch), &item, NULL);
+    struct error *err = kube_parse_answer(
+        kube_cut_managed_fields(text, KUBE_DEPTH_ITEM, &listing->scratch), &item, NULL);
     if (err)
         return err;
     learn_kind(listing);
@@ -118,11 +124,12 @@ static json_t *list_body(struct listing *listing, const json_t *envelope)
     return body;
 }
 
-// A continue token older than the server's history: once more from the beginning, in one answer. Only where nothing was given
-// out yet.
+// A continue token older than the server's history: once more from the beginning, in one answer.
+// Only where nothing was given out yet.
 static bool starts_over(struct listing *listing, const struct error *err)
 {
-    if (!err || error_kind(err) != ERROR_GONE || !listing->collected || listing->whole || !listing->next)
+    if (!err || error_kind(err) != ERROR_GONE || !listing->collected || listing->whole ||
+        !listing->next)
         return false;
     listing->whole = true;
     mem_free(TAKE(listing->next));
@@ -132,7 +139,8 @@ static bool starts_over(struct listing *listing, const struct error *err)
     return true;
 }
 
-static void on_page(void *owner, struct error *take_err, const struct http_response *response UNUSED)
+static void on_page(void *owner, struct error *take_err,
+                    const struct http_response *response UNUSED)
 {
     struct listing *listing = owner;
     listing->pending = NULL;
@@ -170,7 +178,8 @@ static void send_page(struct listing *listing)
     buf_add_str(&query.url, listing->path);
     kube_query_add(&query, "labelSelector", listing->label_selector);
     kube_query_add(&query, "fieldSelector", listing->field_selector);
-    // "Not older than" is answered from the server's memory, whole; a limit would turn it into "exactly at".
+    // "Not older than" is answered from the server's memory, whole; a limit would turn it into
+    // "exactly at".
     const char *version = listing->resource_version;
     bool paged = !listing->whole && (!version[0] || str_eq(version, "0"));
     AUTO_MEM char *limit = str_format("%d", KUBE_PAGE_ITEMS);
@@ -197,8 +206,8 @@ static void on_drop(struct op *op)
     listing_free((struct listing *)(void *)op);
 }
 
-static struct listing *listing_new(struct kube *kube, const struct kube_ref *ref, const char *label_selector,
-                                   const char *field_selector)
+static struct listing *listing_new(struct kube *kube, const struct kube_ref *ref,
+                                   const char *label_selector, const char *field_selector)
 {
     struct listing *listing = NEW(struct listing);
     listing->op.drop = on_drop;
@@ -211,8 +220,8 @@ static struct listing *listing_new(struct kube *kube, const struct kube_ref *ref
     return listing;
 }
 
-struct op *kube_list(struct kube *kube, const struct kube_ref *ref, const char *label_selector, const char *field_selector,
-                     kube_done_fn *done, void *owner)
+struct op *kube_list(struct kube *kube, const struct kube_ref *ref, const char *label_selector,
+                     const char *field_selector, kube_done_fn *done, void *owner)
 {
     struct listing *listing = listing_new(kube, ref, label_selector, field_selector);
     listing->resource_version = str_dup("");
@@ -223,8 +232,9 @@ struct op *kube_list(struct kube *kube, const struct kube_ref *ref, const char *
     return &listing->op;
 }
 
-struct op *kube_list_each(struct kube *kube, const struct kube_ref *ref, const char *label_selector, const char *field_selector,
-                          const char *resource_version, kube_item_fn *on_item, kube_done_fn *done, void *owner)
+struct op *kube_list_each(struct kube *kube, const struct kube_ref *ref, const char *label_selector,
+                          const char *field_selector, const char *resource_version,
+                          kube_item_fn *on_item, kube_done_fn *done, void *owner)
 {
     struct listing *listing = listing_new(kube, ref, label_selector, field_selector);
     listing->resource_version = str_dup(resource_version);

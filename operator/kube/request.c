@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// One exchange with the server: our credentials on it, another try where the server names a time for one (429, 5xx), once where a
-// rotated token or certificate may be the cause. Everything else is the caller's to decide.
+// One exchange with the server: our credentials on it, another try where the server names a time
+// for one (429, 5xx), once where a rotated token or certificate may be the cause. Everything else
+// is the caller's to decide.
 #include "kube_internal.h"
 
 struct exchange {
     struct op op; // first
     struct kube *kube;
-    struct op *pending;  // an http request, a sleep, or the deferred report of refused
+    struct op *pending;    // an http request, a sleep, or the deferred report of refused
     struct error *refused; // there was no request: our credentials cannot be read
     struct kube_request request;
     char *url;
@@ -29,7 +30,8 @@ static void exchange_free(struct exchange *exchange)
     mem_free(exchange);
 }
 
-static void exchange_finish(struct exchange *exchange, struct error *take_err, const struct http_response *response)
+static void exchange_finish(struct exchange *exchange, struct error *take_err,
+                            const struct http_response *response)
 {
     kube_answer_fn *done = exchange->done;
     void *owner = exchange->owner;
@@ -70,12 +72,14 @@ static bool tries_again(struct exchange *exchange, const struct error *err, long
         return true;
     }
     uint64_t after_ms = error_retry_after_ms(err);
-    bool may = (status == 429 || status >= 500) && after_ms > 0 && after_ms <= KUBE_RETRY_AFTER_MS_MAX;
+    bool may =
+        (status == 429 || status >= 500) && after_ms > 0 && after_ms <= KUBE_RETRY_AFTER_MS_MAX;
     if (!may || exchange->retries >= KUBE_RETRIES_MAX)
         return false;
     exchange->retries++;
     // Up to a tenth more: those who were turned away together should not come back together.
-    exchange->pending = loop_sleep(kube->loop, after_ms + rand_below(after_ms / 10 + 1), on_retry, exchange);
+    exchange->pending =
+        loop_sleep(kube->loop, after_ms + rand_below(after_ms / 10 + 1), on_retry, exchange);
     return true;
 }
 
@@ -115,8 +119,10 @@ static void exchange_begin(struct exchange *exchange)
     const char *token = kube->token ? kube->token : kube->config->token;
     AUTO_MEM char *authorization = str_format("Authorization: Bearer %s", token ? token : "");
     AUTO_MEM char *accept = str_format("Accept: %s", request->accept);
-    AUTO_MEM char *content_type = str_format("Content-Type: %s", request->content_type ? request->content_type : "");
-    AUTO_MEM char *impersonate = str_format("Impersonate-User: %s", kube->impersonate ? kube->impersonate : "");
+    AUTO_MEM char *content_type =
+        str_format("Content-Type: %s", request->content_type ? request->content_type : "");
+    AUTO_MEM char *impersonate =
+        str_format("Impersonate-User: %s", kube->impersonate ? kube->impersonate : "");
     const char *headers[5] = {accept};
     size_t count = 1;
     if (token)
@@ -146,7 +152,8 @@ static void on_drop(struct op *op)
     exchange_free((struct exchange *)(void *)op);
 }
 
-struct op *kube_request_send(struct kube *kube, const struct kube_request *take_request, kube_answer_fn *done, void *owner)
+struct op *kube_request_send(struct kube *kube, const struct kube_request *take_request,
+                             kube_answer_fn *done, void *owner)
 {
     struct exchange *exchange = NEW(struct exchange);
     exchange->op.drop = on_drop;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The API server stores whatever JSON its users send where a schema leaves them free: NUL characters, whole numbers beyond 64 bits, deep
-// nesting. Our parser refuses each, and one such object must not hide all the others of its list. Pure: a text that the parser
-// takes, with those places changed.
+// The API server stores whatever JSON its users send where a schema leaves them free: NUL
+// characters, whole numbers beyond 64 bits, deep nesting. Our parser refuses each, and one such
+// object must not hide all the others of its list. Pure: a text that the parser takes, with those
+// places changed.
 #include "kube_internal.h"
 
 #include <string.h>
@@ -31,7 +32,8 @@ static void copy_string(struct slice text, size_t *at, struct buf *out)
     buf_add_slice(out, slice_sub(text, begin, *at));
 }
 
-// Copies the number, word or single character that begins at *at; a whole number that may not fit becomes a real one.
+// Copies the number, word or single character that begins at *at; a whole number that may not fit
+// becomes a real one.
 static void copy_token(struct slice text, size_t *at, struct buf *out)
 {
     size_t begin = *at, digits = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the server's refusals mean to us: the HTTP code gives the kind, the Status object the text and when to come again.
+// What the server's refusals mean to us: the HTTP code gives the kind, the Status object the text
+// and when to come again.
 #include "kube_internal.h"
 
 #include <string.h>
@@ -40,8 +41,12 @@ static bool has_cause(const json_t *status, const char *reason)
 
 struct error *kube_status_error_of(long code, const json_t *status)
 {
-    const char *message = doc_str(status, "message", NULL), *reason = doc_str(status, "reason", NULL);
-    struct error *err = error_new(kind_of(code), "%s", message[0] ? message : reason[0] ? reason : "the server refused");
+    const char *message = doc_str(status, "message", NULL),
+               *reason = doc_str(status, "reason", NULL);
+    struct error *err = error_new(kind_of(code), "%s",
+                                  message[0]  ? message
+                                  : reason[0] ? reason
+                                              : "the server refused");
     if (str_eq(reason, "AlreadyExists"))
         error_set_reason(err, "AlreadyExists");
     if (has_cause(status, "ResourceVersionTooLarge"))
@@ -87,8 +92,9 @@ struct error *kube_status_error(const struct http_response *response)
     AUTO(error) struct error *no_json = NULL;
     if (response->body.len > 0 && response->body.ptr[0] == '{')
         no_json = doc_parse_json(response->body, "answer", &status);
-    struct error *err = str_eq(doc_str(status, "kind", NULL), "Status") ? kube_status_error_of(response->status, status)
-                                                                       : plain_error(response);
+    struct error *err = str_eq(doc_str(status, "kind", NULL), "Status")
+                            ? kube_status_error_of(response->status, status)
+                            : plain_error(response);
     uint64_t seconds = 0;
     if (slice_to_u64(slice_of(response->retry_after), &seconds) && seconds < 86400)
         error_set_retry_after(err, seconds * 1000);

@@ -12,9 +12,12 @@ struct kube *kube_new(struct loop *loop, struct http *http, struct kube_config *
     kube->loop = loop;
     kube->http = http;
     kube->config = take_config;
-    kube->ca = (struct kube_pem){.file = take_config->ca_file, .text = str_dup(take_config->ca_pem)};
-    kube->cert = (struct kube_pem){.file = take_config->cert_file, .text = str_dup(take_config->cert_pem)};
-    kube->key = (struct kube_pem){.file = take_config->key_file, .text = str_dup(take_config->key_pem)};
+    kube->ca =
+        (struct kube_pem){.file = take_config->ca_file, .text = str_dup(take_config->ca_pem)};
+    kube->cert =
+        (struct kube_pem){.file = take_config->cert_file, .text = str_dup(take_config->cert_pem)};
+    kube->key =
+        (struct kube_pem){.file = take_config->key_file, .text = str_dup(take_config->key_pem)};
     return kube;
 }
 
@@ -88,13 +91,16 @@ static void on_answer(void *owner, struct error *take_err, const struct http_res
     json_t *body = NULL;
     AUTO_BUF struct buf scratch = buf_make(KUBE_BODY_BYTES_MAX);
     if (!take_err) {
-        struct slice text = call.wrote ? kube_cut_managed_fields(response->body, KUBE_DEPTH_ITEM, &scratch) : response->body;
+        struct slice text = call.wrote
+                                ? kube_cut_managed_fields(response->body, KUBE_DEPTH_ITEM, &scratch)
+                                : response->body;
         take_err = kube_parse_answer(text, &body, NULL);
     }
     call.done(call.owner, take_err, body);
 }
 
-static struct op *send_call(struct kube *kube, const struct kube_request *take_request, const struct call *like)
+static struct op *send_call(struct kube *kube, const struct kube_request *take_request,
+                            const struct call *like)
 {
     struct call *call = NEW(struct call);
     *call = *like;
@@ -114,8 +120,8 @@ static struct kube_request request_of(const char *method, char *take_path)
     };
 }
 
-static struct op *send_body(struct kube *kube, const char *method, char *take_path, const char *content_type, const json_t *body,
-                            const struct call *like)
+static struct op *send_body(struct kube *kube, const char *method, char *take_path,
+                            const char *content_type, const json_t *body, const struct call *like)
 {
     struct kube_request request = request_of(method, take_path);
     request.content_type = content_type;
@@ -129,7 +135,8 @@ struct op *kube_get(struct kube *kube, const struct kube_ref *ref, kube_done_fn 
     return send_call(kube, &request, &(struct call){.done = done, .owner = owner});
 }
 
-struct op *kube_list_metadata(struct kube *kube, const struct kube_ref *ref, const char *label_selector, kube_done_fn *done, void *owner)
+struct op *kube_list_metadata(struct kube *kube, const struct kube_ref *ref,
+                              const char *label_selector, kube_done_fn *done, void *owner)
 {
     struct kube_query query = kube_query_of(ref);
     kube_query_add(&query, "labelSelector", label_selector);
@@ -144,7 +151,8 @@ struct op *kube_get_path(struct kube *kube, const char *path, kube_done_fn *done
     return send_call(kube, &request, &(struct call){.done = done, .owner = owner});
 }
 
-struct op *kube_get_text(struct kube *kube, const char *path, size_t bytes_max, kube_text_fn *done, void *owner)
+struct op *kube_get_text(struct kube *kube, const char *path, size_t bytes_max, kube_text_fn *done,
+                         void *owner)
 {
     struct kube_request request = request_of("GET", str_dup(path));
     request.accept = "*/*";
@@ -152,8 +160,10 @@ struct op *kube_get_text(struct kube *kube, const char *path, size_t bytes_max, 
     return send_call(kube, &request, &(struct call){.text_done = done, .owner = owner});
 }
 
-// The collection of an object: a create goes to it, unless a subresource (a binding, an eviction, a token) is what is made.
-static struct op *create(struct kube *kube, const struct kube_ref *ref, const json_t *body, const struct call *like)
+// The collection of an object: a create goes to it, unless a subresource (a binding, an eviction, a
+// token) is what is made.
+static struct op *create(struct kube *kube, const struct kube_ref *ref, const json_t *body,
+                         const struct call *like)
 {
     struct kube_ref collection = *ref;
     if (!ref->subresource)
@@ -161,19 +171,23 @@ static struct op *create(struct kube *kube, const struct kube_ref *ref, const js
     return send_body(kube, "POST", kube_path(&collection), JSON_TYPE, body, like);
 }
 
-struct op *kube_create(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_done_fn *done, void *owner)
+struct op *kube_create(struct kube *kube, const struct kube_ref *ref, const json_t *body,
+                       kube_done_fn *done, void *owner)
 {
     return create(kube, ref, body, &(struct call){.done = done, .wrote = true, .owner = owner});
 }
 
-struct op *kube_create_text(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_text_fn *done, void *owner)
+struct op *kube_create_text(struct kube *kube, const struct kube_ref *ref, const json_t *body,
+                            kube_text_fn *done, void *owner)
 {
     return create(kube, ref, body, &(struct call){.text_done = done, .owner = owner});
 }
 
-struct op *kube_replace(struct kube *kube, const struct kube_ref *ref, const json_t *body, kube_done_fn *done, void *owner)
+struct op *kube_replace(struct kube *kube, const struct kube_ref *ref, const json_t *body,
+                        kube_done_fn *done, void *owner)
 {
-    return send_body(kube, "PUT", kube_path(ref), JSON_TYPE, body, &(struct call){.done = done, .wrote = true, .owner = owner});
+    return send_body(kube, "PUT", kube_path(ref), JSON_TYPE, body,
+                     &(struct call){.done = done, .wrote = true, .owner = owner});
 }
 
 static const char *patch_content_type(enum kube_patch_type type)
@@ -185,7 +199,8 @@ static const char *patch_content_type(enum kube_patch_type type)
     return "application/apply-patch+yaml"; // JSON is YAML
 }
 
-struct op *kube_patch(struct kube *kube, const struct kube_ref *ref, const struct kube_patch *patch, kube_done_fn *done, void *owner)
+struct op *kube_patch(struct kube *kube, const struct kube_ref *ref, const struct kube_patch *patch,
+                      kube_done_fn *done, void *owner)
 {
     ASSERT(patch->type != KUBE_PATCH_APPLY || patch->field_manager);
     struct kube_query query = kube_query_of(ref);
@@ -199,14 +214,15 @@ struct op *kube_patch(struct kube *kube, const struct kube_ref *ref, const struc
                      &(struct call){.done = done, .wrote = true, .owner = owner});
 }
 
-struct op *kube_delete(struct kube *kube, const struct kube_ref *ref, const char *uid, const char *resource_version, kube_done_fn *done,
-                       void *owner)
+struct op *kube_delete(struct kube *kube, const struct kube_ref *ref, const char *uid,
+                       const char *resource_version, kube_done_fn *done, void *owner)
 {
-    AUTO_JSON json_t *options =
-        json_pack("{s:s, s:s, s:s}", "kind", "DeleteOptions", "apiVersion", "v1", "propagationPolicy", "Background");
+    AUTO_JSON json_t *options = json_pack("{s:s, s:s, s:s}", "kind", "DeleteOptions", "apiVersion",
+                                          "v1", "propagationPolicy", "Background");
     if (uid)
         doc_set(options, json_string(uid), "preconditions", "uid", NULL);
     if (resource_version)
         doc_set(options, json_string(resource_version), "preconditions", "resourceVersion", NULL);
-    return send_body(kube, "DELETE", kube_path(ref), JSON_TYPE, options, &(struct call){.done = done, .owner = owner});
+    return send_body(kube, "DELETE", kube_path(ref), JSON_TYPE, options,
+                     &(struct call){.done = done, .owner = owner});
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The watch verb: a stream of events until the server ends it. Whether and from where to go on is the reflector's to decide.
+// The watch verb: a stream of events until the server ends it. Whether and from where to go on is
+// the reflector's to decide.
 #include "kube_internal.h"
 
-// client-go asks for 5 to 10 minutes, at random, so that watches do not end together. Silence for longer than that means that the
-// server never ended it.
+// client-go asks for 5 to 10 minutes, at random, so that watches do not end together. Silence for
+// longer than that means that the server never ended it.
 #define WATCH_SECONDS_MIN 300
 #define WATCH_SECONDS_SPREAD 300
 #define WATCH_SILENCE_SECONDS 30 // on top
@@ -13,7 +14,7 @@ struct stream {
     struct op *pending;
     struct kube_lines lines;
     struct buf scratch; // an event without what nobody reads
-    bool *dropped; // of the turn that is handing out events
+    bool *dropped;      // of the turn that is handing out events
     kube_event_fn *on_event;
     kube_done_fn *done;
     void *owner;
@@ -52,12 +53,13 @@ static struct slice object_text(struct slice line, const json_t *tree, const cha
 {
     char head[64];
     int len = snprintf(head, sizeof(head), "{\"type\":\"%s\",\"object\":", type);
-    bool known = len < (int)sizeof(head) && json_object_size(tree) == 2 && slice_starts(line, head) && line.ptr[line.len - 1] == '}';
+    bool known = len < (int)sizeof(head) && json_object_size(tree) == 2 &&
+                 slice_starts(line, head) && line.ptr[line.len - 1] == '}';
     return known ? slice_sub(line, (size_t)len, line.len - 1) : slice_of("");
 }
 
-// One line. An error ends the stream: an ERROR event says what it means, and what is no event leaves a gap that only a new list
-// can fill.
+// One line. An error ends the stream: an ERROR event says what it means, and what is no event
+// leaves a gap that only a new list can fill.
 static struct error *take_line(struct stream *stream, struct slice line)
 {
     AUTO_JSON json_t *tree = NULL;
@@ -70,7 +72,8 @@ static struct error *take_line(struct stream *stream, struct slice line)
     const char *type = doc_str(tree, "type", NULL);
     for (size_t i = 0; i < COUNT(EVENTS); i++) {
         if (str_eq(type, EVENTS[i].type) && json_is_object(object)) {
-            stream->on_event(stream->owner, EVENTS[i].event, object, exact ? object_text(line, tree, type) : slice_of(""));
+            stream->on_event(stream->owner, EVENTS[i].event, object,
+                             exact ? object_text(line, tree, type) : slice_of(""));
             return NULL;
         }
     }
@@ -114,8 +117,9 @@ static void on_drop(struct op *op)
     stream_free((struct stream *)(void *)op);
 }
 
-struct op *kube_watch(struct kube *kube, const struct kube_ref *ref, const char *label_selector, const char *field_selector,
-                      const char *resource_version, kube_event_fn *on_event, kube_done_fn *done, void *owner)
+struct op *kube_watch(struct kube *kube, const struct kube_ref *ref, const char *label_selector,
+                      const char *field_selector, const char *resource_version,
+                      kube_event_fn *on_event, kube_done_fn *done, void *owner)
 {
     uint64_t seconds = WATCH_SECONDS_MIN + rand_below(WATCH_SECONDS_SPREAD + 1);
     AUTO_MEM char *timeout = str_format("%llu", (unsigned long long)seconds);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Leader election by a Lease, with what client-go's lacks: fencing. A leader's right to write ends on its own monotonic clock, counted
-// from before the renewal was sent, five seconds before anybody else may take over; and each term has an epoch of its own.
+// Leader election by a Lease, with what client-go's lacks: fencing. A leader's right to write ends
+// on its own monotonic clock, counted from before the renewal was sent, five seconds before anybody
+// else may take over; and each term has an epoch of its own.
 #include "drawbridge/lead.h"
 
 #define LEASE_MS 15000
@@ -72,7 +73,8 @@ static void on_timer(void *owner)
 {
     struct lead *lead = owner;
     lead->timer = NULL;
-    lead->request = op_drop(lead->request); // it took too long; whether it arrived, the next read tells
+    // it took too long; whether it arrived, the next read tells
+    lead->request = op_drop(lead->request);
     begin_attempt(lead);
 }
 
@@ -147,12 +149,14 @@ static void on_written(void *owner, struct error *take_err, json_t *take_body)
 
 static json_t *new_lease(const struct lead *lead)
 {
-    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{}}", "apiVersion", "coordination.k8s.io/v1", "kind", "Lease", "metadata",
-                     "namespace", lead->spec.namespace, "name", lead->spec.name, "spec");
+    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{}}", "apiVersion", "coordination.k8s.io/v1",
+                     "kind", "Lease", "metadata", "namespace", lead->spec.namespace, "name",
+                     lead->spec.name, "spec");
 }
 
-// The next epoch. Agents refuse an older one for good, so a Lease that was deleted must not start at 0 again: a fresh one starts at the
-// minutes of the wall clock, which no number of earlier terms has reached.
+// The next epoch. Agents refuse an older one for good, so a Lease that was deleted must not start
+// at 0 again: a fresh one starts at the minutes of the wall clock, which no number of earlier terms
+// has reached.
 static uint64_t next_epoch(const struct lead *lead)
 {
     uint64_t last = lead->epoch, floor = 0;
@@ -183,7 +187,8 @@ static void write_lease(struct lead *lead)
         lead->request = kube_replace(lead->spec.kube, &ref, body, on_written, lead);
 }
 
-// Others write the Lease while they live; that it stood still for as long as it says means that its holder does not.
+// Others write the Lease while they live; that it stood still for as long as it says means that its
+// holder does not.
 static bool free_to_take(const struct lead *lead)
 {
     const char *holder = holder_of(lead);

@@ -84,8 +84,8 @@ static void finish(struct child *child)
     close_once(&child->process);
     child->result.output = buf_slice(&child->output_buf);
     child->result.errors = buf_slice(&child->errors_buf);
-    child->fn(child->owner, NULL,
-              &child->result); // the close callbacks come later: the bytes are still there
+    // the close callbacks come later: the bytes are still there
+    child->fn(child->owner, NULL, &child->result);
 }
 
 static void finish_if_over(struct child *child)

@@ -36,8 +36,8 @@ struct loop *loop_new(void)
     if (!once) {
         once = true;
         uv_replace_allocator(on_malloc, mem_realloc, on_calloc, mem_free);
-        signal(SIGPIPE,
-               SIG_IGN); // a write to a child or peer that is gone is an error, not our end
+        // a write to a child or peer that is gone is an error, not our end
+        signal(SIGPIPE, SIG_IGN);
     }
     struct loop *loop = NEW(struct loop);
     ASSERT(uv_loop_init(&loop->uv) == 0);

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-// --- descriptors -------------------------------------------------------------------------------
+// --- descriptors ---------------------------------------------------------------------------------
 
 struct loop_poll {
     uv_poll_t uv;
@@ -60,8 +60,7 @@ void loop_poll_free(struct loop_poll *poll)
     uv_close(loop_handle(&poll->uv), on_poll_closed);
 }
 
-// --- signals
-// ---------------------------------------------------------------------------------------
+// --- signals -------------------------------------------------------------------------------------
 
 struct signal_op {
     struct op op;
@@ -101,8 +100,7 @@ struct op *loop_on_signal(struct loop *loop, int signum, loop_fn *fn, void *owne
     return &signal->op;
 }
 
-// --- directories
-// -------------------------------------------------------------------------------------
+// --- directories ---------------------------------------------------------------------------------
 
 struct watch_op {
     struct op op;

@@ -54,8 +54,7 @@ static int verify_gates(const struct node_unit *unit, const json_t *expect, char
 {
     const char *name;
     json_t *wanted;
-    json_object_foreach(node_iterable(expect), name, wanted)
-    {
+    json_object_foreach(node_iterable(expect), name, wanted) {
         const json_t *is = json_object_get(unit->running, name);
         // A gate that the binary does not list is off.
         if (is ? doc_equal(is, wanted) : !json_is_true(wanted))
@@ -220,8 +219,7 @@ static enum todo judge(struct node_unit *unit, const json_t *want, struct node_e
     return TODO_EDIT;
 }
 
-// --- what is next
-// -------------------------------------------------------------------------------------------------------------------
+// --- what is next --------------------------------------------------------------------------------
 
 static bool all_probed(const struct node *node)
 {
@@ -323,8 +321,8 @@ static bool resume_edit(struct node_unit *unit)
     if (str_eq(is, doc_str(edit, "before", NULL)))
         json_object_del(record, "edit"); // it never came to that
     else
-        node_step_commit(unit,
-                         false); // somebody else went on from there: entry by entry from now on
+        // somebody else went on from there: entry by entry from now on
+        node_step_commit(unit, false);
     save_quietly(unit->node);
     if (unit->component == COMPONENT_KUBELET)
         node_nets_disarm(unit->node);

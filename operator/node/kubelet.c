@@ -17,8 +17,7 @@ static struct error *check_config(const json_t *tree, const char *file_name)
         return error_new(ERROR_INVALID, "%s: featureGates is not a map", file_name);
     const char *name;
     json_t *value;
-    json_object_foreach(node_iterable(gates), name, value)
-    {
+    json_object_foreach(node_iterable(gates), name, value) {
         if (!json_is_boolean(value))
             return error_new(ERROR_INVALID, "%s: featureGates.%s is neither true nor false",
                              file_name, name);
@@ -84,15 +83,15 @@ struct error *node_edit_kubelet_config(struct slice text, const char *file_name,
     AUTO_STRLIST struct strlist names = {0};
     const char *name;
     json_t *value;
-    json_object_foreach(node_iterable(set_gates), name, value) strlist_add(&names, name);
+    json_object_foreach(node_iterable(set_gates), name, value)
+        strlist_add(&names, name);
     strlist_sort(&names);
     for (size_t i = 0; i < names.len; i++) {
         if ((err = set_gate(doc, names.items[i], json_object_get(set_gates, names.items[i]))))
             return err;
     }
     size_t i;
-    json_array_foreach(unset_gates, i, value)
-    {
+    json_array_foreach(unset_gates, i, value) {
         if (!json_object_get(set_gates, json_string_value(value)) &&
             (err = unset_gate(doc, json_string_value(value))))
             return err;
@@ -101,8 +100,7 @@ struct error *node_edit_kubelet_config(struct slice text, const char *file_name,
     return NULL;
 }
 
-// --- kubeadm-flags.env
-// --------------------------------------------------------------------------------------------------
+// --- kubeadm-flags.env ---------------------------------------------------------------------------
 
 struct word {
     size_t from, to;

@@ -63,8 +63,7 @@ bool node_kubelet_find(struct node *node, json_t **ret_argv)
     return news;
 }
 
-// --- drop-ins
-// -----------------------------------------------------------------------------------------------------------------
+// --- drop-ins ------------------------------------------------------------------------------------
 
 void node_drop_ins_fini(struct node_drop_ins *drop_ins)
 {

@@ -18,8 +18,7 @@ bool node_manifest_claims(const json_t *tree, enum component component)
         return true;
     size_t i;
     json_t *container;
-    json_array_foreach(containers_of(tree), i, container)
-    {
+    json_array_foreach(containers_of(tree), i, container) {
         if (gates_container_score(container, component) > 0)
             return true;
     }
@@ -39,8 +38,7 @@ const char *node_argv_flag(const json_t *argv, const char *name)
     const char *found = NULL;
     size_t len = strlen(name), i;
     json_t *word;
-    json_array_foreach(argv, i, word)
-    {
+    json_array_foreach(argv, i, word) {
         const char *text = json_string_value(word);
         if (!text || !str_starts(text, "--") || strncmp(text + 2, name, len) != 0)
             continue;

@@ -53,8 +53,7 @@ struct op *node_host_run(struct loop *loop, const struct node_paths *paths,
     return loop_child_run(loop, &spec, fn, owner);
 }
 
-// --- arming
-// -------------------------------------------------------------------------------------------------------------------
+// --- arming --------------------------------------------------------------------------------------
 
 char *node_nets_id(void)
 {
@@ -146,8 +145,7 @@ bool node_nets_started(const struct node *node, const json_t *edit)
            str_eq(state.starts.id, doc_str(edit, "guard", NULL));
 }
 
-// --- disarming
-// ----------------------------------------------------------------------------------------------------------------
+// --- disarming -----------------------------------------------------------------------------------
 
 static void on_disarmed(void *owner, struct error *take_err, const struct loop_child_result *result)
 {
@@ -174,8 +172,8 @@ void node_nets_disarm(struct node *node)
         return;
     }
     guard_stage("disarmed");
-    const char *id =
-        state.armed ? state.id : state.verdict.id; // the guard lays the record down itself
+    // the guard lays the record down itself
+    const char *id = state.armed ? state.id : state.verdict.id;
     if ((!state.armed && !state.judged) || !node_nets_wanted(node))
         return;
     AUTO_MEM char *timer = str_format("%s-%s.timer", GUARD_PROGRAM, id);
@@ -212,8 +210,7 @@ void node_nets_sweep(struct node *node)
         node_nets_disarm(node);
 }
 
-// --- the verdict
-// --------------------------------------------------------------------------------------------------------------
+// --- the verdict ---------------------------------------------------------------------------------
 
 char *node_nets_verdict(const struct node *node, const json_t *edit)
 {

@@ -30,8 +30,7 @@ const json_t *node_desired_component(const struct node *node, enum component com
 {
     size_t i;
     json_t *wanted;
-    json_array_foreach(doc_get(node_desired(node), "components", NULL), i, wanted)
-    {
+    json_array_foreach(doc_get(node_desired(node), "components", NULL), i, wanted) {
         if (str_eq(doc_str(wanted, "name", NULL), component_name(component)))
             return wanted;
     }
@@ -47,8 +46,7 @@ uint64_t node_component_timeout_ms(const struct node *node)
     return ms < node_timing.timeout_ms_min ? node_timing.timeout_ms_min : ms;
 }
 
-// --- turns
-// -------------------------------------------------------------------------------------------------------------------------
+// --- turns ---------------------------------------------------------------------------------------
 
 static void on_notify(void *owner)
 {
@@ -87,8 +85,7 @@ void node_wake(struct node *node)
         node->advance = loop_defer(node->loop, on_advance, node);
 }
 
-// --- looking
-// ------------------------------------------------------------------------------------------------------------------------
+// --- looking -------------------------------------------------------------------------------------
 
 static void on_debounced(void *owner)
 {
@@ -194,8 +191,7 @@ const json_t *node_status(const struct node *node)
     return node->status;
 }
 
-// --- what is desired
-// -----------------------------------------------------------------------------------------------------------------
+// --- what is desired -----------------------------------------------------------------------------
 
 static struct error *check_map(const json_t *map, const char *name, const char *what, bool bools)
 {
@@ -203,8 +199,7 @@ static struct error *check_map(const json_t *map, const char *name, const char *
     json_t *value;
     if (map && !json_is_object(map))
         return error_new(ERROR_INVALID, "%s: %s is not a map", name, what);
-    json_object_foreach(node_iterable(map), key, value)
-    {
+    json_object_foreach(node_iterable(map), key, value) {
         if (bools ? !json_is_boolean(value) : !json_is_string(value))
             return error_new(ERROR_INVALID, "%s: %s.%s has the wrong type", name, what, key);
     }
@@ -218,8 +213,7 @@ static struct error *check_desired(const json_t *spec)
     unsigned seen = 0;
     if (!json_is_integer(json_object_get(spec, "epoch")))
         return error_new(ERROR_INVALID, "spec.epoch is not a number");
-    json_array_foreach(json_object_get(spec, "components"), i, wanted)
-    {
+    json_array_foreach(json_object_get(spec, "components"), i, wanted) {
         enum component component;
         const char *name = doc_str(wanted, "name", NULL);
         if (!component_parse(name, &component) || seen & 1U << component)
@@ -289,8 +283,7 @@ struct error *node_set_desired(struct node *node, const json_t *spec)
     return NULL;
 }
 
-// --- life
-// ------------------------------------------------------------------------------------------------------------------------------
+// --- life ----------------------------------------------------------------------------------------
 
 static struct error *prepare(struct node *node)
 {

@@ -8,8 +8,8 @@
 
 #define NODE_FILE_BYTES_MAX GUARD_FILE_BYTES_MAX
 #define NODE_MESSAGE_BYTES_MAX 900
-#define NODE_EDITS_MAX                                                                             \
-    5 // of one component in NODE_EDITS_WINDOW_MS: more is somebody else who writes the same file
+// of one component in NODE_EDITS_WINDOW_MS: more is somebody else who writes the same file
+#define NODE_EDITS_MAX 5
 #define NODE_EDITS_WINDOW_MS 600000
 
 // Times in one place; tests shorten them.
@@ -17,8 +17,8 @@ struct node_timing {
     uint64_t tick_ms;     // between two looks while a step waits
     uint64_t debounce_ms; // after a change in a watched directory
     uint64_t rewatch_ms;  // between two looks while the directories cannot be watched
-    uint64_t
-        metrics_ms; // between two reads of /metrics while nothing says that the component restarted
+    // between two reads of /metrics while nothing says that the component restarted
+    uint64_t metrics_ms;
     uint64_t patience_ms; // how long a mismatch, a denied /metrics or bare health must last to be
                           // believed
     uint64_t kubelet_hold_ms; // no manifest is edited so soon after a restart of the kubelet
@@ -40,8 +40,7 @@ const char *node_base_name(const char *path);
 // NODE_MESSAGE_BYTES_MAX.
 char *node_plain(struct slice text);
 
-// --- file.c
-// ------------------------------------------------------------------------------------------------------
+// --- file.c --------------------------------------------------------------------------------------
 
 struct node_file {
     char *path;
@@ -72,8 +71,7 @@ struct error *node_dir_make(const char *path);
 struct error *node_dir_list(const char *path, bool hidden, struct strlist *ret_names);
 void node_dir_sweep(const char *path); // what an interrupted write left behind
 
-// --- manifest.c, kubelet.c
-// -------------------------------------------------------------------------------------------
+// --- manifest.c, kubelet.c -----------------------------------------------------------------------
 
 bool node_manifest_claims(const json_t *tree, enum component component);
 struct error *node_manifest_find(const json_t *tree, const char *file_name,
@@ -90,14 +88,13 @@ struct error *node_kubelet_env_edit(struct slice text, const char *file_name,
                                     const json_t *set_gates, const json_t *unset_gates,
                                     char **ret_text);
 
-// --- scheduler.c: why a configuration of kube-scheduler has no DRA in it, owned; NULL: it has, as far
-// as is known
+// --- scheduler.c: why a configuration of kube-scheduler has no DRA in it, owned; NULL: it has, as
+// far as is known
 char *node_scheduler_excludes(const json_t *config);
 struct node_unit;
 char *node_unit_excludes(const struct node_unit *unit); // by the file that --config names
 
-// --- units
-// ---------------------------------------------------------------------------------------------------------------
+// --- units ---------------------------------------------------------------------------------------
 
 enum node_state {
     NODE_OBSERVED,
@@ -115,13 +112,9 @@ struct node_drop_ins {
     json_t *files;          // gate → the last file that says it
 };
 
-enum {
-    NODE_FILE_MAIN,
-    NODE_FILE_ENV,
-    NODE_FILE_DROP_IN,
-    NODE_FILE_COUNT
-}; // manifest or config.yaml; kubeadm-flags.env and our file in its drop-in directory (the kubelet
-   // alone)
+// The manifest or config.yaml; of the kubelet alone: kubeadm-flags.env, and our file in its drop-in
+// directory.
+enum { NODE_FILE_MAIN, NODE_FILE_ENV, NODE_FILE_DROP_IN, NODE_FILE_COUNT };
 #define NODE_DROP_IN "99-drawbridge.conf"
 #define NODE_DROP_IN_EMPTY "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"
 
@@ -188,8 +181,7 @@ uint64_t node_component_timeout_ms(const struct node *node);
 void node_unit_set(struct node_unit *unit, enum node_state state, const char *reason,
                    const char *fmt, ...) PRINTF(4, 5);
 
-// --- observe.c
-// -------------------------------------------------------------------------------------------------------------
+// --- observe.c -----------------------------------------------------------------------------------
 
 // Reads the files of all units again. What changed gets probed again.
 void node_observe_files(struct node *node);
@@ -204,8 +196,7 @@ const char *node_host_path(const struct node *node, const char *path); // as the
 struct error *node_drop_ins_read(const char *dir, struct node_drop_ins *ret_drop_ins);
 void node_drop_ins_fini(struct node_drop_ins *drop_ins);
 
-// --- journal.c
-// ------------------------------------------------------------------------------------------------------------
+// --- journal.c -----------------------------------------------------------------------------------
 
 struct error *node_journal_load(struct node *node);
 struct error *node_journal_save(struct node *node);
@@ -216,8 +207,7 @@ struct error *node_backup_read(const struct node *node, const char *digest,
                                struct node_file *ret_file);
 void node_backup_sweep(struct node *node);
 
-// --- plan.c
-// ---------------------------------------------------------------------------------------------------------------
+// --- plan.c --------------------------------------------------------------------------------------
 
 // What is wanted in one component and what we know of the past.
 struct node_wish {
@@ -240,8 +230,7 @@ void node_edit_fini(struct node_edit *edit);
 json_t *node_owned_values(const json_t *owned, const char *kind); // name → value
 bool node_owned_empty(const json_t *owned);
 
-// --- probe.c, proc.c, logs.c
-// ------------------------------------------------------------------------------------------------
+// --- probe.c, proc.c, logs.c ---------------------------------------------------------------------
 
 struct node_answer {
     bool healthy;
@@ -276,8 +265,7 @@ json_t *node_logs_mark(const struct node_unit *unit);
 char *node_logs_refusal(const struct node_unit *unit, const json_t *marks, int64_t since_wall_ms);
 char *node_logs_search(struct slice text); // the same in a text without marks
 
-// --- nets.c
-// ----------------------------------------------------------------------------------------------------------------
+// --- nets.c --------------------------------------------------------------------------------------
 
 bool node_nets_wanted(const struct node *node);
 // Runs a program of the host's, in the host's namespaces.
@@ -297,8 +285,7 @@ void node_nets_sweep(struct node *node); // after a start: what belongs to no ed
 // Says that the nets put this edit's file back; NULL: they did not.
 char *node_nets_verdict(const struct node *node, const json_t *edit);
 
-// --- judge.c, step.c, status.c
-// ------------------------------------------------------------------------------------------------
+// --- judge.c, step.c, status.c -------------------------------------------------------------------
 
 // Looks at every unit, sets states, and starts what is next.
 void node_advance(struct node *node);
@@ -332,7 +319,7 @@ struct node_step {
     int64_t begun_wall_ms;
     int64_t start_was_ms; // of the process before; 0: not known
     bool runs, down_seen, restarted, child_done, asked_metrics;
-    bool armed; // the nets are, since this step began
+    bool armed;   // the nets are, since this step began
     bool resumed; // goes on with an edit of an earlier life
     uint64_t metrics_at_ms, healthy_from_ms, mismatch_from_ms;
     json_t *marks;      // of the logs
@@ -346,8 +333,8 @@ struct node_step {
 
 void node_step_edit(struct node_unit *unit, struct node_edit *take_edit, const json_t *want);
 void node_step_verify(struct node_unit *unit, const json_t *want);
-void node_step_resume(
-    struct node_unit *unit); // goes on with the journal's edit: waits, or rolls back
+// goes on with the journal's edit: waits, or rolls back
+void node_step_resume(struct node_unit *unit);
 void node_step_drop(struct node *node);
 // The journal's edit becomes the record (done: and has been verified).
 void node_step_commit(struct node_unit *unit, bool done);

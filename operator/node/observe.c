@@ -69,8 +69,7 @@ static bool claims(const struct sighting *sighting, enum component component)
     return str_eq(name, yaml) || str_eq(name, json);
 }
 
-// --- units
-// ------------------------------------------------------------------------------------------------------------------------
+// --- units ---------------------------------------------------------------------------------------
 
 static void clear_files(struct node_unit *unit)
 {
@@ -282,8 +281,7 @@ static json_t *live_gates(const json_t *argv, const struct node_file *env)
     json_t *gates = json_object();
     const char *name;
     json_t *value;
-    json_object_foreach(live.feature_gates, name, value)
-    {
+    json_object_foreach(live.feature_gates, name, value) {
         if (!json_object_get(known.feature_gates, name))
             json_object_set(gates, name, value);
     }
@@ -348,8 +346,7 @@ void node_observe_files(struct node *node)
     observe_kubelet(&node->units[COMPONENT_KUBELET]);
 }
 
-// --- asking the component
-// -----------------------------------------------------------------------------------------------------------
+// --- asking the component ------------------------------------------------------------------------
 
 void node_unit_take_answer(struct node_unit *unit, const struct node_answer *answer)
 {

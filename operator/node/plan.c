@@ -20,8 +20,7 @@ json_t *node_owned_values(const json_t *owned, const char *kind)
     json_t *values = json_object();
     const char *name;
     json_t *entry;
-    json_object_foreach(node_iterable(json_object_get(owned, kind)), name, entry)
-    {
+    json_object_foreach(node_iterable(json_object_get(owned, kind)), name, entry) {
         json_object_set(values, name, json_object_get(entry, "value"));
     }
     return values;
@@ -124,9 +123,9 @@ static void plan_kind(struct change *change, const json_t *want)
 {
     const char *name;
     json_t *value;
-    json_object_foreach(node_iterable(want), name, value) want_entry(change, name, value);
-    json_object_foreach(node_iterable(change->owned_was), name, value)
-    {
+    json_object_foreach(node_iterable(want), name, value)
+        want_entry(change, name, value);
+    json_object_foreach(node_iterable(change->owned_was), name, value) {
         if (!json_object_get(want, name))
             give_up_entry(change, name, value);
     }
@@ -167,8 +166,7 @@ static struct error *check_rank(const struct node_unit *unit, const struct node_
     json_t *value;
     if (err)
         return err;
-    json_object_foreach(node_iterable(wish->gates), name, value)
-    {
+    json_object_foreach(node_iterable(wish->gates), name, value) {
         if (differs(unit->live, name, value))
             return outranked("the kubelet's command line", flag, name,
                              json_object_get(unit->live, name), path);
@@ -245,8 +243,7 @@ static bool owns_any(const json_t *owned, const json_t *entries)
     for (size_t k = 0; k < COUNT(kinds); k++) {
         const char *name;
         json_t *entry;
-        json_object_foreach(node_iterable(json_object_get(owned, kinds[k])), name, entry)
-        {
+        json_object_foreach(node_iterable(json_object_get(owned, kinds[k])), name, entry) {
             if (doc_equal(json_object_get(doc_get(entries, kinds[k], NULL), name),
                           json_object_get(entry, "value")))
                 return true;
@@ -266,8 +263,7 @@ static struct error *check_result(const struct node_unit *unit, const struct nod
         AUTO_JSON json_t *values = node_owned_values(edit->owned, kinds[k]);
         const char *name;
         json_t *value;
-        json_object_foreach(values, name, value)
-        {
+        json_object_foreach(values, name, value) {
             if (!doc_equal(json_object_get(json_object_get(entries, kinds[k]), name), value))
                 return error_new(ERROR_INTERNAL, "%s: %s would not be %s",
                                  unit->files[edit->file].path, name, kinds[k]);

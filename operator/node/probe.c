@@ -53,8 +53,7 @@ static void finish(struct probe *probe, char *take_message)
     probe_free(probe);
 }
 
-// --- where to ask
-// -----------------------------------------------------------------------------------------------------------
+// --- where to ask --------------------------------------------------------------------------------
 
 static const json_t *http_get_of(const json_t *container)
 {
@@ -79,8 +78,7 @@ static int64_t probe_port(const json_t *container, const json_t *get)
     if (json_is_string(port) && slice_to_u64(slice_of(json_string_value(port)), &digits) &&
         digits < 65536)
         return (int64_t)digits;
-    json_array_foreach(json_object_get(container, "ports"), i, named)
-    {
+    json_array_foreach(json_object_get(container, "ports"), i, named) {
         if (json_is_string(port) && str_eq(doc_str(named, "name", NULL), json_string_value(port)))
             return doc_int(named, 0, "containerPort", NULL);
     }
@@ -148,8 +146,7 @@ static void find_urls(struct probe *probe, const struct node_unit *unit)
     probe->metrics_url = str_format("%s/metrics", probe->base);
 }
 
-// --- asking
-// -------------------------------------------------------------------------------------------------------------------
+// --- asking --------------------------------------------------------------------------------------
 
 // The token is read each time: it is rotated. Without it the answer is a plain 401.
 static char *read_authorization(const struct node_paths *paths)

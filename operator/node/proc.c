@@ -38,8 +38,7 @@ static bool same_argv(const char *bytes, size_t len, const json_t *argv)
 {
     size_t at = 0, i;
     json_t *word;
-    json_array_foreach(argv, i, word)
-    {
+    json_array_foreach(argv, i, word) {
         if (at >= len)
             return false;
         const char *is = bytes + at, *wanted = json_string_value(word);
@@ -68,8 +67,7 @@ bool node_proc_runs(const json_t *argv)
     return false;
 }
 
-// --- the kubelet's command line
-// ---------------------------------------------------------------------------------------------------------------------
+// --- the kubelet's command line ------------------------------------------------------------------
 
 static void read_namespace(const char *pid, const char *kind, char link[static PATH_MAX])
 {

@@ -15,8 +15,7 @@ static bool lists(const json_t *set, const char *list, bool all)
 {
     size_t i;
     json_t *entry;
-    json_array_foreach(json_object_get(set, list), i, entry)
-    {
+    json_array_foreach(json_object_get(set, list), i, entry) {
         const char *name = doc_str(entry, "name", NULL);
         if (str_eq(name, PLUGIN) || (all && str_eq(name, "*")))
             return true;
@@ -53,8 +52,7 @@ char *node_scheduler_excludes(const json_t *config)
     bool standard = false;
     size_t missing = 0, i;
     json_t *profile;
-    json_array_foreach(profiles, i, profile)
-    {
+    json_array_foreach(profiles, i, profile) {
         const char *name = doc_str(profile, "schedulerName", NULL), *point = missing_at(profile);
         name = name[0] ? name : "default-scheduler";
         if (!point)
@@ -72,8 +70,7 @@ static char *host_file(const json_t *pod, const json_t *container, const char *p
     const json_t *best = NULL;
     size_t i, k, len = 0;
     json_t *mount, *volume;
-    json_array_foreach(json_object_get(container, "volumeMounts"), i, mount)
-    {
+    json_array_foreach(json_object_get(container, "volumeMounts"), i, mount) {
         const char *at = doc_str(mount, "mountPath", NULL);
         size_t n = strlen(at);
         if (n > len && str_starts(path, at) && (path[n] == '/' || path[n] == '\0') &&
@@ -82,8 +79,7 @@ static char *host_file(const json_t *pod, const json_t *container, const char *p
             len = n;
         }
     }
-    json_array_foreach(doc_get(pod, "spec", "volumes", NULL), k, volume)
-    {
+    json_array_foreach(doc_get(pod, "spec", "volumes", NULL), k, volume) {
         const char *host = doc_str(volume, "hostPath", "path", NULL);
         if (best && host[0] == '/' &&
             str_eq(doc_str(volume, "name", NULL), doc_str(best, "name", NULL)))

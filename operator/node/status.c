@@ -38,8 +38,7 @@ static void add_known(json_t *enabled, const json_t *running, const json_t *name
 {
     const char *name;
     json_t *value;
-    json_object_foreach(node_iterable(names), name, value)
-    {
+    json_object_foreach(node_iterable(names), name, value) {
         if (json_object_get(running, name))
             json_object_set(enabled, name, json_object_get(running, name));
     }
@@ -58,15 +57,13 @@ static void compare_with_table(const struct node_unit *unit, struct version mino
     const char *name;
     json_t *value;
     struct gate gate;
-    json_object_foreach(node_iterable(unit->running), name, value)
-    {
+    json_object_foreach(node_iterable(unit->running), name, value) {
         if (!is_group(name) && !gates_find(table, name, minor, &gate))
             json_object_set(ret_extra, name, value);
     }
     AUTO_JSON json_t *all = gates_list(table, minor, true);
     size_t i;
-    json_array_foreach(all, i, value)
-    {
+    json_array_foreach(all, i, value) {
         name = doc_str(value, "name", NULL);
         if (!is_group(name) && !json_object_get(unit->running, name))
             json_array_append_new(ret_missing, json_string(name));
@@ -82,8 +79,7 @@ static void add_running(const struct node_unit *unit, json_t *component)
     add_known(enabled, unit->running, unit->gates);
     add_known(enabled, unit->running,
               doc_get(node_desired_component(unit->node, unit->component), "expect", NULL));
-    json_object_foreach(unit->running, name, value)
-    {
+    json_object_foreach(unit->running, name, value) {
         if (gates_is_dra(unit->node->spec.table, name))
             json_object_set(enabled, name, value);
     }
@@ -100,8 +96,7 @@ static json_t *replaced_values(const json_t *owned, const char *kind)
     json_t *replaced = json_object();
     const char *name;
     json_t *entry;
-    json_object_foreach(node_iterable(doc_get(owned, kind, NULL)), name, entry)
-    {
+    json_object_foreach(node_iterable(doc_get(owned, kind, NULL)), name, entry) {
         const json_t *before = json_object_get(entry, "before");
         if (before && !json_is_null(before))
             json_object_set_new(replaced, name, doc_copy(before));

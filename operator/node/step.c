@@ -73,8 +73,7 @@ static void end_step(struct node_step *step)
     node_wake(node); // the next turn judges, and tells
 }
 
-// --- the journal's side
-// ------------------------------------------------------------------------------------------------------------
+// --- the journal's side --------------------------------------------------------------------------
 
 void node_step_set_failed(struct node_unit *unit, const char *revision, const char *reason,
                           const char *message)
@@ -180,8 +179,7 @@ static void retract_edit(struct node_step *step, struct error *take_err)
     node_wake(node);
 }
 
-// --- edit
-// ---------------------------------------------------------------------------------------------------------------------------
+// --- edit ----------------------------------------------------------------------------------------
 
 // All that comes before the file is touched.
 static struct error *prepare(struct node_step *step)
@@ -263,8 +261,7 @@ void node_step_verify(struct node_unit *unit, const json_t *want)
     node_wait_begin(step);
 }
 
-// --- the way back
-// -------------------------------------------------------------------------------------------------------------------
+// --- the way back --------------------------------------------------------------------------------
 
 // What the file must say again. Where somebody else wrote it meanwhile, only our entries are taken
 // out of it.
@@ -389,8 +386,7 @@ void node_step_resume(struct node_unit *unit)
     node_wait_begin(step);
 }
 
-// --- ends
-// ------------------------------------------------------------------------------------------------------------------------
+// --- ends ----------------------------------------------------------------------------------------
 
 static void end_and_save(struct node_step *step)
 {

@@ -28,8 +28,7 @@ static bool lasts(uint64_t *from_ms, bool now)
     return now && clock_ms() - *from_ms >= node_timing.patience_ms;
 }
 
-// --- the kubelet's restart
-// ------------------------------------------------------------------------------------------------------
+// --- the kubelet's restart -----------------------------------------------------------------------
 
 static void note_restart(struct node *node)
 {
@@ -89,8 +88,8 @@ static bool was_restarted(const struct node_step *step)
 {
     const json_t *edit =
         doc_get(node_record_peek(step->unit->node, COMPONENT_KUBELET), "edit", NULL);
-    return step->kind == NODE_STEP_EDIT && step->resumed &&
-           node_nets_wanted(step->unit->node) && node_nets_started(step->unit->node, edit);
+    return step->kind == NODE_STEP_EDIT && step->resumed && node_nets_wanted(step->unit->node) &&
+           node_nets_started(step->unit->node, edit);
 }
 
 void node_step_restart_kubelet(struct node_step *step)
@@ -124,8 +123,7 @@ void node_step_restart_kubelet(struct node_step *step)
     step->child = loop_child_run(node->loop, &spec, on_restarted, step);
 }
 
-// --- judgement
-// ---------------------------------------------------------------------------------------------------------------------
+// --- judgement -----------------------------------------------------------------------------------
 
 // Whether what answers is the process that was started after the edit.
 static bool is_restarted(struct node_step *step, const struct node_answer *answer)
@@ -223,8 +221,7 @@ static void on_answer(void *owner, const struct node_answer *answer)
         judge_read_back(step);
 }
 
-// --- looks
-// -----------------------------------------------------------------------------------------------------------------------------
+// --- looks ---------------------------------------------------------------------------------------
 
 static void out_of_time(struct node_step *step)
 {

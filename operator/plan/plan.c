@@ -14,8 +14,7 @@ const char *plan_state_name(enum plan_state state)
     return names[state];
 }
 
-// --- the state of one instance
-// ---------------------------------------------------------------------------------
+// --- the state of one instance -------------------------------------------------------------------
 
 static enum plan_state state_asked(const struct plan_instance *instance, const char *revision)
 {
@@ -92,8 +91,7 @@ static void hold_cleanups(struct plan *plan, const struct plan_instance *instanc
     }
 }
 
-// --- order
-// --------------------------------------------------------------------------------------------------------
+// --- order ---------------------------------------------------------------------------------------
 
 static unsigned rank_of(const struct plan_instance *instance, bool enable)
 {
@@ -140,8 +138,7 @@ static int compare_steps(const void *left, const void *right, void *context)
     return strcmp(one->id, two->id);
 }
 
-// --- pace
-// ---------------------------------------------------------------------------------------------------------
+// --- pace ----------------------------------------------------------------------------------------
 
 // How long the instance must still wait because another of its kind has only just come back; 0: not
 // at all.
@@ -229,8 +226,7 @@ static void open_steps(const struct plan_policy *policy, const struct plan_insta
     }
 }
 
-// --- summary
-// ------------------------------------------------------------------------------------------------------
+// --- summary -------------------------------------------------------------------------------------
 
 static void count(struct plan *plan, const struct plan_instance *instances)
 {
@@ -307,8 +303,7 @@ void plan_fini(struct plan *plan)
     *plan = (struct plan){0};
 }
 
-// --- what a node is asked for
-// -------------------------------------------------------------------------------------
+// --- what a node is asked for --------------------------------------------------------------------
 
 static bool takes_want(const struct plan_step *step, const struct plan_instance *instance)
 {

@@ -26,8 +26,7 @@ static bool is_subset(const json_t *a, const json_t *b)
 
     if (!map)
         return true;
-    json_object_foreach(map, name, value)
-    {
+    json_object_foreach(map, name, value) {
         if (!doc_equal(json_object_get(b, name), value))
             subset = false;
     }
@@ -66,8 +65,7 @@ bool plan_want_is_met(const json_t *want, const struct plan_instance *instance)
 
     if (instance->blind)
         return true;
-    json_object_foreach(expect, name, value)
-    {
+    json_object_foreach(expect, name, value) {
         const json_t *now = json_object_get(enabled, name);
         // A gate that the binary does not list is off.
         if (json_is_true(value) ? !json_is_true(now) : json_is_true(now))
@@ -88,8 +86,7 @@ bool plan_want_is_cleanup(const json_t *want, const struct plan_instance *instan
                    is_subset(runtime, owned(instance, "runtimeConfig"));
 
     // An entry whose gate nobody expects anything of any more is a wish taken back, not a leftover.
-    json_object_foreach(written, name, value)
-    {
+    json_object_foreach(written, name, value) {
         if (!json_object_get(gates, name) && !json_object_get(expect, name))
             cleanup = false;
     }
@@ -105,8 +102,7 @@ static void add_changes(struct buf *text, const json_t *now, const json_t *want)
     json_t *value;
     json_t *was = doc_copy(now), *to = doc_copy(want);
 
-    json_object_foreach(to, name, value)
-    {
+    json_object_foreach(to, name, value) {
         AUTO_MEM char *shown = NULL;
 
         if (doc_equal(json_object_get(was, name), value))
@@ -114,8 +110,7 @@ static void add_changes(struct buf *text, const json_t *now, const json_t *want)
         shown = json_is_string(value) ? str_dup(json_string_value(value)) : doc_print_json(value);
         buf_printf(text, "%s+%s=%s", text->len ? " " : "", name, shown);
     }
-    json_object_foreach(was, name, value)
-    {
+    json_object_foreach(was, name, value) {
         if (!json_object_get(to, name))
             buf_printf(text, "%s-%s", text->len ? " " : "", name);
     }

@@ -53,8 +53,7 @@ static void guard(struct write *write, const json_t *object)
     write->uid = str_dup(doc_str(object, "metadata", "uid", NULL));
 }
 
-// --- what to write
-// --------------------------------------------------------------------------------------------------
+// --- what to write -------------------------------------------------------------------------------
 
 static char *summarize_node(const struct platform_change *change, const char *node)
 {
@@ -169,8 +168,7 @@ static void add_undo_write(struct writing *w, const struct platform_observed *ob
     const char *name;
     json_t *record;
 
-    json_object_foreach(copy, name, record)
-    {
+    json_object_foreach(copy, name, record) {
         AUTO_MEM char *text = doc_print_json(record);
 
         if (!write) {
@@ -197,18 +195,16 @@ struct error *platform_kubeadm_writes(struct writing *w, const struct platform_c
     for (size_t i = 0; i < json_array_size(change->observed->nodes); i++)
         add_node_write(w, change, json_string_value(json_array_get(change->observed->nodes, i)));
     watch_each(w->cluster->node_configs, on_node_config, &vanished);
-    add_undo_write(w, change->observed,
-                   undo); // before the edit: what is recorded and not there is nobody's
-    json_object_foreach(texts, name, text)
-    {
+    // before the edit: what is recorded and not there is nobody's
+    add_undo_write(w, change->observed, undo);
+    json_object_foreach(texts, name, text) {
         add_config_map_write(w, change->observed, name, platform_template_key(name),
                              json_string_value(text), false);
     }
     return NULL;
 }
 
-// --- sending
-// --------------------------------------------------------------------------------------------------------
+// --- sending -------------------------------------------------------------------------------------
 
 static void writing_free(struct writing *w)
 {
@@ -307,10 +303,10 @@ static struct op *send_write(struct writing *w, const struct write *write)
                            .version = kind->version,
                            .resource = kind->resource,
                            .namespace = write->namespace};
-    struct kube_patch patch = {
-        .type = write->how == WRITE_JSON_PATCH ? KUBE_PATCH_JSON : KUBE_PATCH_MERGE,
-        .body = write->body,
-        .field_manager = API_FIELD_MANAGER};
+    struct kube_patch patch = {.type = write->how == WRITE_JSON_PATCH ? KUBE_PATCH_JSON
+                                                                      : KUBE_PATCH_MERGE,
+                               .body = write->body,
+                               .field_manager = API_FIELD_MANAGER};
 
     if (write->how == WRITE_CREATE)
         return kube_create(w->cluster->kube, &ref, write->body, on_written, w);
@@ -375,9 +371,8 @@ struct op *platform_apply(struct loop *loop, const struct platform_cluster *clus
 }
 
 struct op *platform_release(struct loop *loop, const struct platform_cluster *cluster,
-                            enum platform_type type,
-                            const struct platform_observed *observed, bool forget,
-                            bool (*may_write)(void *), void *may_write_owner,
+                            enum platform_type type, const struct platform_observed *observed,
+                            bool forget, bool (*may_write)(void *), void *may_write_owner,
                             platform_applied_fn *done, void *owner)
 {
     struct writing *w = writing_new(cluster, may_write, may_write_owner, done, owner);

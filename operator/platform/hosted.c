@@ -13,8 +13,7 @@ void platform_hosted_free(struct platform_hosted *hosted)
     mem_free(hosted);
 }
 
-// --- instances
-// ------------------------------------------------------------------------------------------------------
+// --- instances -----------------------------------------------------------------------------------
 
 // An edit is asked for while its record speaks of it; what was undone must be asked for again.
 static const json_t *make_asked(struct platform_observed *observed, const struct hosted_part *part,
@@ -26,8 +25,7 @@ static const json_t *make_asked(struct platform_observed *observed, const struct
     if (!part->record || (failed ? look->target->fresh : !part->stands))
         return NULL;
     asked = json_object();
-    json_object_set_new(asked, "revision",
-                        json_string(doc_str(part->record, "revision", NULL)));
+    json_object_set_new(asked, "revision", json_string(doc_str(part->record, "revision", NULL)));
     json_array_append_new(observed->reports, asked);
     return asked;
 }
@@ -87,8 +85,7 @@ void hosted_collect(struct platform_observed *observed, const struct hosted_look
     collect_kubelets(observed);
 }
 
-// --- writes
-// ---------------------------------------------------------------------------------------------------------
+// --- writes --------------------------------------------------------------------------------------
 
 static const struct plan_step *find_step(const struct plan *plan, size_t part)
 {
@@ -103,9 +100,9 @@ static struct write *add_patch(struct writing *w, const struct hosted_part *part
                                const json_t *lists, const json_t *record)
 {
     const json_t *metadata = json_object_get(part->object, "metadata");
-    struct write *write = platform_add_write(w, WRITE_JSON_PATCH, part->kind,
-                                             doc_str(metadata, "namespace", NULL),
-                                             doc_str(metadata, "name", NULL));
+    struct write *write =
+        platform_add_write(w, WRITE_JSON_PATCH, part->kind, doc_str(metadata, "namespace", NULL),
+                           doc_str(metadata, "name", NULL));
 
     write->body = hosted_patch(part, lists, record);
     return write;
@@ -117,8 +114,7 @@ static struct error *add_edit(struct writing *w, const struct hosted_part *part,
     AUTO_JSON json_t *lists = NULL;
     AUTO_JSON json_t *record = NULL;
     AUTO_MEM char *summary = NULL;
-    struct error *err =
-        hosted_record_edit(part, step->want, clock_wall_ms(), &lists, &record);
+    struct error *err = hosted_record_edit(part, step->want, clock_wall_ms(), &lists, &record);
 
     if (err)
         return err;
@@ -204,8 +200,7 @@ void platform_hosted_forget(struct writing *w, const struct platform_observed *o
     }
 }
 
-// --- for `drawbridge plan`
-// ------------------------------------------------------------------------------------------
+// --- for `drawbridge plan` -----------------------------------------------------------------------
 
 static char *lists_text(const json_t *lists)
 {

@@ -96,8 +96,7 @@ struct error *hosted_check_strategy(enum platform_kind kind, const json_t *objec
     return NULL;
 }
 
-// --- a part
-// ---------------------------------------------------------------------------------------------------------
+// --- a part --------------------------------------------------------------------------------------
 
 static void keep_list(json_t *lists, const char *name, const json_t *list)
 {
@@ -107,7 +106,8 @@ static void keep_list(json_t *lists, const char *name, const json_t *list)
 
 static struct error *read_container(struct hosted_part *part)
 {
-    const json_t *containers = doc_get(part->object, "spec", "template", "spec", "containers", NULL);
+    const json_t *containers =
+        doc_get(part->object, "spec", "template", "spec", "containers", NULL);
     struct error *err =
         gates_container_find(containers, part->where, part->component, &part->container);
 

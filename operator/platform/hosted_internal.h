@@ -11,22 +11,26 @@
 #define HOSTED_READ_AGAIN_MS 2000               // nobody tells when an API server answers
 
 // What the object needs beside the plan's step.
-// SETTLE: note that the roll-out is complete; FORGET: that an edit failed, since it is to be tried again.
+// SETTLE: note that the roll-out is complete; FORGET: that an edit failed, since it is to be tried
+// again.
 enum hosted_need { HOSTED_NOTHING, HOSTED_SETTLE, HOSTED_PUT_BACK, HOSTED_FORGET };
 
 // One component and the object that holds its flags. Trees are owned.
 struct hosted_part {
     enum component component;
     enum platform_kind kind;
-    json_t *object;                   // Deployment, StatefulSet or TenantControlPlane
-    json_t *workload;                 // whose roll-out counts: the object, or the Deployment of the TenantControlPlane; NULL: not there
+    json_t *object; // Deployment, StatefulSet or TenantControlPlane
+    // whose roll-out counts: the object, or the Deployment of the TenantControlPlane; NULL: not
+    // there
+    json_t *workload;
     char *where;                      // "Deployment tenant/kube-apiserver"
     struct gates_container container; // borrows from object
     json_t *lists;                    // {"command": [..], "args": [..]}: those that are there
     struct gates_flags flags;
-    json_t *record;                   // NULL: none that can be read
-    json_t *owned;                    // {"featureGates": {..}, "runtimeConfig": {..}}: of the record, what still stands
-    bool stands;                      // all of it does
+    json_t *record; // NULL: none that can be read
+    // {"featureGates": {..}, "runtimeConfig": {..}}: of the record, what still stands
+    json_t *owned;
+    bool stands; // all of it does
     struct version version;
     enum hosted_need need;
     const char *reason; // with HOSTED_PUT_BACK
@@ -68,7 +72,8 @@ void hosted_part_fini(struct hosted_part *part);
 // The annotation that holds a component's record.
 char *hosted_annotation(enum component component);
 void hosted_record_read(struct hosted_part *part);
-// The lists with what is wanted, and the record that goes with them. LIMIT: the record is too large.
+// The lists with what is wanted, and the record that goes with them. LIMIT: the record is too
+// large.
 struct error *hosted_record_edit(const struct hosted_part *part, const json_t *want,
                                  int64_t now_wall_ms, json_t **ret_lists, json_t **ret_record);
 // The lists as they were before the last edit, or where somebody else changed them since, without
@@ -98,14 +103,14 @@ struct hosted_look {
     const json_t *enabled; // gates of the hosted API server; NULL: not read
     bool asked;            // it was tried
 };
-// The report of a part, as an agent would give it, and what the part needs. *again_ms becomes smaller
-// when it must be looked at earlier.
+// The report of a part, as an agent would give it, and what the part needs. *again_ms becomes
+// smaller when it must be looked at earlier.
 json_t *hosted_report(struct hosted_part *part, const struct hosted_look *look, uint64_t *again_ms);
 
 // --- hosted_pods.c
 
-// What keeps a pod from being ready: a container that ended or cannot start, or no node. Owned; NULL:
-// nothing.
+// What keeps a pod from being ready: a container that ended or cannot start, or no node. Owned;
+// NULL: nothing.
 char *hosted_pod_words(const json_t *pod);
 // The label selector of a workload's pods. Owned; NULL: it has none.
 char *hosted_pod_selector(const json_t *workload);

@@ -19,7 +19,8 @@ enum phase {
     PHASE_END
 };
 
-#define QUERIES (1 + HOSTED_COMPONENTS) // of each kind: without a selector, and with each component's
+// of each kind: without a selector, and with each component's
+#define QUERIES (1 + HOSTED_COMPONENTS)
 
 struct observation {
     struct op op; // must be first
@@ -90,17 +91,17 @@ static const char *tenant_of(const struct observation *o)
     return doc_str(o->target->hosted, "tenantControlPlane", NULL);
 }
 
-// --- parts
-// ----------------------------------------------------------------------------------------------------------
+// --- parts ---------------------------------------------------------------------------------------
 
 static struct error *not_found(const struct observation *o, enum component component)
 {
     const char *name = component_name(component), *field = hosted_field(component);
 
-    return error_new(ERROR_NOT_FOUND,
-                     "no Deployment or StatefulSet in namespace %s is %s by name or label; say which "
-                     "in spec.platform.hostedControlPlane.%s",
-                     namespace_of(o), name, field);
+    return error_new(
+        ERROR_NOT_FOUND,
+        "no Deployment or StatefulSet in namespace %s is %s by name or label; say which "
+        "in spec.platform.hostedControlPlane.%s",
+        namespace_of(o), name, field);
 }
 
 static struct error *check_part(const struct hosted_part *part)
@@ -128,8 +129,7 @@ static bool is_left_alone(const struct observation *o, const json_t *object,
 }
 
 static struct error *add_part(struct observation *o, enum component component,
-                              enum platform_kind kind, const json_t *object,
-                              const json_t *workload)
+                              enum platform_kind kind, const json_t *object, const json_t *workload)
 {
     struct platform_hosted *hosted = o->observed->hosted;
     struct hosted_part *part = &hosted->parts[hosted->len];
@@ -152,8 +152,8 @@ static struct error *make_parts(struct observation *o)
         struct error *err = NULL;
 
         if (o->tenant)
-            err = add_part(o, (enum component)i, KIND_TENANT_CONTROL_PLANE, o->tenant,
-                           o->deployment);
+            err =
+                add_part(o, (enum component)i, KIND_TENANT_CONTROL_PLANE, o->tenant, o->deployment);
         else if (o->found[i])
             err = add_part(o, (enum component)i, o->kinds[i], o->found[i], o->found[i]);
         else if (!o->target->deleting)
@@ -195,8 +195,7 @@ static void collect(struct observation *o)
     finish(o, NULL);
 }
 
-// --- the hosted API server
-// ----------------------------------------------------------------------------------------
+// --- the hosted API server -----------------------------------------------------------------------
 
 // It may be rolling out just now: what it does not say is unknown, and no reason to stop.
 static void note_unread(struct observation *o, struct error *take_err)
@@ -334,8 +333,7 @@ static bool ask_secret(struct observation *o)
     return true;
 }
 
-// --- objects
-// --------------------------------------------------------------------------------------------------------
+// --- objects -------------------------------------------------------------------------------------
 
 static struct kube_ref ref_of(const struct observation *o, enum platform_kind kind,
                               const char *name)
@@ -450,8 +448,8 @@ static bool ask_lists(struct observation *o)
 
         if (o->query % QUERIES != 0 && !selector)
             continue;
-        o->pending = kube_list_each(o->cluster->kube, &ref, selector, NULL, "", on_item, on_listed,
-                                    o);
+        o->pending =
+            kube_list_each(o->cluster->kube, &ref, selector, NULL, "", on_item, on_listed, o);
         return true;
     }
     return false;
@@ -477,9 +475,9 @@ static void on_object(void *owner, struct error *take_err, json_t *take_body)
 
     o->pending = NULL;
     if (take_err) {
-        finish(o, error_wrap(take_err, "%s %s/%s", platform_kind(o->kinds[o->object])->kind,
-                             namespace_of(o),
-                             doc_str(o->found[o->object], "metadata", "name", NULL)));
+        finish(o,
+               error_wrap(take_err, "%s %s/%s", platform_kind(o->kinds[o->object])->kind,
+                          namespace_of(o), doc_str(o->found[o->object], "metadata", "name", NULL)));
         return;
     }
     json_decref(o->found[o->object]);
@@ -494,8 +492,8 @@ static bool ask_objects(struct observation *o)
 
         if (!is_fought_over(o, o->object))
             continue;
-        ref = ref_of(o, o->kinds[o->object],
-                     doc_str(o->found[o->object], "metadata", "name", NULL));
+        ref =
+            ref_of(o, o->kinds[o->object], doc_str(o->found[o->object], "metadata", "name", NULL));
         o->pending = kube_get(o->cluster->kube, &ref, on_object, o);
         return true;
     }
@@ -543,8 +541,7 @@ static bool ask_pods(struct observation *o)
     return false;
 }
 
-// --- the op
-// ---------------------------------------------------------------------------------------------------------
+// --- the op --------------------------------------------------------------------------------------
 
 static void ask_hosted(struct observation *o)
 {

@@ -63,8 +63,7 @@ char *hosted_pod_selector(const json_t *workload)
     const char *key;
     json_t *value;
 
-    json_object_foreach(labels, key, value)
-    {
+    json_object_foreach(labels, key, value) {
         strlist_take(&parts, str_format("%s=%s", key, json_string_value(value)));
     }
     return parts.len ? strlist_join(&parts, ",") : NULL;

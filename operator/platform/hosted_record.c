@@ -5,7 +5,8 @@
 //   revision, expect      of what was asked for
 //   owned, replaced       our entries, and the values of others that they stand in for
 //   before, after         the lists as they were before us, and the digest of those that we wrote:
-//                         while they stand, every edit starts from before, and the last one gives it back
+//                         while they stand, every edit starts from before, and the last one gives
+//                         it back
 //   since, settled        when it was written, when its roll-out was complete
 //   previous              {lists, revision, owned, replaced, before, after} of before this edit,
 //                         until it is settled: the way back
@@ -67,8 +68,7 @@ static bool is_entries(enum component component, const json_t *entries)
         if (map && (!json_is_object(map) ||
                     (i == 1 && component != COMPONENT_APISERVER && json_object_size(map) > 0)))
             return false;
-        json_object_foreach(map, name, value)
-        {
+        json_object_foreach(map, name, value) {
             if (!*name || !is_entry(maps[i], value))
                 return false;
         }
@@ -83,8 +83,7 @@ static void sanitize_level(enum component component, json_t *record)
     static const char *const lists[] = {"before", "lists"};
 
     for (size_t i = 0; i < COUNT(entries); i++)
-        drop_unless(record, entries[i],
-                    is_entries(component, json_object_get(record, entries[i])));
+        drop_unless(record, entries[i], is_entries(component, json_object_get(record, entries[i])));
     for (size_t i = 0; i < COUNT(lists); i++)
         drop_unless(record, lists[i], is_lists(json_object_get(record, lists[i])));
 }
@@ -129,8 +128,7 @@ void hosted_record_read(struct hosted_part *part)
     }
 }
 
-// --- edits
-// ----------------------------------------------------------------------------------------------------------
+// --- edits ---------------------------------------------------------------------------------------
 
 // Of the lists alone: whether extraArgs was there before them tells who made it, not what it says.
 static const char *digest_lists(const json_t *lists, char *ret)
@@ -171,9 +169,8 @@ static struct error *edit_lists(const struct hosted_part *part, const json_t *ba
         AUTO_JSON json_t *given_up = platform_entries_without(json_object_get(owned, maps[i]),
                                                               json_object_get(want, maps[i]));
 
-        set[i] = platform_entries_with_replaced(
-            json_object_get(want, maps[i]), given_up,
-            doc_get(part->record, "replaced", maps[i], NULL));
+        set[i] = platform_entries_with_replaced(json_object_get(want, maps[i]), given_up,
+                                                doc_get(part->record, "replaced", maps[i], NULL));
         unset[i] = platform_entries_without(given_up, set[i]);
         if (!unset[i])
             unset[i] = json_object();
@@ -290,8 +287,8 @@ struct error *hosted_record_put_back(const struct hosted_part *part, int64_t now
     if (is_after(part->record, part->lists) && json_object_get(previous, "lists"))
         lists = doc_copy(json_object_get(previous, "lists"));
     else
-        err = edit_lists(part, part->lists, part->owned, json_object_get(previous, "owned"),
-                         &lists);
+        err =
+            edit_lists(part, part->lists, part->owned, json_object_get(previous, "owned"), &lists);
     if (err) {
         json_decref(record);
         return err;
@@ -330,8 +327,7 @@ json_t *hosted_record_forget(const struct hosted_part *part)
     return record;
 }
 
-// --- the patch
-// ------------------------------------------------------------------------------------------------------
+// --- the patch -----------------------------------------------------------------------------------
 
 static void add_op(json_t *patch, const char *op, const char *path, json_t *take_value)
 {
@@ -377,8 +373,8 @@ static void patch_containers(const struct hosted_part *part, const json_t *lists
     static const char *const names[] = {"command", "args"};
 
     for (size_t i = 0; i < COUNT(names); i++) {
-        AUTO_MEM char *path = str_format("/spec/template/spec/containers/%zu/%s",
-                                         part->container.index, names[i]);
+        AUTO_MEM char *path =
+            str_format("/spec/template/spec/containers/%zu/%s", part->container.index, names[i]);
 
         patch_list(patch, path, json_object_get(part->lists, names[i]),
                    json_object_get(lists, names[i]));

@@ -4,8 +4,7 @@
 
 #include "hosted_internal.h"
 
-// --- the workload
-// ---------------------------------------------------------------------------------------------------
+// --- the workload --------------------------------------------------------------------------------
 
 static bool is_stuck(const json_t *workload)
 {
@@ -37,8 +36,7 @@ static bool is_carried_out(const struct hosted_part *part)
     AUTO_FLAGS struct gates_flags flags = {0};
     AUTO_JSON json_t *argv = NULL;
     struct gates_container container;
-    struct error *err =
-        gates_container_find(containers, part->where, part->component, &container);
+    struct error *err = gates_container_find(containers, part->where, part->component, &container);
 
     if (!err) {
         argv = gates_container_argv(&container, part->component);
@@ -84,8 +82,7 @@ static char *describe(const struct hosted_rollout *r)
                       (long long)r->desired, (long long)r->available);
 }
 
-// --- somebody else
-// --------------------------------------------------------------------------------------------------
+// --- somebody else -------------------------------------------------------------------------------
 
 static const json_t *find_last(const json_t *components, enum component component)
 {
@@ -127,8 +124,7 @@ static int64_t count_reverts(const struct hosted_part *part, const struct platfo
     return doc_int(last, 0, "reverted", NULL) + (*written && !standing ? 1 : 0);
 }
 
-// --- the report
-// -----------------------------------------------------------------------------------------------------
+// --- the report ----------------------------------------------------------------------------------
 
 struct judgement {
     const char *state, *reason; // reason NULL: none
@@ -142,8 +138,7 @@ static bool is_met(const json_t *expect, const json_t *enabled)
     json_t *value;
     bool met = true;
 
-    json_object_foreach(copy, name, value)
-    {
+    json_object_foreach(copy, name, value) {
         // A gate that the binary does not list is off.
         if (json_is_true(value) != json_is_true(json_object_get(enabled, name)))
             met = false;
@@ -189,10 +184,10 @@ static struct judgement judge_running(struct hosted_part *part, const struct hos
         left_ms = HOSTED_READ_AGAIN_MS;
     if (left_ms > 0 && (*again_ms == 0 || (uint64_t)left_ms < *again_ms))
         *again_ms = (uint64_t)left_ms;
-    return (struct judgement){
-        .state = "Updating",
-        .message = str_format("rolling out since %s: %s", since,
-                              r->complete ? "complete, not read back yet" : how)};
+    return (struct judgement){.state = "Updating",
+                              .message =
+                                  str_format("rolling out since %s: %s", since,
+                                             r->complete ? "complete, not read back yet" : how)};
 }
 
 // It was put back. Also that is a roll-out, with the same time.
@@ -212,9 +207,8 @@ static struct judgement judge_failed(struct hosted_part *part, const struct host
         return (struct judgement){"Failed", reason ? reason->name : "ComponentNotReady",
                                   str_dup(message)};
     if (r->stuck || left_ms <= 0)
-        return (struct judgement){
-            "Failed", "RollbackFailed",
-            str_format("%s; put back, and still %s", message, how)};
+        return (struct judgement){"Failed", "RollbackFailed",
+                                  str_format("%s; put back, and still %s", message, how)};
     if (*again_ms == 0 || (uint64_t)left_ms < *again_ms)
         *again_ms = (uint64_t)left_ms;
     return (struct judgement){
@@ -234,10 +228,10 @@ static struct judgement judge(struct hosted_part *part, const struct hosted_look
         return (struct judgement){.state = "Observed"};
     }
     if (reverts >= HOSTED_REVERTS_MAX && !(part->record && part->stands))
-        return (struct judgement){
-            "Reverted", "ChangesReverted",
-            str_format("its flags were taken out again %lld times%s%s", (long long)reverts,
-                       *who ? ", last by the field manager " : "", who)};
+        return (struct judgement){"Reverted", "ChangesReverted",
+                                  str_format("its flags were taken out again %lld times%s%s",
+                                             (long long)reverts,
+                                             *who ? ", last by the field manager " : "", who)};
     if (!part->record || !part->stands)
         return (struct judgement){.state = "Observed"};
     if (json_object_get(part->record, "settled"))
@@ -262,8 +256,7 @@ json_t *hosted_report(struct hosted_part *part, const struct hosted_look *look, 
     mem_free(j.message);
     json_object_set_new(report, "healthy", json_boolean(r.complete && r.desired > 0));
     json_object_set_new(report, "reverted", json_integer((json_int_t)reverts));
-    json_object_set_new(report, "revision",
-                        json_string(doc_str(part->record, "revision", NULL)));
+    json_object_set_new(report, "revision", json_string(doc_str(part->record, "revision", NULL)));
     if (standing && (json_object_size(doc_get(part->owned, "featureGates", NULL)) > 0 ||
                      json_object_size(doc_get(part->owned, "runtimeConfig", NULL)) > 0))
         json_object_set_new(report, "writtenRevision",
@@ -272,7 +265,8 @@ json_t *hosted_report(struct hosted_part *part, const struct hosted_look *look, 
     json_object_set_new(report, "runtimeConfig", doc_copy(part->flags.runtime_config));
     json_object_set_new(report, "owned", doc_copy(part->owned));
     if (json_object_get(part->record, "replaced"))
-        json_object_set_new(report, "replaced", doc_copy(json_object_get(part->record, "replaced")));
+        json_object_set_new(report, "replaced",
+                            doc_copy(json_object_get(part->record, "replaced")));
     if (part->component == COMPONENT_APISERVER && look->enabled)
         json_object_set_new(report, "enabled", doc_copy(look->enabled));
     return report;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The common observation of a pass: a few requests one after the other, then the platform turns them and
-// the watches into instances.
+// The common observation of a pass: a few requests one after the other, then the platform turns
+// them and the watches into instances.
 #include <string.h>
 
 #include "platform_internal.h"
@@ -31,8 +31,7 @@ struct observation {
     struct platform_observed *observed;
 };
 
-// --- trims: what the watches keep
-// ------------------------------------------------------------------------------------
+// --- trims: what the watches keep ----------------------------------------------------------------
 
 static void keep(json_t *to, const json_t *from, const char *a, const char *b)
 {
@@ -91,8 +90,7 @@ json_t *platform_trim_pod(const json_t *pod)
     return kept;
 }
 
-// --- building what was observed
-// ---------------------------------------------------------------------------------------
+// --- building what was observed ------------------------------------------------------------------
 
 const json_t *platform_keep(struct platform_observed *observed, const json_t *tree)
 {
@@ -201,8 +199,7 @@ void platform_observed_free(struct platform_observed *observed)
 
 static void advance(struct observation *o);
 
-// --- the op
-// -------------------------------------------------------------------------------------------------------------
+// --- the op --------------------------------------------------------------------------------------
 
 static void observation_drop(struct op *op)
 {
@@ -329,7 +326,8 @@ static void collect(struct observation *o)
         return;
     }
     if (!err && !platform->make_writes)
-        o->pending = kube_get_text(o->cluster->kube, "/metrics", PLATFORM_METRICS_BYTES_MAX, on_metrics, o);
+        o->pending =
+            kube_get_text(o->cluster->kube, "/metrics", PLATFORM_METRICS_BYTES_MAX, on_metrics, o);
     else
         finish(o, err);
 }
@@ -398,8 +396,7 @@ static void advance(struct observation *o)
 }
 
 static struct op *observe_common(struct loop *loop, const struct platform_cluster *cluster,
-                                 enum platform_type wanted, platform_observed_fn *done,
-                                 void *owner)
+                                 enum platform_type wanted, platform_observed_fn *done, void *owner)
 {
     struct observation *o = NEW(struct observation);
 

@@ -8,8 +8,8 @@ struct writing;
 // One kind of cluster.
 struct platform {
     enum platform_type type;
-    // Its own observation, where the common one (this cluster's API server, kubeadm's ConfigMaps) does
-    // not fit; NULL: the common one, then collect().
+    // Its own observation, where the common one (this cluster's API server, kubeadm's ConfigMaps)
+    // does not fit; NULL: the common one, then collect().
     struct op *(*observe)(struct loop *loop, const struct platform_cluster *cluster,
                           const struct platform_target *target, platform_observed_fn *done,
                           void *owner);
@@ -81,9 +81,11 @@ json_t *platform_entries_ours(const json_t *recorded, const json_t *standing);
 struct plan_instance *platform_add_instance(struct platform_observed *observed,
                                             enum component component, const char *node,
                                             const char *object);
-// Of an image's tag ("registry:5000/kube-apiserver:v1.33.13@sha256:..."); false: none that is a version.
+// Of an image's tag ("registry:5000/kube-apiserver:v1.33.13@sha256:..."); false: none that is a
+// version.
 bool platform_image_version(const char *image, struct version *ret_version);
-// Versions and discovery of the API server that answered, from the bodies of /version and the group.
+// Versions and discovery of the API server that answered, from the bodies of /version and the
+// group.
 void platform_take_version(struct platform_observed *observed, const json_t *body);
 void platform_take_group(struct platform_observed *observed, const json_t *body);
 struct platform_observed *platform_observed_new(void);
@@ -96,16 +98,16 @@ void platform_each_managed_node(const struct platform_cluster *cluster,
                                 struct platform_observed *observed, platform_node_fn *each,
                                 void *owner);
 
-// What is kept of the server that the watch of this term follows goes into observed; *ret_gates is a
-// reference of the caller's. False: nothing fit to use. facts may be NULL.
+// What is kept of the server that the watch of this term follows goes into observed; *ret_gates is
+// a reference of the caller's. False: nothing fit to use. facts may be NULL.
 bool platform_facts_get(struct platform_facts *facts, uint64_t term,
                         struct platform_observed *observed, json_t **ret_gates);
 // The same when observed holds a fresh version and discovery already: the gates, if those say what
 // was kept.
 bool platform_facts_still(struct platform_facts *facts, uint64_t term, uint64_t at_ms,
                           struct platform_observed *observed, json_t **ret_gates);
-// term and at_ms: of before the first of the requests. gates: as read from /metrics, NULL when that is
-// not allowed.
+// term and at_ms: of before the first of the requests. gates: as read from /metrics, NULL when that
+// is not allowed.
 void platform_facts_keep(struct platform_facts *facts, uint64_t term, uint64_t at_ms,
                          struct platform_observed *observed, json_t *gates);
 

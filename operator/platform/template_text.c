@@ -210,8 +210,7 @@ struct error *platform_edit_kubelet_configuration(struct slice text, const json_
     if (!err && !str_eq(doc_str(doc_text_tree(doc), "kind", NULL), "KubeletConfiguration"))
         err = error_new(ERROR_INVALID,
                         "kubelet-config: the key kubelet holds no KubeletConfiguration");
-    json_object_foreach(set, name, value)
-    {
+    json_object_foreach(set, name, value) {
         const json_t *now = err ? NULL : doc_get(doc_text_tree(doc), "featureGates", name, NULL);
         AUTO_MEM char *at = str_format("/featureGates/%s", name);
 
@@ -220,8 +219,7 @@ struct error *platform_edit_kubelet_configuration(struct slice text, const json_
         err = now ? doc_text_set_scalar(doc, at, value)
                   : doc_text_add_key(doc, "/featureGates", name, value);
     }
-    json_object_foreach(unset, name, value)
-    {
+    json_object_foreach(unset, name, value) {
         AUTO_MEM char *at = str_format("/featureGates/%s", name);
 
         if (!err && doc_get(doc_text_tree(doc), "featureGates", name, NULL))

@@ -81,8 +81,7 @@ json_t *platform_entries_ours(const json_t *recorded, const json_t *standing)
     const char *name;
     json_t *value;
 
-    json_object_foreach(copy, name, value)
-    {
+    json_object_foreach(copy, name, value) {
         if (doc_equal(value, json_object_get(standing, name)))
             json_object_set(ours, name, value);
     }
@@ -97,9 +96,11 @@ static json_t *make_report(const json_t *record, const char *name, const json_t 
 
     json_object_set_new(report, "featureGates", gates ? doc_copy(gates) : json_object());
     json_object_set_new(report, "runtimeConfig", runtime ? doc_copy(runtime) : json_object());
-    doc_set(report, platform_entries_ours(doc_get(record, "owned", name, "featureGates", NULL), gates),
+    doc_set(report,
+            platform_entries_ours(doc_get(record, "owned", name, "featureGates", NULL), gates),
             "owned", "featureGates", NULL);
-    doc_set(report, platform_entries_ours(doc_get(record, "owned", name, "runtimeConfig", NULL), runtime),
+    doc_set(report,
+            platform_entries_ours(doc_get(record, "owned", name, "runtimeConfig", NULL), runtime),
             "owned", "runtimeConfig", NULL);
     if (doc_get(record, "replaced", name, NULL))
         json_object_set_new(report, "replaced", doc_copy(doc_get(record, "replaced", name, NULL)));
@@ -160,8 +161,7 @@ struct error *platform_collect_templates(struct platform_observed *observed)
     return err;
 }
 
-// --- editing
-// --------------------------------------------------------------------------------------------------------
+// --- editing -------------------------------------------------------------------------------------
 
 json_t *platform_entries_without(const json_t *map, const json_t *kept)
 {
@@ -170,8 +170,7 @@ json_t *platform_entries_without(const json_t *map, const json_t *kept)
     const char *name;
     json_t *value;
 
-    json_object_foreach(copy, name, value)
-    {
+    json_object_foreach(copy, name, value) {
         json_object_del(rest, name);
     }
     json_decref(copy);
@@ -186,8 +185,7 @@ json_t *platform_entries_with_replaced(const json_t *want, const json_t *given_u
     const char *name;
     json_t *value;
 
-    json_object_foreach(copy, name, value)
-    {
+    json_object_foreach(copy, name, value) {
         if (json_object_get(replaced, name))
             json_object_set_new(set, name, doc_copy(json_object_get(replaced, name)));
     }
@@ -207,10 +205,10 @@ static struct error *edit_component(enum component component, const json_t *want
     const json_t *runtime = json_object_get(want, "runtimeConfig");
     AUTO_JSON json_t *gone_gates = platform_entries_without(owned_gates, gates);
     AUTO_JSON json_t *gone_runtime = platform_entries_without(owned_runtime, runtime);
-    AUTO_JSON json_t *set_gates =
-        platform_entries_with_replaced(gates, gone_gates, doc_get(report, "replaced", "featureGates", NULL));
-    AUTO_JSON json_t *set_runtime =
-        platform_entries_with_replaced(runtime, gone_runtime, doc_get(report, "replaced", "runtimeConfig", NULL));
+    AUTO_JSON json_t *set_gates = platform_entries_with_replaced(
+        gates, gone_gates, doc_get(report, "replaced", "featureGates", NULL));
+    AUTO_JSON json_t *set_runtime = platform_entries_with_replaced(
+        runtime, gone_runtime, doc_get(report, "replaced", "runtimeConfig", NULL));
     AUTO_JSON json_t *unset_gates = platform_entries_without(gone_gates, set_gates);
     AUTO_JSON json_t *unset_runtime = platform_entries_without(gone_runtime, set_runtime);
     char *edited = NULL;
@@ -236,8 +234,7 @@ json_t *platform_entries_replaced(const json_t *want, const json_t *standing, co
     const char *name;
     json_t *value;
 
-    json_object_foreach(copy, name, value)
-    {
+    json_object_foreach(copy, name, value) {
         const json_t *was = json_object_get(owned, name) ? json_object_get(before, name)
                                                          : json_object_get(standing, name);
         if (was)
@@ -259,8 +256,8 @@ static void record_component(json_t *record, const char *name, const json_t *wan
             continue;
         doc_set(record,
                 platform_entries_replaced(entries, json_object_get(report, maps[i]),
-                              doc_get(report, "owned", maps[i], NULL),
-                              doc_get(report, "replaced", maps[i], NULL)),
+                                          doc_get(report, "owned", maps[i], NULL),
+                                          doc_get(report, "replaced", maps[i], NULL)),
                 "replaced", name, maps[i], NULL);
         doc_set(record, doc_copy(entries), "owned", name, maps[i], NULL);
     }

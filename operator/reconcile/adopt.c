@@ -17,7 +17,8 @@ struct adopter {
     char *key;         // in work
 };
 
-// The echo of our own write is not reported, and its answer may hold somebody else's change: after one the key is looked at once more.
+// The echo of our own write is not reported, and its answer may hold somebody else's change: after
+// one the key is looked at once more.
 static void look_again(struct adopter *a)
 {
     queue_add(a->queue, a->key);
@@ -36,8 +37,7 @@ static void end_work(struct adopter *a, struct error *take_err)
     queue_done(a->queue, key, failed, 0);
 }
 
-// --- conditions back
-// ---------------------------------------------------------------------------------------------------
+// --- conditions back -----------------------------------------------------------------------------
 
 static void on_mirrored(void *owner, struct error *take_err, json_t *take_body)
 {
@@ -102,8 +102,7 @@ static void mirror(struct adopter *a, const json_t *kubermatic, const json_t *co
     a->pending = kube_patch(a->controller->spec.kube, &ref, &patch, on_mirrored, a);
 }
 
-// --- adoption
-// -------------------------------------------------------------------------------------------------------------
+// --- adoption ------------------------------------------------------------------------------------
 
 static void on_adopted(void *owner, struct error *take_err, json_t *take_body)
 {
@@ -175,8 +174,7 @@ static void on_work(void *owner, const char *key)
         end_work(a, err);
 }
 
-// --- watches
-// ----------------------------------------------------------------------------------------------------------------
+// --- watches -------------------------------------------------------------------------------------
 
 static void on_kubermatic(void *owner, const char *key, const json_t *was, const json_t *now)
 {

@@ -41,8 +41,8 @@ static void on_written(void *owner, struct error *take_err, json_t *take_body)
     agent->pending = NULL;
     if (!take_err) {
         agent->retry_ms = RETRY_MS_FIRST;
-        // The echo of our write is not reported, and its answer may hold a newer spec; or the watch was quicker
-        // and the answer is the older one. The store knows.
+        // The echo of our write is not reported, and its answer may hold a newer spec; or the watch
+        // was quicker and the answer is the older one. The store knows.
         watch_note_write(agent->watch, take_body);
         now = watch_get(agent->watch, agent->spec.node_name);
         if (now)

@@ -13,8 +13,7 @@ static const struct plan_instance *instance_of(const struct pass *pass,
     return &pass->observed->instances[step->instance];
 }
 
-// --- ConfigValid
-// ---------------------------------------------------------------------------------------------------
+// --- ConfigValid ---------------------------------------------------------------------------------
 
 static char *join_names(const json_t *names)
 {
@@ -59,8 +58,7 @@ static void say_config(struct pass *pass)
     }
 }
 
-// --- ControlPlaneUpdated and NodesUpdated
-// --------------------------------------------------------------------------
+// --- ControlPlaneUpdated and NodesUpdated --------------------------------------------------------
 
 static void say_step(struct pass *pass, enum condition condition, const struct plan_step *step)
 {
@@ -234,13 +232,11 @@ static char *flags_text(const struct pass *pass, size_t index)
     const char *name;
     json_t *value;
 
-    json_object_foreach(desired->feature_gates, name, value)
-    {
+    json_object_foreach(desired->feature_gates, name, value) {
         buf_printf(&text, "%s%s=%s", text.len ? "," : "--feature-gates=", name,
                    json_is_true(value) ? "true" : "false");
     }
-    json_object_foreach(desired->runtime_config, name, value)
-    {
+    json_object_foreach(desired->runtime_config, name, value) {
         buf_printf(&text, "%s%s=%s",
                    value == json_object_iter_value(json_object_iter(desired->runtime_config))
                        ? (text.len ? " --runtime-config=" : "--runtime-config=")
@@ -268,8 +264,7 @@ static void say_nodes_elsewhere(struct pass *pass)
         api_conditions_set(pass->conditions, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes",
                            "%u kubelets of the hosted cluster are configured where its nodes come "
                            "from, not by this platform%s%s",
-                           kubelets, flags && *flags ? "; they need " : "",
-                           flags ? flags : "");
+                           kubelets, flags && *flags ? "; they need " : "", flags ? flags : "");
 }
 
 static void say_nodes(struct pass *pass)
@@ -299,8 +294,7 @@ static void say_nodes(struct pass *pass)
     }
 }
 
-// --- Observe, and what else is configured by others
-// -------------------------------------------------------------------------------------------------------
+// --- Observe, and what else is configured by others ----------------------------------------------
 
 // What somebody else has to set, as nobody here writes: "kube-apiserver: --feature-gates=...; ..."
 static char *advice(const struct pass *pass)
@@ -349,8 +343,7 @@ static void say_observed(struct pass *pass)
                        pass->observed->managed_nodes, pass->observed->unmanaged_nodes);
 }
 
-// --- ResourceAPIServed
-// -----------------------------------------------------------------------------------------------
+// --- ResourceAPIServed ---------------------------------------------------------------------------
 
 static bool serves(const struct pass *pass, const char *version)
 {
@@ -403,8 +396,7 @@ static void say_api(struct pass *pass)
                        "resource.k8s.io is served as %s; components ask for %s", served, needed);
 }
 
-// --- the rest
-// ---------------------------------------------------------------------------------------------------------
+// --- the rest ------------------------------------------------------------------------------------
 
 static void say_upgradeable(struct pass *pass)
 {

@@ -51,8 +51,7 @@ bool controller_ready(void *owner, struct buf *why)
     return ready;
 }
 
-// --- keys
-// -----------------------------------------------------------------------------------------------------------
+// --- keys ----------------------------------------------------------------------------------------
 
 static void enqueue(void *owner, const char *key, const json_t *object)
 {
@@ -211,8 +210,7 @@ static void on_node_config(void *owner, const char *key, const json_t *was, cons
     enqueue_writers(owner);
 }
 
-// --- work
-// -----------------------------------------------------------------------------------------------------------
+// --- work ----------------------------------------------------------------------------------------
 
 static void on_work(void *owner, const char *key)
 {
@@ -280,8 +278,7 @@ static void on_lost(void *owner)
         c->spec.on_lost(c->spec.owner);
 }
 
-// --- making and ending
-// -----------------------------------------------------------------------------------------------
+// --- making and ending ---------------------------------------------------------------------------
 
 static struct watch *follow(struct controller *c, struct kube_ref ref, const char *label_selector,
                             json_t *(*trim)(const json_t *), uint64_t (*facet)(const json_t *),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Watches of the objects of hosted control planes. They only wake passes, which look for themselves;
-// nothing is followed that no configuration names.
+// Watches of the objects of hosted control planes. They only wake passes, which look for
+// themselves; nothing is followed that no configuration names.
 #include "reconcile_internal.h"
 
 #define WATCHES 2 // kinds of object for one configuration
@@ -8,7 +8,7 @@
 struct followed {
     struct followed *next;
     struct hosted_watches *all;
-    char *key; // of the configuration
+    char *key;                // of the configuration
     char *namespace, *tenant; // tenant "": Deployments and StatefulSets
     char *selector;
     struct watch *watches[WATCHES];
@@ -58,8 +58,7 @@ bool hosted_same(const json_t *config, const json_t *other)
     return false;
 }
 
-// --- following
-// -------------------------------------------------------------------------------------------------------
+// --- following -----------------------------------------------------------------------------------
 
 // Owners, marks of other tools, our record: of which only whether they changed matters.
 static void keep_metadata(json_t *kept, const json_t *object)

@@ -12,8 +12,7 @@ static json_t *foreign(const struct plan_instance *instance, const char *map)
 
     if (!all)
         all = json_object();
-    json_object_foreach(owned, name, value)
-    {
+    json_object_foreach(owned, name, value) {
         const json_t *replaced = doc_get(instance->reported, "replaced", map, name, NULL);
 
         if (!doc_equal(json_object_get(all, name), value))
@@ -61,8 +60,7 @@ void reconcile_inputs_fini(struct reconcile_inputs *inputs)
     *inputs = (struct reconcile_inputs){0};
 }
 
-// --- resolution
-// -------------------------------------------------------------------------------------
+// --- resolution ----------------------------------------------------------------------------------
 
 // The live ones, in order, and where they stand among all.
 static size_t pick_live(const struct platform_observed *observed,

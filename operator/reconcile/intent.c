@@ -38,8 +38,8 @@ void intent_make(const struct api_config *config, struct intent *ret_intent)
     retry = config->reconcile_requested_at &&
             !str_eq(config->reconcile_requested_at,
                     doc_str(config->status, "lastHandledReconcileAt", NULL));
-    intent.fresh =
-        retry || !str_eq(doc_str(config->status, "lastAttemptedRevision", NULL), intent.asked_revision);
+    intent.fresh = retry || !str_eq(doc_str(config->status, "lastAttemptedRevision", NULL),
+                                    intent.asked_revision);
     intent.rolled_back =
         !config->deleting && !retry &&
         str_eq(doc_str(config->status, "failedRevision", NULL), intent.asked_revision);

@@ -7,8 +7,7 @@
 #include "drawbridge/platform.h"
 #include "drawbridge/reconcile.h"
 
-// --- policy: the one place that says what an error means for retries
-// -----------------------------------------------------------
+// --- policy: the one place that says what an error means for retries -----------------------------
 
 struct policy {
     bool retry;         // with back-off
@@ -17,8 +16,7 @@ struct policy {
 struct policy policy_of(const struct error *err);
 const char *policy_reason(const struct error *err);
 
-// --- intent: what is in force, which after a failure is the last known good
-// -----------------------------------------------------
+// --- intent: what is in force, which after a failure is the last known good ----------------------
 
 struct intent {
     json_t *feature_gates, *runtime_config; // owned references
@@ -37,7 +35,7 @@ json_t *intent_history(const json_t *was, const struct intent *intent, const cha
                        const char *reason, const char *message, int64_t now_wall_ms);
 
 // --- events: written in the background, one at a time, the oldest dropped when there are too many
-// --------------------------------
+// ---
 
 struct events;
 struct events *events_new(struct loop *loop, struct kube *kube, const char *component,
@@ -47,8 +45,7 @@ void events_free(struct events *events);
 void events_emit(struct events *events, const json_t *object, bool warning, const char *reason,
                  const char *fmt, ...) PRINTF(5, 6);
 
-// --- walk: how passes go from step to step (walk.c)
-// ------------------------------------------------------------------------------------------------
+// --- walk: how passes go from step to step (walk.c) ----------------------------------------------
 
 enum verdict { VERDICT_NEXT, VERDICT_WAIT }; // WAIT: an op calls walk_continue()
 
@@ -63,8 +60,9 @@ struct walk_kind {
     const struct walk_step *steps;   // begun at the first
     // What comes after walk->step, which failed or did not.
     unsigned (*next)(const void *walk, bool failed);
-    uint64_t (*end)(void *walk); // at the last step; when to look again, 0: only when something changes
-    void (*drop)(void *walk);    // what it has beside its struct walk, and itself
+    // at the last step; when to look again, 0: only when something changes
+    uint64_t (*end)(void *walk);
+    void (*drop)(void *walk); // what it has beside its struct walk, and itself
 };
 
 struct walks { // of one queue
@@ -91,8 +89,7 @@ void walk_start(struct walk *walk, struct walks *walks, const char *key); // end
 void walk_continue(struct walk *walk, struct error *take_err);
 void walks_drop(struct walks *walks); // where they are
 
-// --- the controller
-// ------------------------------------------------------------------------------------------------------------
+// --- the controller ------------------------------------------------------------------------------
 
 struct adopter;
 struct controller {
@@ -115,11 +112,11 @@ struct controller {
 };
 bool controller_may_write(void *controller);
 uint64_t controller_epoch(const struct controller *controller);
-// The key of the configuration that writes what this one names: the oldest that is not Observe; NULL: none. Owned.
+// The key of the configuration that writes what this one names: the oldest that is not Observe;
+// NULL: none. Owned.
 char *controller_writer(const struct controller *controller, const json_t *config);
 
-// --- hosted: the objects of hosted control planes, followed while a configuration names them
-// ------------------------------------
+// --- hosted: the objects of hosted control planes, followed while a configuration names them -----
 
 struct hosted_watches;
 struct hosted_watches *hosted_watches_new(struct controller *controller);
@@ -137,8 +134,7 @@ void controller_note_facts(struct controller *controller, uint64_t edition);
 // A pass is over: a scout that does not look again is replaced.
 void controller_note_end(struct controller *controller, const char *key, bool again);
 
-// --- a pass
-// ----------------------------------------------------------------------------------------------------------------------
+// --- a pass --------------------------------------------------------------------------------------
 
 enum step {
     STEP_LOAD,
@@ -168,7 +164,7 @@ struct pass {
     struct gates_resolution resolution;
     struct plan plan;
     struct driver_result *driver; // NULL: there was nothing to look at, or it was not reached
-    bool retired; // RETIRE was gone through
+    bool retired;                 // RETIRE was gone through
     bool resolved, planned, applied;
     bool over;      // deletion: the object went before this pass saw it
     bool released;  // deletion: everything of ours is gone
@@ -202,17 +198,15 @@ bool pass_writes(const struct pass *pass);
 
 struct kube_ref config_ref(const struct pass *pass, const char *subresource);
 
-// --- adoption of KubermaticConfigurations
-// -----------------------------------------------------------------------------------------
+// --- adoption of KubermaticConfigurations --------------------------------------------------------
 
 struct adopter *adopter_new(struct controller *controller);
 void adopter_free(struct adopter *adopter);
-void adopter_note_config(struct adopter *adopter,
-                         const char *key);  // a DRAConfiguration changed: mirror its conditions
+// a DRAConfiguration changed: mirror its conditions
+void adopter_note_config(struct adopter *adopter, const char *key);
 void adopter_wake(struct adopter *adopter); // we lead now
 
-// --- ConfigSources (source*.c)
-// -----------------------------------------------------------------------------------------
+// --- ConfigSources (source*.c) -------------------------------------------------------------------
 
 struct sources;
 struct sources *sources_new(struct controller *controller);
@@ -224,4 +218,5 @@ void sources_note_config(struct sources *sources, const json_t *was, const json_
 // What of a DRAConfiguration that came from a source its note has to be told of.
 uint64_t sources_facet(const json_t *config, uint64_t hash);
 // SourceReady of an object that comes from a source; nothing where it does not.
-void sources_say(const struct sources *sources, const json_t *object, struct api_conditions *conditions);
+void sources_say(const struct sources *sources, const json_t *object,
+                 struct api_conditions *conditions);

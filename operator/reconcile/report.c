@@ -12,8 +12,7 @@ static void put_str(json_t *object, const char *key, const char *value)
         json_object_set_new(object, key, json_string(value));
 }
 
-// --- components
-// ----------------------------------------------------------------------------------------------------
+// --- components ----------------------------------------------------------------------------------
 
 static char *entries_text(const struct gates_desired *desired)
 {
@@ -21,13 +20,11 @@ static char *entries_text(const struct gates_desired *desired)
     const char *name;
     json_t *value;
 
-    json_object_foreach(desired->feature_gates, name, value)
-    {
+    json_object_foreach(desired->feature_gates, name, value) {
         buf_printf(&text, "%s%s=%s", text.len ? "," : "", name,
                    json_is_true(value) ? "true" : "false");
     }
-    json_object_foreach(desired->runtime_config, name, value)
-    {
+    json_object_foreach(desired->runtime_config, name, value) {
         buf_printf(&text, "%s%s=%s", text.len ? "," : "", name, json_string_value(value));
     }
     return buf_take(&text);
@@ -159,8 +156,7 @@ static void put_nodes(const struct pass *pass, json_t *status)
     doc_set(status, json_integer(missing), "nodes", "withoutAgent", NULL);
 }
 
-// --- what was seen
-// ---------------------------------------------------------------------------------------------------
+// --- what was seen -------------------------------------------------------------------------------
 
 static char *versions_text(const struct pass *pass)
 {
@@ -204,8 +200,7 @@ static void put_observed(const struct pass *pass, json_t *status)
     put_nodes(pass, status);
 }
 
-// --- revisions
-// --------------------------------------------------------------------------------------------------------
+// --- revisions -----------------------------------------------------------------------------------
 
 static void note_failure(struct pass *pass, json_t *status)
 {
@@ -265,8 +260,7 @@ static void put_revisions(struct pass *pass, json_t *status)
         note_success(pass, status);
 }
 
-// --- events
-// ------------------------------------------------------------------------------------------------------------
+// --- events --------------------------------------------------------------------------------------
 
 static void emit_component_events(struct pass *pass)
 {
@@ -302,8 +296,7 @@ static void emit_ready_event(struct pass *pass)
                 ready ? "Ready" : reason, "%s", doc_str(now, "message", NULL));
 }
 
-// --- the step
-// ------------------------------------------------------------------------------------------------------------
+// --- the step ------------------------------------------------------------------------------------
 
 static void on_reported(void *owner, struct error *take_err, json_t *take_body)
 {

@@ -106,8 +106,7 @@ struct kube_ref source_ref(const struct source_pass *pass, const char *subresour
                              .subresource = subresource};
 }
 
-// --- memory
-// ------------------------------------------------------------------------------------------------------------------
+// --- memory --------------------------------------------------------------------------------------
 
 static struct source *source_of(struct sources *sources, const char *key)
 {
@@ -126,10 +125,11 @@ static struct source *source_of(struct sources *sources, const char *key)
 
 static void source_free(struct source *source)
 {
-    char *const texts[] = {source->key,         source->fingerprint, source->ref,    source->head,
-                           source->head_reason, source->head_error,  source->commit, source->signer,
-                           source->documents,   source->shown,
-                           source->away_reason, source->away_error,  source->commit_ref};
+    char *const texts[] = {source->key,       source->fingerprint, source->ref,
+                           source->head,      source->head_reason, source->head_error,
+                           source->commit,    source->signer,      source->documents,
+                           source->shown,     source->away_reason, source->away_error,
+                           source->commit_ref};
 
     for (size_t i = 0; i < COUNT(texts); i++)
         mem_free(texts[i]);
@@ -173,8 +173,7 @@ static bool in_work(const struct sources *sources, const char *key)
     return walk != NULL;
 }
 
-// --- keys
-// --------------------------------------------------------------------------------------------------------------------
+// --- keys ----------------------------------------------------------------------------------------
 
 static void on_work(void *owner, const char *key)
 {
@@ -182,8 +181,8 @@ static void on_work(void *owner, const char *key)
     struct source_pass *pass;
 
     if (!controller_may_write(sources->controller) || !watch_synced(sources->controller->configs)) {
-        queue_done(sources->queue, key, false,
-                   0); // everything is queued again when we lead and see
+        // everything is queued again when we lead and see
+        queue_done(sources->queue, key, false, 0);
         return;
     }
     pass = NEW(struct source_pass);
@@ -318,8 +317,7 @@ void sources_say(const struct sources *sources, const json_t *object,
                            doc_str(ready, "message", NULL));
 }
 
-// --- making and ending
-// ---------------------------------------------------------------------------------------------------------
+// --- making and ending ---------------------------------------------------------------------------
 
 static void make_metrics(struct sources *sources)
 {
@@ -338,9 +336,8 @@ static void make_metrics(struct sources *sources)
     sources->answered =
         metrics_family(m, "drawbridge_configsource_last_fetched_timestamp_seconds", METRIC_GAUGE,
                        "namespace,name", "When the repository last answered");
-    sources->info =
-        metrics_family(m, "drawbridge_configsource_info", METRIC_GAUGE, "namespace,name,revision",
-                       "1 for the revision that is applied");
+    sources->info = metrics_family(m, "drawbridge_configsource_info", METRIC_GAUGE,
+                                   "namespace,name,revision", "1 for the revision that is applied");
 }
 
 struct sources *sources_new(struct controller *controller)

@@ -43,8 +43,7 @@ static struct op *send(struct source_pass *pass, const struct source_item *item,
     return kube_patch(pass->sources->controller->spec.kube, &ref, &patch, done, pass);
 }
 
-// --- PREVIEW
-// ---------------------------------------------------------------------------------------------------------------
+// --- PREVIEW -------------------------------------------------------------------------------------
 
 static void preview_next(struct source_pass *pass);
 
@@ -186,8 +185,7 @@ struct error *source_preview(void *walk, enum verdict *ret_verdict)
     return NULL;
 }
 
-// --- APPLY
-// -----------------------------------------------------------------------------------------------------------------
+// --- APPLY ---------------------------------------------------------------------------------------
 
 static bool apply_next(struct source_pass *pass);
 
@@ -209,8 +207,8 @@ static void on_applied(void *owner, struct error *take_err, json_t *take_body)
     if (str_eq(item->kind->kind, "DRAConfiguration")) {
         AUTO_MEM char *key = watch_key(body);
         watch_note_write(pass->sources->controller->configs, body);
-        queue_add(pass->sources->controller->queue,
-                  key); // the echo of a write of ours is not reported
+        // the echo of a write of ours is not reported
+        queue_add(pass->sources->controller->queue, key);
     }
     events_emit(pass->sources->controller->events, pass->object, false, "Applied", "%s, of %s",
                 item->where, pass->commit);
@@ -258,8 +256,7 @@ struct error *source_apply(void *walk, enum verdict *ret_verdict)
     return NULL;
 }
 
-// --- PRUNE
-// -----------------------------------------------------------------------------------------------------------------
+// --- PRUNE ---------------------------------------------------------------------------------------
 
 static bool prune_next(struct source_pass *pass);
 

@@ -39,8 +39,7 @@ static struct error *invalid(const char *where, const char *fmt, ...)
     return error_because(ERROR_INVALID, "InvalidDocument", "%s: %s", where, text);
 }
 
-// --- what names what
-// ------------------------------------------------------------------------------------------------------
+// --- what names what -----------------------------------------------------------------------------
 
 static bool names(const json_t *config, const char *kind, const char *name)
 {
@@ -67,8 +66,7 @@ static bool is_named(const json_t *documents, const char *kind, const char *name
     return false;
 }
 
-// --- one document
-// ---------------------------------------------------------------------------------------------------------
+// --- one document --------------------------------------------------------------------------------
 
 static struct error *check_content(const json_t *object, const struct source_kind *kind)
 {
@@ -130,8 +128,7 @@ static json_t *make_body(const json_t *object, const struct api_source *spec)
     return body;
 }
 
-// --- all of them
-// ----------------------------------------------------------------------------------------------------------
+// --- all of them ---------------------------------------------------------------------------------
 
 static const char *name_of(const struct source_item *item)
 {

@@ -17,9 +17,9 @@ struct source {
     char *documents;  // of commit, as JSON; NULL: none
     uint64_t look_ms; // on the monotonic clock: not looked at again before
     int64_t answered_ms;
-    unsigned failures; // to reach the repository, in a row
+    unsigned failures;              // to reach the repository, in a row
     char *away_reason, *away_error; // why the last look did not; NULL: it did
-    char *shown;       // the revision in the metrics
+    char *shown;                    // the revision in the metrics
 };
 
 struct sources {
@@ -58,12 +58,13 @@ struct source_item {
     json_t *body; // what is applied
     bool skip;    // its owner wants it left alone
     bool differs;
-    json_t
-        *extra; // a merge patch that takes out of spec what the commit does not say; NULL: nothing
+    // a merge patch that takes out of spec what the commit does not say; NULL: nothing
+    json_t *extra;
 };
 
 struct source_pass {
-    struct walk walk; // must be first; its err: a request to the API server, or what makes a pass impossible
+    // must be first; its err: a request to the API server, or what makes a pass impossible
+    struct walk walk;
     struct sources *sources;
     struct source *source;
     uint64_t fetch_began_ms;
@@ -73,10 +74,10 @@ struct source_pass {
     json_t *secret, *signers;
     char *fingerprint;
     char *held, *held_reason, *good; // revisions of the status, after what the roll-outs say now
-    bool announce; // it has to be held, and the status must say so before anything goes back
-    bool back;     // the second fetch of this pass: the last known good commit
-    bool fetched;  // documents are not the ones that are remembered
-    char *ref, *head;                   // what the repository has
+    bool announce;    // it has to be held, and the status must say so before anything goes back
+    bool back;        // the second fetch of this pass: the last known good commit
+    bool fetched;     // documents are not the ones that are remembered
+    char *ref, *head; // what the repository has
     char *commit_ref, *commit, *signer; // what documents are of: an older one, while head cannot be
     json_t *documents;
     struct source_item *items;

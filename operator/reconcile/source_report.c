@@ -21,8 +21,7 @@ static const json_t *find_condition(const json_t *status, const char *type)
     return NULL;
 }
 
-// --- conditions
-// ------------------------------------------------------------------------------------------------------------
+// --- conditions ----------------------------------------------------------------------------------
 
 // Which condition a problem of the repository shows in.
 static enum condition place_of(const struct error *problem)
@@ -169,8 +168,7 @@ static void make_conditions(struct source_pass *pass)
     api_conditions_summarize(pass->conditions);
 }
 
-// --- status
-// ----------------------------------------------------------------------------------------------------------------
+// --- status --------------------------------------------------------------------------------------
 
 static json_t *entry_of(const struct source_item *item)
 {
@@ -275,8 +273,7 @@ static void make_status(struct source_pass *pass)
                              clock_wall_ms()));
 }
 
-// --- metrics and events
-// -----------------------------------------------------------------------------------------------------
+// --- metrics and events --------------------------------------------------------------------------
 
 static void show(struct source_pass *pass)
 {

@@ -4,8 +4,8 @@
 
 #include "source_internal.h"
 
-#define FETCH_BACKOFF_MS                                                                           \
-    10000 // while the repository cannot be reached, doubling up to the interval
+// while the repository cannot be reached, doubling up to the interval
+#define FETCH_BACKOFF_MS 10000
 
 static void replace(char **at, char *take_text)
 {
@@ -34,8 +34,7 @@ static bool same_ref(const char *a, const char *b)
     return end_a && end_b && end_a - a == end_b - b && strncmp(a, b, (size_t)(end_a - a)) == 0;
 }
 
-// --- LOAD
-// -----------------------------------------------------------------------------------------------------------------
+// --- LOAD ----------------------------------------------------------------------------------------
 
 // The DRAConfiguration that an entry of the inventory stands for; a KubermaticConfiguration has one
 // of its name.
@@ -125,8 +124,7 @@ struct error *source_load(void *walk, enum verdict *ret_verdict)
     return err;
 }
 
-// --- SECRETS
-// ---------------------------------------------------------------------------------------------------------------
+// --- SECRETS -------------------------------------------------------------------------------------
 
 static bool wants_look(const struct source_pass *pass)
 {
@@ -191,8 +189,7 @@ struct error *source_secrets(void *walk, enum verdict *ret_verdict)
     return NULL;
 }
 
-// --- FETCH
-// -----------------------------------------------------------------------------------------------------------------
+// --- FETCH ---------------------------------------------------------------------------------------
 
 // What was read holds for one spec, one set of signers and one acknowledgement.
 static char *make_fingerprint(const struct source_pass *pass)
@@ -454,16 +451,14 @@ struct error *source_fetch(void *walk, enum verdict *ret_verdict)
     if (!known && *pass->held && *pass->good)
         known = source_commit_of(pass->held);
     if (wants_look(pass) || !pass->head ||
-        (is_held(pass) &&
-         !str_eq(pass->source->commit, source_commit_of(pass->good))))
+        (is_held(pass) && !str_eq(pass->source->commit, source_commit_of(pass->good))))
         run_fetch(pass, known, find_base(pass), NULL);
     else
         *ret_verdict = VERDICT_NEXT;
     return NULL;
 }
 
-// --- CHECK
-// -----------------------------------------------------------------------------------------------------------------
+// --- CHECK ---------------------------------------------------------------------------------------
 
 static struct error *use_memory(struct source_pass *pass)
 {

@@ -68,9 +68,9 @@ void walks_count(struct walks *walks, struct metrics *metrics)
         return;
     walks->total = metrics_family(metrics, "controller_runtime_reconcile_total", METRIC_COUNTER,
                                   "controller,result", "Passes by result");
-    walks->errors = metrics_family(metrics, "controller_runtime_reconcile_errors_total",
-                                   METRIC_COUNTER, "controller",
-                                   "Passes that ended in an error and come again");
+    walks->errors =
+        metrics_family(metrics, "controller_runtime_reconcile_errors_total", METRIC_COUNTER,
+                       "controller", "Passes that ended in an error and come again");
     walks->terminal = metrics_family(metrics, "controller_runtime_terminal_reconcile_errors_total",
                                      METRIC_COUNTER, "controller",
                                      "Passes that ended in an error and do not come again");

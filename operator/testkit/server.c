@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scripted server. Plain sockets and polls: loop's own listener closes after each reply, and what is to be tested here is
-// everything that servers do besides.
+// The scripted server. Plain sockets and polls: loop's own listener closes after each reply, and
+// what is to be tested here is everything that servers do besides.
 #include "server.h"
 
 #include <arpa/inet.h>
@@ -132,7 +132,8 @@ void server_cut(struct server_conn *conn)
 static const char *find_header(const char *head, const char *name)
 {
     size_t len = strlen(name);
-    for (const char *line = head; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+    for (const char *line = head; line && *line;
+         line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         if (strncasecmp(line, name, len) == 0 && line[len] == ':')
             return line + len + 1;
     return NULL;
@@ -147,7 +148,8 @@ char *server_header(const struct server_request *request, const char *name)
     return slice_dup(slice_trim(line));
 }
 
-// One request, when there is a whole one: false when not, or when the connection or server is gone afterwards.
+// One request, when there is a whole one: false when not, or when the connection or server is gone
+// afterwards.
 static bool take_request(struct server_conn *conn)
 {
     struct server *server = conn->server;

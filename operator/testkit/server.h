@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// testkit: a scripted HTTP/1.1 server on the loop of the test, in the same process: the test's function gets each request and
-// answers now, later, in portions, wrongly, or not at all.
+// testkit: a scripted HTTP/1.1 server on the loop of the test, in the same process: the test's
+// function gets each request and answers now, later, in portions, wrongly, or not at all.
 #pragma once
 
 #include "drawbridge/loop.h"
@@ -15,15 +15,17 @@ struct server_request {
 typedef void server_fn(void *owner, struct server_conn *conn, const struct server_request *request);
 typedef void server_close_fn(void *owner, struct server_conn *conn);
 
-struct server *server_new(struct loop *loop, server_fn *fn, void *owner); // 127.0.0.1, any port; aborts when it cannot
-void server_free(struct server *server);                                  // closes its connections
+// 127.0.0.1, any port; aborts when it cannot
+struct server *server_new(struct loop *loop, server_fn *fn, void *owner);
+void server_free(struct server *server); // closes its connections
 AUTO_DECLARE(server, struct server)
 void server_on_close(struct server *server, server_close_fn *fn);
-const char *server_url(const struct server *server); // "http://127.0.0.1:1234"
-unsigned server_requests(const struct server *server);  // so far
-unsigned server_accepted(const struct server *server);  // connections so far
-unsigned server_open(const struct server *server);      // connections now
-bool server_stop_accepting(struct server *server);      // the port answers no more; open connections stay. True the first time
+const char *server_url(const struct server *server);   // "http://127.0.0.1:1234"
+unsigned server_requests(const struct server *server); // so far
+unsigned server_accepted(const struct server *server); // connections so far
+unsigned server_open(const struct server *server);     // connections now
+// the port answers no more; open connections stay. True the first time
+bool server_stop_accepting(struct server *server);
 
 // The value of a header, "" when absent; yours.
 char *server_header(const struct server_request *request, const char *name);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// testkit: a small test runner. Each test runs in a process of its own, so a crash, a leak or a stray child is that test's alone.
+// testkit: a small test runner. Each test runs in a process of its own, so a crash, a leak or a
+// stray child is that test's alone.
 //
 //     TEST(adds) { CHECK_INT(1 + 1, 2); }
 //     TEST_MAIN()
 //
 // Arguments of the program: words, one of which a test's name must contain; -l lists.
-// DRAWBRIDGE_TEST_TIMEOUT: seconds for each test (20). DRAWBRIDGE_TEST_NOFORK=1: no processes, for a
-// debugger.
+// DRAWBRIDGE_TEST_TIMEOUT: seconds for each test (20). DRAWBRIDGE_TEST_NOFORK=1: no processes, for
+// a debugger.
 #pragma once
 
 #include "drawbridge/base.h"
@@ -39,22 +40,32 @@ int test_main(int argc, char **argv);
 // The first check that fails ends the test.
 #define CHECK(cond) ((cond) ? (void)0 : test_fail(__FILE__, __LINE__, "%s is false", #cond))
 #define CHECK_STR(got, want) test_check_str(__FILE__, __LINE__, #got, got, want)
-#define CHECK_STR_TAKE(take_got, want) test_check_str_take(__FILE__, __LINE__, #take_got, take_got, want) // frees what it got
+// frees what it got
+#define CHECK_STR_TAKE(take_got, want)                                                             \
+    test_check_str_take(__FILE__, __LINE__, #take_got, take_got, want)
 #define CHECK_SLICE(got, want) test_check_slice(__FILE__, __LINE__, #got, got, want)
-#define CHECK_HAS(text, part) test_check_has(__FILE__, __LINE__, #text, text, part) // text contains part
-#define CHECK_INT(got, want) test_check_int(__FILE__, __LINE__, #got, (long long)(got), (long long)(want))
+// text contains part
+#define CHECK_HAS(text, part) test_check_has(__FILE__, __LINE__, #text, text, part)
+#define CHECK_INT(got, want)                                                                       \
+    test_check_int(__FILE__, __LINE__, #got, (long long)(got), (long long)(want))
 #define CHECK_OK(err) test_check_ok(__FILE__, __LINE__, #err, err)
 #define CHECK_ERR(err, kind) test_check_err(__FILE__, __LINE__, #err, err, kind, NULL)
-#define CHECK_ERR_HAS(err, kind, part) test_check_err(__FILE__, __LINE__, #err, err, kind, part) // and its text contains part
+// and its text contains part
+#define CHECK_ERR_HAS(err, kind, part) test_check_err(__FILE__, __LINE__, #err, err, kind, part)
 
 _Noreturn void test_fail(const char *file, int line, const char *fmt, ...) PRINTF(3, 4);
-void test_check_str(const char *file, int line, const char *what, const char *got, const char *want);
-void test_check_str_take(const char *file, int line, const char *what, char *take_got, const char *want);
-void test_check_slice(const char *file, int line, const char *what, struct slice got, const char *want);
-void test_check_has(const char *file, int line, const char *what, const char *text, const char *part);
+void test_check_str(const char *file, int line, const char *what, const char *got,
+                    const char *want);
+void test_check_str_take(const char *file, int line, const char *what, char *take_got,
+                         const char *want);
+void test_check_slice(const char *file, int line, const char *what, struct slice got,
+                      const char *want);
+void test_check_has(const char *file, int line, const char *what, const char *text,
+                    const char *part);
 void test_check_int(const char *file, int line, const char *what, long long got, long long want);
 void test_check_ok(const char *file, int line, const char *what, struct error *take_err);
-void test_check_err(const char *file, int line, const char *what, struct error *take_err, enum error_kind want, const char *part);
+void test_check_err(const char *file, int line, const char *what, struct error *take_err,
+                    enum error_kind want, const char *part);
 
 // A directory for this test alone, removed afterwards.
 const char *test_dir(void);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The work queue: client-go's dirty and processing sets, with jitter in the back-off (client-go has none), and one timer for all
-// delayed keys, so that an idle queue wakes nobody.
+// The work queue: client-go's dirty and processing sets, with jitter in the back-off (client-go has
+// none), and one timer for all delayed keys, so that an idle queue wakes nobody.
 #include "queue_internal.h"
 
 #include <string.h>
@@ -16,7 +16,8 @@ static struct queue_item *item_of(struct queue *queue, const char *key)
 // A key that nothing is known of any more costs nothing.
 static void forget_idle(struct queue *queue, struct queue_item *item)
 {
-    if (!item->queued && !item->working && !item->dirty && item->heap_at == 0 && item->failures == 0)
+    if (!item->queued && !item->working && !item->dirty && item->heap_at == 0 &&
+        item->failures == 0)
         queue_map_remove(&queue->map, item);
 }
 
@@ -68,7 +69,8 @@ static void on_dispatch(void *owner)
     queue->dispatch = NULL;
     bool freed = false;
     queue->freed = &freed;
-    for (unsigned i = 0; i < QUEUE_BATCH_MAX && queue->first && queue->stats.working < queue->spec.workers; i++) {
+    for (unsigned i = 0;
+         i < QUEUE_BATCH_MAX && queue->first && queue->stats.working < queue->spec.workers; i++) {
         struct queue_item *item = dequeue(queue);
         item->working = true;
         item->began_ms = clock_ms();

@@ -10,9 +10,9 @@ struct queue_item {
     struct queue_item *chain; // in the map
     struct queue_item *next;  // in the line of those that wait for a worker
     bool queued, working;
-    bool dirty;       // added while it was worked on: once more after
+    bool dirty;        // added while it was worked on: once more after
     unsigned failures; // in a row
-    size_t heap_at;   // its place in the heap, from 1; 0: not delayed
+    size_t heap_at;    // its place in the heap, from 1; 0: not delayed
     uint64_t due_ms, added_ms, began_ms;
     char key[];
 };
@@ -31,7 +31,8 @@ struct queue_heap {
     size_t len, room;
 };
 void queue_heap_add(struct queue_heap *heap, struct queue_item *item);
-void queue_heap_remove(struct queue_heap *heap, struct queue_item *item); // nothing when it is not in it
+// nothing when it is not in it
+void queue_heap_remove(struct queue_heap *heap, struct queue_item *item);
 
 struct queue {
     struct loop *loop;

@@ -24,7 +24,8 @@ struct queue_item *queue_map_find(const struct queue_map *map, const char *key)
 
 static void resize(struct queue_map *map, size_t room)
 {
-    struct queue_map wider = {.slots = mem_alloc(room * sizeof(struct queue_item *)), .room = room, .len = map->len};
+    struct queue_map wider = {
+        .slots = mem_alloc(room * sizeof(struct queue_item *)), .room = room, .len = map->len};
     for (size_t i = 0; i < map->room; i++) {
         for (struct queue_item *item = map->slots[i], *after; item; item = after) {
             after = item->chain;

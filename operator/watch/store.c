@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The store of a watch: a sorted array of texts. Lists come sorted, so filling it appends; a change moves pointers at worst.
+// The store of a watch: a sorted array of texts. Lists come sorted, so filling it appends; a change
+// moves pointers at worst.
 #include "watch_internal.h"
 
 #include <string.h>
@@ -76,12 +77,14 @@ static void insert_at(struct store *store, size_t place, struct store_entry *ent
         store->room = store->room ? store->room + store->room / 2 + 1 : 16;
         store->entries = mem_realloc(store->entries, store->room * sizeof(struct store_entry *));
     }
-    memmove(store->entries + place + 1, store->entries + place, (store->len - place) * sizeof(struct store_entry *));
+    memmove(store->entries + place + 1, store->entries + place,
+            (store->len - place) * sizeof(struct store_entry *));
     store->entries[place] = entry;
     store->len++;
 }
 
-struct store_entry *store_put(struct store *store, const char *key, const json_t *kept, struct slice text, uint64_t version)
+struct store_entry *store_put(struct store *store, const char *key, const json_t *kept,
+                              struct slice text, uint64_t version)
 {
     AUTO_MEM char *printed = text.len == 0 ? doc_print_json(kept) : NULL;
     struct store_entry *entry = entry_new(key, printed ? slice_of(printed) : text, version);
@@ -105,13 +108,15 @@ void store_remove(struct store *store, struct store_entry *entry)
     ASSERT(there && store->entries[place] == entry);
     mem_free(entry);
     store->len--;
-    memmove(store->entries + place, store->entries + place + 1, (store->len - place) * sizeof(struct store_entry *));
+    memmove(store->entries + place, store->entries + place + 1,
+            (store->len - place) * sizeof(struct store_entry *));
 }
 
 json_t *store_parse(const struct store_entry *entry)
 {
     json_t *tree = NULL;
-    AUTO(error) struct error *err = doc_parse_json(slice_of(entry->bytes + entry->text_at), store_key(entry), &tree);
+    AUTO(error) struct error *err =
+        doc_parse_json(slice_of(entry->bytes + entry->text_at), store_key(entry), &tree);
     ASSERT(!err); // we printed it
     return tree;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reflector: list, watch from there, and again. Its constants and what it does after each failure are client-go's
-// (tools/cache/reflector.go), so that an API server sees nothing new.
+// The reflector: list, watch from there, and again. Its constants and what it does after each
+// failure are client-go's (tools/cache/reflector.go), so that an API server sees nothing new.
 #include "watch_internal.h"
 
 #include <inttypes.h>
@@ -10,27 +10,29 @@
 #define BACKOFF_MS_MAX 30000
 #define BACKOFF_RESET_MS 120000 // of success
 #define SHORT_WATCH_MS 1000     // a watch that ends so soon without an event is a failure
-#define FOLLOWS_AFTER_MS 12000  // longer than a connect may take: a watch that is still there then was accepted
+// longer than a connect may take: a watch that is still there then was accepted
+#define FOLLOWS_AFTER_MS 12000
 
 struct watch {
     struct loop *loop;
     struct watch_spec spec;
     struct store *store;
-    struct op *pending;      // the list, the watch, or the pause before one
-    char *version;           // to go on from; NULL: never listed
-    bool listing, watching;  // which of them pending is
-    bool list_next;          // the pause ends in a list
-    bool newest_next;        // a list must ask for the newest: the version is too old, or from a server that was ahead
-    bool got_event;          // of this watch
-    bool too_many;           // the list exceeds WATCH_OBJECTS_MAX
+    struct op *pending;     // the list, the watch, or the pause before one
+    char *version;          // to go on from; NULL: never listed
+    bool listing, watching; // which of them pending is
+    bool list_next;         // the pause ends in a list
+    // a list must ask for the newest: the version is too old, or from a server that was ahead
+    bool newest_next;
+    bool got_event; // of this watch
+    bool too_many;  // the list exceeds WATCH_OBJECTS_MAX
     bool synced;
     struct error *error;
     uint64_t watch_began_ms;
     uint64_t backoff_ms, backoff_at_ms;
     uint64_t relist_ms; // when a version was last too old
-    uint32_t round;   // of lists
-    uint64_t term;    // of watches
-    bool *freed;      // of the turn that calls the owner
+    uint32_t round;     // of lists
+    uint64_t term;      // of watches
+    bool *freed;        // of the turn that calls the owner
 };
 
 static void begin_list(struct watch *watch);
@@ -38,7 +40,8 @@ static void begin_watch(struct watch *watch);
 
 char *watch_key(const json_t *object)
 {
-    const char *namespace = doc_str(object, "metadata", "namespace", NULL), *name = doc_str(object, "metadata", "name", NULL);
+    const char *namespace = doc_str(object, "metadata", "namespace", NULL),
+               *name = doc_str(object, "metadata", "name", NULL);
     return namespace[0] ? str_format("%s/%s", namespace, name) : str_dup(name);
 }
 
@@ -92,7 +95,8 @@ static bool report(struct watch *watch, const char *key, const json_t *was, cons
     return true;
 }
 
-// An object as a list or an event has it; text: the same where it is at hand, else empty. False: the watch is gone.
+// An object as a list or an event has it; text: the same where it is at hand, else empty. False:
+// the watch is gone.
 static bool take_object(struct watch *watch, json_t *object, struct slice text, uint32_t round)
 {
     AUTO_MEM char *key = watch_key(object);
@@ -106,7 +110,8 @@ static bool take_object(struct watch *watch, json_t *object, struct slice text, 
         return true;
     }
     if (entry && entry->noted && number && version < entry->version) {
-        // What our own write was answered with is newer. A list may say so once, then the server's word counts again.
+        // What our own write was answered with is newer. A list may say so once, then the server's
+        // word counts again.
         entry->noted = !round;
         return true;
     }
@@ -174,7 +179,8 @@ static bool version_unusable(const struct error *err)
     return error_kind(err) == ERROR_GONE || str_eq(error_reason(err), "ResourceVersionTooLarge");
 }
 
-// A version that is too old says that the server is well: no reason for a long pause, unless it happens again and again.
+// A version that is too old says that the server is well: no reason for a long pause, unless it
+// happens again and again.
 static bool wants_prompt_list(struct watch *watch, const struct error *err)
 {
     if (!version_unusable(err))
@@ -184,7 +190,8 @@ static bool wants_prompt_list(struct watch *watch, const struct error *err)
     return last_ms == 0 || now_ms - last_ms > BACKOFF_MS_MAX;
 }
 
-// Waits before the next try: up to the back-off, at random, and at least as long as the server asked for.
+// Waits before the next try: up to the back-off, at random, and at least as long as the server
+// asked for.
 static void pause_then(struct watch *watch, bool list, struct error *take_err)
 {
     uint64_t now_ms = clock_ms(), at_least_ms = error_retry_after_ms(take_err);
@@ -193,11 +200,13 @@ static void pause_then(struct watch *watch, bool list, struct error *take_err)
     uint64_t wait_ms = rand_below(BACKOFF_MS + 1);
     if (!wants_prompt_list(watch, take_err)) {
         wait_ms = rand_below(watch->backoff_ms + 1);
-        watch->backoff_ms = watch->backoff_ms * 2 < BACKOFF_MS_MAX ? watch->backoff_ms * 2 : BACKOFF_MS_MAX;
+        watch->backoff_ms =
+            watch->backoff_ms * 2 < BACKOFF_MS_MAX ? watch->backoff_ms * 2 : BACKOFF_MS_MAX;
     }
     wait_ms = wait_ms > at_least_ms ? wait_ms : at_least_ms;
     watch->backoff_at_ms = now_ms + wait_ms;
-    log_line(LOG_DEBUG, "watch", "%s: again in %" PRIu64 " ms: %s", watch->spec.ref.resource, wait_ms, error_text(take_err));
+    log_line(LOG_DEBUG, "watch", "%s: again in %" PRIu64 " ms: %s", watch->spec.ref.resource,
+             wait_ms, error_text(take_err));
     set_error(watch, take_err);
     watch->list_next = list;
     watch->pending = loop_sleep(watch->loop, wait_ms, on_pause_over, watch);
@@ -220,7 +229,8 @@ static bool sweep(struct watch *watch)
         if (entry->round == watch->round)
             continue;
         if (entry->noted) {
-            entry->noted = false; // made by us after the list was taken; the watch or the next list decides
+            // made by us after the list was taken; the watch or the next list decides
+            entry->noted = false;
             continue;
         }
         if (!drop_entry(watch, entry))
@@ -248,7 +258,8 @@ static void on_list_end(void *owner, struct error *take_err, json_t *take_body)
     watch->pending = NULL;
     watch->listing = false;
     if (!take_err && watch->too_many)
-        take_err = error_new(ERROR_LIMIT, "there are more than %d %s", WATCH_OBJECTS_MAX, watch->spec.ref.resource);
+        take_err = error_new(ERROR_LIMIT, "there are more than %d %s", WATCH_OBJECTS_MAX,
+                             watch->spec.ref.resource);
     if (take_err) {
         list_failed(watch, take_err);
         return;
@@ -268,13 +279,15 @@ static void on_list_end(void *owner, struct error *take_err, json_t *take_body)
 
 static void begin_list(struct watch *watch)
 {
-    // "0": whatever the server has in memory. Later not older than what we saw, so that we never go back in time.
+    // "0": whatever the server has in memory. Later not older than what we saw, so that we never go
+    // back in time.
     const char *version = watch->newest_next ? "" : watch->version ? watch->version : "0";
     watch->round++;
     watch->too_many = false;
     watch->listing = true;
-    watch->pending = kube_list_each(watch->spec.kube, &watch->spec.ref, watch->spec.label_selector, watch->spec.field_selector,
-                                    version, on_item, on_list_end, watch);
+    watch->pending =
+        kube_list_each(watch->spec.kube, &watch->spec.ref, watch->spec.label_selector,
+                       watch->spec.field_selector, version, on_item, on_list_end, watch);
 }
 
 static void on_event(void *owner, enum kube_event event, const json_t *object, struct slice text)
@@ -313,7 +326,8 @@ static void on_watch_end(void *owner, struct error *take_err, json_t *take_body 
         take_err = error_new(ERROR_TRANSIENT, "the server ended the watch at once");
     if (version_unusable(take_err))
         watch->newest_next = true;
-    // After a broken connection the same version serves; after anything else only a list tells where we are.
+    // After a broken connection the same version serves; after anything else only a list tells
+    // where we are.
     bool same = error_kind(take_err) == ERROR_TRANSIENT || error_kind(take_err) == ERROR_THROTTLED;
     pause_then(watch, !same || watch->newest_next, take_err);
 }
@@ -324,8 +338,9 @@ static void begin_watch(struct watch *watch)
     watch->watching = true;
     watch->term++;
     watch->watch_began_ms = clock_ms();
-    watch->pending = kube_watch(watch->spec.kube, &watch->spec.ref, watch->spec.label_selector, watch->spec.field_selector,
-                                watch->version, on_event, on_watch_end, watch);
+    watch->pending =
+        kube_watch(watch->spec.kube, &watch->spec.ref, watch->spec.label_selector,
+                   watch->spec.field_selector, watch->version, on_event, on_watch_end, watch);
 }
 
 struct watch *watch_new(struct loop *loop, const struct watch_spec *spec)
@@ -396,7 +411,8 @@ void watch_note_write(struct watch *watch, const json_t *object)
     uint64_t version = version_of(object, &number), seen = 0;
     const struct store_entry *old = store_find(watch->store, key);
     seen_number = slice_to_u64(slice_of(watch->version), &seen);
-    // Not newer than what the watch has told already: then the store knows better, also that it is gone by now.
+    // Not newer than what the watch has told already: then the store knows better, also that it is
+    // gone by now.
     if (number && old && version <= old->version)
         return;
     if (number && !old && (!seen_number || version <= seen))

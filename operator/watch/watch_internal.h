@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The store: objects by key, each as one compact JSON text. A jansson tree costs about ten times its text; trees exist only for
-// as long as somebody looks at them.
+// The store: objects by key, each as one compact JSON text. A jansson tree costs about ten times
+// its text; trees exist only for as long as somebody looks at them.
 #pragma once
 
 #include "drawbridge/watch.h"
@@ -29,8 +29,11 @@ struct store *store_new(struct loop *loop);
 void store_free(struct store *store);
 const char *store_key(const struct store_entry *entry);
 struct store_entry *store_find(const struct store *store, const char *key);
-// Replaces or adds; kept is printed, not held; text: what that would print, where it is at hand, else empty. The entry's round and facet are those of before (0 when new).
-struct store_entry *store_put(struct store *store, const char *key, const json_t *kept, struct slice text, uint64_t version);
+// Replaces or adds; kept is printed, not held; text: what that would print, where it is at hand,
+// else empty. The entry's round and facet are those of before (0 when new).
+struct store_entry *store_put(struct store *store, const char *key, const json_t *kept,
+                              struct slice text, uint64_t version);
 void store_remove(struct store *store, struct store_entry *entry);
 const json_t *store_borrow(struct store *store, struct store_entry *entry); // until the next turn
-json_t *store_parse(const struct store_entry *entry);                      // a tree of the caller's own
+// a tree of the caller's own
+json_t *store_parse(const struct store_entry *entry);

@@ -3,22 +3,28 @@
 #include "drawbridge/api.h"
 #include "test.h"
 
-#define GOOD                                                                                                           \
-    "metadata: {generation: 4}\n"                                                                                      \
-    "status:\n"                                                                                                        \
-    "  observedGeneration: 4\n"                                                                                        \
-    "  conditions:\n"                                                                                                  \
-    "  - {type: Ready, status: 'True', reason: AsExpected, message: m, observedGeneration: 4, lastTransitionTime: &t " \
-    "'2026-01-01T00:00:00Z'}\n"                                                                                        \
-    "  - {type: ConfigValid, status: 'True', reason: AsExpected, message: m, observedGeneration: 4, "                  \
-    "lastTransitionTime: *t}\n"                                                                                        \
-    "  - {type: ControlPlaneUpdated, status: 'True', reason: AsExpected, message: m, observedGeneration: 4, "          \
-    "lastTransitionTime: *t}\n"                                                                                        \
-    "  - {type: NodesUpdated, status: 'True', reason: AsExpected, message: m, observedGeneration: 4, "                 \
-    "lastTransitionTime: *t}\n"                                                                                        \
-    "  - {type: ResourceAPIServed, status: 'True', reason: AsExpected, message: m, observedGeneration: 4, "            \
-    "lastTransitionTime: *t}\n"                                                                                        \
-    "  - {type: Degraded, status: 'False', reason: AsExpected, message: '', observedGeneration: 4, "                   \
+#define GOOD                                                                                       \
+    "metadata: {generation: 4}\n"                                                                  \
+    "status:\n"                                                                                    \
+    "  observedGeneration: 4\n"                                                                    \
+    "  conditions:\n"                                                                              \
+    "  - {type: Ready, status: 'True', reason: AsExpected, message: m, observedGeneration: 4, "    \
+    "lastTransitionTime: &t "                                                                      \
+    "'2026-01-01T00:00:00Z'}\n"                                                                    \
+    "  - {type: ConfigValid, status: 'True', reason: AsExpected, message: m, observedGeneration: " \
+    "4, "                                                                                          \
+    "lastTransitionTime: *t}\n"                                                                    \
+    "  - {type: ControlPlaneUpdated, status: 'True', reason: AsExpected, message: m, "             \
+    "observedGeneration: 4, "                                                                      \
+    "lastTransitionTime: *t}\n"                                                                    \
+    "  - {type: NodesUpdated, status: 'True', reason: AsExpected, message: m, "                    \
+    "observedGeneration: 4, "                                                                      \
+    "lastTransitionTime: *t}\n"                                                                    \
+    "  - {type: ResourceAPIServed, status: 'True', reason: AsExpected, message: m, "               \
+    "observedGeneration: 4, "                                                                      \
+    "lastTransitionTime: *t}\n"                                                                    \
+    "  - {type: Degraded, status: 'False', reason: AsExpected, message: '', observedGeneration: "  \
+    "4, "                                                                                          \
     "lastTransitionTime: *t}\n"
 
 static json_t *good(void)
@@ -56,9 +62,10 @@ static void check_spoilt(size_t i, const char *key, json_t *take_value, const ch
 
 static void add(json_t *object, const char *type, const char *status, const char *reason)
 {
-    json_array_append_new(list_of(object), json_pack("{s: s, s: s, s: s, s: s, s: i, s: s}", "type", type, "status",
-                                                     status, "reason", reason, "message", "m", "observedGeneration", 4,
-                                                     "lastTransitionTime", "2026-01-01T00:00:00Z"));
+    json_array_append_new(list_of(object),
+                          json_pack("{s: s, s: s, s: s, s: s, s: i, s: s}", "type", type, "status",
+                                    status, "reason", reason, "message", "m", "observedGeneration",
+                                    4, "lastTransitionTime", "2026-01-01T00:00:00Z"));
 }
 
 TEST(good_is_good)
@@ -80,7 +87,8 @@ TEST(form)
     check_spoilt(1, "observedGeneration", NULL, "observedGeneration is missing");
     check_spoilt(1, "observedGeneration", json_integer(5), "ahead of metadata.generation");
     check_spoilt(1, "reason", json_string("Whatever"), "reason Whatever is not in the list");
-    check_spoilt(1, "reason", json_string("NoManagedNodes"), "reason NoManagedNodes is not in the list for it");
+    check_spoilt(1, "reason", json_string("NoManagedNodes"),
+                 "reason NoManagedNodes is not in the list for it");
     check_spoilt(1, "message", json_string("a\nb"), "not one line");
     check_spoilt(1, "type", json_string("Ready"), "twice");
 }
@@ -96,7 +104,8 @@ TEST(generations)
     json_object_del(json_object_get(object, "status"), "observedGeneration");
     check_broken(object, "is missing");
     check_spoilt(0, "observedGeneration", json_integer(3), "Ready speaks of another generation");
-    check_spoilt(2, "observedGeneration", json_integer(3), "ControlPlaneUpdated speaks of another generation");
+    check_spoilt(2, "observedGeneration", json_integer(3),
+                 "ControlPlaneUpdated speaks of another generation");
 }
 
 TEST(ready_true_excludes)

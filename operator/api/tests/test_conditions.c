@@ -12,16 +12,20 @@ static struct api_conditions *all_well(void)
 {
     struct api_conditions *c = api_conditions_new();
 
-    api_conditions_set(c, CONDITION_CONFIG_VALID, STATE_TRUE, "AsExpected", "the configuration is valid");
+    api_conditions_set(c, CONDITION_CONFIG_VALID, STATE_TRUE, "AsExpected",
+                       "the configuration is valid");
     api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "AsExpected",
                        "3 of 3 components are as desired");
-    api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "AsExpected", "1 of 1 node is as desired");
-    api_conditions_set(c, CONDITION_RESOURCE_API_SERVED, STATE_TRUE, "AsExpected", "resource.k8s.io/v1beta1 is served");
+    api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "AsExpected",
+                       "1 of 1 node is as desired");
+    api_conditions_set(c, CONDITION_RESOURCE_API_SERVED, STATE_TRUE, "AsExpected",
+                       "resource.k8s.io/v1beta1 is served");
     api_conditions_set(c, CONDITION_DEGRADED, STATE_FALSE, "AsExpected", "nothing is degraded");
     return c;
 }
 
-static void check_ready(struct api_conditions *c, enum tristate state, const char *reason, const char *message)
+static void check_ready(struct api_conditions *c, enum tristate state, const char *reason,
+                        const char *message)
 {
     api_conditions_summarize(c);
     CHECK_INT(api_conditions_state(c, CONDITION_READY), state);
@@ -38,8 +42,8 @@ static void check_kstatus(const struct api_conditions *c, bool reconciling, bool
 // What the oracle says of an object with this list.
 static void check_oracle(const struct api_conditions *c)
 {
-    AUTO_JSON json_t *object =
-        json_pack("{s: {s: i}, s: {s: i}}", "metadata", "generation", 4, "status", "observedGeneration", 4);
+    AUTO_JSON json_t *object = json_pack("{s: {s: i}, s: {s: i}}", "metadata", "generation", 4,
+                                         "status", "observedGeneration", 4);
 
     doc_set(object, api_conditions_merge(c, NULL, 4, T0), "status", "conditions", NULL);
     CHECK_STR_TAKE(api_conditions_check(object), "");
@@ -58,7 +62,8 @@ TEST(ready_says_why_nothing_was_written)
 {
     AUTO(api_conditions) struct api_conditions *c = all_well();
 
-    api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "DefaultOn", "1.36 has DRA on by default");
+    api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "DefaultOn",
+                       "1.36 has DRA on by default");
     api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes", "no managed node");
     check_ready(c, STATE_TRUE, "DefaultOn", "1.36 has DRA on by default");
     check_oracle(c);
@@ -89,7 +94,8 @@ TEST(first_in_order_is_named)
 {
     AUTO(api_conditions) struct api_conditions *c = all_well();
 
-    api_conditions_set(c, CONDITION_DEVICES_PUBLISHED, STATE_FALSE, "NoResourceSlices", "no devices");
+    api_conditions_set(c, CONDITION_DEVICES_PUBLISHED, STATE_FALSE, "NoResourceSlices",
+                       "no devices");
     check_ready(c, STATE_FALSE, "NoResourceSlices", "no devices");
     api_conditions_set(c, CONDITION_RESOURCE_API_SERVED, STATE_FALSE, "APINotServed", "not served");
     check_ready(c, STATE_FALSE, "APINotServed", "not served");
@@ -98,7 +104,8 @@ TEST(first_in_order_is_named)
     api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_FALSE, "RollingOut", "1 of 3");
     check_ready(c, STATE_FALSE, "RollingOut", "1 of 3");
     check_kstatus(c, true, false);
-    api_conditions_set(c, CONDITION_CONFIG_VALID, STATE_FALSE, "UnknownFeatureGate", "no such gate");
+    api_conditions_set(c, CONDITION_CONFIG_VALID, STATE_FALSE, "UnknownFeatureGate",
+                       "no such gate");
     check_ready(c, STATE_FALSE, "UnknownFeatureGate", "no such gate");
     check_kstatus(c, false, true);
     check_oracle(c);
@@ -118,7 +125,8 @@ TEST(dra_off_as_asked_for_is_ready)
 {
     AUTO(api_conditions) struct api_conditions *c = all_well();
 
-    api_conditions_set(c, CONDITION_RESOURCE_API_SERVED, STATE_FALSE, "DRADisabled", "DRA is off, as the spec says");
+    api_conditions_set(c, CONDITION_RESOURCE_API_SERVED, STATE_FALSE, "DRADisabled",
+                       "DRA is off, as the spec says");
     check_ready(c, STATE_TRUE, "DRADisabled", "DRA is off, as the spec says");
     check_oracle(c);
 }
@@ -163,12 +171,14 @@ TEST(merge_keeps_times_until_the_status_changes)
     CHECK_STR(since(one, 0), "2026-01-01T00:00:00Z");
     two = api_conditions_merge(c, one, 1, T1);
     CHECK(doc_equal(one, two)); // nothing to write
-    api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes", "no node any more");
+    api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes",
+                       "no node any more");
     three = api_conditions_merge(c, two, 2, T1);
     CHECK_STR(since(three, 3), "2026-01-01T00:00:00Z"); // other words, same status
     CHECK_STR(doc_str(json_array_get(three, 3), "reason", NULL), "NoManagedNodes");
     CHECK_INT(doc_int(json_array_get(three, 3), 0, "observedGeneration", NULL), 2);
-    api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_FALSE, "AgentMissing", "node-1 has no agent");
+    api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_FALSE, "AgentMissing",
+                       "node-1 has no agent");
     json_decref(three);
     three = api_conditions_merge(c, two, 2, T1);
     CHECK_STR(since(three, 3), "2026-01-01T00:01:00Z");
@@ -178,17 +188,18 @@ TEST(merge_keeps_times_until_the_status_changes)
 TEST(merge_keeps_what_it_does_not_know)
 {
     AUTO(api_conditions) struct api_conditions *c = all_well();
-    AUTO_JSON json_t *was =
-        json_pack("[{s: s, s: s}, {s: s, s: s, s: s}, {s: s, s: s}, n]", "type", "vendor.example/Blessed", "status",
-                  "True", "type", "Upgradeable", "status", "False", "lastTransitionTime", "2025-01-01T00:00:00Z",
-                  "type", "Stalled", "status", "True");
+    AUTO_JSON json_t *was = json_pack("[{s: s, s: s}, {s: s, s: s, s: s}, {s: s, s: s}, n]", "type",
+                                      "vendor.example/Blessed", "status", "True", "type",
+                                      "Upgradeable", "status", "False", "lastTransitionTime",
+                                      "2025-01-01T00:00:00Z", "type", "Stalled", "status", "True");
     AUTO_JSON json_t *list = NULL;
     size_t len;
 
     api_conditions_summarize(c);
     list = api_conditions_merge(c, was, 1, T0);
     len = json_array_size(list);
-    CHECK_INT(len, 8); // Ready, four, Upgradeable from before, Degraded, the foreign one; Stalled is gone
+    // Ready, four, Upgradeable from before, Degraded, the foreign one; Stalled is gone
+    CHECK_INT(len, 8);
     CHECK_STR(doc_str(json_array_get(list, 5), "type", NULL), "Upgradeable");
     CHECK_STR(since(list, 5), "2025-01-01T00:00:00Z");
     CHECK_STR(doc_str(json_array_get(list, 7), "type", NULL), "vendor.example/Blessed");
@@ -201,7 +212,8 @@ TEST(messages_are_one_short_line_of_utf8)
     char longer[1200];
     const char *kept;
 
-    api_conditions_set(c, CONDITION_DEGRADED, STATE_TRUE, "ComponentCrashed", "one\ntwo\tthree %s", "four\r");
+    api_conditions_set(c, CONDITION_DEGRADED, STATE_TRUE, "ComponentCrashed", "one\ntwo\tthree %s",
+                       "four\r");
     CHECK_STR(api_conditions_message(c, CONDITION_DEGRADED), "one two three four ");
     api_conditions_set(c, CONDITION_DEGRADED, STATE_TRUE, "ComponentCrashed", "bad \xff\xfe byte");
     CHECK_STR(api_conditions_message(c, CONDITION_DEGRADED), "bad ?? byte");

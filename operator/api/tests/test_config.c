@@ -53,17 +53,19 @@ TEST(defaults)
 
 TEST(values)
 {
-    AUTO_JSON json_t *object =
-        object_with("{featureGates: {A: true, B: false}, runtimeConfig: {a/v1: 'true'}, allowAlpha: true,"
-                    " platform: {type: Observe}, driver: {preset: NVIDIA}, deletionPolicy: Revert, suspend: true,"
-                    " rollout: {maxUnavailable: 5, componentTimeout: 1m30s, minReady: 0s, onFailure: Pause}}");
+    AUTO_JSON json_t *object = object_with(
+        "{featureGates: {A: true, B: false}, runtimeConfig: {a/v1: 'true'}, allowAlpha: true,"
+        " platform: {type: Observe}, driver: {preset: NVIDIA}, deletionPolicy: Revert, suspend: "
+        "true,"
+        " rollout: {maxUnavailable: 5, componentTimeout: 1m30s, minReady: 0s, onFailure: Pause}}");
     struct api_config config;
 
     doc_set(object, json_integer(4), "metadata", "generation", NULL);
     doc_set(object, json_string("u"), "metadata", "uid", NULL);
     doc_set(object, json_string("9"), "metadata", "resourceVersion", NULL);
     doc_set(object, json_string("2026-01-01T00:00:00Z"), "metadata", "deletionTimestamp", NULL);
-    doc_set(object, json_pack("[s, s]", "other.dev/x", API_FINALIZER), "metadata", "finalizers", NULL);
+    doc_set(object, json_pack("[s, s]", "other.dev/x", API_FINALIZER), "metadata", "finalizers",
+            NULL);
     doc_set(object, json_string("now"), "metadata", "annotations", API_ANNOTATION_RECONCILE, NULL);
     doc_set(object, json_integer(3), "status", "observedGeneration", NULL);
     CHECK_OK(api_config_parse(object, &config));
@@ -86,8 +88,8 @@ TEST(values)
 
 TEST(null_is_absent)
 {
-    AUTO_JSON json_t *object =
-        object_with("{featureGates: null, rollout: {componentTimeout: null}, driver: null, platform: null}");
+    AUTO_JSON json_t *object = object_with(
+        "{featureGates: null, rollout: {componentTimeout: null}, driver: null, platform: null}");
     struct api_config config;
 
     CHECK_OK(api_config_parse(object, &config));
@@ -101,19 +103,26 @@ TEST(refused_with_the_path)
     check_refused("[]", "spec: must be a map");
     check_refused("{featureGates: [A]}", "spec.featureGates: must be a map");
     check_refused("{featureGates: {A: 'true'}}", "spec.featureGates: A must be true or false");
-    check_refused("{featureGates: {'': true}}", "spec.featureGates: a name in it must have 1 to 63 characters");
+    check_refused("{featureGates: {'': true}}",
+                  "spec.featureGates: a name in it must have 1 to 63 characters");
     check_refused("{runtimeConfig: {a/v1: true}}", "spec.runtimeConfig: a/v1 must be the string");
     check_refused("{runtimeConfig: {a/v1: 'on'}}", "spec.runtimeConfig: a/v1 must be the string");
     check_refused("{allowAlpha: 1}", "spec.allowAlpha: must be true or false");
-    check_refused("{platform: {type: kubeadm}}", "spec.platform.type: kubeadm is not one of: Auto Kubeadm");
+    check_refused("{platform: {type: kubeadm}}",
+                  "spec.platform.type: kubeadm is not one of: Auto Kubeadm");
     check_refused("{platform: Kubeadm}", "spec.platform: must be a map");
-    check_refused("{rollout: {maxUnavailable: 0}}", "spec.rollout.maxUnavailable: must be between 1 and 1000");
-    check_refused("{rollout: {maxUnavailable: 50%}}", "spec.rollout.maxUnavailable: must be a whole number");
-    check_refused("{rollout: {componentTimeout: 9s}}", "spec.rollout.componentTimeout: must be between 10s and 1h");
-    check_refused("{rollout: {componentTimeout: 61m}}", "spec.rollout.componentTimeout: must be between 10s and 1h");
+    check_refused("{rollout: {maxUnavailable: 0}}",
+                  "spec.rollout.maxUnavailable: must be between 1 and 1000");
+    check_refused("{rollout: {maxUnavailable: 50%}}",
+                  "spec.rollout.maxUnavailable: must be a whole number");
+    check_refused("{rollout: {componentTimeout: 9s}}",
+                  "spec.rollout.componentTimeout: must be between 10s and 1h");
+    check_refused("{rollout: {componentTimeout: 61m}}",
+                  "spec.rollout.componentTimeout: must be between 10s and 1h");
     check_refused("{rollout: {componentTimeout: 5 minutes}}",
                   "spec.rollout.componentTimeout: \"5 minutes\" is no duration");
-    check_refused("{rollout: {componentTimeout: 300}}", "spec.rollout.componentTimeout: must be a string");
+    check_refused("{rollout: {componentTimeout: 300}}",
+                  "spec.rollout.componentTimeout: must be a string");
     check_refused("{rollout: {minReady: 2h}}", "spec.rollout.minReady: must be between 0s and 1h");
     check_refused("{cluster: {}}", "spec.cluster: kubeconfigSecretRef is required");
     check_refused("{cluster: {kubeconfigSecretRef: {name: ''}}}",
@@ -126,9 +135,11 @@ TEST(refused_with_the_path)
 
 TEST(unknown_fields_and_their_neighbours)
 {
-    check_refused("{allowAlhpa: true}", "spec.allowAlhpa: there is no such field; did you mean allowAlpha?");
-    check_refused("{rollout: {maxunavailable: 1}}",
-                  "spec.rollout.maxunavailable: there is no such field; did you mean maxUnavailable?");
+    check_refused("{allowAlhpa: true}",
+                  "spec.allowAlhpa: there is no such field; did you mean allowAlpha?");
+    check_refused(
+        "{rollout: {maxunavailable: 1}}",
+        "spec.rollout.maxunavailable: there is no such field; did you mean maxUnavailable?");
     check_refused("{somethingElse: 1}", "spec.somethingElse: there is no such field");
     check_refused("{'rollout.minReady': 1s}", "spec.rollout.minReady: there is no such field");
     check_refused("{'driver.valuesFrom[].kind': Secret}", "there is no such field");
@@ -140,10 +151,12 @@ TEST(kind_and_name)
     struct api_config config;
 
     doc_set(object, json_string("Deployment"), "kind", NULL);
-    CHECK_ERR_HAS(api_config_parse(object, &config), ERROR_INVALID, "kind: must be DRAConfiguration");
+    CHECK_ERR_HAS(api_config_parse(object, &config), ERROR_INVALID,
+                  "kind: must be DRAConfiguration");
     doc_set(object, json_string("DRAConfiguration"), "kind", NULL);
     doc_set(object, json_string("drawbridge.dev/v2"), "apiVersion", NULL);
-    CHECK_ERR_HAS(api_config_parse(object, &config), ERROR_INVALID, "apiVersion: must be drawbridge.dev/v1alpha1");
+    CHECK_ERR_HAS(api_config_parse(object, &config), ERROR_INVALID,
+                  "apiVersion: must be drawbridge.dev/v1alpha1");
     json_object_del(object, "apiVersion");
     json_object_del(object, "kind");
     CHECK_OK(api_config_parse(object, &config)); // an item of a list
@@ -162,14 +175,16 @@ TEST(too_many_gates)
         if (i == 255)
             CHECK_OK(api_config_parse(object, &config));
     }
-    CHECK_ERR_HAS(api_config_parse(object, &config), ERROR_INVALID, "spec.featureGates: must have at most 256 entries");
+    CHECK_ERR_HAS(api_config_parse(object, &config), ERROR_INVALID,
+                  "spec.featureGates: must have at most 256 entries");
 }
 
 TEST(not_supported_yet)
 {
     AUTO_JSON json_t *plain = object_with("{smokeTest: {enabled: false}}");
-    AUTO_JSON json_t *rich = object_with(
-        "{cluster: {kubeconfigSecretRef: {name: a}}, driver: {preset: NVIDIA, engine: ApplicationInstallation}, smokeTest: {enabled: true}}");
+    AUTO_JSON json_t *rich =
+        object_with("{cluster: {kubeconfigSecretRef: {name: a}}, driver: {preset: NVIDIA, engine: "
+                    "ApplicationInstallation}, smokeTest: {enabled: true}}");
 
     CHECK_STR_TAKE(api_config_unsupported(plain), "");
     CHECK_STR_TAKE(api_config_unsupported(rich), "spec.cluster, spec.driver.engine");

@@ -52,13 +52,14 @@ TEST(owner_and_the_platforms_own_flags)
     CHECK_STR(doc_str(owner, "name", NULL), "kubermatic");
     CHECK_STR(doc_str(owner, "uid", NULL), "1234");
     CHECK(doc_bool(config, false, "spec", "featureGates", "EtcdLauncher", NULL));
-    CHECK_INT(json_object_size(doc_get(config, "spec", NULL)), 1); // the gates alone: the rest stays the user's
+    // the gates alone: the rest stays the user's
+    CHECK_INT(json_object_size(doc_get(config, "spec", NULL)), 1);
 }
 
 TEST(without_gates)
 {
-    AUTO_JSON json_t *kubermatic =
-        yaml("apiVersion: kubermatic.k8c.io/v1\nkind: KubermaticConfiguration\nmetadata: {name: k}\n");
+    AUTO_JSON json_t *kubermatic = yaml(
+        "apiVersion: kubermatic.k8c.io/v1\nkind: KubermaticConfiguration\nmetadata: {name: k}\n");
     AUTO_JSON json_t *config = NULL;
 
     CHECK_OK(api_adopt_kubermatic(kubermatic, &config));
@@ -78,16 +79,20 @@ static void check_refused(const char *text, const char *part)
 TEST(refused)
 {
     check_refused("[]", "object");
-    check_refused("apiVersion: kubermatic.k8c.io/v2\nkind: KubermaticConfiguration\nmetadata: {name: k}\n",
-                  "apiVersion");
+    check_refused(
+        "apiVersion: kubermatic.k8c.io/v2\nkind: KubermaticConfiguration\nmetadata: {name: k}\n",
+        "apiVersion");
     check_refused("apiVersion: kubermatic.k8c.io/v1\nkind: Seed\nmetadata: {name: k}\n", "kind");
-    check_refused("apiVersion: kubermatic.k8c.io/v1\nkind: KubermaticConfiguration\n", "metadata.name");
-    check_refused("apiVersion: kubermatic.k8c.io/v1\nkind: KubermaticConfiguration\nmetadata: {name: k}\n"
-                  "spec: {featureGates: {A: 'yes'}}\n",
-                  "spec.featureGates: A must be true or false");
-    check_refused("apiVersion: kubermatic.k8c.io/v1\nkind: KubermaticConfiguration\nmetadata: {name: k}\n"
-                  "spec: {featureGates: [A]}\n",
-                  "spec.featureGates: must be a map");
+    check_refused("apiVersion: kubermatic.k8c.io/v1\nkind: KubermaticConfiguration\n",
+                  "metadata.name");
+    check_refused(
+        "apiVersion: kubermatic.k8c.io/v1\nkind: KubermaticConfiguration\nmetadata: {name: k}\n"
+        "spec: {featureGates: {A: 'yes'}}\n",
+        "spec.featureGates: A must be true or false");
+    check_refused(
+        "apiVersion: kubermatic.k8c.io/v1\nkind: KubermaticConfiguration\nmetadata: {name: k}\n"
+        "spec: {featureGates: [A]}\n",
+        "spec.featureGates: must be a map");
 }
 
 TEST_MAIN()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The list of reasons: well-formed, complete for what other rooms name, and the same as docs/conditions.md shows.
-// DRAWBRIDGE_UPDATE_DOCS=1 writes the table into the page.
+// The list of reasons: well-formed, complete for what other rooms name, and the same as
+// docs/conditions.md shows. DRAWBRIDGE_UPDATE_DOCS=1 writes the table into the page.
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +13,8 @@
 static bool is_camel_case(const char *name)
 {
     return *name >= 'A' && *name <= 'Z' &&
-           strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") == strlen(name);
+           strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") ==
+               strlen(name);
 }
 
 TEST(well_formed)
@@ -41,12 +42,30 @@ TEST(names_that_others_give)
 {
     // Refusals of gates, states of a node, kinds of error: their rooms spell these.
     static const char *const names[] = {
-        "UnknownFeatureGate",    "FeatureGateLocked", "FeatureGateRemoved",      "FeatureGateTooNew",
-        "FeatureGateDependency", "AlphaNotAllowed",   "APIVersionNotRegistered", "InvalidRuntimeConfig",
-        "KubernetesTooOld",      "KubernetesTooNew",  "VersionSkewUnsupported",  "APIVersionNeeded",
-        "ComponentNotReady",     "ComponentCrashed",  "ReadBackMismatch",        "ManifestInvalid",
-        "FileConflict",          "KubeletNotReady",   "MetricsUnavailable",      "StaleEpoch",
-        "TargetConflict",        "AgentMissing",      "NoManagedNodes",          "InvalidConfiguration",
+        "UnknownFeatureGate",
+        "FeatureGateLocked",
+        "FeatureGateRemoved",
+        "FeatureGateTooNew",
+        "FeatureGateDependency",
+        "AlphaNotAllowed",
+        "APIVersionNotRegistered",
+        "InvalidRuntimeConfig",
+        "KubernetesTooOld",
+        "KubernetesTooNew",
+        "VersionSkewUnsupported",
+        "APIVersionNeeded",
+        "ComponentNotReady",
+        "ComponentCrashed",
+        "ReadBackMismatch",
+        "ManifestInvalid",
+        "FileConflict",
+        "KubeletNotReady",
+        "MetricsUnavailable",
+        "StaleEpoch",
+        "TargetConflict",
+        "AgentMissing",
+        "NoManagedNodes",
+        "InvalidConfiguration",
     };
 
     for (size_t i = 0; i < COUNT(names); i++)
@@ -77,8 +96,9 @@ static char *make_table(void)
     size_t len;
     const struct api_reason *reasons = api_reasons(&len);
 
-    buf_add_str(&text,
-                BEGIN "| reason | used with | waits for | what it means | what to do |\n|---|---|---|---|---|\n");
+    buf_add_str(
+        &text, BEGIN
+        "| reason | used with | waits for | what it means | what to do |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < len; i++) {
         bool any = str_starts(reasons[i].conditions, "ConfigValid") &&
                    str_ends(reasons[i].conditions, "Applied Upgradeable Degraded");
@@ -88,8 +108,9 @@ static char *make_table(void)
             buf_add_str(&where, where.len ? ", " : "");
             buf_add_slice(&where, part);
         }
-        buf_printf(&text, "| `%s` | %s | %s | %s | %s |\n", reasons[i].name, any ? "any" : where.ptr,
-                   reasons[i].terminal ? "you (Stalled)" : "", reasons[i].meaning, reasons[i].action);
+        buf_printf(&text, "| `%s` | %s | %s | %s | %s |\n", reasons[i].name,
+                   any ? "any" : where.ptr, reasons[i].terminal ? "you (Stalled)" : "",
+                   reasons[i].meaning, reasons[i].action);
     }
     buf_add_str(&text, END);
     return buf_take(&text);
@@ -104,7 +125,8 @@ TEST(the_page_shows_the_list)
 
     CHECK(begin && end);
     if (getenv("DRAWBRIDGE_UPDATE_DOCS")) {
-        AUTO_MEM char *made = str_format("%.*s%s%s", (int)(begin - page), page, table, end + strlen(END));
+        AUTO_MEM char *made =
+            str_format("%.*s%s%s", (int)(begin - page), page, table, end + strlen(END));
         test_write(path, made);
         return;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The schema in crds/ and what this room reads must be the same thing, both ways: each property is in our table with
-// the same type, limits, allowed values and default; each entry of the table is in the schema; and each one that is
-// marked as read shows in the view.
+// The schema in crds/ and what this room reads must be the same thing, both ways: each property is
+// in our table with the same type, limits, allowed values and default; each entry of the table is
+// in the schema; and each one that is marked as read shows in the view.
 #include <string.h>
 
 #include "api_internal.h"
@@ -22,7 +22,7 @@ static const json_t *schema_of(const json_t *crd)
     return doc_get(crd, "spec", "versions", "0", "schema", "openAPIV3Schema", NULL);
 }
 
-// --- the table against the schema -----------------------------------------------------------------
+// --- the table against the schema ----------------------------------------------------------------
 
 static const char *type_in_schema(const struct api_field *field)
 {
@@ -90,8 +90,10 @@ static void check_limits(const struct api_field *field, const json_t *schema)
 
 static void check_field(const struct api_field *field, const json_t *schema)
 {
-    const json_t *values = doc_get(schema, field->type == FIELD_MAP_TEXT ? "additionalProperties" : "enum", NULL);
-    AUTO_MEM char *words = words_of(field->type == FIELD_MAP_TEXT ? doc_get(values, "enum", NULL) : values);
+    const json_t *values =
+        doc_get(schema, field->type == FIELD_MAP_TEXT ? "additionalProperties" : "enum", NULL);
+    AUTO_MEM char *words =
+        words_of(field->type == FIELD_MAP_TEXT ? doc_get(values, "enum", NULL) : values);
 
     CHECK_STR(doc_str(schema, "type", NULL), type_in_schema(field));
     CHECK_STR(words, field->values ? field->values : "");
@@ -100,7 +102,8 @@ static void check_field(const struct api_field *field, const json_t *schema)
     check_limits(field, schema);
     if (field->type == FIELD_MAP_BOOL)
         CHECK_STR(doc_str(schema, "additionalProperties", "type", NULL), "boolean");
-    CHECK_INT(field->type == FIELD_ANY, doc_bool(schema, false, "x-kubernetes-preserve-unknown-fields", NULL));
+    CHECK_INT(field->type == FIELD_ANY,
+              doc_bool(schema, false, "x-kubernetes-preserve-unknown-fields", NULL));
 }
 
 static bool is_required(const json_t *parent, const char *name)
@@ -118,7 +121,8 @@ static size_t walk(const json_t *schema, const char *path)
     json_t *properties = (json_t *)(uintptr_t)doc_get(schema, "properties", NULL);
     size_t seen = 0;
 
-    for (void *iter = json_object_iter(properties); iter; iter = json_object_iter_next(properties, iter)) {
+    for (void *iter = json_object_iter(properties); iter;
+         iter = json_object_iter_next(properties, iter)) {
         const char *name = json_object_iter_key(iter);
         const json_t *child = json_object_iter_value(iter);
         AUTO_MEM char *full = str_format("%s.%s", path, name);
@@ -156,17 +160,18 @@ TEST(the_page_names_each_field)
         CHECK_HAS(page, strrchr(fields[i].path, '.') + 1);
 }
 
-// --- what is read shows in the view ---------------------------------------------------------------
+// --- what is read shows in the view --------------------------------------------------------------
 
 static char *describe(const struct api_config *config)
 {
     AUTO_MEM char *gates = doc_print_json_sorted(config->feature_gates);
     AUTO_MEM char *runtime = doc_print_json_sorted(config->runtime_config);
 
-    return str_format("%s %s %d %d %d %s %u %llu %llu %d %d", gates, runtime, config->allow_alpha, config->suspend,
-                      config->revert, platform_type_name(config->platform), config->max_unavailable,
-                      (unsigned long long)config->component_timeout_ms, (unsigned long long)config->min_ready_ms,
-                      config->rollback, config->driver != NULL);
+    return str_format("%s %s %d %d %d %s %u %llu %llu %d %d", gates, runtime, config->allow_alpha,
+                      config->suspend, config->revert, platform_type_name(config->platform),
+                      config->max_unavailable, (unsigned long long)config->component_timeout_ms,
+                      (unsigned long long)config->min_ready_ms, config->rollback,
+                      config->driver != NULL);
 }
 
 // A value that is allowed and is not the default.
@@ -184,7 +189,8 @@ static json_t *other_value(const struct api_field *field)
     case FIELD_MAP_TEXT:
         return json_pack("{s: s}", "group/v1", "true");
     case FIELD_TEXT:
-        return json_string(strrchr(field->values, ' ') + 1); // the last one allowed; the defaults stand first
+        // the last one allowed; the defaults stand first
+        return json_string(strrchr(field->values, ' ') + 1);
     case FIELD_OBJECT:
     case FIELD_LIST:
     case FIELD_ANY:
@@ -195,8 +201,8 @@ static json_t *other_value(const struct api_field *field)
 
 static json_t *smallest(void)
 {
-    return json_pack("{s: s, s: s, s: {s: s}, s: {}}", "apiVersion", API_GROUP_VERSION, "kind", "DRAConfiguration",
-                     "metadata", "name", "a", "spec");
+    return json_pack("{s: s, s: s, s: {s: s}, s: {}}", "apiVersion", API_GROUP_VERSION, "kind",
+                     "DRAConfiguration", "metadata", "name", "a", "spec");
 }
 
 // Puts value at a dotted path below the object.
@@ -241,7 +247,8 @@ TEST(each_field_that_is_read_shows)
         CHECK_OK(api_config_parse(object, &config));
         after = describe(&config);
         if (str_eq(before, after))
-            test_fail(__FILE__, __LINE__, "%s is said to be read and changes nothing", fields[i].path);
+            test_fail(__FILE__, __LINE__, "%s is said to be read and changes nothing",
+                      fields[i].path);
     }
 }
 
@@ -260,7 +267,7 @@ TEST(each_field_refuses_another_type)
     }
 }
 
-// --- rules for all three ------------------------------------------------------------------------------
+// --- rules for all three -------------------------------------------------------------------------
 
 static void check_capped(const json_t *schema, const char *path)
 {
@@ -273,10 +280,12 @@ static void check_capped(const json_t *schema, const char *path)
     else if (doc_get(schema, "additionalProperties", NULL))
         capped = doc_get(schema, "maxProperties", NULL) != NULL;
     else if (str_eq(type, "string"))
-        capped = doc_get(schema, "maxLength", NULL) || doc_get(schema, "enum", NULL) || doc_get(schema, "format", NULL);
+        capped = doc_get(schema, "maxLength", NULL) || doc_get(schema, "enum", NULL) ||
+                 doc_get(schema, "format", NULL);
     if (!capped)
         test_fail(__FILE__, __LINE__, "%s has no greatest size", path);
-    for (void *iter = json_object_iter(properties); iter; iter = json_object_iter_next(properties, iter)) {
+    for (void *iter = json_object_iter(properties); iter;
+         iter = json_object_iter_next(properties, iter)) {
         AUTO_MEM char *full = str_format("%s.%s", path, json_object_iter_key(iter));
         check_capped(json_object_iter_value(iter), full);
     }
@@ -303,8 +312,10 @@ TEST(conditions_are_the_same_in_both)
     AUTO_JSON json_t *ours = load_crd("draconfigurations.yaml");
     AUTO_JSON json_t *adopted = load_crd("kubermaticconfigurations.yaml");
     AUTO_JSON json_t *source = load_crd("configsources.yaml");
-    const json_t *a = doc_get(schema_of(ours), "properties", "status", "properties", "conditions", NULL);
-    const json_t *b = doc_get(schema_of(adopted), "properties", "status", "properties", "conditions", NULL);
+    const json_t *a =
+        doc_get(schema_of(ours), "properties", "status", "properties", "conditions", NULL);
+    const json_t *b =
+        doc_get(schema_of(adopted), "properties", "status", "properties", "conditions", NULL);
 
     CHECK(a != NULL);
     CHECK(doc_equal(a, b));

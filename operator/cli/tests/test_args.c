@@ -16,7 +16,11 @@ struct settings {
 };
 
 static const struct cli_option options[] = {
-    {.name = "all", .letter = 'a', .type = CLI_BOOL, .offset = offsetof(struct settings, all), .help = "all"},
+    {.name = "all",
+     .letter = 'a',
+     .type = CLI_BOOL,
+     .offset = offsetof(struct settings, all),
+     .help = "all"},
     {.name = "file",
      .letter = 'f',
      .type = CLI_TEXT,
@@ -51,7 +55,8 @@ static const struct cli_option options[] = {
      .help = "more"},
     {.name = NULL},
 };
-static const struct cli_verb verb = {.name = "try", .summary = "s", .usage = "", .example = "", .options = options};
+static const struct cli_verb verb = {
+    .name = "try", .summary = "s", .usage = "", .example = "", .options = options};
 
 // Splits at spaces: argv[0] is the first word.
 static struct error *parse(const char *line, struct settings *settings, struct strlist *rest)
@@ -89,7 +94,8 @@ TEST(notations)
     struct settings settings;
     AUTO_STRLIST struct strlist rest = {0};
 
-    CHECK_OK(parse("try one --all --file=a=b --output json --port 9 --wait=1m30s --set x=1 two --set=y=2 -- --three -f",
+    CHECK_OK(parse("try one --all --file=a=b --output json --port 9 --wait=1m30s --set x=1 two "
+                   "--set=y=2 -- --three -f",
                    &settings, &rest));
     CHECK(settings.all);
     CHECK_STR(settings.file, "a=b");
@@ -148,7 +154,8 @@ TEST(mistakes)
     check_refused("try --wait 5", "--wait: ");
     check_refused("try --all=yes", "--all: write true or false");
     check_refused("try word", "\"word\" is not expected here");
-    check_refused("try --al", "did you mean --all?"); // no abbreviations: they would break when options are added
+    // no abbreviations: they would break when options are added
+    check_refused("try --al", "did you mean --all?");
 }
 
 TEST(table_is_aligned)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any YAML under every edit at every place: an edit is made as asked or refused as INVALID, never half. What is put in leaves every
-// old byte, in order, and taking it out again gives the old text.
+// Any YAML under every edit at every place: an edit is made as asked or refused as INVALID, never
+// half. What is put in leaves every old byte, in order, and taking it out again gives the old text.
 
 #include <string.h>
 
@@ -30,7 +30,8 @@ static bool made(struct error *take_err)
         log_line(LOG_ERROR, "fuzz", "%s", error_text(err));
     }
     // An empty document has no root to set.
-    ASSERT(error_kind(err) == ERROR_INVALID || error_kind(err) == ERROR_CONFLICT || error_kind(err) == ERROR_NOT_FOUND);
+    ASSERT(error_kind(err) == ERROR_INVALID || error_kind(err) == ERROR_CONFLICT ||
+           error_kind(err) == ERROR_NOT_FOUND);
     return false;
 }
 
@@ -40,7 +41,8 @@ static void check_kept(struct slice old, struct slice now)
     while (head < old.len && head < now.len && old.ptr[head] == now.ptr[head]) {
         head++;
     }
-    while (tail < old.len && tail < now.len && old.ptr[old.len - 1 - tail] == now.ptr[now.len - 1 - tail]) {
+    while (tail < old.len && tail < now.len &&
+           old.ptr[old.len - 1 - tail] == now.ptr[now.len - 1 - tail]) {
         tail++;
     }
     ASSERT(head + tail >= old.len);
@@ -139,8 +141,7 @@ static void visit(struct slice text, const json_t *tree, const char *pointer, si
     }
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)tree, key, value)
-    {
+    json_object_foreach((json_t *)(uintptr_t)tree, key, value) {
         AUTO_BUF struct buf b = buf_make(1 << 20);
         buf_printf(&b, "%s/", pointer);
         escape(&b, key);

@@ -16,8 +16,7 @@ static bool has_long_key(const json_t *tree)
     }
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)tree, key, value)
-    {
+    json_object_foreach((json_t *)(uintptr_t)tree, key, value) {
         found = found || strlen(key) > KEY_MAX / 6 || has_long_key(value);
     }
     return found;

@@ -48,7 +48,8 @@ static char *apply(const char *diff)
     AUTO_BUF struct buf b = buf_make(1 << 22);
     struct slice rest = slice_of(diff), line;
     while (slice_cut(&rest, '\n', &line)) {
-        bool head = slice_starts(line, "---") || slice_starts(line, "+++") || slice_starts(line, "@@");
+        bool head =
+            slice_starts(line, "---") || slice_starts(line, "+++") || slice_starts(line, "@@");
         if (!head && line.len > 0 && line.ptr[0] != '-') {
             buf_add_slice(&b, slice_sub(line, 1, line.len));
             buf_add_str(&b, "\n");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What edits refuse, and that a refusal changes nothing. What they do is in the golden cases (test_text_cases.c).
+// What edits refuse, and that a refusal changes nothing. What they do is in the golden cases
+// (test_text_cases.c).
 
 #include <string.h>
 
@@ -24,7 +25,8 @@ static struct error *edit(struct doc_text *doc, enum verb verb, const char *poin
     return NULL;
 }
 
-static void refuse(const char *text, enum verb verb, const char *pointer, enum error_kind kind, const char *part)
+static void refuse(const char *text, enum verb verb, const char *pointer, enum error_kind kind,
+                   const char *part)
 {
     AUTO(doc_text) struct doc_text *doc = NULL;
     CHECK_OK(doc_text_new(slice_of(text), "f.yaml", &doc));
@@ -110,7 +112,8 @@ TEST(ways_of_writing_that_cannot_be_kept)
     refuse("? a\n: 1\n", ADD, "", ERROR_INVALID, "question mark");
     refuse("a: !!str 1\n", SET, "/a", ERROR_INVALID, "a tag says");
     refuse("l: [a: b]\n", ADD, "/l/0", ERROR_INVALID, "without brackets");
-    refuse("l:\n- a: 1\n  # about b\n  b: 2\n", REMOVE, "/l/0/a", ERROR_INVALID, "a comment stands between");
+    refuse("l:\n- a: 1\n  # about b\n  b: 2\n", REMOVE, "/l/0/a", ERROR_INVALID,
+           "a comment stands between");
     refuse("l:\n- |\n  text", INSERT, "/l/1", ERROR_INVALID, "something else");
     refuse("f: {a: }\n", SET, "/f/a", ERROR_INVALID, "no room");
 }
@@ -125,10 +128,12 @@ TEST(texts_that_are_not_taken)
     refuse_text(slice_of("a: 1\na: 2\n"), "f.yaml:2:1: key \"a\" is there twice");
 }
 
-// A manifest is edited again and again as gates come and go: the way there and back leaves no trace.
+// A manifest is edited again and again as gates come and go: the way there and back leaves no
+// trace.
 TEST(there_and_back)
 {
-    const char *text = "spec:\r\n  containers:\r\n  - command: # argv\r\n    - kube-apiserver\r\n    # \xC3\xBC\r\n    - \"--a=b\" # x\r\n";
+    const char *text = "spec:\r\n  containers:\r\n  - command: # argv\r\n    - kube-apiserver\r\n  "
+                       "  # \xC3\xBC\r\n    - \"--a=b\" # x\r\n";
     AUTO(doc_text) struct doc_text *doc = NULL;
     CHECK_OK(doc_text_new(slice_of(text), "f", &doc));
     AUTO_JSON json_t *flag = json_string("--f=A=true");
@@ -148,7 +153,8 @@ TEST(there_and_back)
 TEST(down_to_nothing)
 {
     AUTO(doc_text) struct doc_text *doc = NULL;
-    CHECK_OK(doc_text_new(slice_of("featureGates:\n    A: true\n    B: false # b\nkind: K\n"), "f", &doc));
+    CHECK_OK(doc_text_new(slice_of("featureGates:\n    A: true\n    B: false # b\nkind: K\n"), "f",
+                          &doc));
     CHECK_OK(doc_text_remove(doc, "/featureGates/A"));
     CHECK_OK(doc_text_remove(doc, "/featureGates/B"));
     CHECK_SLICE(doc_text_bytes(doc), "featureGates: {}\nkind: K\n");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// cases/text/<name>/{before.yaml, edits.json, after.yaml}: the edits must give just those bytes. Then insertions and additions
-// are taken out again in reverse, which must give the bytes before each.
+// cases/text/<name>/{before.yaml, edits.json, after.yaml}: the edits must give just those bytes.
+// Then insertions and additions are taken out again in reverse, which must give the bytes before
+// each.
 
 #include <dirent.h>
 #include <stdio.h>
@@ -21,7 +22,8 @@ static struct error *edit(struct doc_text *doc, const json_t *e)
 {
     const char *verb = doc_str(e, "0", NULL), *pointer = doc_str(e, "1", NULL);
     if (str_eq(verb, "insert")) {
-        return doc_text_insert(doc, pointer, (size_t)doc_int(e, 0, "2", NULL), doc_get(e, "3", NULL));
+        return doc_text_insert(doc, pointer, (size_t)doc_int(e, 0, "2", NULL),
+                               doc_get(e, "3", NULL));
     }
     if (str_eq(verb, "add")) {
         return doc_text_add_key(doc, pointer, doc_str(e, "2", NULL), doc_get(e, "3", NULL));
@@ -49,7 +51,8 @@ static void check_undo(const char *before, const json_t *e)
     if (!(insert && json_is_array(there)) && !(str_eq(verb, "add") && json_is_object(there))) {
         return;
     }
-    AUTO_MEM char *step = insert ? str_format("%lld", (long long)doc_int(e, 0, "2", NULL)) : str_dup(doc_str(e, "2", NULL));
+    AUTO_MEM char *step = insert ? str_format("%lld", (long long)doc_int(e, 0, "2", NULL))
+                                 : str_dup(doc_str(e, "2", NULL));
     AUTO_MEM char *item = str_format("%s/%s", pointer, step);
     CHECK_OK(edit(doc, e));
     CHECK_OK(doc_text_remove(doc, item));

@@ -15,9 +15,12 @@ static json_t *json(const char *text)
 
 TEST(json_is_printed_as_it_was)
 {
-    AUTO_JSON json_t *tree = json(" {\"b\": [1, 2.5, null], \"a\": {\"x\": \"\\u00e9/\\n\"}, \"t\": true} ");
-    CHECK_STR_TAKE(doc_print_json(tree), "{\"b\":[1,2.5,null],\"a\":{\"x\":\"\xC3\xA9/\\n\"},\"t\":true}");
-    CHECK_STR_TAKE(doc_print_json_sorted(tree), "{\"a\":{\"x\":\"\xC3\xA9/\\n\"},\"b\":[1,2.5,null],\"t\":true}");
+    AUTO_JSON json_t *tree =
+        json(" {\"b\": [1, 2.5, null], \"a\": {\"x\": \"\\u00e9/\\n\"}, \"t\": true} ");
+    CHECK_STR_TAKE(doc_print_json(tree),
+                   "{\"b\":[1,2.5,null],\"a\":{\"x\":\"\xC3\xA9/\\n\"},\"t\":true}");
+    CHECK_STR_TAKE(doc_print_json_sorted(tree),
+                   "{\"a\":{\"x\":\"\xC3\xA9/\\n\"},\"b\":[1,2.5,null],\"t\":true}");
     AUTO_JSON json_t *small = json("{\"a\":[1]}");
     CHECK_STR_TAKE(doc_print_json_pretty(small), "{\n  \"a\": [\n    1\n  ]\n}");
     AUTO_JSON json_t *scalar = json("\"x\"");
@@ -27,10 +30,12 @@ TEST(json_is_printed_as_it_was)
 TEST(bad_json_says_where)
 {
     json_t *tree = NULL;
-    CHECK_ERR_HAS(doc_parse_json(slice_of("{\n \"a\": }"), "f.json", &tree), ERROR_INVALID, "f.json:2:");
+    CHECK_ERR_HAS(doc_parse_json(slice_of("{\n \"a\": }"), "f.json", &tree), ERROR_INVALID,
+                  "f.json:2:");
     CHECK_ERR(doc_parse_json(slice_of(""), "f", &tree), ERROR_INVALID);
     CHECK_ERR(doc_parse_json(slice_of("{} {}"), "f", &tree), ERROR_INVALID);
-    CHECK_ERR_HAS(doc_parse_json(slice_of("{\"a\":1,\"a\":2}"), "f", &tree), ERROR_INVALID, "duplicate");
+    CHECK_ERR_HAS(doc_parse_json(slice_of("{\"a\":1,\"a\":2}"), "f", &tree), ERROR_INVALID,
+                  "duplicate");
     CHECK_ERR(doc_parse_json(slice_of("\"\\u0000\""), "f", &tree), ERROR_INVALID);
     CHECK_ERR(doc_parse_json(slice_of("\"\xFF\""), "f", &tree), ERROR_INVALID);
     CHECK(tree == NULL);
@@ -66,7 +71,8 @@ TEST(depth_is_capped)
 
 TEST(walking_never_fails)
 {
-    AUTO_JSON json_t *t = json("{\"a\":{\"b\":[10,{\"c\":\"x\"}]},\"n\":7,\"r\":3.0,\"h\":2.5,\"t\":true,\"s~/\":1}");
+    AUTO_JSON json_t *t =
+        json("{\"a\":{\"b\":[10,{\"c\":\"x\"}]},\"n\":7,\"r\":3.0,\"h\":2.5,\"t\":true,\"s~/\":1}");
     CHECK_STR(doc_str(t, "a", "b", "1", "c", NULL), "x");
     CHECK_STR(doc_str(t, "a", "b", "9", "c", NULL), "");
     CHECK_STR(doc_str(t, "n", NULL), "");
@@ -144,9 +150,11 @@ TEST(merge_patch)
 TEST(made_patch_makes_the_target)
 {
     AUTO_JSON json_t *a = json("{\"keep\":1,\"gone\":2,\"deep\":{\"x\":1,\"y\":[1]},\"n\":1}");
-    AUTO_JSON json_t *b = json("{\"keep\":1,\"deep\":{\"x\":1,\"y\":[2],\"z\":{}},\"n\":{\"q\":1}}");
+    AUTO_JSON json_t *b =
+        json("{\"keep\":1,\"deep\":{\"x\":1,\"y\":[2],\"z\":{}},\"n\":{\"q\":1}}");
     AUTO_JSON json_t *patch = doc_make_merge_patch(a, b);
-    CHECK_STR_TAKE(doc_print_json_sorted(patch), "{\"deep\":{\"y\":[2],\"z\":{}},\"gone\":null,\"n\":{\"q\":1}}");
+    CHECK_STR_TAKE(doc_print_json_sorted(patch),
+                   "{\"deep\":{\"y\":[2],\"z\":{}},\"gone\":null,\"n\":{\"q\":1}}");
     AUTO_JSON json_t *result = doc_merge_patch(a, patch);
     CHECK(doc_equal(result, b));
     CHECK(doc_make_merge_patch(a, a) == NULL);
@@ -156,8 +164,10 @@ TEST(digest)
 {
     char hex[DOC_DIGEST_BYTES];
     // FIPS 180: the digests of nothing and of "abc".
-    CHECK_STR(doc_digest(slice_of(""), hex), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    CHECK_STR(doc_digest(slice_of("abc"), hex), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    CHECK_STR(doc_digest(slice_of(""), hex),
+              "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    CHECK_STR(doc_digest(slice_of("abc"), hex),
+              "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     char other[DOC_DIGEST_BYTES];
     AUTO_JSON json_t *a = json("{\"a\":1,\"b\":{\"c\":2,\"d\":3}}");
     AUTO_JSON json_t *b = json("{\"b\":{\"d\":3,\"c\":2},\"a\":1}");

@@ -29,10 +29,13 @@ TEST(plain_scalars_have_types)
     check("[yEs, tRUE, oN]", "[\"yEs\",\"tRUE\",\"oN\"]");
     check("[~, null, Null, NULL, ]", "[null,null,null,null]");
     check("a:\nb: nUll", "{\"a\":null,\"b\":\"nUll\"}");
-    check("[0, 12, -7, +3, 0x1F, -0x10, 0o17, 017, 0b101, 1_000]", "[0,12,-7,3,31,-16,15,15,5,1000]");
-    check("[9223372036854775807, -9223372036854775808]", "[9223372036854775807,-9223372036854775808]");
+    check("[0, 12, -7, +3, 0x1F, -0x10, 0o17, 017, 0b101, 1_000]",
+          "[0,12,-7,3,31,-16,15,15,5,1000]");
+    check("[9223372036854775807, -9223372036854775808]",
+          "[9223372036854775807,-9223372036854775808]");
     check("[0x, 1:30, 2001-12-14, 1.2.3, 10.0.0.1, 12e, -, _1, 0b102, --a]",
-          "[\"0x\",\"1:30\",\"2001-12-14\",\"1.2.3\",\"10.0.0.1\",\"12e\",\"-\",\"_1\",\"0b102\",\"--a\"]");
+          "[\"0x\",\"1:30\",\"2001-12-14\",\"1.2.3\",\"10.0.0.1\",\"12e\",\"-\",\"_1\",\"0b102\","
+          "\"--a\"]");
     check("[1.5, .5, -2., 1e3, 08, +.5]", "[1.5,0.5,-2.0,1000.0,8.0,0.5]");
     check("[1e999]", "[\"1e999\"]");
     check("[\"yes\", '12', \"null\", '']", "[\"yes\",\"12\",\"null\",\"\"]");
@@ -42,7 +45,8 @@ TEST(plain_scalars_have_types)
 
 TEST(keys_are_strings)
 {
-    check("true: 1\n1: 2\n0x10: 3\n1.5: 4\nno: 5\n", "{\"true\":1,\"1\":2,\"16\":3,\"1.5\":4,\"false\":5}");
+    check("true: 1\n1: 2\n0x10: 3\n1.5: 4\nno: 5\n",
+          "{\"true\":1,\"1\":2,\"16\":3,\"1.5\":4,\"false\":5}");
     refuse("? [a]\n: b\n", "t.yaml:1:3: a key must be a scalar");
     refuse("{a: 1}: b\n", "a key must be a scalar");
     refuse("~: 1\n", "a key must not be null");
@@ -52,7 +56,8 @@ TEST(keys_are_strings)
 
 TEST(tags)
 {
-    check("[!!str 12, !!int \"3\", !!float 2, !!bool yes, !!null '', ! 5]", "[\"12\",3,2.0,true,null,\"5\"]");
+    check("[!!str 12, !!int \"3\", !!float 2, !!bool yes, !!null '', ! 5]",
+          "[\"12\",3,2.0,true,null,\"5\"]");
     check("!!map {a: !!seq [1]}", "{\"a\":[1]}");
     refuse("a: !!binary aGk=\n", "t.yaml:1:4: tag");
     refuse("a: !mine x\n", "tag !mine is not supported");
@@ -65,8 +70,10 @@ TEST(tags)
 TEST(anchors_and_merges)
 {
     check("a: &x {b: 1}\nc: *x\n", "{\"a\":{\"b\":1},\"c\":{\"b\":1}}");
-    check("a: &x {b: 1, c: 2}\nd:\n  <<: *x\n  b: 3\n", "{\"a\":{\"b\":1,\"c\":2},\"d\":{\"b\":3,\"c\":2}}");
-    check("- &x {b: 1}\n- &y {b: 2, c: 3}\n- <<: [*x, *y]\n  d: 4\n", "[{\"b\":1},{\"b\":2,\"c\":3},{\"d\":4,\"b\":1,\"c\":3}]");
+    check("a: &x {b: 1, c: 2}\nd:\n  <<: *x\n  b: 3\n",
+          "{\"a\":{\"b\":1,\"c\":2},\"d\":{\"b\":3,\"c\":2}}");
+    check("- &x {b: 1}\n- &y {b: 2, c: 3}\n- <<: [*x, *y]\n  d: 4\n",
+          "[{\"b\":1},{\"b\":2,\"c\":3},{\"d\":4,\"b\":1,\"c\":3}]");
     check("<<: {a: 1}\nb: 2\n", "{\"b\":2,\"a\":1}");
     check("&k a: 1\nb: *k\n", "{\"a\":1,\"b\":\"a\"}");
     check("\"<<\": 1\n", "{\"<<\":1}");
@@ -101,7 +108,9 @@ TEST(documents)
     check("# nothing\n", "null");
     check("---\n", "null");
     check("%YAML 1.1\n--- {a: 1}\n...\n", "{\"a\":1}");
-    check("\xEF\xBB\xBF" "a: 1\nb: 2\n", "{\"a\":1,\"b\":2}");
+    check("\xEF\xBB\xBF"
+          "a: 1\nb: 2\n",
+          "{\"a\":1,\"b\":2}");
     check("a: 1\r\nb:\r\n- x\r\n", "{\"a\":1,\"b\":[\"x\"]}");
     refuse("a: 1\n---\nb: 2\n", "a second document");
     AUTO_JSON json_t *all = NULL;
@@ -111,7 +120,8 @@ TEST(documents)
     CHECK_OK(doc_parse_yaml_all(slice_of(""), "t", &none));
     CHECK_INT(json_array_size(none), 0);
     json_t *bad = NULL;
-    CHECK_ERR_HAS(doc_parse_yaml_all(slice_of("a: 1\n---\nb: [\n"), "t", &bad), ERROR_INVALID, "t:4:1");
+    CHECK_ERR_HAS(doc_parse_yaml_all(slice_of("a: 1\n---\nb: [\n"), "t", &bad), ERROR_INVALID,
+                  "t:4:1");
 }
 
 TEST(errors_say_where)

@@ -7,10 +7,12 @@
 // --- helm
 
 #define SPEC                                                                                       \
-    {                                                                                              \
-        .helm = "/bin/helm", .dir = "/tmp/h", .kubeconfig = "/k", .helm_timeout_ms = 90000,        \
-        .namespace = "system", .smoke_test_timeout_ms = 1000                                       \
-    }
+    {.helm = "/bin/helm",                                                                          \
+     .dir = "/tmp/h",                                                                              \
+     .kubeconfig = "/k",                                                                           \
+     .helm_timeout_ms = 90000,                                                                     \
+     .namespace = "system",                                                                        \
+     .smoke_test_timeout_ms = 1000}
 
 static void check_words(const struct strlist *words, const char *wanted)
 {

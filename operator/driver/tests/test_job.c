@@ -162,7 +162,8 @@ static void on_request(void *owner, struct server_conn *conn, const struct serve
 
     if (strstr(request->target, "/secrets") && rig->asked++ == 0)
         rig->held = conn;
-    else if (strstr(request->target, "/serviceaccounts/") || strstr(request->target, "/namespaces/gpu"))
+    else if (strstr(request->target, "/serviceaccounts/") ||
+             strstr(request->target, "/namespaces/gpu"))
         server_reply(conn, 404, "", "{}");
     else
         server_reply(conn, 200, "", "{\"items\": []}");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any JSON array as an argument vector: reading it and editing it must neither crash nor lose anything, and what was edited must
-// read as wanted. The first byte chooses the component.
+// Any JSON array as an argument vector: reading it and editing it must neither crash nor lose
+// anything, and what was edited must read as wanted. The first byte chooses the component.
 #include "fuzz.h"
 #include "gates_internal.h"
 
@@ -8,9 +8,11 @@ static void edit(enum component component, json_t *argv)
 {
     AUTO_JSON json_t *set = json_pack("{s:b, s:b}", "A", 1, "B", 0);
     AUTO_JSON json_t *unset = json_pack("[s]", "C");
-    AUTO_JSON json_t *runtime = component == COMPONENT_APISERVER ? json_pack("{s:s}", "apps/v1", "true") : NULL;
+    AUTO_JSON json_t *runtime =
+        component == COMPONENT_APISERVER ? json_pack("{s:s}", "apps/v1", "true") : NULL;
     AUTO_EDITS struct gates_edits edits = {0};
-    AUTO(error) struct error *err = gates_flags_edit(component, argv, set, unset, runtime, NULL, &edits);
+    AUTO(error) struct error *err =
+        gates_flags_edit(component, argv, set, unset, runtime, NULL, &edits);
     if (err != NULL)
         return;
     for (size_t i = 0; i < edits.len; i++) {
@@ -25,10 +27,12 @@ static void edit(enum component component, json_t *argv)
     AUTO_FLAGS struct gates_flags flags = {0};
     AUTO(error) struct error *again = gates_flags_read(component, argv, &flags);
     ASSERT(again == NULL);
-    ASSERT(json_is_true(json_object_get(flags.feature_gates, "A")) && json_is_false(json_object_get(flags.feature_gates, "B")));
+    ASSERT(json_is_true(json_object_get(flags.feature_gates, "A")) &&
+           json_is_false(json_object_get(flags.feature_gates, "B")));
     ASSERT(json_object_get(flags.feature_gates, "C") == NULL);
     AUTO_EDITS struct gates_edits more = {0};
-    AUTO(error) struct error *third = gates_flags_edit(component, argv, set, unset, runtime, NULL, &more);
+    AUTO(error) struct error *third =
+        gates_flags_edit(component, argv, set, unset, runtime, NULL, &more);
     ASSERT(third == NULL && more.len == 0);
 }
 

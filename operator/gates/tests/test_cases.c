@@ -42,13 +42,14 @@ static json_t *refusals_json(const struct gates_resolution *r)
         // A refusal names the gate or version, and who would refuse it.
         CHECK_HAS(x->message, x->subject);
         CHECK_HAS(x->message, x->instance);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "reason", refusal_reason(x->kind), "subject", x->subject, "instance",
-                                              x->instance));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "reason", refusal_reason(x->kind),
+                                              "subject", x->subject, "instance", x->instance));
     }
     return list;
 }
 
-static json_t *desired_json(const struct gates_resolution *r, const struct gates_instance *instances)
+static json_t *desired_json(const struct gates_resolution *r,
+                            const struct gates_instance *instances)
 {
     json_t *map = json_object();
     for (size_t i = 0; i < r->desired_len; i++) {
@@ -64,11 +65,13 @@ static json_t *desired_json(const struct gates_resolution *r, const struct gates
     return map;
 }
 
-static void add_upgradeable(json_t *got, const struct gates_instance *instances, size_t len, const struct gates_resolution *r)
+static void add_upgradeable(json_t *got, const struct gates_instance *instances, size_t len,
+                            const struct gates_resolution *r)
 {
     static const char *const names[] = {"True", "False", "Unknown"};
     AUTO_MEM char *message = NULL;
-    enum upgradeable answer = gates_upgradeable(gates_table_builtin(), instances, len, r->desired, &message);
+    enum upgradeable answer =
+        gates_upgradeable(gates_table_builtin(), instances, len, r->desired, &message);
     CHECK(message != NULL && strchr(message, '\n') == NULL);
     json_object_set_new(got, "upgradeable", json_string(names[answer]));
 }
@@ -82,7 +85,8 @@ static bool run_case(const char *name)
     CHECK(json_array_size(list) <= INSTANCES_MAX);
     for (size_t i = 0; i < json_array_size(list); i++)
         instances[i] = read_instance(json_array_get(list, i));
-    struct gates_intent intent = {doc_get(in, "featureGates", NULL), doc_get(in, "runtimeConfig", NULL),
+    struct gates_intent intent = {doc_get(in, "featureGates", NULL),
+                                  doc_get(in, "runtimeConfig", NULL),
                                   doc_bool(in, false, "allowAlpha", NULL)};
     AUTO_RESOLUTION struct gates_resolution r = {0};
     CHECK_OK(gates_resolve(gates_table_builtin(), &intent, instances, json_array_size(list), &r));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every gate of the data, in every minor (so also just before, at and after each edge of its life), wanted on and wanted off:
-// what comes out of the resolution is compared with what follows from the rows of data/gates.yaml by a few plain rules.
+// Every gate of the data, in every minor (so also just before, at and after each edge of its life),
+// wanted on and wanted off: what comes out of the resolution is compared with what follows from the
+// rows of data/gates.yaml by a few plain rules.
 #include "gates_internal.h"
 #include "test.h"
 
@@ -74,7 +75,8 @@ static bool checked_by_hand(const char *name, bool value, int minor)
         {"PodCertificateRequest", "AuthorizeNodeWithSelectors", 34, 34},
     };
     for (size_t i = 0; i < COUNT(pairs); i++)
-        if (minor >= pairs[i].from && minor <= pairs[i].to && str_eq(name, value ? pairs[i].gate : pairs[i].needs))
+        if (minor >= pairs[i].from && minor <= pairs[i].to &&
+            str_eq(name, value ? pairs[i].gate : pairs[i].needs))
             return true;
     return false;
 }
@@ -84,8 +86,7 @@ static bool breaks_dependency(const json_t *gates, const char *name, bool value,
 {
     const char *other;
     json_t *unused;
-    json_object_foreach((json_t *)(uintptr_t)gates, other, unused)
-    {
+    json_object_foreach((json_t *)(uintptr_t)gates, other, unused) {
         struct fact f = fact_of(gates, other, minor);
         if (!f.known)
             continue;
@@ -97,13 +98,15 @@ static bool breaks_dependency(const json_t *gates, const char *name, bool value,
     return false;
 }
 
-static struct gates_resolution resolve_one(const char *name, bool value, bool allow_alpha, int minor)
+static struct gates_resolution resolve_one(const char *name, bool value, bool allow_alpha,
+                                           int minor)
 {
     AUTO_JSON json_t *want = json_pack("{s:b}", name, (int)value);
     struct gates_instance instances[COMPONENT_COUNT];
     for (size_t c = 0; c < COMPONENT_COUNT; c++)
-        instances[c] = (struct gates_instance){
-            .id = component_name((enum component)c), .component = (enum component)c, .version = {1, minor, 1}};
+        instances[c] = (struct gates_instance){.id = component_name((enum component)c),
+                                               .component = (enum component)c,
+                                               .version = {1, minor, 1}};
     struct gates_intent intent = {.feature_gates = want, .allow_alpha = allow_alpha};
     struct gates_resolution got = {0};
     CHECK_OK(gates_resolve(gates_table_builtin(), &intent, instances, COUNT(instances), &got));
@@ -147,9 +150,11 @@ static void check_one(const json_t *gates, const char *name, int minor, bool val
     AUTO_RESOLUTION struct gates_resolution r = resolve_one(name, value, true, minor);
     if (!f.known) {
         enum refusal kind = absent_kind(gates, name, minor);
-        // Gates that dra.yaml knows from before 1.30 on are the only ones with a longer life than this file tells.
+        // Gates that dra.yaml knows from before 1.30 on are the only ones with a longer life than
+        // this file tells.
         if (!refused(&r, kind, name))
-            test_fail(__FILE__, __LINE__, "%s=%d at 1.%d: want %s", name, value, minor, refusal_reason(kind));
+            test_fail(__FILE__, __LINE__, "%s=%d at 1.%d: want %s", name, value, minor,
+                      refusal_reason(kind));
         return;
     }
     if (f.locked && f.value != value) {
@@ -158,16 +163,20 @@ static void check_one(const json_t *gates, const char *name, int minor, bool val
     }
     bool dra = gates_is_dra(gates_table_builtin(), name);
     bool broken = minor >= 35 && breaks_dependency(gates, name, value, minor);
-    bool idle = minor < 35 && ((dra && value) || checked_by_hand(name, value, minor)) && refused(&r, REFUSAL_GATE_DEPENDENCY, name);
+    bool idle = minor < 35 && ((dra && value) || checked_by_hand(name, value, minor)) &&
+                refused(&r, REFUSAL_GATE_DEPENDENCY, name);
     if (broken != refused(&r, REFUSAL_GATE_DEPENDENCY, name) && !idle && !str_starts(name, "All"))
-        test_fail(__FILE__, __LINE__, "%s=%d at 1.%d: dependency refusal %d, want %d", name, value, minor, !broken, broken);
+        test_fail(__FILE__, __LINE__, "%s=%d at 1.%d: dependency refusal %d, want %d", name, value,
+                  minor, !broken, broken);
     // A component whose own default is the opposite has the opposite written too.
     bool to_write = f.value != value || row_at(gates, name, "flipped_by", minor) != NULL;
     if (r.refusals_len == 0 && written_somewhere(&r, name, value) != to_write)
-        test_fail(__FILE__, __LINE__, "%s=%d at 1.%d is %swritten", name, value, minor, to_write ? "not " : "");
+        test_fail(__FILE__, __LINE__, "%s=%d at 1.%d is %swritten", name, value, minor,
+                  to_write ? "not " : "");
     AUTO_RESOLUTION struct gates_resolution careful = resolve_one(name, value, false, minor);
     if (refused(&careful, REFUSAL_ALPHA, name) != (f.alpha && value && !f.value))
-        test_fail(__FILE__, __LINE__, "%s=%d at 1.%d: alpha without allowAlpha", name, value, minor);
+        test_fail(__FILE__, __LINE__, "%s=%d at 1.%d: alpha without allowAlpha", name, value,
+                  minor);
 }
 
 TEST(every_gate_in_every_minor)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading and editing of --feature-gates and --runtime-config in every notation that components take.
+// Reading and editing of --feature-gates and --runtime-config in every notation that components
+// take.
 #include "argv_internal.h"
 #include "test.h"
 
@@ -47,49 +48,70 @@ static void check_refused(enum component component, const char *argv, const char
     CHECK_ERR_HAS(gates_flags_read(component, tree, &flags), ERROR_INVALID, part);
     struct gates_edits edits;
     AUTO_JSON json_t *set = parse("{\"X\": true}");
-    CHECK_ERR_HAS(gates_flags_edit(component, tree, set, NULL, NULL, NULL, &edits), ERROR_INVALID, part);
+    CHECK_ERR_HAS(gates_flags_edit(component, tree, set, NULL, NULL, NULL, &edits), ERROR_INVALID,
+                  part);
 }
 
 TEST(reads_both_notations_and_repeats)
 {
     check_gates(COMPONENT_SCHEDULER, "[\"kube-scheduler\"]", "{}");
-    check_gates(COMPONENT_SCHEDULER, "[\"kube-scheduler\",\"--feature-gates=A=true,B=false\"]", "{\"A\":true,\"B\":false}");
-    check_gates(COMPONENT_SCHEDULER, "[\"kube-scheduler\",\"--feature-gates\",\"A=true\",\"--v=2\"]", "{\"A\":true}");
-    check_gates(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates=A=true\",\"--v\",\"2\",\"--feature-gates\",\"B=true,A=false\"]",
-                "{\"A\":false,\"B\":true}");
+    check_gates(COMPONENT_SCHEDULER, "[\"kube-scheduler\",\"--feature-gates=A=true,B=false\"]",
+                "{\"A\":true,\"B\":false}");
+    check_gates(COMPONENT_SCHEDULER,
+                "[\"kube-scheduler\",\"--feature-gates\",\"A=true\",\"--v=2\"]", "{\"A\":true}");
+    check_gates(
+        COMPONENT_SCHEDULER,
+        "[\"x\",\"--feature-gates=A=true\",\"--v\",\"2\",\"--feature-gates\",\"B=true,A=false\"]",
+        "{\"A\":false,\"B\":true}");
     check_gates(COMPONENT_SCHEDULER, "[\"x\",\"--feature_gates=A=true\"]", "{\"A\":true}");
     check_gates(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates=\"]", "{}");
-    check_gates(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates= A = T ,,B=0,\"]", "{\"A\":true,\"B\":false}");
-    check_gates(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates=\\\"A=true,B=1\\\"\"]", "{\"A\":true,\"B\":true}");
-    // Behind "--" there are no flags; another program's flags in front of the component's name are not its own.
+    check_gates(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates= A = T ,,B=0,\"]",
+                "{\"A\":true,\"B\":false}");
+    check_gates(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates=\\\"A=true,B=1\\\"\"]",
+                "{\"A\":true,\"B\":true}");
+    // Behind "--" there are no flags; another program's flags in front of the component's name are
+    // not its own.
     check_gates(COMPONENT_SCHEDULER, "[\"x\",\"--\",\"--feature-gates=A=true\"]", "{}");
-    check_gates(COMPONENT_SCHEDULER, "[\"/tini\",\"--\",\"/usr/bin/kube-scheduler\",\"--feature-gates=A=true\"]", "{\"A\":true}");
+    check_gates(COMPONENT_SCHEDULER,
+                "[\"/tini\",\"--\",\"/usr/bin/kube-scheduler\",\"--feature-gates=A=true\"]",
+                "{\"A\":true}");
     check_gates(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates-file=A\"]", "{}");
 }
 
 TEST(reads_the_prefix)
 {
-    AUTO_FLAGS struct gates_flags flags =
-        must_read(COMPONENT_APISERVER, "[\"kube-apiserver\",\"--feature-gates=kube:A=true\",\"--feature-gates=kube: B=false\"]");
+    AUTO_FLAGS struct gates_flags flags = must_read(
+        COMPONENT_APISERVER,
+        "[\"kube-apiserver\",\"--feature-gates=kube:A=true\",\"--feature-gates=kube: B=false\"]");
     check_tree(flags.feature_gates, "{\"A\":true,\"B\":false}");
     CHECK(flags.kube_prefix);
-    check_refused(COMPONENT_APISERVER, "[\"kube-apiserver\",\"--feature-gates=kube:A=true,B=true\"]", "mixes");
-    check_refused(COMPONENT_APISERVER, "[\"kube-apiserver\",\"--feature-gates=foo:A=true\"]", "prefix other than kube:");
-    check_refused(COMPONENT_KUBELET, "[\"kubelet\",\"--feature-gates=kube:A=true\"]", "which the kubelet does not take");
+    check_refused(COMPONENT_APISERVER,
+                  "[\"kube-apiserver\",\"--feature-gates=kube:A=true,B=true\"]", "mixes");
+    check_refused(COMPONENT_APISERVER, "[\"kube-apiserver\",\"--feature-gates=foo:A=true\"]",
+                  "prefix other than kube:");
+    check_refused(COMPONENT_KUBELET, "[\"kubelet\",\"--feature-gates=kube:A=true\"]",
+                  "which the kubelet does not take");
 }
 
 TEST(refuses_what_the_component_would)
 {
     check_refused(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates=A\"]", "has no value");
-    check_refused(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates=A=maybe\"]", "neither true nor false");
-    check_refused(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates==true\"]", "names no feature gate");
-    check_refused(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates\"]", "--feature-gates has no value");
+    check_refused(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates=A=maybe\"]",
+                  "neither true nor false");
+    check_refused(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates==true\"]",
+                  "names no feature gate");
+    check_refused(COMPONENT_SCHEDULER, "[\"x\",\"--feature-gates\"]",
+                  "--feature-gates has no value");
     check_refused(COMPONENT_KUBELET, "[\"x\",\"--feature-gates=A=true, \"]", "has no value");
     check_refused(COMPONENT_APISERVER, "[\"x\",\"--runtime-config=foo\"]", "neither group/version");
-    check_refused(COMPONENT_APISERVER, "[\"x\",\"--runtime-config=a/v1/Pods=true\"]", "neither group/version");
-    check_refused(COMPONENT_APISERVER, "[\"x\",\"--runtime-config=api/beta=1\"]", "exactly true or false");
-    check_refused(COMPONENT_APISERVER, "[\"x\",\"--runtime-config=api/beta\"]", "exactly true or false");
-    check_refused(COMPONENT_APISERVER, "[\"x\",\"--runtime-config=apps/v1=on\"]", "neither true nor false");
+    check_refused(COMPONENT_APISERVER, "[\"x\",\"--runtime-config=a/v1/Pods=true\"]",
+                  "neither group/version");
+    check_refused(COMPONENT_APISERVER, "[\"x\",\"--runtime-config=api/beta=1\"]",
+                  "exactly true or false");
+    check_refused(COMPONENT_APISERVER, "[\"x\",\"--runtime-config=api/beta\"]",
+                  "exactly true or false");
+    check_refused(COMPONENT_APISERVER, "[\"x\",\"--runtime-config=apps/v1=on\"]",
+                  "neither true nor false");
     check_refused(COMPONENT_APISERVER, "[\"x\",\"--emulated-version=latest\"]", "is not a version");
     check_refused(COMPONENT_APISERVER, "[]", "no arguments");
     check_refused(COMPONENT_APISERVER, "[\"x\",3]", "argument 1 is not a string");
@@ -98,11 +120,15 @@ TEST(refuses_what_the_component_would)
 
 TEST(refuses_a_shell)
 {
-    check_refused(COMPONENT_APISERVER, "[\"sh\",\"-c\",\"exec kube-apiserver --x\"]", "started by a shell");
-    check_refused(COMPONENT_APISERVER, "[\"/bin/bash\",\"-ec\",\"/usr/bin/kube-apiserver\"]", "started by a shell");
-    check_refused(COMPONENT_APISERVER, "[\"/bin/sh\",\"/start.sh\"]", "started by a shell");
-    check_refused(COMPONENT_SCHEDULER, "[\"w\",\"{\\\"command\\\":\\\"/bin/sh\\\",\\\"args\\\":[\\\"-c\\\",\\\"x\\\"]}\"]",
+    check_refused(COMPONENT_APISERVER, "[\"sh\",\"-c\",\"exec kube-apiserver --x\"]",
                   "started by a shell");
+    check_refused(COMPONENT_APISERVER, "[\"/bin/bash\",\"-ec\",\"/usr/bin/kube-apiserver\"]",
+                  "started by a shell");
+    check_refused(COMPONENT_APISERVER, "[\"/bin/sh\",\"/start.sh\"]", "started by a shell");
+    check_refused(
+        COMPONENT_SCHEDULER,
+        "[\"w\",\"{\\\"command\\\":\\\"/bin/sh\\\",\\\"args\\\":[\\\"-c\\\",\\\"x\\\"]}\"]",
+        "started by a shell");
 }
 
 TEST(reads_runtime_config_of_the_api_server_alone)
@@ -111,18 +137,22 @@ TEST(reads_runtime_config_of_the_api_server_alone)
                   "{\"api/all\":\"false\",\"resource.k8s.io/v1beta1\":\"true\"}");
     check_runtime("[\"x\",\"--runtime-config\",\"apps/v1\",\"--runtime-config=apps/v1=f,/v1=1\"]",
                   "{\"/v1\":\"true\",\"apps/v1\":\"false\"}");
-    check_runtime("[\"x\",\"--runtime-config=v1,api/legacy=false\"]", "{\"api/legacy\":\"false\",\"v1\":\"true\"}");
+    check_runtime("[\"x\",\"--runtime-config=v1,api/legacy=false\"]",
+                  "{\"api/legacy\":\"false\",\"v1\":\"true\"}");
     check_runtime("[\"x\",\"--runtime-config=resource.k8s.io/v1alpha3/devicetaintrules=true\"]",
                   "{\"resource.k8s.io/v1alpha3/devicetaintrules\":\"true\"}");
-    AUTO_FLAGS struct gates_flags flags = must_read(COMPONENT_SCHEDULER, "[\"x\",\"--runtime-config=apps/v1=true\"]");
+    AUTO_FLAGS struct gates_flags flags =
+        must_read(COMPONENT_SCHEDULER, "[\"x\",\"--runtime-config=apps/v1=true\"]");
     check_tree(flags.runtime_config, "{}");
 }
 
 TEST(reads_the_emulated_version)
 {
-    AUTO_FLAGS struct gates_flags flags = must_read(COMPONENT_APISERVER, "[\"x\",\"--emulated-version=1.33\"]");
+    AUTO_FLAGS struct gates_flags flags =
+        must_read(COMPONENT_APISERVER, "[\"x\",\"--emulated-version=1.33\"]");
     CHECK_INT(flags.emulated.minor, 33);
-    AUTO_FLAGS struct gates_flags kube = must_read(COMPONENT_SCHEDULER, "[\"x\",\"--emulated-version\",\"other=1.2,kube=1.34\"]");
+    AUTO_FLAGS struct gates_flags kube =
+        must_read(COMPONENT_SCHEDULER, "[\"x\",\"--emulated-version\",\"other=1.2,kube=1.34\"]");
     CHECK_INT(kube.emulated.minor, 34);
     AUTO_FLAGS struct gates_flags none = must_read(COMPONENT_SCHEDULER, "[\"x\"]");
     CHECK_INT(none.emulated.major, 0);
@@ -130,19 +160,23 @@ TEST(reads_the_emulated_version)
 
 static const char wrapper[] =
     "[\"/http-prober-bin/http-prober\",\"-endpoint\",\"https://a\",\"-command\","
-    "\"{\\\"command\\\":\\\"/usr/local/bin/kube-scheduler\\\",\\\"args\\\":[\\\"--feature-gates\\\",\\\"A=true\\\", "
+    "\"{\\\"command\\\":\\\"/usr/local/bin/"
+    "kube-scheduler\\\",\\\"args\\\":[\\\"--feature-gates\\\",\\\"A=true\\\", "
     "\\\"--x=\\\\u003c\\\"]}\"]";
 
 TEST(reads_json_behind_a_wrapper)
 {
     check_gates(COMPONENT_SCHEDULER, wrapper, "{\"A\":true}");
-    check_gates(COMPONENT_SCHEDULER, "[\"w\",\"-command={\\\"command\\\":\\\"s\\\",\\\"args\\\":[\\\"--feature-gates=A=true\\\"]}\"]",
+    check_gates(COMPONENT_SCHEDULER,
+                "[\"w\",\"-command={\\\"command\\\":\\\"s\\\",\\\"args\\\":[\\\"--feature-gates=A="
+                "true\\\"]}\"]",
                 "{\"A\":true}");
     // Braces that are no wrapper's JSON are just text.
-    check_gates(COMPONENT_SCHEDULER, "[\"w\",\"--x={a}\",\"--feature-gates=A=true\"]", "{\"A\":true}");
+    check_gates(COMPONENT_SCHEDULER, "[\"w\",\"--x={a}\",\"--feature-gates=A=true\"]",
+                "{\"A\":true}");
 }
 
-// --- editing -----------------------------------------------------------------------------------------------------------------
+// --- editing -------------------------------------------------------------------------------------
 
 static void apply(json_t *argv, const struct gates_edits *edits)
 {
@@ -158,8 +192,9 @@ static void apply(json_t *argv, const struct gates_edits *edits)
 }
 
 // Edits, compares, and edits again: the second time nothing is left to do.
-static void check_edit_all(enum component component, const char *argv, const char *set_gates, const char *unset_gates,
-                           const char *set_runtime, const char *unset_runtime, const char *want)
+static void check_edit_all(enum component component, const char *argv, const char *set_gates,
+                           const char *unset_gates, const char *set_runtime,
+                           const char *unset_runtime, const char *want)
 {
     AUTO_JSON json_t *tree = parse(argv);
     AUTO_JSON json_t *sg = parse(set_gates);
@@ -188,17 +223,23 @@ static void check_unset(const char *argv, const char *unset, const char *want)
 
 TEST(merges_into_the_flag_that_is_there)
 {
-    check_set("[\"s\",\"--feature-gates=A=true\"]", "{\"D\":true,\"C\":false}", "[\"s\",\"--feature-gates=A=true,C=false,D=true\"]");
-    check_set("[\"s\",\"--feature-gates\",\"A=true\",\"--v=2\"]", "{\"D\":true}", "[\"s\",\"--feature-gates\",\"A=true,D=true\",\"--v=2\"]");
+    check_set("[\"s\",\"--feature-gates=A=true\"]", "{\"D\":true,\"C\":false}",
+              "[\"s\",\"--feature-gates=A=true,C=false,D=true\"]");
+    check_set("[\"s\",\"--feature-gates\",\"A=true\",\"--v=2\"]", "{\"D\":true}",
+              "[\"s\",\"--feature-gates\",\"A=true,D=true\",\"--v=2\"]");
     check_set("[\"s\",\"--feature-gates=Z=true, A = false ,B=true\"]", "{\"A\":true}",
               "[\"s\",\"--feature-gates=Z=true, A = true ,B=true\"]");
     // The last occurrence counts, and is the one that changes or takes new entries.
-    check_set("[\"s\",\"--feature-gates=A=true\",\"--x=1\",\"--feature-gates=A=false\"]", "{\"A\":true,\"B\":true}",
+    check_set("[\"s\",\"--feature-gates=A=true\",\"--x=1\",\"--feature-gates=A=false\"]",
+              "{\"A\":true,\"B\":true}",
               "[\"s\",\"--feature-gates=A=true\",\"--x=1\",\"--feature-gates=A=true,B=true\"]");
-    check_set("[\"s\",\"--feature-gates=kube:A=true\"]", "{\"B\":true}", "[\"s\",\"--feature-gates=kube:A=true,kube:B=true\"]");
-    check_set("[\"s\",\"--feature-gates=A=true,\"]", "{\"B\":true}", "[\"s\",\"--feature-gates=A=true,B=true,\"]");
+    check_set("[\"s\",\"--feature-gates=kube:A=true\"]", "{\"B\":true}",
+              "[\"s\",\"--feature-gates=kube:A=true,kube:B=true\"]");
+    check_set("[\"s\",\"--feature-gates=A=true,\"]", "{\"B\":true}",
+              "[\"s\",\"--feature-gates=A=true,B=true,\"]");
     check_set("[\"s\",\"--feature-gates=\"]", "{\"B\":true}", "[\"s\",\"--feature-gates=B=true\"]");
-    check_set("[\"s\",\"--feature-gates=\\\"A=true\\\"\"]", "{\"B\":true}", "[\"s\",\"--feature-gates=\\\"A=true,B=true\\\"\"]");
+    check_set("[\"s\",\"--feature-gates=\\\"A=true\\\"\"]", "{\"B\":true}",
+              "[\"s\",\"--feature-gates=\\\"A=true,B=true\\\"\"]");
     // Another way to write what is wanted is left as it is.
     check_set("[\"s\",\"--feature-gates=A=T\"]", "{\"A\":true}", "[\"s\",\"--feature-gates=A=T\"]");
 }
@@ -209,10 +250,13 @@ TEST(puts_a_new_flag_where_it_sorts)
               "[\"s\",\"--a=1\",\"--feature-gates=A=true,B=true\",\"--leader-elect=true\"]");
     check_set("[\"s\",\"--a\",\"1\",\"--leader-elect=true\"]", "{\"A\":true}",
               "[\"s\",\"--a\",\"1\",\"--feature-gates=A=true\",\"--leader-elect=true\"]");
-    check_set("[\"s\",\"--z=1\",\"--b=2\"]", "{\"A\":true}", "[\"s\",\"--z=1\",\"--b=2\",\"--feature-gates=A=true\"]");
+    check_set("[\"s\",\"--z=1\",\"--b=2\"]", "{\"A\":true}",
+              "[\"s\",\"--z=1\",\"--b=2\",\"--feature-gates=A=true\"]");
     check_set("[\"s\"]", "{\"A\":true}", "[\"s\",\"--feature-gates=A=true\"]");
-    check_set("[\"s\",\"--z=1\",\"--\",\"file\"]", "{\"A\":true}", "[\"s\",\"--feature-gates=A=true\",\"--z=1\",\"--\",\"file\"]");
-    check_set("[\"s\",\"--a=1\",\"--\",\"file\"]", "{\"A\":true}", "[\"s\",\"--a=1\",\"--feature-gates=A=true\",\"--\",\"file\"]");
+    check_set("[\"s\",\"--z=1\",\"--\",\"file\"]", "{\"A\":true}",
+              "[\"s\",\"--feature-gates=A=true\",\"--z=1\",\"--\",\"file\"]");
+    check_set("[\"s\",\"--a=1\",\"--\",\"file\"]", "{\"A\":true}",
+              "[\"s\",\"--a=1\",\"--feature-gates=A=true\",\"--\",\"file\"]");
     check_set("[\"/tini\",\"--\",\"kube-scheduler\",\"--z=1\"]", "{\"A\":true}",
               "[\"/tini\",\"--\",\"kube-scheduler\",\"--feature-gates=A=true\",\"--z=1\"]");
 }
@@ -220,53 +264,72 @@ TEST(puts_a_new_flag_where_it_sorts)
 // Found by the fuzzer: a value that looks like a flag is still a value.
 TEST(never_parts_a_flag_from_its_value)
 {
-    check_edit_all(COMPONENT_APISERVER, "[\"a\",\"--feature-gates\",\"--v=0\"]", NULL, NULL, "{\"apps/v1\":\"true\"}", NULL,
+    check_edit_all(COMPONENT_APISERVER, "[\"a\",\"--feature-gates\",\"--v=0\"]", NULL, NULL,
+                   "{\"apps/v1\":\"true\"}", NULL,
                    "[\"a\",\"--feature-gates\",\"--v=0\",\"--runtime-config=apps/v1=true\"]");
-    check_set("[\"s\",\"--a\",\"-1\",\"--z=1\"]", "{\"A\":true}", "[\"s\",\"--a\",\"-1\",\"--feature-gates=A=true\",\"--z=1\"]");
+    check_set("[\"s\",\"--a\",\"-1\",\"--z=1\"]", "{\"A\":true}",
+              "[\"s\",\"--a\",\"-1\",\"--feature-gates=A=true\",\"--z=1\"]");
 }
 
 TEST(takes_out_and_leaves_the_rest)
 {
-    check_unset("[\"s\",\"--feature-gates=A=true,B=true,C=true\"]", "[\"B\"]", "[\"s\",\"--feature-gates=A=true,C=true\"]");
-    check_unset("[\"s\",\"--feature-gates=A=true,B=true\"]", "[\"A\"]", "[\"s\",\"--feature-gates=B=true\"]");
-    check_unset("[\"s\",\"--feature-gates=A=true, B=true\"]", "{\"B\":true}", "[\"s\",\"--feature-gates=A=true\"]");
+    check_unset("[\"s\",\"--feature-gates=A=true,B=true,C=true\"]", "[\"B\"]",
+                "[\"s\",\"--feature-gates=A=true,C=true\"]");
+    check_unset("[\"s\",\"--feature-gates=A=true,B=true\"]", "[\"A\"]",
+                "[\"s\",\"--feature-gates=B=true\"]");
+    check_unset("[\"s\",\"--feature-gates=A=true, B=true\"]", "{\"B\":true}",
+                "[\"s\",\"--feature-gates=A=true\"]");
     check_unset("[\"s\",\"--feature-gates=A=true\",\"--v=2\"]", "[\"A\"]", "[\"s\",\"--v=2\"]");
     check_unset("[\"s\",\"--feature-gates\",\"A=true\",\"--v=2\"]", "[\"A\"]", "[\"s\",\"--v=2\"]");
-    check_unset("[\"s\",\"--feature-gates=A=true\",\"--feature-gates=B=true,A=false\"]", "[\"A\"]", "[\"s\",\"--feature-gates=B=true\"]");
-    check_unset("[\"s\",\"--feature-gates=A=true\"]", "[\"B\"]", "[\"s\",\"--feature-gates=A=true\"]");
-    check_edit_all(COMPONENT_SCHEDULER, "[\"s\",\"--feature-gates=A=true\"]", "{\"B\":true}", "[\"A\"]", NULL, NULL,
-                   "[\"s\",\"--feature-gates=B=true\"]");
+    check_unset("[\"s\",\"--feature-gates=A=true\",\"--feature-gates=B=true,A=false\"]", "[\"A\"]",
+                "[\"s\",\"--feature-gates=B=true\"]");
+    check_unset("[\"s\",\"--feature-gates=A=true\"]", "[\"B\"]",
+                "[\"s\",\"--feature-gates=A=true\"]");
+    check_edit_all(COMPONENT_SCHEDULER, "[\"s\",\"--feature-gates=A=true\"]", "{\"B\":true}",
+                   "[\"A\"]", NULL, NULL, "[\"s\",\"--feature-gates=B=true\"]");
 }
 
 TEST(edits_both_flags_of_the_api_server)
 {
-    check_edit_all(COMPONENT_APISERVER, "[\"kube-apiserver\",\"--advertise-address=1.2.3.4\",\"--etcd-servers=x\",\"--secure-port=6443\"]",
-                   "{\"DynamicResourceAllocation\":true}", NULL, "{\"resource.k8s.io/v1beta1\":\"true\"}", NULL,
+    check_edit_all(COMPONENT_APISERVER,
+                   "[\"kube-apiserver\",\"--advertise-address=1.2.3.4\",\"--etcd-servers=x\",\"--"
+                   "secure-port=6443\"]",
+                   "{\"DynamicResourceAllocation\":true}", NULL,
+                   "{\"resource.k8s.io/v1beta1\":\"true\"}", NULL,
                    "[\"kube-apiserver\",\"--advertise-address=1.2.3.4\",\"--etcd-servers=x\","
-                   "\"--feature-gates=DynamicResourceAllocation=true\",\"--runtime-config=resource.k8s.io/v1beta1=true\","
+                   "\"--feature-gates=DynamicResourceAllocation=true\",\"--runtime-config=resource."
+                   "k8s.io/v1beta1=true\","
                    "\"--secure-port=6443\"]");
-    check_edit_all(COMPONENT_APISERVER, "[\"a\",\"--runtime-config=api/all=true,apps/v1\"]", NULL, NULL, "{\"apps/v1\":\"false\"}",
-                   "[\"api/all\"]", "[\"a\",\"--runtime-config=apps/v1=false\"]");
+    check_edit_all(COMPONENT_APISERVER, "[\"a\",\"--runtime-config=api/all=true,apps/v1\"]", NULL,
+                   NULL, "{\"apps/v1\":\"false\"}", "[\"api/all\"]",
+                   "[\"a\",\"--runtime-config=apps/v1=false\"]");
     // "group/version" alone is true already.
-    check_edit_all(COMPONENT_APISERVER, "[\"a\",\"--runtime-config=apps/v1\"]", NULL, NULL, "{\"apps/v1\":\"true\"}", NULL,
-                   "[\"a\",\"--runtime-config=apps/v1\"]");
+    check_edit_all(COMPONENT_APISERVER, "[\"a\",\"--runtime-config=apps/v1\"]", NULL, NULL,
+                   "{\"apps/v1\":\"true\"}", NULL, "[\"a\",\"--runtime-config=apps/v1\"]");
 }
 
 TEST(edits_inside_the_wrapper_and_nothing_else)
 {
     check_set(wrapper, "{\"B\":true}",
               "[\"/http-prober-bin/http-prober\",\"-endpoint\",\"https://a\",\"-command\","
-              "\"{\\\"command\\\":\\\"/usr/local/bin/kube-scheduler\\\",\\\"args\\\":[\\\"--feature-gates\\\",\\\"A=true,B=true\\\", "
+              "\"{\\\"command\\\":\\\"/usr/local/bin/"
+              "kube-scheduler\\\",\\\"args\\\":[\\\"--feature-gates\\\",\\\"A=true,B=true\\\", "
               "\\\"--x=\\\\u003c\\\"]}\"]");
     check_unset(wrapper, "[\"A\"]",
                 "[\"/http-prober-bin/http-prober\",\"-endpoint\",\"https://a\",\"-command\","
-                "\"{\\\"command\\\":\\\"/usr/local/bin/kube-scheduler\\\",\\\"args\\\":[\\\"--x=\\\\u003c\\\"]}\"]");
-    check_set("[\"w\",\"{\\\"command\\\":\\\"s\\\",\\\"args\\\":[]}\"]", "{\"A\":true}",
-              "[\"w\",\"{\\\"command\\\":\\\"s\\\",\\\"args\\\":[\\\"--feature-gates=A=true\\\"]}\"]");
-    check_set("[\"w\",\"{ \\\"args\\\" : [ \\\"--a=1\\\" , \\\"--z=1\\\" ], \\\"command\\\":\\\"s\\\"}\"]", "{\"A\":true}",
-              "[\"w\",\"{ \\\"args\\\" : [ \\\"--a=1\\\" , \\\"--feature-gates=A=true\\\",\\\"--z=1\\\" ], \\\"command\\\":\\\"s\\\"}\"]");
-    check_unset("[\"w\",\"{\\\"command\\\":\\\"s\\\",\\\"args\\\":[\\\"--a=1\\\",\\\"--feature-gates=A=true\\\"]}\"]", "[\"A\"]",
-                "[\"w\",\"{\\\"command\\\":\\\"s\\\",\\\"args\\\":[\\\"--a=1\\\"]}\"]");
+                "\"{\\\"command\\\":\\\"/usr/local/bin/"
+                "kube-scheduler\\\",\\\"args\\\":[\\\"--x=\\\\u003c\\\"]}\"]");
+    check_set(
+        "[\"w\",\"{\\\"command\\\":\\\"s\\\",\\\"args\\\":[]}\"]", "{\"A\":true}",
+        "[\"w\",\"{\\\"command\\\":\\\"s\\\",\\\"args\\\":[\\\"--feature-gates=A=true\\\"]}\"]");
+    check_set("[\"w\",\"{ \\\"args\\\" : [ \\\"--a=1\\\" , \\\"--z=1\\\" ], "
+              "\\\"command\\\":\\\"s\\\"}\"]",
+              "{\"A\":true}",
+              "[\"w\",\"{ \\\"args\\\" : [ \\\"--a=1\\\" , "
+              "\\\"--feature-gates=A=true\\\",\\\"--z=1\\\" ], \\\"command\\\":\\\"s\\\"}\"]");
+    check_unset("[\"w\",\"{\\\"command\\\":\\\"s\\\",\\\"args\\\":[\\\"--a=1\\\",\\\"--feature-"
+                "gates=A=true\\\"]}\"]",
+                "[\"A\"]", "[\"w\",\"{\\\"command\\\":\\\"s\\\",\\\"args\\\":[\\\"--a=1\\\"]}\"]");
 }
 
 TEST_MAIN()

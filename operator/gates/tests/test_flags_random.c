@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Properties of flag edits over thousands of random argument vectors: what is read afterwards is what was wanted, a second edit
-// does nothing, and everything that is not ours stays, in its order.
+// Properties of flag edits over thousands of random argument vectors: what is read afterwards is
+// what was wanted, a second edit does nothing, and everything that is not ours stays, in its order.
 #include "gates_internal.h"
 #include "test.h"
 
@@ -9,8 +9,10 @@
 #define ROUNDS 4000
 
 static const char *const names[] = {"Alpha", "Beta", "Gamma", "Delta", "DynamicResourceAllocation"};
-static const char *const keys[] = {"apps/v1", "resource.k8s.io/v1beta1", "resource.k8s.io/v1alpha3/devicetaintrules", "api/beta", "/v1"};
-static const char *const others[] = {"--v=2", "--bind-address=127.0.0.1", "--x", "positional", "--feature-gates-off", "--zz=A=true"};
+static const char *const keys[] = {"apps/v1", "resource.k8s.io/v1beta1",
+                                   "resource.k8s.io/v1alpha3/devicetaintrules", "api/beta", "/v1"};
+static const char *const others[] = {"--v=2",      "--bind-address=127.0.0.1", "--x",
+                                     "positional", "--feature-gates-off",      "--zz=A=true"};
 
 static bool chance(unsigned one_in)
 {
@@ -25,7 +27,8 @@ static char *random_value(bool gates, const char *prefix)
     for (size_t i = 0; i < n; i++) {
         const char *key = gates ? names[rand_below(COUNT(names))] : keys[rand_below(COUNT(keys))];
         bool wildcard = gates_runtime_is_wildcard(key);
-        buf_printf(&b, "%s%s%s%s=%s", i > 0 ? "," : "", chance(5) ? " " : "", prefix, key, yes_no[rand_below(wildcard ? 2 : 4)]);
+        buf_printf(&b, "%s%s%s%s=%s", i > 0 ? "," : "", chance(5) ? " " : "", prefix, key,
+                   yes_no[rand_below(wildcard ? 2 : 4)]);
     }
     if (chance(8))
         buf_add_str(&b, ",");
@@ -78,7 +81,8 @@ static json_t *random_set(bool gates)
         if (gates)
             json_object_set_new(set, names[rand_below(COUNT(names))], json_boolean(chance(2)));
         else
-            json_object_set_new(set, keys[rand_below(COUNT(keys))], json_string(chance(2) ? "true" : "false"));
+            json_object_set_new(set, keys[rand_below(COUNT(keys))],
+                                json_string(chance(2) ? "true" : "false"));
     }
     return set;
 }
@@ -98,9 +102,10 @@ static void apply(json_t *argv, const struct gates_edits *edits)
 {
     for (size_t i = 0; i < edits->len; i++) {
         const struct gates_edit *e = &edits->items[i];
-        int failed = e->what == EDIT_SET      ? json_array_set_new(argv, e->index, json_string(e->value))
-                     : e->what == EDIT_INSERT ? json_array_insert_new(argv, e->index, json_string(e->value))
-                                              : json_array_remove(argv, e->index);
+        int failed = e->what == EDIT_SET ? json_array_set_new(argv, e->index, json_string(e->value))
+                     : e->what == EDIT_INSERT
+                         ? json_array_insert_new(argv, e->index, json_string(e->value))
+                         : json_array_remove(argv, e->index);
         CHECK_INT(failed, 0);
     }
 }
@@ -144,7 +149,8 @@ static void one_round(bool wrap)
     AUTO_MEM char *foreign = foreign_of(argv);
 
     AUTO_EDITS struct gates_edits edits = {0};
-    CHECK_OK(gates_flags_edit(COMPONENT_APISERVER, argv, set_gates, unset_gates, set_runtime, unset_runtime, &edits));
+    CHECK_OK(gates_flags_edit(COMPONENT_APISERVER, argv, set_gates, unset_gates, set_runtime,
+                              unset_runtime, &edits));
     apply(argv, &edits);
     AUTO_FLAGS struct gates_flags after = {0};
     CHECK_OK(gates_flags_read(COMPONENT_APISERVER, argv, &after));
@@ -155,7 +161,8 @@ static void one_round(bool wrap)
         CHECK_STR(still, foreign);
     }
     AUTO_EDITS struct gates_edits again = {0};
-    CHECK_OK(gates_flags_edit(COMPONENT_APISERVER, argv, set_gates, unset_gates, set_runtime, unset_runtime, &again));
+    CHECK_OK(gates_flags_edit(COMPONENT_APISERVER, argv, set_gates, unset_gates, set_runtime,
+                              unset_runtime, &again));
     CHECK_INT(again.len, 0);
 }
 
@@ -186,7 +193,8 @@ TEST(undo_gives_back_the_bytes)
         AUTO_JSON json_t *unset = json_pack("[s, s]", "AnotherNew", "NewOne");
         AUTO_FLAGS struct gates_flags flags = {0};
         CHECK_OK(gates_flags_read(COMPONENT_APISERVER, argv, &flags));
-        if (strstr(before, "--feature-gates=\"") != NULL || json_object_size(flags.feature_gates) == 0)
+        if (strstr(before, "--feature-gates=\"") != NULL ||
+            json_object_size(flags.feature_gates) == 0)
             continue; // an empty flag goes with its last entry
         AUTO_EDITS struct gates_edits there = {0}, back = {0};
         CHECK_OK(gates_flags_edit(COMPONENT_APISERVER, argv, set, NULL, NULL, NULL, &there));

@@ -4,7 +4,8 @@
 #include "test.h"
 
 static const char page[] =
-    "# HELP kubernetes_feature_enabled [BETA] This metric records the data about the stage and enablement of a k8s feature.\n"
+    "# HELP kubernetes_feature_enabled [BETA] This metric records the data about the stage and "
+    "enablement of a k8s feature.\n"
     "# TYPE kubernetes_feature_enabled gauge\n"
     "kubernetes_feature_enabled{name=\"DynamicResourceAllocation\",stage=\"BETA\"} 1\n"
     "kubernetes_feature_enabled{name=\"AllAlpha\",stage=\"ALPHA\"} 0\n"
@@ -32,7 +33,8 @@ TEST(absent_parts_are_zero)
     AUTO_JSON json_t *gates = NULL;
     struct version version = {9, 9, 9};
     int64_t start_ms = 9;
-    CHECK_OK(gates_metrics_read(slice_of("kubernetes_feature_enabled{name=\"A\",stage=\"\"} 1"), &gates, &version, &start_ms));
+    CHECK_OK(gates_metrics_read(slice_of("kubernetes_feature_enabled{name=\"A\",stage=\"\"} 1"),
+                                &gates, &version, &start_ms));
     CHECK_INT(version.major, 0);
     CHECK_INT(start_ms, 0);
 }
@@ -43,7 +45,8 @@ TEST(a_page_without_gates_is_an_error)
     struct version version;
     int64_t start_ms;
     CHECK_ERR(gates_metrics_read(slice_of(""), &gates, &version, &start_ms), ERROR_INVALID);
-    CHECK_ERR(gates_metrics_read(slice_of("<html>404</html>\nprocess_start_time_seconds nan\n"), &gates, &version, &start_ms),
+    CHECK_ERR(gates_metrics_read(slice_of("<html>404</html>\nprocess_start_time_seconds nan\n"),
+                                 &gates, &version, &start_ms),
               ERROR_INVALID);
 }
 

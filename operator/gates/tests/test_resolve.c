@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the golden cases do not show: messages, limits, bad input, and that a thousand nodes cost no more than they should.
+// What the golden cases do not show: messages, limits, bad input, and that a thousand nodes cost no
+// more than they should.
 #include "gates_internal.h"
 #include "test.h"
 
@@ -12,7 +13,8 @@ static json_t *one_gate(const char *name, bool value)
 
 static struct gates_instance instance(enum component component, int minor)
 {
-    return (struct gates_instance){.id = component_name(component), .component = component, .version = {1, minor, 3}};
+    return (struct gates_instance){
+        .id = component_name(component), .component = component, .version = {1, minor, 3}};
 }
 
 static char *first_message(const char *gate, bool value, bool allow_alpha, struct gates_instance i)
@@ -29,29 +31,42 @@ static char *first_message(const char *gate, bool value, bool allow_alpha, struc
 
 TEST(messages_say_what_to_do)
 {
-    CHECK_STR_TAKE(first_message("DynamicResourceAlocation", true, false, instance(COMPONENT_SCHEDULER, 33)),
-                   "feature gate DynamicResourceAlocation is not known to kube-scheduler (v1.33.3); did you mean "
-                   "DynamicResourceAllocation?");
-    CHECK_STR_TAKE(first_message("DynamicResourceAllocation", false, false, instance(COMPONENT_KUBELET, 35)),
-                   "feature gate DynamicResourceAllocation is locked to true on kubelet (v1.35.3) and cannot be turned off any more; "
-                   "take it out");
-    CHECK_STR_TAKE(first_message("DynamicResourceAllocation", true, false, instance(COMPONENT_KUBELET, 31)),
-                   "feature gate DynamicResourceAllocation is alpha on kubelet (v1.31.3); set spec.allowAlpha to true or take it out");
-    CHECK_STR_TAKE(first_message("DRAControlPlaneController", true, true, instance(COMPONENT_APISERVER, 33)),
-                   "feature gate DRAControlPlaneController was last known in Kubernetes 1.31 and kube-apiserver (v1.33.3) would not "
-                   "start with it; take it out");
-    CHECK_STR_TAKE(first_message("DRAConsumableCapacity", true, true, instance(COMPONENT_APISERVER, 33)),
-                   "feature gate DRAConsumableCapacity exists from Kubernetes 1.34 on and kube-apiserver (v1.33.3) would not start "
-                   "with it; upgrade first or take it out");
-    CHECK_STR_TAKE(first_message("DRAPrioritizedList", true, true, instance(COMPONENT_SCHEDULER, 33)),
-                   "feature gate DRAPrioritizedList needs DynamicResourceAllocation, which is off on kube-scheduler (v1.33.3); turn "
-                   "DynamicResourceAllocation on too or take DRAPrioritizedList out");
+    CHECK_STR_TAKE(
+        first_message("DynamicResourceAlocation", true, false, instance(COMPONENT_SCHEDULER, 33)),
+        "feature gate DynamicResourceAlocation is not known to kube-scheduler (v1.33.3); did you "
+        "mean "
+        "DynamicResourceAllocation?");
+    CHECK_STR_TAKE(
+        first_message("DynamicResourceAllocation", false, false, instance(COMPONENT_KUBELET, 35)),
+        "feature gate DynamicResourceAllocation is locked to true on kubelet (v1.35.3) and cannot "
+        "be turned off any more; "
+        "take it out");
+    CHECK_STR_TAKE(
+        first_message("DynamicResourceAllocation", true, false, instance(COMPONENT_KUBELET, 31)),
+        "feature gate DynamicResourceAllocation is alpha on kubelet (v1.31.3); set spec.allowAlpha "
+        "to true or take it out");
+    CHECK_STR_TAKE(
+        first_message("DRAControlPlaneController", true, true, instance(COMPONENT_APISERVER, 33)),
+        "feature gate DRAControlPlaneController was last known in Kubernetes 1.31 and "
+        "kube-apiserver (v1.33.3) would not "
+        "start with it; take it out");
+    CHECK_STR_TAKE(
+        first_message("DRAConsumableCapacity", true, true, instance(COMPONENT_APISERVER, 33)),
+        "feature gate DRAConsumableCapacity exists from Kubernetes 1.34 on and kube-apiserver "
+        "(v1.33.3) would not start "
+        "with it; upgrade first or take it out");
+    CHECK_STR_TAKE(
+        first_message("DRAPrioritizedList", true, true, instance(COMPONENT_SCHEDULER, 33)),
+        "feature gate DRAPrioritizedList needs DynamicResourceAllocation, which is off on "
+        "kube-scheduler (v1.33.3); turn "
+        "DynamicResourceAllocation on too or take DRAPrioritizedList out");
 }
 
 TEST(every_refusal_has_a_reason)
 {
     for (int i = 0; i < REFUSAL_COUNT; i++)
-        CHECK(refusal_reason((enum refusal)i) != NULL && strlen(refusal_reason((enum refusal)i)) > 5);
+        CHECK(refusal_reason((enum refusal)i) != NULL &&
+              strlen(refusal_reason((enum refusal)i)) > 5);
     CHECK_STR(refusal_reason(REFUSAL_GATE_TOO_NEW), "FeatureGateTooNew");
 }
 
@@ -61,10 +76,12 @@ TEST(bad_input_is_an_error)
     AUTO_JSON json_t *text = json_pack("{s:s}", "A", "true");
     struct gates_intent intent = {.feature_gates = text};
     struct gates_instance i = instance(COMPONENT_SCHEDULER, 33);
-    CHECK_ERR_HAS(gates_resolve(gates_table_builtin(), &intent, &i, 1, &r), ERROR_INVALID, "must be true or false");
+    CHECK_ERR_HAS(gates_resolve(gates_table_builtin(), &intent, &i, 1, &r), ERROR_INVALID,
+                  "must be true or false");
     intent.feature_gates = NULL;
     i.version.major = 0;
-    CHECK_ERR_HAS(gates_resolve(gates_table_builtin(), &intent, &i, 1, &r), ERROR_INVALID, "version is not known");
+    CHECK_ERR_HAS(gates_resolve(gates_table_builtin(), &intent, &i, 1, &r), ERROR_INVALID,
+                  "version is not known");
     AUTO_JSON json_t *many = json_object();
     for (int n = 0; n <= GATES_ENTRIES_MAX; n++) {
         AUTO_MEM char *name = str_format("Gate%d", n);
@@ -73,7 +90,8 @@ TEST(bad_input_is_an_error)
     intent.feature_gates = many;
     i.version.major = 1;
     CHECK_ERR(gates_resolve(gates_table_builtin(), &intent, &i, 1, &r), ERROR_LIMIT);
-    CHECK_ERR(gates_resolve(gates_table_builtin(), &intent, &i, GATES_INSTANCES_MAX + 1, &r), ERROR_LIMIT);
+    CHECK_ERR(gates_resolve(gates_table_builtin(), &intent, &i, GATES_INSTANCES_MAX + 1, &r),
+              ERROR_LIMIT);
     intent.feature_gates = NULL;
     CHECK_OK(gates_resolve(gates_table_builtin(), &intent, NULL, 0, &r));
     CHECK_INT(r.desired_len + r.refusals_len, 0);
@@ -140,13 +158,17 @@ TEST(a_refusal_is_said_once_for_each_component)
 
 TEST(effective_says_what_must_be_reported)
 {
-    AUTO_JSON json_t *gates = json_pack("{s:b,s:b}", "DynamicResourceAllocation", 1, "DRAPrioritizedList", 1);
-    struct gates_instance all[] = {instance(COMPONENT_KUBELET, 34), instance(COMPONENT_SCHEDULER, 34)};
+    AUTO_JSON json_t *gates =
+        json_pack("{s:b,s:b}", "DynamicResourceAllocation", 1, "DRAPrioritizedList", 1);
+    struct gates_instance all[] = {instance(COMPONENT_KUBELET, 34),
+                                   instance(COMPONENT_SCHEDULER, 34)};
     struct gates_intent intent = {.feature_gates = gates};
     AUTO_RESOLUTION struct gates_resolution r = {0};
     CHECK_OK(gates_resolve(gates_table_builtin(), &intent, all, 2, &r));
-    CHECK_STR_TAKE(doc_print_json_sorted(r.desired[0].effective), "{\"DynamicResourceAllocation\":true}");
-    CHECK_STR_TAKE(doc_print_json_sorted(r.desired[1].effective), "{\"DRAPrioritizedList\":true,\"DynamicResourceAllocation\":true}");
+    CHECK_STR_TAKE(doc_print_json_sorted(r.desired[0].effective),
+                   "{\"DynamicResourceAllocation\":true}");
+    CHECK_STR_TAKE(doc_print_json_sorted(r.desired[1].effective),
+                   "{\"DRAPrioritizedList\":true,\"DynamicResourceAllocation\":true}");
 }
 
 TEST_MAIN()

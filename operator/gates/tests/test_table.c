@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The compiled table: against the DRA stage matrix (read off the release sources, cases/dra-stages.txt), and its lookups.
+// The compiled table: against the DRA stage matrix (read off the release sources,
+// cases/dra-stages.txt), and its lookups.
 #include "gates_internal.h"
 #include "test.h"
 
@@ -21,7 +22,8 @@ static char *cell_of(const char *name, int minor)
     struct gate gate;
     if (!gates_find(t(), name, v(minor), &gate))
         return str_dup(".");
-    return str_format("%c%c%s", stage_name(gate.stage)[0], gate.value ? '+' : '-', gate.locked ? "L" : "");
+    return str_format("%c%c%s", stage_name(gate.stage)[0], gate.value ? '+' : '-',
+                      gate.locked ? "L" : "");
 }
 
 TEST(dra_gates_are_as_the_release_sources_say)
@@ -40,7 +42,8 @@ TEST(dra_gates_are_as_the_release_sources_say)
             AUTO_MEM char *expected = slice_dup(want);
             AUTO_MEM char *got = cell_of(gate, minor);
             if (!str_eq(got, expected))
-                test_fail(__FILE__, __LINE__, "%s at 1.%d: %s, want %s", gate, minor, got, expected);
+                test_fail(__FILE__, __LINE__, "%s at 1.%d: %s, want %s", gate, minor, got,
+                          expected);
         }
         rows++;
     }
@@ -63,7 +66,8 @@ TEST(find_knows_who_reads_and_what_is_needed)
     struct gate gate;
     CHECK(gates_find(t(), "DRADeviceTaints", v(33), &gate));
     CHECK_STR(gate.requires_api, "resource.k8s.io/v1alpha3");
-    CHECK_INT(gate.components, 1 << COMPONENT_APISERVER | 1 << COMPONENT_CONTROLLER_MANAGER | 1 << COMPONENT_SCHEDULER);
+    CHECK_INT(gate.components, 1 << COMPONENT_APISERVER | 1 << COMPONENT_CONTROLLER_MANAGER |
+                                   1 << COMPONENT_SCHEDULER);
     CHECK_STR(gate.depends_on[0], "DynamicResourceAllocation");
     CHECK(gates_find(t(), "DRADeviceTaints", v(35), &gate));
     CHECK(gate.requires_api == NULL);
@@ -74,7 +78,8 @@ TEST(find_knows_who_reads_and_what_is_needed)
     CHECK_INT(gate.components, 0);
     // The scheduler of 1.36 does not have this one; the others do.
     CHECK(gates_find(t(), "ControllerManagerReleaseLeaderElectionLockOnExit", v(36), &gate));
-    CHECK_INT(gate.components, 1 << COMPONENT_APISERVER | 1 << COMPONENT_CONTROLLER_MANAGER | 1 << COMPONENT_KUBELET);
+    CHECK_INT(gate.components, 1 << COMPONENT_APISERVER | 1 << COMPONENT_CONTROLLER_MANAGER |
+                                   1 << COMPONENT_KUBELET);
     CHECK(!gates_find(t(), "NoSuchGate", v(33), &gate));
     CHECK(!gates_find(t(), "DynamicResourceAllocation", v(25), &gate));
     CHECK(!gates_find(t(), "DynamicResourceAllocation", (struct version){2, 33, 0}, &gate));
@@ -96,7 +101,8 @@ TEST(nearest_is_near)
 {
     CHECK_STR(gates_nearest(t(), "DynamicResourceAlocation", v(33)), "DynamicResourceAllocation");
     CHECK_STR(gates_nearest(t(), "draprioritizedlist", v(33)), "DRAPrioritizedList");
-    CHECK(gates_nearest(t(), "DRAPriorotizedLst", v(32)) == NULL || !str_eq(gates_nearest(t(), "DRAPriorotizedLst", v(32)), "DRAPrioritizedList"));
+    CHECK(gates_nearest(t(), "DRAPriorotizedLst", v(32)) == NULL ||
+          !str_eq(gates_nearest(t(), "DRAPriorotizedLst", v(32)), "DRAPrioritizedList"));
     CHECK(gates_nearest(t(), "SomethingElseEntirely", v(33)) == NULL);
     CHECK(gates_nearest(t(), "X", v(33)) == NULL);
 }
@@ -121,16 +127,25 @@ static void check_api(const char *group, int minor, const char *want)
 TEST(api_versions_by_minor)
 {
     check_api("resource.k8s.io", 25, "NULL");
-    check_api("resource.k8s.io", 26, "{\"registered\":[\"v1alpha1\"],\"default\":[],\"clients\":\"v1alpha1\"}");
-    check_api("resource.k8s.io", 29, "{\"registered\":[\"v1alpha2\"],\"default\":[],\"clients\":\"v1alpha2\"}");
-    check_api("resource.k8s.io", 30, "{\"registered\":[\"v1alpha2\"],\"default\":[],\"clients\":\"v1alpha2\"}");
-    check_api("resource.k8s.io", 31, "{\"registered\":[\"v1alpha3\"],\"default\":[],\"clients\":\"v1alpha3\"}");
-    check_api("resource.k8s.io", 32, "{\"registered\":[\"v1beta1\",\"v1alpha3\"],\"default\":[],\"clients\":\"v1beta1\"}");
-    check_api("resource.k8s.io", 33, "{\"registered\":[\"v1beta2\",\"v1beta1\",\"v1alpha3\"],\"default\":[],\"clients\":\"v1beta1\"}");
+    check_api("resource.k8s.io", 26,
+              "{\"registered\":[\"v1alpha1\"],\"default\":[],\"clients\":\"v1alpha1\"}");
+    check_api("resource.k8s.io", 29,
+              "{\"registered\":[\"v1alpha2\"],\"default\":[],\"clients\":\"v1alpha2\"}");
+    check_api("resource.k8s.io", 30,
+              "{\"registered\":[\"v1alpha2\"],\"default\":[],\"clients\":\"v1alpha2\"}");
+    check_api("resource.k8s.io", 31,
+              "{\"registered\":[\"v1alpha3\"],\"default\":[],\"clients\":\"v1alpha3\"}");
+    check_api("resource.k8s.io", 32,
+              "{\"registered\":[\"v1beta1\",\"v1alpha3\"],\"default\":[],\"clients\":\"v1beta1\"}");
+    check_api("resource.k8s.io", 33,
+              "{\"registered\":[\"v1beta2\",\"v1beta1\",\"v1alpha3\"],\"default\":[],\"clients\":"
+              "\"v1beta1\"}");
     check_api("resource.k8s.io", 34,
-              "{\"registered\":[\"v1\",\"v1beta2\",\"v1beta1\",\"v1alpha3\"],\"default\":[\"v1\"],\"clients\":\"v1\"}");
+              "{\"registered\":[\"v1\",\"v1beta2\",\"v1beta1\",\"v1alpha3\"],\"default\":[\"v1\"],"
+              "\"clients\":\"v1\"}");
     check_api("resource.k8s.io", 36,
-              "{\"registered\":[\"v1\",\"v1beta2\",\"v1beta1\",\"v1alpha3\"],\"default\":[\"v1\"],\"clients\":\"v1\"}");
+              "{\"registered\":[\"v1\",\"v1beta2\",\"v1beta1\",\"v1alpha3\"],\"default\":[\"v1\"],"
+              "\"clients\":\"v1\"}");
     check_api("no.such.group", 33, "NULL");
     CHECK(gates_api(t(), "scheduling.k8s.io", v(36)) != NULL);
 }
@@ -142,7 +157,9 @@ TEST(versions_parse_as_nodes_print_them)
     CHECK(version_parse("1.33", &got) && got.minor == 33 && got.patch == 0);
     CHECK(version_parse("v1.33.4-gke.1036000", &got) && got.patch == 4);
     CHECK(version_parse("v1.33.13+k3s1", &got) && got.patch == 13);
-    static const char *const bad[] = {"fake", "kwok-v0.8.0", "", "1", "v1.", "v1.x", "1.33.", "1.2.3.4", "v0.33.1", "1.33 ", "99999999999.1"};
+    static const char *const bad[] = {"fake",         "kwok-v0.8.0", "",        "1",       "v1.",
+                                      "v1.x",         "1.33.",       "1.2.3.4", "v0.33.1", "1.33 ",
+                                      "99999999999.1"};
     for (size_t i = 0; i < COUNT(bad); i++)
         CHECK(!version_parse(bad[i], &got));
     CHECK(!version_parse(NULL, &got));
@@ -154,9 +171,11 @@ TEST(versions_parse_as_nodes_print_them)
 
 TEST(api_versions_order_as_kubernetes_does)
 {
-    static const char *const order[] = {"v2", "v1", "v2beta1", "v1beta2", "v1beta1", "v1alpha3", "v1alpha2"};
+    static const char *const order[] = {"v2",      "v1",       "v2beta1", "v1beta2",
+                                        "v1beta1", "v1alpha3", "v1alpha2"};
     for (size_t i = 0; i + 1 < COUNT(order); i++)
-        CHECK(gates_api_compare(order[i], order[i + 1]) < 0 && gates_api_compare(order[i + 1], order[i]) > 0);
+        CHECK(gates_api_compare(order[i], order[i + 1]) < 0 &&
+              gates_api_compare(order[i + 1], order[i]) > 0);
     CHECK_INT(gates_api_compare("v1", "v1"), 0);
 }
 
@@ -172,7 +191,8 @@ TEST(a_loaded_table_equals_the_compiled_one)
         AUTO_JSON json_t *x = gates_list(loaded, v(minor), true);
         AUTO_JSON json_t *y = gates_list(t(), v(minor), true);
         CHECK(doc_equal(x, y));
-        CHECK(doc_equal(gates_api(loaded, "resource.k8s.io", v(minor)), gates_api(t(), "resource.k8s.io", v(minor))));
+        CHECK(doc_equal(gates_api(loaded, "resource.k8s.io", v(minor)),
+                        gates_api(t(), "resource.k8s.io", v(minor))));
     }
     CHECK_INT(gates_table_newest(loaded).minor, 36);
 }
@@ -188,12 +208,17 @@ TEST(a_broken_table_is_refused)
     check_load_fails("gates: {}", "schema");
     check_load_fails("schema: 1", "kubernetes");
     check_load_fails("schema: 1\nkubernetes: {\"1.30\": x, \"1.32\": x}", "without a gap");
-    check_load_fails("schema: 1\ngates: {A: {spans: [[\"1.31\", \"1.30\", ga, true, true]]}}", "ends before it begins");
-    check_load_fails("schema: 1\ngates: {A: {spans: [[\"1.30\", \"1.30\", gamma, true, true]]}}", "a stage is");
-    check_load_fails("schema: 1\ngates: {A: {spans: [[\"1.30\", \"1.30\", ga, 1, true]]}}", "stage, default, locked");
-    check_load_fails("schema: 1\ngates: {A: {spans: [[1.30, \"1.30\", ga, true, true]]}}", "a minor is a string");
+    check_load_fails("schema: 1\ngates: {A: {spans: [[\"1.31\", \"1.30\", ga, true, true]]}}",
+                     "ends before it begins");
+    check_load_fails("schema: 1\ngates: {A: {spans: [[\"1.30\", \"1.30\", gamma, true, true]]}}",
+                     "a stage is");
+    check_load_fails("schema: 1\ngates: {A: {spans: [[\"1.30\", \"1.30\", ga, 1, true]]}}",
+                     "stage, default, locked");
+    check_load_fails("schema: 1\ngates: {A: {spans: [[1.30, \"1.30\", ga, true, true]]}}",
+                     "a minor is a string");
     check_load_fails("schema: 1\ngates: {A: {what: []}}", "not a field");
-    check_load_fails("schema: 1\ngates: {A: {read_by: [[\"1.30\", \"1.30\", kube-proxy]]}}", "not a component");
+    check_load_fails("schema: 1\ngates: {A: {read_by: [[\"1.30\", \"1.30\", kube-proxy]]}}",
+                     "not a component");
     check_load_fails("schema: 1\napis: {nothing: []}", "group/version is expected");
     check_load_fails("schema: 1\ngates: [", "t.yaml");
 }

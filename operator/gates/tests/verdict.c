@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the controller would say to a component with these flags, for e2e/gates-binaries.sh to compare with the real binaries.
-// Reads lines "VERSION COMPONENT FLAG...": the --feature-gates entries are wanted of one instance of that version (an API server
-// also gets --runtime-config), and prints "accepted", "unread" (nothing is written: this component does not read one of the
+// What the controller would say to a component with these flags, for e2e/gates-binaries.sh to
+// compare with the real binaries. Reads lines "VERSION COMPONENT FLAG...": the --feature-gates
+// entries are wanted of one instance of that version (an API server also gets --runtime-config),
+// and prints "accepted", "unread" (nothing is written: this component does not read one of the
 // gates) or "refused REASON SUBJECT" for each. With --list VERSION COMPONENT: the gates
 // that the table says this component registers, "NAME STAGE DEFAULT".
 #include "gates_internal.h"
@@ -47,8 +48,10 @@ static struct error *judge(struct version version, enum component component, con
     struct error *err = gates_flags_read(component, argv, &flags);
     if (err != NULL)
         return err;
-    struct gates_instance instance = {
-        .id = component_name(component), .component = component, .version = version, .emulated = flags.emulated};
+    struct gates_instance instance = {.id = component_name(component),
+                                      .component = component,
+                                      .version = version,
+                                      .emulated = flags.emulated};
     struct gates_intent intent = {flags.feature_gates, flags.runtime_config, true};
     AUTO_RESOLUTION struct gates_resolution r = {0};
     err = gates_resolve(gates_table_builtin(), &intent, &instance, 1, &r);
@@ -73,7 +76,9 @@ static int list(const char *version_text, const char *component_text)
         if (gates_row_at(&table->gates[i], version.minor, &gate) &&
             gates_row_registered(&table->gates[i], version.minor, component))
             printf("%s %s %s%s\n", table->gates[i].name, stage_name(gate.stage),
-                   gate.value != gates_row_flipped(&table->gates[i], version.minor, component) ? "true" : "false",
+                   gate.value != gates_row_flipped(&table->gates[i], version.minor, component)
+                       ? "true"
+                       : "false",
                    gate.locked ? " locked" : "");
     }
     return 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs at build time: turns data/*.yaml into a C file with the same table as constants, so that nothing is parsed at start.
+// Runs at build time: turns data/*.yaml into a C file with the same table as constants, so that
+// nothing is parsed at start.
 //     gates_compile OUT.c IN.yaml...
 #include "gates_internal.h"
 
@@ -21,7 +22,8 @@ static struct error *read_file(const char *path, struct buf *buf)
     return buf->overflow ? error_new(ERROR_LIMIT, "%s is too large", path) : NULL;
 }
 
-static void print_names(FILE *out, const struct names_span *spans, size_t len, const char *prefix, size_t id)
+static void print_names(FILE *out, const struct names_span *spans, size_t len, const char *prefix,
+                        size_t id)
 {
     for (size_t i = 0; i < len; i++) {
         fprintf(out, "static const char *const %s_names_%zu_%zu[] = {", prefix, id, i);
@@ -37,7 +39,8 @@ static void print_names(FILE *out, const struct names_span *spans, size_t len, c
     fprintf(out, "};\n");
 }
 
-static void print_bits(FILE *out, const struct bits_span *spans, size_t len, const char *prefix, size_t id)
+static void print_bits(FILE *out, const struct bits_span *spans, size_t len, const char *prefix,
+                       size_t id)
 {
     if (len == 0)
         return;
@@ -47,7 +50,8 @@ static void print_bits(FILE *out, const struct bits_span *spans, size_t len, con
     fprintf(out, "};\n");
 }
 
-static void print_texts(FILE *out, const struct text_span *spans, size_t len, const char *prefix, size_t id)
+static void print_texts(FILE *out, const struct text_span *spans, size_t len, const char *prefix,
+                        size_t id)
 {
     if (len == 0)
         return;
@@ -62,8 +66,9 @@ static void print_gate_parts(FILE *out, const struct gate_row *row, size_t id)
     if (row->spans_len > 0) {
         fprintf(out, "static const struct gate_span span_%zu[] = {", id);
         for (size_t i = 0; i < row->spans_len; i++)
-            fprintf(out, "{%d, %d, %d, %s, %s}, ", row->spans[i].from, row->spans[i].to, row->spans[i].stage,
-                    row->spans[i].value ? "true" : "false", row->spans[i].locked ? "true" : "false");
+            fprintf(out, "{%d, %d, %d, %s, %s}, ", row->spans[i].from, row->spans[i].to,
+                    row->spans[i].stage, row->spans[i].value ? "true" : "false",
+                    row->spans[i].locked ? "true" : "false");
         fprintf(out, "};\n");
     }
     print_names(out, row->depends_on, row->depends_on_len, "depends", id);
@@ -106,7 +111,8 @@ static void print_apis(FILE *out, const struct gates_table *table)
         if (row->spans_len > 0) {
             fprintf(out, "static const struct flag_span api_span_%zu[] = {", i);
             for (size_t s = 0; s < row->spans_len; s++)
-                fprintf(out, "{%d, %d, %s}, ", row->spans[s].from, row->spans[s].to, row->spans[s].on ? "true" : "false");
+                fprintf(out, "{%d, %d, %s}, ", row->spans[s].from, row->spans[s].to,
+                        row->spans[s].on ? "true" : "false");
             fprintf(out, "};\n");
         }
         print_names(out, row->resources, row->resources_len, "resources", i);
@@ -124,7 +130,8 @@ static void print_apis(FILE *out, const struct gates_table *table)
 
 static void print_table(FILE *out, const struct gates_table *table)
 {
-    fprintf(out, "// Made by gates_compile from operator/gates/data; not to be edited.\n#include \"gates_internal.h\"\n\n");
+    fprintf(out, "// Made by gates_compile from operator/gates/data; not to be edited.\n#include "
+                 "\"gates_internal.h\"\n\n");
     print_gates(out, table);
     print_apis(out, table);
     for (size_t i = 0; i < table->clients_len; i++)
@@ -135,12 +142,15 @@ static void print_table(FILE *out, const struct gates_table *table)
         print_ref(out, "spans", table->clients[i].spans_len, "client", i);
         fprintf(out, "},\n");
     }
-    fprintf(out,
-            "};\nstatic json_t *api_cache;\nconst struct gates_table gates_table_compiled = {\n"
-            "    .gates = gates, .gates_len = COUNT(gates), .apis = apis, .apis_len = COUNT(apis),\n"
-            "    .clients = clients, .clients_len = COUNT(clients), .oldest = %d, .newest = %d, .api_cache = &api_cache,\n};\n"
-            "\nconst struct gates_table *gates_table_builtin(void)\n{\n    return &gates_table_compiled;\n}\n",
-            table->oldest, table->newest);
+    fprintf(
+        out,
+        "};\nstatic json_t *api_cache;\nconst struct gates_table gates_table_compiled = {\n"
+        "    .gates = gates, .gates_len = COUNT(gates), .apis = apis, .apis_len = COUNT(apis),\n"
+        "    .clients = clients, .clients_len = COUNT(clients), .oldest = %d, .newest = %d, "
+        ".api_cache = &api_cache,\n};\n"
+        "\nconst struct gates_table *gates_table_builtin(void)\n{\n    return "
+        "&gates_table_compiled;\n}\n",
+        table->oldest, table->newest);
 }
 
 static struct error *compile(const char *out_path, char *const *in_paths)

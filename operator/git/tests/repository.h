@@ -34,7 +34,8 @@ HELPER void on_fetch(void *owner, struct error *take_err, struct fetch_result *r
 HELPER void run(const char *script)
 {
     AUTO_MEM char *command =
-        str_format("cd %s; exec >>log 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; set -e; export HOME=%s GIT_CONFIG_NOSYSTEM=1 "
+        str_format("cd %s; exec >>log 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; set -e; export "
+                   "HOME=%s GIT_CONFIG_NOSYSTEM=1 "
                    "GIT_AUTHOR_DATE='2026-01-02T03:04:05Z' "
                    "GIT_COMMITTER_DATE='2026-01-02T03:04:05Z'; git() { command git -c user.name=t "
                    "-c user.email=t@example.org "

@@ -97,7 +97,8 @@ TEST(versions_that_go_back)
     // the same version somewhere else
     run("git -C repo tag v1.2.0 elsewhere");
     expect_reason(&spec, "NonFastForward", "does not descend from");
-    run("git -C repo tag -f v1.2.0 next; cd repo; git checkout -q next; git commit -q --allow-empty "
+    run("git -C repo tag -f v1.2.0 next; cd repo; git checkout -q next; git commit -q "
+        "--allow-empty "
         "-m 3; git tag -f v1.2.0");
     expect_commit(&spec, "v1.2.0", "git -C repo rev-parse v1.2.0");
 }
@@ -237,7 +238,8 @@ TEST(limits_of_a_commit)
         {"d=a; for i in $(seq 40); do d=$d/d; done; mkdir -p $d; : >$d/x.yaml", "a", "LimitReached",
          "too deep"},
         // two bytes here, six in the answer
-        {"for i in 1 2 3 4; do { printf 'a: \"'; yes '\\a' | tr -d '\\n' | head -c 900000; echo '\"'; } "
+        {"for i in 1 2 3 4; do { printf 'a: \"'; yes '\\a' | tr -d '\\n' | head -c 900000; echo "
+         "'\"'; } "
          ">a/$i.yaml; done",
          "a", "LimitReached", "8388608 bytes as JSON"},
     };
@@ -246,8 +248,7 @@ TEST(limits_of_a_commit)
     expect_refusals(all, COUNT(all));
 }
 
-// --- signatures
-// ------------------------------------------------------------------------------------------------------------------
+// --- signatures ----------------------------------------------------------------------------------
 
 #define SIGNED_BY(key)                                                                             \
     "git -c gpg.format=ssh -c user.signingkey=$PWD/../" key " commit -q -S --allow-empty -m "      \
@@ -371,8 +372,7 @@ TEST(gpg_signatures)
     expect_reason(&spec, "SignerUnknown", "no armored public key");
 }
 
-// --- limits and the other side
-// -----------------------------------------------------------------------------------------------
+// --- limits and the other side -------------------------------------------------------------------
 
 TEST(where_it_may_look)
 {

@@ -44,8 +44,7 @@ TEST(a_server_that_stalls)
     expect_reason(&spec, "GitUnreachable", url);
 }
 
-// --- the limits that a worker has while it works
-// ----------------------------------------------------------------------------------------------------------
+// --- the limits that a worker has while it works -------------------------------------------------
 
 struct watched {
     struct loop *loop;
@@ -90,7 +89,8 @@ static void on_look(void *owner)
 
     watched->timer = NULL;
     while (!seen && (entry = readdir(dir)))
-        seen = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && look_at(watched, entry->d_name);
+        seen =
+            entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && look_at(watched, entry->d_name);
     closedir(dir);
     if (seen)
         watched->fetch = op_drop(watched->fetch);
@@ -163,8 +163,7 @@ TEST(more_memory_than_allowed)
     expect_reason(&spec, "LimitReached", "memory");
 }
 
-// --- workers that are none
-// -------------------------------------------------------------------------------------------------------------------------------
+// --- workers that are none -----------------------------------------------------------------------
 
 // script: of the shell, run in the test's directory in the worker's place.
 static void stand_in(const char *script)

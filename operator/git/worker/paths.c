@@ -38,8 +38,8 @@ static struct error *allow(int rules, const char *path, __u64 access)
 static struct error *allow_all(int rules, const struct worker *worker)
 {
     static const char *const readable[] = {
-        "/usr",           "/bin",          "/lib",           "/lib64",     "/etc/ld.so.cache",
-        "/etc/ssl",       "/etc/pki",      "/etc/hosts",     "/etc/group", "/etc/resolv.conf",
+        "/usr",           "/bin",          "/lib",           "/lib64",      "/etc/ld.so.cache",
+        "/etc/ssl",       "/etc/pki",      "/etc/hosts",     "/etc/group",  "/etc/resolv.conf",
         "/etc/host.conf", "/etc/gai.conf", "/etc/services",  "/etc/passwd", "/etc/nsswitch.conf",
         "/etc/localtime", "/dev/urandom",  "/etc/protocols", "/proc/self",
     };

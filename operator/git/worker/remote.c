@@ -16,8 +16,7 @@ static bool scheme_is(const struct worker *worker, const char *scheme)
     return str_starts(worker_text(worker, "url"), scheme);
 }
 
-// --- callbacks of libgit2
-// ---------------------------------------------------------------------------------------------------
+// --- callbacks of libgit2 ------------------------------------------------------------------------
 
 static int refuse(struct worker *worker, const char *reason, const char *message, int code)
 {
@@ -85,8 +84,7 @@ static void set_callbacks(struct worker *worker, git_remote_callbacks *callbacks
     callbacks->payload = worker;
 }
 
-// --- the library's own settings
-// -----------------------------------------------------------------------------------------------
+// --- the library's own settings ------------------------------------------------------------------
 
 static struct error *set_up(const struct worker *worker)
 {
@@ -106,8 +104,8 @@ static struct error *set_up(const struct worker *worker)
     git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, CACHE_BYTES_MAX);
     git_libgit2_opts(GIT_OPT_SET_PACK_MAX_OBJECTS, (size_t)FETCH_OBJECTS_MAX);
     git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 1);
-    git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION,
-                     0); // file://: whose it is says the operator of the controller
+    // file://: whose it is says the operator of the controller
+    git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
     if (mkdir(ssh, 0700) != 0)
         return error_new(ERROR_INTERNAL, "%s cannot be made", ssh);
     err = spawn_write_file(worker, ".ssh/known_hosts", slice_of(known_hosts), &path);
@@ -163,8 +161,7 @@ static struct error *check_url(const struct worker *worker)
                          "the URL must begin with https://, ssh://, git://, http:// or file://");
 }
 
-// --- connecting
-// -----------------------------------------------------------------------------------------------------------------
+// --- connecting ----------------------------------------------------------------------------------
 
 struct wire {
     git_strarray headers;
@@ -226,8 +223,7 @@ static struct error *connect_to(struct worker *worker, const struct wire *wire)
     return NULL;
 }
 
-// --- which commit
-// ---------------------------------------------------------------------------------------------------------------
+// --- which commit --------------------------------------------------------------------------------
 
 static const git_remote_head *find_head(const git_remote_head **heads, size_t len, const char *name)
 {
@@ -322,14 +318,13 @@ static struct error *resolve(struct worker *worker)
     return take_head(worker, heads, len, head, *tag ? "refs/tags/" : "refs/heads/");
 }
 
-// --- the pack
-// -------------------------------------------------------------------------------------------------------------------
+// --- the pack ------------------------------------------------------------------------------------
 
 // Whether a commit descends from another one shows in the whole history alone.
 UNUSED static bool wants_history(const struct worker *worker)
 {
-    return *worker_text(worker, "base") && (!*worker_text(worker, "semver") ||
-                                            str_eq(worker->ref, worker_text(worker, "baseRef")));
+    return *worker_text(worker, "base") &&
+           (!*worker_text(worker, "semver") || str_eq(worker->ref, worker_text(worker, "baseRef")));
 }
 
 static struct error *download(struct worker *worker, const struct wire *wire)
@@ -404,8 +399,7 @@ static struct error *check_version(const struct worker *worker, bool *ret_same_t
     const char *before = worker_text(worker, "baseRef"), *range = worker_text(worker, "semver");
 
     *ret_same_tag = !*range || str_eq(before, worker->ref);
-    if (*ret_same_tag || !semver_matches(before, range) ||
-        semver_compare(worker->ref, before) >= 0)
+    if (*ret_same_tag || !semver_matches(before, range) || semver_compare(worker->ref, before) >= 0)
         return NULL;
     return error_because(ERROR_INVALID, "NonFastForward", "%s is older than %s, which was applied",
                          worker->ref, before);

@@ -139,7 +139,8 @@ const char *__lsan_default_options(void)
 struct error *sandbox_enter(const struct worker *worker)
 {
     rlim_t seconds = (rlim_t)doc_int(worker->request, 60, "seconds", NULL);
-    rlim_t memory = (rlim_t)doc_int(worker->request, FETCH_MEMORY_BYTES_MAX, "memoryBytesMax", NULL);
+    rlim_t memory =
+        (rlim_t)doc_int(worker->request, FETCH_MEMORY_BYTES_MAX, "memoryBytesMax", NULL);
     struct error *err = NULL;
 
     // A sanitizer reserves terabytes of addresses, and dumps are how it reports leaks.

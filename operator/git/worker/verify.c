@@ -65,8 +65,7 @@ static struct error *extract(struct worker *worker, struct signature *ret_signat
     return err;
 }
 
-// --- ssh
-// ------------------------------------------------------------------------------------------------------------------------
+// --- ssh -----------------------------------------------------------------------------------------
 
 static char *time_option(git_time_t when)
 {
@@ -136,8 +135,7 @@ static struct error *verify_ssh(struct worker *worker, const struct signature *s
                          "the commit's signature does not fit the commit");
 }
 
-// --- OpenPGP
-// --------------------------------------------------------------------------------------------------------------------
+// --- OpenPGP -------------------------------------------------------------------------------------
 
 static int sextet(char c)
 {

@@ -43,7 +43,7 @@ const char *worker_text(const struct worker *worker, const char *key);
 MUST_USE NONNULL struct error *worker_git_error(const struct worker *worker, const char *reason,
                                                 const char *fmt, ...) PRINTF(3, 4);
 
-// Limits of memory, time, files and system calls. After it nothing may be set up any more.
+// Limits    of memory, time, files and system calls. After it nothing may be set up any more.
 struct error *sandbox_enter(const struct worker *worker);
 // The part of it that is about files.
 struct error *paths_confine(const struct worker *worker);

@@ -35,7 +35,7 @@ static void check_round_trip(struct slice text)
     struct slice half = slice_sub(text, 0, text.len / 2),
                  rest = slice_sub(text, text.len / 2, text.len);
     struct guard_record record = {.id = "0123456789abcdef",
-                                  .path = (char *)(uintptr_t) "/var/lib/kubelet/config.yaml",
+                                  .path = (char *)(uintptr_t)"/var/lib/kubelet/config.yaml",
                                   .starts_max = (unsigned)(text.len % 1000),
                                   .mode = (mode_t)(text.len % 07777),
                                   .before_there = half.len > 0,

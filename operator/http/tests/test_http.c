@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// http against a scripted server: whole answers, streams, what servers do wrong, and dropping at every moment.
+// http against a scripted server: whole answers, streams, what servers do wrong, and dropping at
+// every moment.
 #include "drawbridge/http.h"
 
 #include "testkit/server.h"
@@ -120,7 +121,8 @@ static void run_for(struct world *world, uint64_t ms)
 
 static struct http_request request_to(const char *method, const char *url)
 {
-    return (struct http_request){.method = method, .url = url, .body_bytes_max = 1 << 20, .timeout_ms = 5000, .proxy = ""};
+    return (struct http_request){
+        .method = method, .url = url, .body_bytes_max = 1 << 20, .timeout_ms = 5000, .proxy = ""};
 }
 
 static void get(struct world *world)
@@ -141,7 +143,8 @@ static void stream(struct world *world, size_t held_max, uint64_t idle_ms)
     world->op = http_send(world->http, &request, on_done, world);
 }
 
-static void say_hello(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void say_hello(void *owner UNUSED, struct server_conn *conn,
+                      const struct server_request *request UNUSED)
 {
     server_reply(conn, 200, "X-Any: 1\r\nRetry-After: 7\r\n", "{\"hello\": 1}");
 }
@@ -163,8 +166,8 @@ static void echo(void *owner UNUSED, struct server_conn *conn, const struct serv
 {
     AUTO_MEM char *type = server_header(request, "Content-Type");
     AUTO_MEM char *expect = server_header(request, "Expect");
-    AUTO_MEM char *text = str_format("%s %s [%s] [%s] %.*s", request->method, request->target, type, expect, (int)request->body.len,
-                                     request->body.ptr);
+    AUTO_MEM char *text = str_format("%s %s [%s] [%s] %.*s", request->method, request->target, type,
+                                     expect, (int)request->body.len, request->body.ptr);
     server_reply(conn, 200, "", text);
 }
 
@@ -207,7 +210,8 @@ TEST(forgets_connections)
     world_free(world);
 }
 
-static void begin_stream(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void begin_stream(void *owner UNUSED, struct server_conn *conn,
+                         const struct server_request *request UNUSED)
 {
     server_begin(conn, 200, "");
     server_chunk(conn, slice_of("one\n"));
@@ -292,7 +296,8 @@ TEST(a_silent_stream_ends)
     world_free(world);
 }
 
-static void refuse_stream(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void refuse_stream(void *owner UNUSED, struct server_conn *conn,
+                          const struct server_request *request UNUSED)
 {
     server_reply(conn, 410, "", "too old");
 }
@@ -309,7 +314,8 @@ TEST(a_refused_stream_is_an_answer)
     world_free(world);
 }
 
-static void send_much(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void send_much(void *owner UNUSED, struct server_conn *conn,
+                      const struct server_request *request UNUSED)
 {
     AUTO_BUF struct buf text = buf_make((size_t)8 << 20);
     for (int i = 0; i < 400000; i++)
@@ -341,7 +347,8 @@ TEST(a_large_answer_is_refused)
     world_free(world);
 }
 
-static void stall(void *owner UNUSED, struct server_conn *conn UNUSED, const struct server_request *request UNUSED)
+static void stall(void *owner UNUSED, struct server_conn *conn UNUSED,
+                  const struct server_request *request UNUSED)
 {
 }
 
@@ -356,25 +363,29 @@ TEST(a_request_times_out)
     world_free(world);
 }
 
-static void cut(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void cut(void *owner UNUSED, struct server_conn *conn,
+                const struct server_request *request UNUSED)
 {
     server_raw(conn, slice_of("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"));
     server_cut(conn);
 }
 
-static void cut_chunked(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void cut_chunked(void *owner UNUSED, struct server_conn *conn,
+                        const struct server_request *request UNUSED)
 {
     server_begin(conn, 200, "");
     server_chunk(conn, slice_of("half"));
     server_cut(conn);
 }
 
-static void cut_at_once(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void cut_at_once(void *owner UNUSED, struct server_conn *conn,
+                        const struct server_request *request UNUSED)
 {
     server_cut(conn);
 }
 
-static void garbage(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void garbage(void *owner UNUSED, struct server_conn *conn,
+                    const struct server_request *request UNUSED)
 {
     server_raw(conn, slice_of("\x16\x03\x01 this is not HTTP\r\n\r\n"));
     server_cut(conn);
@@ -422,7 +433,8 @@ TEST(bad_requests_are_refused_and_not_before_send_returns)
     world_free(world);
 }
 
-static void redirect(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void redirect(void *owner UNUSED, struct server_conn *conn,
+                     const struct server_request *request UNUSED)
 {
     server_reply(conn, 302, "Location: /elsewhere\r\n", "");
 }
@@ -436,7 +448,8 @@ TEST(a_redirect_is_not_followed)
     world_free(world);
 }
 
-static void on_one_of_many(void *owner, struct error *take_err, const struct http_response *response)
+static void on_one_of_many(void *owner, struct error *take_err,
+                           const struct http_response *response)
 {
     struct world *world = owner;
     CHECK_OK(take_err);
@@ -481,7 +494,8 @@ TEST(dropping_waiting_and_running_requests_leaves_nothing)
     world_free(world);
 }
 
-// Turn by turn: wherever the exchange stands, dropping it leaves nothing behind and nothing is called any more.
+// Turn by turn: wherever the exchange stands, dropping it leaves nothing behind and nothing is
+// called any more.
 TEST(dropped_at_every_turn)
 {
     for (uint64_t turns = 0; turns < 12; turns++) {
@@ -503,7 +517,8 @@ struct seen {
     char *line;
 };
 
-static void on_observed(void *owner, const char *method, const char *host, long status, uint64_t took_ms UNUSED)
+static void on_observed(void *owner, const char *method, const char *host, long status,
+                        uint64_t took_ms UNUSED)
 {
     struct seen *seen = owner;
     mem_free(seen->line);

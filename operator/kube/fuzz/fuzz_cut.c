@@ -14,7 +14,8 @@ static void cut_at(struct slice text, size_t depth, const json_t *object, json_t
     if (!whole)
         return;
     ASSERT(!refused);
-    if (left.ptr != text.ptr) // else there was nothing, or it was not written as the server writes it
+    // else there was nothing, or it was not written as the server writes it
+    if (left.ptr != text.ptr)
         json_object_del(json_object_get(object, "metadata"), "managedFields");
     ASSERT(doc_equal(cut, whole));
 }
@@ -30,5 +31,6 @@ void fuzz_one(const uint8_t *bytes, size_t len)
     buf_add_slice(&around, text);
     buf_add_str(&around, "}");
     AUTO(error) struct error *broken = doc_parse_json(buf_slice(&around), "event", &event);
-    cut_at(buf_slice(&around), KUBE_DEPTH_EVENT, json_object_get(event, "object"), broken ? NULL : event);
+    cut_at(buf_slice(&around), KUBE_DEPTH_EVENT, json_object_get(event, "object"),
+           broken ? NULL : event);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The list splitter: any bytes, in any portions; what it cuts out of a good list is what the parser sees in it.
+// The list splitter: any bytes, in any portions; what it cuts out of a good list is what the parser
+// sees in it.
 #include "kube_internal.h"
 
 #include "fuzz.h"
@@ -11,7 +12,8 @@ static size_t collect(struct slice all, size_t portion, json_t *items, bool *ret
     struct kube_items cut = kube_items_make(4096);
     size_t count = 0;
     for (size_t at = 0; at < all.len; at += portion) {
-        struct slice rest = slice_sub(all, at, at + portion < all.len ? at + portion : all.len), text;
+        struct slice rest = slice_sub(all, at, at + portion < all.len ? at + portion : all.len),
+                     text;
         while (kube_items_next(&cut, &rest, &text)) {
             count++;
             json_t *item = NULL;
@@ -41,5 +43,6 @@ void fuzz_one(const uint8_t *bytes, size_t len)
     // Good JSON with one list of objects of that name: the same items.
     const json_t *list = err ? NULL : doc_get(tree, "items", NULL);
     if (!broken && json_is_array(list))
-        ASSERT(json_array_size(list) == count && json_array_size(items) == count && doc_equal(list, items));
+        ASSERT(json_array_size(list) == count && json_array_size(items) == count &&
+               doc_equal(list, items));
 }

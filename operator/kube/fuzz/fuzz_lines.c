@@ -10,7 +10,8 @@ static void collect(struct slice all, size_t portion, struct buf *out)
 {
     struct kube_lines lines = kube_lines_make(LINE_BYTES_MAX);
     for (size_t at = 0; at < all.len; at += portion) {
-        struct slice rest = slice_sub(all, at, at + portion < all.len ? at + portion : all.len), line;
+        struct slice rest = slice_sub(all, at, at + portion < all.len ? at + portion : all.len),
+                     line;
         while (kube_lines_next(&lines, &rest, &line)) {
             ASSERT(line.len > 0 && line.len <= LINE_BYTES_MAX);
             buf_printf(out, "%zu:", line.len);
@@ -24,7 +25,8 @@ static void collect(struct slice all, size_t portion, struct buf *out)
 void fuzz_one(const uint8_t *bytes, size_t len)
 {
     struct slice all = {(const char *)bytes, len < 65536 ? len : 65536};
-    AUTO_BUF struct buf whole = buf_make((size_t)1 << 22), one = buf_make((size_t)1 << 22), seven = buf_make((size_t)1 << 22);
+    AUTO_BUF struct buf whole = buf_make((size_t)1 << 22), one = buf_make((size_t)1 << 22),
+                        seven = buf_make((size_t)1 << 22);
     collect(all, all.len + 1, &whole);
     collect(all, 1, &one);
     collect(all, 7, &seven);

@@ -15,7 +15,8 @@ void fuzz_one(const uint8_t *bytes, size_t len)
     AUTO(error) struct error *still = doc_parse_json(slice_of(softened), "softened", &now);
     if (refused || memchr(text.ptr, 0, text.len)) // a raw NUL ends the softened text
         return;
-    // Two things that the parser takes are changed all the same: the four deepest levels it allows, and numbers of nineteen digits.
+    // Two things that the parser takes are changed all the same: the four deepest levels it allows,
+    // and numbers of nineteen digits.
     ASSERT(!still);
     AUTO_MEM char *again = kube_soften(slice_of(softened));
     ASSERT(str_eq(again, softened));

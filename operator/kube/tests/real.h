@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests against a real API server: loop and client of KUBECONFIG, and a namespace of their own that is removed afterwards.
+// For tests against a real API server: loop and client of KUBECONFIG, and a namespace of their own
+// that is removed afterwards.
 #pragma once
 
 #include "drawbridge/kube.h"
@@ -52,7 +53,8 @@ static inline void real_run_for(struct real *real, uint64_t ms)
         loop_run(real->loop);
 }
 
-static inline bool real_wait_for(struct real *real, const unsigned *count, unsigned want, uint64_t at_most_ms)
+static inline bool real_wait_for(struct real *real, const unsigned *count, unsigned want,
+                                 uint64_t at_most_ms)
 {
     uint64_t until_ms = clock_ms() + at_most_ms;
     while (*count < want && clock_ms() < until_ms)
@@ -79,7 +81,8 @@ static inline struct real *real_new(void)
 
 static inline void real_free(struct real *real)
 {
-    struct kube_ref ref = {.group = "", .version = "v1", .resource = "namespaces", .name = real->namespace};
+    struct kube_ref ref = {
+        .group = "", .version = "v1", .resource = "namespaces", .name = real->namespace};
     real_wait_op(real, kube_delete(real->kube, &ref, NULL, NULL, real_on_done, real));
     CHECK_OK(TAKE(real->err));
     kube_free(real->kube);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The client against a real API server: KUBECONFIG=... test_kube_real [words]. It works in a namespace of its own and removes it.
+// The client against a real API server: KUBECONFIG=... test_kube_real [words]. It works in a
+// namespace of its own and removes it.
 #include "kube_internal.h"
 
 #include "testkit/test.h"
@@ -65,7 +66,11 @@ static void run_for(struct real *real, uint64_t ms)
 
 static struct kube_ref ref_of(const struct real *real, const char *name)
 {
-    return (struct kube_ref){.group = "", .version = "v1", .resource = "configmaps", .namespace = real->namespace, .name = name};
+    return (struct kube_ref){.group = "",
+                             .version = "v1",
+                             .resource = "configmaps",
+                             .namespace = real->namespace,
+                             .name = name};
 }
 
 static struct real *real_new(void)
@@ -78,7 +83,8 @@ static struct real *real_new(void)
     real->kube = kube_new(real->loop, real->http, config);
     AUTO_MEM char *name = str_format("drawbridge-real-%d", (int)getpid());
     memcpy(real->namespace, name, strlen(name) + 1);
-    struct kube_ref ref = {.group = "", .version = "v1", .resource = "namespaces", .name = real->namespace};
+    struct kube_ref ref = {
+        .group = "", .version = "v1", .resource = "namespaces", .name = real->namespace};
     AUTO_JSON json_t *body = json_pack("{s:{s:s}}", "metadata", "name", real->namespace);
     wait_op(real, kube_create(real->kube, &ref, body, on_done, real));
     CHECK_OK(TAKE(real->err));
@@ -87,7 +93,8 @@ static struct real *real_new(void)
 
 static void real_free(struct real *real)
 {
-    struct kube_ref ref = {.group = "", .version = "v1", .resource = "namespaces", .name = real->namespace};
+    struct kube_ref ref = {
+        .group = "", .version = "v1", .resource = "namespaces", .name = real->namespace};
     wait_op(real, kube_delete(real->kube, &ref, NULL, NULL, on_done, real));
     CHECK_OK(TAKE(real->err));
     real->watch = op_drop(real->watch);
@@ -103,8 +110,8 @@ static void real_free(struct real *real)
 
 static json_t *config_map(const char *name, const char *value)
 {
-    return json_pack("{s:s, s:s, s:{s:s}, s:{s:s}}", "apiVersion", "v1", "kind", "ConfigMap", "metadata", "name", name, "data", "key",
-                     value);
+    return json_pack("{s:s, s:s, s:{s:s}, s:{s:s}}", "apiVersion", "v1", "kind", "ConfigMap",
+                     "metadata", "name", name, "data", "key", value);
 }
 
 TEST(create_get_replace_delete)
@@ -125,7 +132,8 @@ TEST(create_get_replace_delete)
     doc_set(changed, json_string("2"), "data", "key", NULL);
     wait_op(real, kube_replace(real->kube, &ref, changed, on_done, real));
     CHECK_OK(TAKE(real->err));
-    wait_op(real, kube_replace(real->kube, &ref, first, on_done, real)); // its resourceVersion is old now
+    // its resourceVersion is old now
+    wait_op(real, kube_replace(real->kube, &ref, first, on_done, real));
     CHECK_ERR(TAKE(real->err), ERROR_CONFLICT);
     const char *uid = doc_str(first, "metadata", "uid", NULL);
     wait_op(real, kube_delete(real->kube, &ref, "another", NULL, on_done, real));
@@ -137,11 +145,12 @@ TEST(create_get_replace_delete)
     real_free(real);
 }
 
-static struct error *patch_with(struct real *real, const char *name, enum kube_patch_type type, const json_t *body, const char *manager,
-                                bool force, bool dry_run)
+static struct error *patch_with(struct real *real, const char *name, enum kube_patch_type type,
+                                const json_t *body, const char *manager, bool force, bool dry_run)
 {
     struct kube_ref ref = ref_of(real, name);
-    struct kube_patch patch = {.type = type, .body = body, .field_manager = manager, .force = force, .dry_run = dry_run};
+    struct kube_patch patch = {
+        .type = type, .body = body, .field_manager = manager, .force = force, .dry_run = dry_run};
     wait_op(real, kube_patch(real->kube, &ref, &patch, on_done, real));
     return TAKE(real->err);
 }
@@ -157,18 +166,22 @@ TEST(apply_merge_and_json_patch)
     CHECK_OK(patch_with(real, "p", KUBE_PATCH_APPLY, one, "alice", false, false));
     AUTO_MEM char *version = str_dup(doc_str(real->body, "metadata", "resourceVersion", NULL));
     CHECK_OK(patch_with(real, "p", KUBE_PATCH_APPLY, one, "alice", false, false));
-    CHECK_STR(doc_str(real->body, "metadata", "resourceVersion", NULL), version); // applying the same writes nothing
-    CHECK_ERR_HAS(patch_with(real, "p", KUBE_PATCH_APPLY, two, "bob", false, false), ERROR_CONFLICT, "alice");
+    // applying the same writes nothing
+    CHECK_STR(doc_str(real->body, "metadata", "resourceVersion", NULL), version);
+    CHECK_ERR_HAS(patch_with(real, "p", KUBE_PATCH_APPLY, two, "bob", false, false), ERROR_CONFLICT,
+                  "alice");
     CHECK_OK(patch_with(real, "p", KUBE_PATCH_APPLY, two, "bob", true, false));
     CHECK_STR(doc_str(real->body, "data", "key", NULL), "2");
     AUTO_JSON json_t *merge = json_pack("{s:{s:s, s:n}}", "data", "other", "3", "key");
     CHECK_OK(patch_with(real, "p", KUBE_PATCH_MERGE, merge, "carol", false, false));
     CHECK(doc_get(real->body, "data", "key", NULL) == NULL);
-    AUTO_JSON json_t *steps = json_pack("[{s:s, s:s, s:s}, {s:s, s:s, s:s}]", "op", "test", "path", "/data/other", "value", "3", "op",
-                                        "replace", "path", "/data/other", "value", "4");
+    AUTO_JSON json_t *steps =
+        json_pack("[{s:s, s:s, s:s}, {s:s, s:s, s:s}]", "op", "test", "path", "/data/other",
+                  "value", "3", "op", "replace", "path", "/data/other", "value", "4");
     CHECK_OK(patch_with(real, "p", KUBE_PATCH_JSON, steps, NULL, false, false));
     CHECK_STR(doc_str(real->body, "data", "other", NULL), "4");
-    CHECK_ERR(patch_with(real, "p", KUBE_PATCH_JSON, steps, NULL, false, false), ERROR_INVALID); // the test does not hold any more
+    // the test does not hold any more
+    CHECK_ERR(patch_with(real, "p", KUBE_PATCH_JSON, steps, NULL, false, false), ERROR_INVALID);
     real_free(real);
 }
 
@@ -201,7 +214,8 @@ TEST(lists_in_pages)
     real_free(real);
 }
 
-static void on_event(void *owner, enum kube_event event, const json_t *object, struct slice text UNUSED)
+static void on_event(void *owner, enum kube_event event, const json_t *object,
+                     struct slice text UNUSED)
 {
     struct real *real = owner;
     real->events[event]++;
@@ -224,7 +238,8 @@ TEST(watches)
     wait_op(real, kube_list(real->kube, &all, NULL, NULL, on_done, real));
     CHECK_OK(TAKE(real->err));
     AUTO_MEM char *version = str_dup(doc_str(real->body, "metadata", "resourceVersion", NULL));
-    real->watch = kube_watch(real->kube, &all, NULL, "metadata.name=w", version, on_event, on_watch_end, real);
+    real->watch = kube_watch(real->kube, &all, NULL, "metadata.name=w", version, on_event,
+                             on_watch_end, real);
     AUTO_JSON json_t *body = config_map("w", "x");
     wait_op(real, kube_create(real->kube, &ref, body, on_done, real));
     CHECK_OK(TAKE(real->err));
@@ -263,7 +278,8 @@ TEST(text_paths_and_no_such_path)
     real_free(real);
 }
 
-// A hundred requests beside a watch, answered out of order on few connections, half of them dropped on the way.
+// A hundred requests beside a watch, answered out of order on few connections, half of them dropped
+// on the way.
 struct many {
     struct real *real;
     struct op *ops[100];
@@ -309,7 +325,11 @@ TEST(many_at_once)
 TEST(a_rotated_service_account_token)
 {
     struct real *real = real_new();
-    struct kube_ref ref = {.group = "", .version = "v1", .resource = "serviceaccounts", .namespace = real->namespace, .name = "r"};
+    struct kube_ref ref = {.group = "",
+                           .version = "v1",
+                           .resource = "serviceaccounts",
+                           .namespace = real->namespace,
+                           .name = "r"};
     AUTO_JSON json_t *account = json_pack("{s:{s:s}}", "metadata", "name", "r");
     wait_op(real, kube_create(real->kube, &ref, account, on_done, real));
     CHECK_OK(TAKE(real->err));
@@ -319,17 +339,19 @@ TEST(a_rotated_service_account_token)
     CHECK_OK(TAKE(real->err));
     AUTO_MEM char *path = test_path("token"), *config_path = test_path("config");
     test_write(path, "not.a.token");
-    AUTO_MEM char *text = str_format("clusters: [{name: c, cluster: {server: '%s', insecure-skip-tls-verify: true}}]\n"
-                                     "users: [{name: u, user: {tokenFile: token}}]\n"
-                                     "contexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n",
-                                     kube_server(real->kube));
+    AUTO_MEM char *text = str_format(
+        "clusters: [{name: c, cluster: {server: '%s', insecure-skip-tls-verify: true}}]\n"
+        "users: [{name: u, user: {tokenFile: token}}]\n"
+        "contexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n",
+        kube_server(real->kube));
     test_write(config_path, text);
     struct kube_config *config = NULL;
     CHECK_OK(kube_config_load(config_path, NULL, &config));
     struct kube *other = kube_new(real->loop, real->http, config);
-    AUTO_JSON json_t *review =
-        json_pack("{s:s, s:s}", "apiVersion", "authentication.k8s.io/v1", "kind", "SelfSubjectReview");
-    struct kube_ref who = {.group = "authentication.k8s.io", .version = "v1", .resource = "selfsubjectreviews"};
+    AUTO_JSON json_t *review = json_pack("{s:s, s:s}", "apiVersion", "authentication.k8s.io/v1",
+                                         "kind", "SelfSubjectReview");
+    struct kube_ref who = {
+        .group = "authentication.k8s.io", .version = "v1", .resource = "selfsubjectreviews"};
     AUTO_MEM char *token = str_dup(doc_str(real->body, "status", "token", NULL));
     wait_op(real, kube_create(other, &who, review, on_done, real));
     CHECK_ERR(TAKE(real->err), ERROR_DENIED);
@@ -342,18 +364,17 @@ TEST(a_rotated_service_account_token)
 }
 
 // A CA that signed nothing.
-static const char OTHER_CA[] =
-    "-----BEGIN CERTIFICATE-----\n"
-    "MIIBgTCCASegAwIBAgIUKDLpIOyyaMxJxao1HxX3mMUYd6swCgYIKoZIzj0EAwIw\n"
-    "FTETMBEGA1UEAwwKbm9ib2R5cy1jYTAgFw0yNjExMjExMjQ1MzhaGA8yMTI2MTAy\n"
-    "ODEyNDUzOFowFTETMBEGA1UEAwwKbm9ib2R5cy1jYTBZMBMGByqGSM49AgEGCCqG\n"
-    "SM49AwEHA0IABNzVjD1bhD+4V8mpwH0HcSDVcUxGk2nReh6ya/pO9caxund6EUDu\n"
-    "RcFC7yZ/ow8MkEXGkbynmV8J1sE1u9a+phmjUzBRMB0GA1UdDgQWBBQ6CK5cPKvl\n"
-    "zY94g2Gy4BQ32ZQRGDAfBgNVHSMEGDAWgBQ6CK5cPKvlzY94g2Gy4BQ32ZQRGDAP\n"
-    "BgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIQDbTKBsrQLxrKjtcqy+\n"
-    "a06I/SaSF++O/zgWsGRZ1eJQ6QIgC8g03AIJ88iApQHNdwVVMw4yCEdztYQnytV8\n"
-    "IXjlyE0=\n"
-    "-----END CERTIFICATE-----\n";
+static const char OTHER_CA[] = "-----BEGIN CERTIFICATE-----\n"
+                               "MIIBgTCCASegAwIBAgIUKDLpIOyyaMxJxao1HxX3mMUYd6swCgYIKoZIzj0EAwIw\n"
+                               "FTETMBEGA1UEAwwKbm9ib2R5cy1jYTAgFw0yNjExMjExMjQ1MzhaGA8yMTI2MTAy\n"
+                               "ODEyNDUzOFowFTETMBEGA1UEAwwKbm9ib2R5cy1jYTBZMBMGByqGSM49AgEGCCqG\n"
+                               "SM49AwEHA0IABNzVjD1bhD+4V8mpwH0HcSDVcUxGk2nReh6ya/pO9caxund6EUDu\n"
+                               "RcFC7yZ/ow8MkEXGkbynmV8J1sE1u9a+phmjUzBRMB0GA1UdDgQWBBQ6CK5cPKvl\n"
+                               "zY94g2Gy4BQ32ZQRGDAfBgNVHSMEGDAWgBQ6CK5cPKvlzY94g2Gy4BQ32ZQRGDAP\n"
+                               "BgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIQDbTKBsrQLxrKjtcqy+\n"
+                               "a06I/SaSF++O/zgWsGRZ1eJQ6QIgC8g03AIJ88iApQHNdwVVMw4yCEdztYQnytV8\n"
+                               "IXjlyE0=\n"
+                               "-----END CERTIFICATE-----\n";
 
 static struct kube *with_ca(struct real *real, const char *ca_file, const char *server_name)
 {

@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-static const struct kube_ref PODS = {.group = "", .version = "v1", .resource = "pods", .namespace = "n"};
-static const struct kube_ref POD = {.group = "", .version = "v1", .resource = "pods", .namespace = "n", .name = "p"};
+static const struct kube_ref PODS = {
+    .group = "", .version = "v1", .resource = "pods", .namespace = "n"};
+static const struct kube_ref POD = {
+    .group = "", .version = "v1", .resource = "pods", .namespace = "n", .name = "p"};
 
 static uint64_t now_ms = 1000000;
 static uint64_t fake_clock(void)
@@ -15,7 +17,8 @@ static uint64_t fake_clock(void)
     return now_ms;
 }
 
-static void answer_name(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void answer_name(void *owner UNUSED, struct server_conn *conn,
+                        const struct server_request *request UNUSED)
 {
     server_reply(conn, 200, "", "{\"metadata\":{\"name\":\"p\"}}");
 }
@@ -34,7 +37,8 @@ TEST(gets)
     world_free(world);
 }
 
-static void check_sent(struct world *world, const char *method, const char *target, const char *type, const char *body)
+static void check_sent(struct world *world, const char *method, const char *target,
+                       const char *type, const char *body)
 {
     CHECK_OK(TAKE(world->err));
     CHECK_STR(world->method, method);
@@ -52,29 +56,39 @@ TEST(writes)
     check_sent(world, "POST", "/api/v1/namespaces/n/pods", "application/json", "{\"a\":1}");
     world_wait(world, kube_replace(world->kube, &POD, body, world_on_done, world));
     check_sent(world, "PUT", "/api/v1/namespaces/n/pods/p", "application/json", "{\"a\":1}");
-    struct kube_patch patch = {.type = KUBE_PATCH_APPLY, .body = body, .field_manager = "me", .force = true, .dry_run = true};
+    struct kube_patch patch = {.type = KUBE_PATCH_APPLY,
+                               .body = body,
+                               .field_manager = "me",
+                               .force = true,
+                               .dry_run = true};
     struct kube_ref status = POD;
     status.subresource = "status";
     world_wait(world, kube_patch(world->kube, &status, &patch, world_on_done, world));
-    check_sent(world, "PATCH", "/api/v1/namespaces/n/pods/p/status?fieldManager=me&force=true&dryRun=All", "application/apply-patch+yaml",
-               "{\"a\":1}");
+    check_sent(world, "PATCH",
+               "/api/v1/namespaces/n/pods/p/status?fieldManager=me&force=true&dryRun=All",
+               "application/apply-patch+yaml", "{\"a\":1}");
     patch = (struct kube_patch){.type = KUBE_PATCH_MERGE, .body = body, .force = true};
     world_wait(world, kube_patch(world->kube, &POD, &patch, world_on_done, world));
-    check_sent(world, "PATCH", "/api/v1/namespaces/n/pods/p", "application/merge-patch+json", "{\"a\":1}");
+    check_sent(world, "PATCH", "/api/v1/namespaces/n/pods/p", "application/merge-patch+json",
+               "{\"a\":1}");
     patch.type = KUBE_PATCH_JSON;
     world_wait(world, kube_patch(world->kube, &POD, &patch, world_on_done, world));
-    check_sent(world, "PATCH", "/api/v1/namespaces/n/pods/p", "application/json-patch+json", "{\"a\":1}");
+    check_sent(world, "PATCH", "/api/v1/namespaces/n/pods/p", "application/json-patch+json",
+               "{\"a\":1}");
     world_wait(world, kube_delete(world->kube, &POD, "u", "7", world_on_done, world));
     check_sent(world, "DELETE", "/api/v1/namespaces/n/pods/p", "application/json",
-               "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"propagationPolicy\":\"Background\",\"preconditions\":{\"uid\":\"u\","
+               "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"propagationPolicy\":"
+               "\"Background\",\"preconditions\":{\"uid\":\"u\","
                "\"resourceVersion\":\"7\"}}");
     world_free(world);
 }
 
-static void answer_text(void *owner, struct server_conn *conn, const struct server_request *request UNUSED)
+static void answer_text(void *owner, struct server_conn *conn,
+                        const struct server_request *request UNUSED)
 {
     const struct world *world = owner;
-    server_reply(conn, world->step == 0 ? 200 : 500, "Content-Type: text/plain\r\n", "[-]etcd failed");
+    server_reply(conn, world->step == 0 ? 200 : 500, "Content-Type: text/plain\r\n",
+                 "[-]etcd failed");
 }
 
 static void on_text(void *owner, struct error *take_err, struct slice text)
@@ -95,9 +109,11 @@ TEST(gets_text)
     world_free(world);
 }
 
-static void answer_managed(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void answer_managed(void *owner UNUSED, struct server_conn *conn,
+                           const struct server_request *request UNUSED)
 {
-    server_reply(conn, 200, "", "{\"metadata\":{\"managedFields\":[{\"manager\":\"me\"}],\"name\":\"p\"}}");
+    server_reply(conn, 200, "",
+                 "{\"metadata\":{\"managedFields\":[{\"manager\":\"me\"}],\"name\":\"p\"}}");
 }
 
 static void check_managed(const struct world *world, bool wanted)
@@ -133,12 +149,14 @@ TEST(answers_of_writes_come_without_managed_fields)
     world_free(world);
 }
 
-static void answer_nothing(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void answer_nothing(void *owner UNUSED, struct server_conn *conn,
+                           const struct server_request *request UNUSED)
 {
     server_reply(conn, 200, "", "");
 }
 
-static void answer_html(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void answer_html(void *owner UNUSED, struct server_conn *conn,
+                        const struct server_request *request UNUSED)
 {
     server_reply(conn, 200, "", "<html>log in first</html>");
 }
@@ -157,11 +175,13 @@ TEST(an_empty_answer_is_null_and_html_is_no_answer)
     world_free(world);
 }
 
-static void answer_throttled_once(void *owner, struct server_conn *conn, const struct server_request *request)
+static void answer_throttled_once(void *owner, struct server_conn *conn,
+                                  const struct server_request *request)
 {
     const struct world *world = owner;
     if (world->step == 0)
-        server_reply(conn, 429, "Retry-After: 1\r\n", "{\"kind\":\"Status\",\"message\":\"too many\"}");
+        server_reply(conn, 429, "Retry-After: 1\r\n",
+                     "{\"kind\":\"Status\",\"message\":\"too many\"}");
     else
         answer_name(owner, conn, request);
 }
@@ -177,12 +197,14 @@ TEST(a_429_with_a_time_is_tried_again)
     world_free(world);
 }
 
-static void answer_throttled(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void answer_throttled(void *owner UNUSED, struct server_conn *conn,
+                             const struct server_request *request UNUSED)
 {
     server_reply(conn, 429, "", "{\"kind\":\"Status\",\"message\":\"too many\"}");
 }
 
-static void answer_much_later(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void answer_much_later(void *owner UNUSED, struct server_conn *conn,
+                              const struct server_request *request UNUSED)
 {
     server_reply(conn, 503, "Retry-After: 3600\r\n", "away");
 }
@@ -202,7 +224,8 @@ TEST(without_a_time_or_with_a_long_one_the_caller_decides)
 
 static const char *good_token;
 
-static void answer_if_token(void *owner UNUSED, struct server_conn *conn, const struct server_request *request)
+static void answer_if_token(void *owner UNUSED, struct server_conn *conn,
+                            const struct server_request *request)
 {
     AUTO_MEM char *got = server_header(request, "Authorization");
     AUTO_MEM char *want = str_format("Bearer %s", good_token);
@@ -267,12 +290,15 @@ TEST(a_token_file_that_is_not_there)
     world_free(world);
 }
 
-static void answer_pages(void *owner UNUSED, struct server_conn *conn, const struct server_request *request)
+static void answer_pages(void *owner UNUSED, struct server_conn *conn,
+                         const struct server_request *request)
 {
     bool second = strstr(request->target, "continue=to%2Fken") != NULL;
     server_reply(conn, 200, "",
-                 second ? "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"9\"},\"items\":[{\"metadata\":{\"name\":\"b\"}}]}"
-                        : "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"9\",\"continue\":\"to/ken\"},"
+                 second ? "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{"
+                          "\"resourceVersion\":\"9\"},\"items\":[{\"metadata\":{\"name\":\"b\"}}]}"
+                        : "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{"
+                          "\"resourceVersion\":\"9\",\"continue\":\"to/ken\"},"
                           "\"items\":[{\"metadata\":{\"name\":\"a\"}}]}");
 }
 
@@ -282,21 +308,29 @@ TEST(lists_page_by_page)
     world_wait(world, kube_list(world->kube, &PODS, "a=b", "c=d", world_on_done, world));
     CHECK_OK(TAKE(world->err));
     AUTO_MEM char *text = doc_print_json_sorted(world->body);
-    CHECK_STR(text, "{\"items\":[{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\"}},"
-                    "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"b\"}}],\"metadata\":{\"resourceVersion\":\"9\"}}");
-    CHECK_STR(world->target, "/api/v1/namespaces/n/pods?labelSelector=a%3Db&fieldSelector=c%3Dd&limit=500&continue=to%2Fken");
+    CHECK_STR(text,
+              "{\"items\":[{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\"}},"
+              "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"b\"}}],"
+              "\"metadata\":{\"resourceVersion\":\"9\"}}");
+    CHECK_STR(world->target,
+              "/api/v1/namespaces/n/"
+              "pods?labelSelector=a%3Db&fieldSelector=c%3Dd&limit=500&continue=to%2Fken");
     CHECK_INT(server_requests(world->server), 2);
     world_free(world);
 }
 
-static void answer_expired_page(void *owner, struct server_conn *conn, const struct server_request *request)
+static void answer_expired_page(void *owner, struct server_conn *conn,
+                                const struct server_request *request)
 {
     if (strstr(request->target, "continue="))
-        server_reply(conn, 410, "", "{\"kind\":\"Status\",\"reason\":\"Expired\",\"message\":\"too old\"}");
+        server_reply(conn, 410, "",
+                     "{\"kind\":\"Status\",\"reason\":\"Expired\",\"message\":\"too old\"}");
     else if (strstr(request->target, "limit="))
         answer_pages(owner, conn, request);
     else
-        server_reply(conn, 200, "", "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[{},{},{}]}");
+        server_reply(
+            conn, 200, "",
+            "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[{},{},{}]}");
 }
 
 TEST(an_expired_page_begins_again_without_pages)
@@ -308,14 +342,16 @@ TEST(an_expired_page_begins_again_without_pages)
     world_free(world);
 }
 
-static void answer_cut_list(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void answer_cut_list(void *owner UNUSED, struct server_conn *conn,
+                            const struct server_request *request UNUSED)
 {
     server_begin(conn, 200, "");
     server_chunk(conn, slice_of("{\"items\":[{},{\"a\""));
     server_cut(conn);
 }
 
-static void answer_short_list(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void answer_short_list(void *owner UNUSED, struct server_conn *conn,
+                              const struct server_request *request UNUSED)
 {
     server_reply(conn, 200, "", "{\"items\":[{},{\"a\"");
 }
@@ -342,7 +378,8 @@ static void on_item_drop(void *owner, json_t *item UNUSED)
 TEST(dropped_inside_an_item)
 {
     struct world *world = world_new(answer_pages);
-    world_wait(world, kube_list_each(world->kube, &PODS, NULL, NULL, "0", on_item_drop, world_on_done, world));
+    world_wait(world, kube_list_each(world->kube, &PODS, NULL, NULL, "0", on_item_drop,
+                                     world_on_done, world));
     world_run_for(world, 20);
     CHECK_INT(world->done, 0);
     CHECK_HAS(world->target, "limit=500&resourceVersion=0");

@@ -17,16 +17,18 @@ static struct error *load_text(const char *name, const char *text, struct kube_c
 
 #define BEGIN(cluster, user)                                                                       \
     "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster: " cluster                      \
-    "\nusers:\n- name: u\n  user: " user                                                           \
-    "\ncontexts:\n- name: x\n  context: {cluster: c, user: u, namespace: here}\ncurrent-context: x\n"
+    "\nusers:\n- name: u\n  user: " user "\ncontexts:\n- name: x\n  context: {cluster: c, user: "  \
+    "u, namespace: here}\ncurrent-context: x\n"
 
 TEST(reads_token_and_data)
 {
     AUTO(kube_config) struct kube_config *config = NULL;
-    CHECK_OK(load_text("k",
-                       BEGIN("{server: 'https://h:1/', certificate-authority-data: Q0E=, tls-server-name: other, proxy-url: 'http://p:2'}",
-                             "{token: t, client-certificate-data: Q0VSVA==, client-key-data: S0VZ}"),
-                       &config));
+    CHECK_OK(
+        load_text("k",
+                  BEGIN("{server: 'https://h:1/', certificate-authority-data: Q0E=, "
+                        "tls-server-name: other, proxy-url: 'http://p:2'}",
+                        "{token: t, client-certificate-data: Q0VSVA==, client-key-data: S0VZ}"),
+                  &config));
     CHECK_STR(kube_config_server(config), "https://h:1");
     CHECK_STR(kube_config_namespace(config), "here");
     CHECK_STR(config->ca_pem, "CA");
@@ -41,11 +43,13 @@ TEST(reads_token_and_data)
 TEST(files_are_relative_to_the_kubeconfig)
 {
     AUTO(kube_config) struct kube_config *config = NULL;
-    CHECK_OK(load_text("k",
-                       BEGIN("{server: 'https://h', certificate-authority: ca.pem}",
-                             "{tokenFile: sub/token, client-certificate: /abs/cert, client-key: key}"),
-                       &config));
-    AUTO_MEM char *ca = test_path("ca.pem"), *token = test_path("sub/token"), *key = test_path("key");
+    CHECK_OK(
+        load_text("k",
+                  BEGIN("{server: 'https://h', certificate-authority: ca.pem}",
+                        "{tokenFile: sub/token, client-certificate: /abs/cert, client-key: key}"),
+                  &config));
+    AUTO_MEM char *ca = test_path("ca.pem"), *token = test_path("sub/token"),
+                  *key = test_path("key");
     CHECK_STR(config->ca_file, ca);
     CHECK_STR(config->token_file, token);
     CHECK_STR(config->cert_file, "/abs/cert");
@@ -75,16 +79,25 @@ TEST(refuses_what_it_does_not_do)
 TEST(refuses_what_makes_no_sense)
 {
     struct kube_config *config = NULL;
-    CHECK_ERR_HAS(load_text("k", BEGIN("{server: 'ftp://h'}", "{}"), &config), ERROR_INVALID, "neither https:// nor http://");
-    CHECK_ERR_HAS(load_text("k", BEGIN("{server: 'https://h', insecure-skip-tls-verify: true, certificate-authority: x}", "{}"), &config),
-                  ERROR_INVALID, "exclude each other");
-    CHECK_ERR_HAS(load_text("k", "clusters: 7\n", &config), ERROR_INVALID, "clusters is not a list");
+    CHECK_ERR_HAS(load_text("k", BEGIN("{server: 'ftp://h'}", "{}"), &config), ERROR_INVALID,
+                  "neither https:// nor http://");
+    CHECK_ERR_HAS(
+        load_text(
+            "k",
+            BEGIN("{server: 'https://h', insecure-skip-tls-verify: true, certificate-authority: x}",
+                  "{}"),
+            &config),
+        ERROR_INVALID, "exclude each other");
+    CHECK_ERR_HAS(load_text("k", "clusters: 7\n", &config), ERROR_INVALID,
+                  "clusters is not a list");
     CHECK_ERR_HAS(load_text("k", "", &config), ERROR_INVALID, "no current-context");
     CHECK_ERR_HAS(load_text("k", "- a\n", &config), ERROR_INVALID, "not a kubeconfig");
     CHECK_ERR_HAS(load_text("k", "a: [\n", &config), ERROR_INVALID, "k:");
     CHECK_ERR_HAS(load_text("k", "current-context: x\n", &config), ERROR_INVALID, "names \"x\"");
-    CHECK_ERR_HAS(load_text("k", "current-context: x\ncontexts: [{name: x, context: {cluster: c}}]\n", &config), ERROR_INVALID,
-                  "names \"c\", which is not among the clusters");
+    CHECK_ERR_HAS(load_text("k",
+                            "current-context: x\ncontexts: [{name: x, context: {cluster: c}}]\n",
+                            &config),
+                  ERROR_INVALID, "names \"c\", which is not among the clusters");
     CHECK_ERR(kube_config_load("/nowhere/k", NULL, &config), ERROR_NOT_FOUND);
 }
 
@@ -92,7 +105,8 @@ TEST(a_kubeconfig_list_is_merged_first_wins)
 {
     AUTO_MEM char *a = test_path("a"), *b = test_path("b"), *missing = test_path("missing");
     test_write(a, "users: [{name: u, user: {token: of-a}}]\ncurrent-context: x\n");
-    test_write(b, BEGIN("{server: 'https://of-b'}", "{token: of-b, client-certificate: c, client-key: k}"));
+    test_write(b, BEGIN("{server: 'https://of-b'}",
+                        "{token: of-b, client-certificate: c, client-key: k}"));
     AUTO_MEM char *list = str_format("%s:%s:%s", missing, a, b);
     setenv("KUBECONFIG", list, 1);
     AUTO(kube_config) struct kube_config *config = NULL;
@@ -108,14 +122,17 @@ TEST(a_kubeconfig_list_is_merged_first_wins)
 TEST(a_context_can_be_named)
 {
     AUTO_MEM char *path = test_path("k");
-    test_write(path, "clusters: [{name: c, cluster: {server: 'https://one'}}, {name: d, cluster: {server: 'https://two'}}]\n"
-                     "contexts: [{name: x, context: {cluster: c}}, {name: second, context: {cluster: d}}]\ncurrent-context: x\n");
+    test_write(path, "clusters: [{name: c, cluster: {server: 'https://one'}}, {name: d, cluster: "
+                     "{server: 'https://two'}}]\n"
+                     "contexts: [{name: x, context: {cluster: c}}, {name: second, context: "
+                     "{cluster: d}}]\ncurrent-context: x\n");
     AUTO(kube_config) struct kube_config *config = NULL;
     CHECK_OK(kube_config_load(path, "second", &config));
     CHECK_STR(config->server, "https://two");
     CHECK_STR(kube_config_namespace(config), "default");
     struct kube_config *none = NULL;
-    CHECK_ERR_HAS(kube_config_load(path, "third", &none), ERROR_INVALID, "--context names \"third\"");
+    CHECK_ERR_HAS(kube_config_load(path, "third", &none), ERROR_INVALID,
+                  "--context names \"third\"");
 }
 
 TEST(of_a_pod)
@@ -141,14 +158,17 @@ TEST(from_a_secret)
 {
     AUTO(kube_config) struct kube_config *config = NULL;
     CHECK_OK(kube_config_parse_untrusted(
-        slice_of(BEGIN("{server: 'https://h', certificate-authority-data: Q0E=}", "{token: t}")), &config));
+        slice_of(BEGIN("{server: 'https://h', certificate-authority-data: Q0E=}", "{token: t}")),
+        &config));
     CHECK_STR(config->server, "https://h");
     static const struct {
         const char *cluster, *user, *part;
     } rows[] = {
         {"{server: 'https://h'}", "{tokenFile: /etc/shadow}", "tokenFile is not allowed"},
-        {"{server: 'https://h'}", "{client-certificate: a, client-key: b}", "client-certificate is not allowed"},
-        {"{server: 'https://h', certificate-authority: a}", "{token: t}", "certificate-authority is not allowed"},
+        {"{server: 'https://h'}", "{client-certificate: a, client-key: b}",
+         "client-certificate is not allowed"},
+        {"{server: 'https://h', certificate-authority: a}", "{token: t}",
+         "certificate-authority is not allowed"},
         {"{server: 'https://h', proxy-url: 'http://p'}", "{token: t}", "proxy-url is not allowed"},
         {"{server: 'http://h'}", "{token: t}", "must be https://"},
         {"{server: 'https://h'}", "{exec: {command: evil}}", "exec plugins are not run"},
@@ -156,7 +176,8 @@ TEST(from_a_secret)
     for (size_t i = 0; i < COUNT(rows); i++) {
         AUTO_MEM char *text = str_format(BEGIN("%s", "%s"), rows[i].cluster, rows[i].user);
         struct kube_config *none = NULL;
-        CHECK_ERR_HAS(kube_config_parse_untrusted(slice_of(text), &none), ERROR_INVALID, rows[i].part);
+        CHECK_ERR_HAS(kube_config_parse_untrusted(slice_of(text), &none), ERROR_INVALID,
+                      rows[i].part);
     }
 }
 

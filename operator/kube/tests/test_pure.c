@@ -8,7 +8,12 @@
 
 TEST(paths)
 {
-    struct kube_ref ref = {.group = "apps", .version = "v1", .resource = "deployments", .namespace = "x", .name = "y", .subresource = "status"};
+    struct kube_ref ref = {.group = "apps",
+                           .version = "v1",
+                           .resource = "deployments",
+                           .namespace = "x",
+                           .name = "y",
+                           .subresource = "status"};
     CHECK_STR_TAKE(kube_path(&ref), "/apis/apps/v1/namespaces/x/deployments/y/status");
     ref = (struct kube_ref){.group = "", .version = "v1", .resource = "nodes", .name = "n"};
     CHECK_STR_TAKE(kube_path(&ref), "/api/v1/nodes/n");
@@ -28,7 +33,8 @@ TEST(queries)
     kube_query_add(&query, "empty", "");
     kube_query_add(&query, "none", NULL);
     kube_query_add(&query, "labelSelector", "a=b,c in (d)");
-    CHECK_STR_TAKE(buf_take(&query.url), "/api/v1/pods?limit=500&labelSelector=a%3Db%2Cc%20in%20%28d%29");
+    CHECK_STR_TAKE(buf_take(&query.url),
+                   "/api/v1/pods?limit=500&labelSelector=a%3Db%2Cc%20in%20%28d%29");
 }
 
 static char *decoded(const char *text)
@@ -64,7 +70,8 @@ TEST(lines_however_they_are_cut)
         AUTO_BUF struct buf out = buf_make(100);
         struct slice all = slice_of(text);
         for (size_t at = 0; at < all.len; at += portion) {
-            struct slice rest = slice_sub(all, at, at + portion < all.len ? at + portion : all.len), line;
+            struct slice rest = slice_sub(all, at, at + portion < all.len ? at + portion : all.len),
+                         line;
             while (kube_lines_next(&lines, &rest, &line)) {
                 buf_add_slice(&out, line);
                 buf_add_str(&out, "|");
@@ -84,7 +91,9 @@ TEST(a_line_that_is_too_long_stops_the_cutting)
             struct kube_lines lines = kube_lines_make(9);
             struct slice all = slice_of(texts[i]);
             for (size_t at = 0; at < all.len; at += portion) {
-                struct slice rest = slice_sub(all, at, at + portion < all.len ? at + portion : all.len), line;
+                struct slice rest = slice_sub(all, at,
+                                              at + portion < all.len ? at + portion : all.len),
+                             line;
                 CHECK(!kube_lines_next(&lines, &rest, &line));
             }
             CHECK(lines.held.overflow);
@@ -100,7 +109,8 @@ static char *cut_items(const char *text, size_t portion, char **ret_envelope)
     AUTO_BUF struct buf out = buf_make(1000);
     struct slice all = slice_of(text);
     for (size_t at = 0; at < all.len; at += portion) {
-        struct slice rest = slice_sub(all, at, at + portion < all.len ? at + portion : all.len), item;
+        struct slice rest = slice_sub(all, at, at + portion < all.len ? at + portion : all.len),
+                     item;
         while (kube_items_next(&items, &rest, &item)) {
             buf_add_slice(&out, item);
             buf_add_str(&out, "|");
@@ -116,12 +126,16 @@ static char *cut_items(const char *text, size_t portion, char **ret_envelope)
 
 TEST(items_however_they_are_cut)
 {
-    static const char text[] = "{\"kind\":\"PodList\",\"metadata\":{\"items\":[{\"no\":1}]},\"note\":\"\\\"items\\\":[{}\","
-                               "\"items\" : [ {\"a\":\"}]\\\"\\\\\"},\n{\"b\":[{\"c\":[]}]} ],\"z\":[{}]}";
+    static const char text[] =
+        "{\"kind\":\"PodList\",\"metadata\":{\"items\":[{\"no\":1}]},\"note\":\"\\\"items\\\":[{}"
+        "\","
+        "\"items\" : [ {\"a\":\"}]\\\"\\\\\"},\n{\"b\":[{\"c\":[]}]} ],\"z\":[{}]}";
     for (size_t portion = 1; portion <= sizeof(text); portion++) {
         char *envelope = NULL;
-        CHECK_STR_TAKE(cut_items(text, portion, &envelope), "{\"a\":\"}]\\\"\\\\\"}|{\"b\":[{\"c\":[]}]}|");
-        CHECK_STR_TAKE(envelope, "{\"kind\":\"PodList\",\"metadata\":{\"items\":[{\"no\":1}]},\"note\":\"\\\"items\\\":[{}\",\"items\" : [],\"z\":[{}]}");
+        CHECK_STR_TAKE(cut_items(text, portion, &envelope),
+                       "{\"a\":\"}]\\\"\\\\\"}|{\"b\":[{\"c\":[]}]}|");
+        CHECK_STR_TAKE(envelope, "{\"kind\":\"PodList\",\"metadata\":{\"items\":[{\"no\":1}]},"
+                                 "\"note\":\"\\\"items\\\":[{}\",\"items\" : [],\"z\":[{}]}");
     }
 }
 
@@ -143,7 +157,11 @@ TEST(items_that_are_no_list)
 
 static struct error *status_of(long code, const char *body)
 {
-    struct http_response response = {.status = code, .body = slice_of(body), .content_type = "", .retry_after = "", .warning = ""};
+    struct http_response response = {.status = code,
+                                     .body = slice_of(body),
+                                     .content_type = "",
+                                     .retry_after = "",
+                                     .warning = ""};
     return kube_status_error(&response);
 }
 
@@ -153,9 +171,11 @@ TEST(kinds_by_status)
         long code;
         enum error_kind kind;
     } rows[] = {
-        {400, ERROR_INVALID},   {401, ERROR_DENIED},    {403, ERROR_DENIED},  {404, ERROR_NOT_FOUND}, {405, ERROR_INVALID},
-        {408, ERROR_TRANSIENT}, {409, ERROR_CONFLICT},  {410, ERROR_GONE},    {413, ERROR_LIMIT},     {415, ERROR_INVALID},
-        {422, ERROR_INVALID},   {429, ERROR_THROTTLED}, {500, ERROR_TRANSIENT}, {503, ERROR_TRANSIENT}, {504, ERROR_TRANSIENT},
+        {400, ERROR_INVALID},   {401, ERROR_DENIED},    {403, ERROR_DENIED},
+        {404, ERROR_NOT_FOUND}, {405, ERROR_INVALID},   {408, ERROR_TRANSIENT},
+        {409, ERROR_CONFLICT},  {410, ERROR_GONE},      {413, ERROR_LIMIT},
+        {415, ERROR_INVALID},   {422, ERROR_INVALID},   {429, ERROR_THROTTLED},
+        {500, ERROR_TRANSIENT}, {503, ERROR_TRANSIENT}, {504, ERROR_TRANSIENT},
         {302, ERROR_INVALID},
     };
     for (size_t i = 0; i < COUNT(rows); i++)
@@ -164,26 +184,37 @@ TEST(kinds_by_status)
 
 TEST(texts_of_statuses)
 {
-    CHECK_ERR_HAS(status_of(404, "{\"kind\":\"Status\",\"message\":\"nodes \\\"x\\\" not found\",\"reason\":\"NotFound\"}"), ERROR_NOT_FOUND,
-                  "nodes \"x\" not found");
-    CHECK_ERR_HAS(status_of(502, "<html>\nbad gateway"), ERROR_TRANSIENT, "the server answered 502: <html>");
-    CHECK_ERR_HAS(status_of(500, "[+]ping ok\n[-]etcd failed: reason withheld\n[+]x ok\n[-]informer-sync failed\n"), ERROR_TRANSIENT,
-                  "the server answered 500: etcd failed: reason withheld, informer-sync failed");
-    AUTO(error) struct error *err = status_of(429, "{\"kind\":\"Status\",\"details\":{\"retryAfterSeconds\":3}}");
+    CHECK_ERR_HAS(status_of(404, "{\"kind\":\"Status\",\"message\":\"nodes \\\"x\\\" not "
+                                 "found\",\"reason\":\"NotFound\"}"),
+                  ERROR_NOT_FOUND, "nodes \"x\" not found");
+    CHECK_ERR_HAS(status_of(502, "<html>\nbad gateway"), ERROR_TRANSIENT,
+                  "the server answered 502: <html>");
+    CHECK_ERR_HAS(
+        status_of(
+            500, "[+]ping ok\n[-]etcd failed: reason withheld\n[+]x ok\n[-]informer-sync failed\n"),
+        ERROR_TRANSIENT,
+        "the server answered 500: etcd failed: reason withheld, informer-sync failed");
+    AUTO(error) struct error *err =
+        status_of(429, "{\"kind\":\"Status\",\"details\":{\"retryAfterSeconds\":3}}");
     CHECK_INT(error_retry_after_ms(err), 3000);
-    AUTO(error) struct error *exists = status_of(409, "{\"kind\":\"Status\",\"reason\":\"AlreadyExists\",\"message\":\"m\"}");
+    AUTO(error) struct error *exists =
+        status_of(409, "{\"kind\":\"Status\",\"reason\":\"AlreadyExists\",\"message\":\"m\"}");
     CHECK_STR(error_reason(exists), "AlreadyExists");
-    AUTO(error) struct error *ahead = status_of(
-        504, "{\"kind\":\"Status\",\"reason\":\"Timeout\",\"message\":\"m\",\"details\":{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\"}]}}");
+    AUTO(error) struct error *ahead =
+        status_of(504, "{\"kind\":\"Status\",\"reason\":\"Timeout\",\"message\":\"m\",\"details\":{"
+                       "\"causes\":[{\"reason\":\"ResourceVersionTooLarge\"}]}}");
     CHECK_STR(error_reason(ahead), "ResourceVersionTooLarge");
 }
 
 TEST(softens_what_the_parser_refuses)
 {
-    CHECK_STR_TAKE(kube_soften(slice_of("{\"a\": [1, -2.5, true, \"x\\\\u0000\"]}")), "{\"a\": [1, -2.5, true, \"x\\\\u0000\"]}");
-    CHECK_STR_TAKE(kube_soften(slice_of("{\"a\\u0000\":\"\\u0000b\\\\\\u0000\"}")), "{\"a\\ufffd\":\"\\ufffdb\\\\\\ufffd\"}");
-    CHECK_STR_TAKE(kube_soften(slice_of("[100000000000000000000,-9223372036854775809,123456789012345678]")),
-                   "[100000000000000000000e0,-9223372036854775809e0,123456789012345678]");
+    CHECK_STR_TAKE(kube_soften(slice_of("{\"a\": [1, -2.5, true, \"x\\\\u0000\"]}")),
+                   "{\"a\": [1, -2.5, true, \"x\\\\u0000\"]}");
+    CHECK_STR_TAKE(kube_soften(slice_of("{\"a\\u0000\":\"\\u0000b\\\\\\u0000\"}")),
+                   "{\"a\\ufffd\":\"\\ufffdb\\\\\\ufffd\"}");
+    CHECK_STR_TAKE(
+        kube_soften(slice_of("[100000000000000000000,-9223372036854775809,123456789012345678]")),
+        "[100000000000000000000e0,-9223372036854775809e0,123456789012345678]");
     AUTO_BUF struct buf deep = buf_make(1000);
     for (int i = 0; i < 70; i++)
         buf_add_str(&deep, "[");
@@ -206,13 +237,16 @@ static char *cut(const char *text, size_t depth)
 
 TEST(managed_fields_are_cut_out_of_metadata_alone)
 {
-    CHECK_STR_TAKE(cut("{\"metadata\":{\"a\":1,\"managedFields\":[{\"x\":\"]\\\"\"}],\"name\":\"n\"}}", 2),
-                   "{\"metadata\":{\"a\":1,\"name\":\"n\"}}");
+    CHECK_STR_TAKE(
+        cut("{\"metadata\":{\"a\":1,\"managedFields\":[{\"x\":\"]\\\"\"}],\"name\":\"n\"}}", 2),
+        "{\"metadata\":{\"a\":1,\"name\":\"n\"}}");
     CHECK_STR_TAKE(cut("{\"metadata\":{\"name\":\"n\",\"managedFields\":[[],{}]},\"spec\":1}", 2),
                    "{\"metadata\":{\"name\":\"n\"},\"spec\":1}");
     CHECK_STR_TAKE(cut("{\"metadata\":{\"managedFields\":[]}}", 2), "{\"metadata\":{}}");
-    CHECK_STR_TAKE(cut("{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"managedFields\":[1],\"name\":\"n\"}}}", 3),
-                   "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"n\"}}}");
+    CHECK_STR_TAKE(
+        cut("{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"managedFields\":[1],\"name\":\"n\"}}}",
+            3),
+        "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"n\"}}}");
     // What is called so elsewhere, or is no list of the server's, is somebody's data.
     static const char *const whole[] = {
         "{\"spec\":{\"managedFields\":[1]},\"metadata\":{\"labels\":{\"managedFields\":\"x\"}}}",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The watch verb against a scripted server: events in portions, every way to end, dropping inside an event.
+// The watch verb against a scripted server: events in portions, every way to end, dropping inside
+// an event.
 #include "world.h"
 
 static const struct kube_ref NODES = {.group = "", .version = "v1", .resource = "nodes"};
@@ -10,7 +11,8 @@ struct log {
     bool drop;
 };
 
-static void on_event(void *owner, enum kube_event event, const json_t *object, struct slice text UNUSED)
+static void on_event(void *owner, enum kube_event event, const json_t *object,
+                     struct slice text UNUSED)
 {
     struct log *log = owner;
     static const char *const names[] = {"A", "M", "D", "B"};
@@ -33,11 +35,15 @@ static struct op *begin(struct log *log)
     return kube_watch(log->world->kube, &NODES, "l=1", NULL, "42", on_event, on_end, log);
 }
 
-#define EVENT(type, name) "{\"type\":\"" type "\",\"object\":{\"kind\":\"Node\",\"metadata\":{\"name\":\"" name "\"}}}\n"
+#define EVENT(type, name)                                                                          \
+    "{\"type\":\"" type "\",\"object\":{\"kind\":\"Node\",\"metadata\":{\"name\":\"" name "\"}}}"  \
+    "\n"
 
-static void send_bytewise(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void send_bytewise(void *owner UNUSED, struct server_conn *conn,
+                          const struct server_request *request UNUSED)
 {
-    static const char text[] = EVENT("ADDED", "a") EVENT("MODIFIED", "b") EVENT("DELETED", "c") EVENT("BOOKMARK", "");
+    static const char text[] =
+        EVENT("ADDED", "a") EVENT("MODIFIED", "b") EVENT("DELETED", "c") EVENT("BOOKMARK", "");
     server_begin(conn, 200, "");
     for (size_t i = 0; i + 1 < sizeof(text); i++)
         server_chunk(conn, (struct slice){text + i, 1});
@@ -59,7 +65,8 @@ TEST(events_until_the_server_ends_it)
 
 static const char *script_text;
 
-static void send_script(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void send_script(void *owner UNUSED, struct server_conn *conn,
+                        const struct server_request *request UNUSED)
 {
     server_begin(conn, 200, "");
     server_chunk(conn, slice_of(script_text));
@@ -73,11 +80,16 @@ TEST(ways_to_end)
         enum error_kind kind;
         const char *part;
     } rows[] = {
-        {EVENT("ADDED", "a") "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410,\"message\":\"too old\"}}\n", ERROR_GONE, "too old"},
-        {EVENT("ADDED", "a") "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":500,\"message\":\"etcd\"}}\n", ERROR_TRANSIENT, "etcd"},
+        {EVENT("ADDED", "a") "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410,"
+                             "\"message\":\"too old\"}}\n",
+         ERROR_GONE, "too old"},
+        {EVENT("ADDED", "a") "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":500,"
+                             "\"message\":\"etcd\"}}\n",
+         ERROR_TRANSIENT, "etcd"},
         {EVENT("ADDED", "a") "{\"type\":\"ADDED\"", ERROR_TRANSIENT, "middle of an event"},
         {EVENT("ADDED", "a") "nonsense\n", ERROR_TRANSIENT, "not JSON"},
-        {EVENT("ADDED", "a") "{\"type\":\"SURPRISE\",\"object\":{}}\n", ERROR_TRANSIENT, "SURPRISE"},
+        {EVENT("ADDED", "a") "{\"type\":\"SURPRISE\",\"object\":{}}\n", ERROR_TRANSIENT,
+         "SURPRISE"},
         {EVENT("ADDED", "a") "{\"type\":\"ADDED\",\"object\":null}\n", ERROR_TRANSIENT, "ADDED"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -94,7 +106,8 @@ TEST(ways_to_end)
     }
 }
 
-static void send_huge_line(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void send_huge_line(void *owner UNUSED, struct server_conn *conn,
+                           const struct server_request *request UNUSED)
 {
     AUTO_BUF struct buf text = buf_make((size_t)8 << 20);
     for (size_t i = 0; i < KUBE_LINE_BYTES_MAX + 100; i++)
@@ -103,12 +116,14 @@ static void send_huge_line(void *owner UNUSED, struct server_conn *conn, const s
     server_chunk(conn, buf_slice(&text));
 }
 
-static void refuse(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void refuse(void *owner UNUSED, struct server_conn *conn,
+                   const struct server_request *request UNUSED)
 {
     server_reply(conn, 410, "", "{\"kind\":\"Status\",\"message\":\"gone\"}");
 }
 
-static void send_and_cut(void *owner UNUSED, struct server_conn *conn, const struct server_request *request UNUSED)
+static void send_and_cut(void *owner UNUSED, struct server_conn *conn,
+                         const struct server_request *request UNUSED)
 {
     server_begin(conn, 200, "");
     server_chunk(conn, slice_of(EVENT("ADDED", "a")));
@@ -120,7 +135,8 @@ TEST(ends_of_other_layers)
     static const struct {
         server_fn *script;
         enum error_kind kind;
-    } rows[] = {{send_huge_line, ERROR_LIMIT}, {refuse, ERROR_GONE}, {send_and_cut, ERROR_TRANSIENT}};
+    } rows[] = {
+        {send_huge_line, ERROR_LIMIT}, {refuse, ERROR_GONE}, {send_and_cut, ERROR_TRANSIENT}};
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct world *world = world_new(rows[i].script);
         struct log log = {.world = world, .text = buf_make(1000)};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests of rooms that talk to an API server: loop, client and a scripted server in one, and what the last answer was.
+// For tests of rooms that talk to an API server: loop, client and a scripted server in one, and
+// what the last answer was.
 #pragma once
 
 #include "drawbridge/kube.h"
@@ -18,14 +19,15 @@ struct world {
     struct error *err;
     json_t *body;
     unsigned done;
-    struct server_conn *conn; // the last one that asked, NULL when gone
+    struct server_conn *conn;            // the last one that asked, NULL when gone
     char *target, *method, *head, *sent; // of the last request
     server_fn *script;
     void *script_owner;
     unsigned step; // of the script: requests before this one
 };
 
-static inline void world_on_request(void *owner, struct server_conn *conn, const struct server_request *request)
+static inline void world_on_request(void *owner, struct server_conn *conn,
+                                    const struct server_request *request)
 {
     struct world *world = owner;
     mem_free(world->target);
@@ -51,11 +53,12 @@ static inline void world_on_close(void *owner, struct server_conn *conn)
 static inline struct kube *world_kube(struct world *world, const char *user)
 {
     AUTO_MEM char *path = test_path("kubeconfig");
-    AUTO_MEM char *text = str_format("clusters: [{name: c, cluster: {server: \"%s\", proxy-url: \"\"}}]\n"
-                                     "users: [{name: u, user: %s}]\n"
-                                     "contexts: [{name: x, context: {cluster: c, user: u, namespace: here}}]\n"
-                                     "current-context: x\n",
-                                     server_url(world->server), user);
+    AUTO_MEM char *text =
+        str_format("clusters: [{name: c, cluster: {server: \"%s\", proxy-url: \"\"}}]\n"
+                   "users: [{name: u, user: %s}]\n"
+                   "contexts: [{name: x, context: {cluster: c, user: u, namespace: here}}]\n"
+                   "current-context: x\n",
+                   server_url(world->server), user);
     test_write(path, text);
     struct kube_config *config = NULL;
     CHECK_OK(kube_config_load(path, NULL, &config));

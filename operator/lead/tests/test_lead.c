@@ -31,11 +31,14 @@ static void reply_object(struct lease *lease, struct server_conn *conn)
 
 static void reply_status(struct server_conn *conn, int code, const char *reason)
 {
-    AUTO_MEM char *text = str_format("{\"kind\":\"Status\",\"code\":%d,\"message\":\"%s\",\"reason\":\"%s\"}", code, reason, reason);
+    AUTO_MEM char *text =
+        str_format("{\"kind\":\"Status\",\"code\":%d,\"message\":\"%s\",\"reason\":\"%s\"}", code,
+                   reason, reason);
     server_reply(conn, code, "", text);
 }
 
-static void on_lease_request(void *owner, struct server_conn *conn, const struct server_request *request)
+static void on_lease_request(void *owner, struct server_conn *conn,
+                             const struct server_request *request)
 {
     struct lease *lease = owner;
     if (lease->silent)
@@ -59,7 +62,8 @@ static void on_lease_request(void *owner, struct server_conn *conn, const struct
         reply_status(conn, 409, "AlreadyExists");
     } else if (!create && !lease->object) {
         reply_status(conn, 404, "NotFound");
-    } else if (!create && !str_eq(based_on, doc_str(lease->object, "metadata", "resourceVersion", NULL))) {
+    } else if (!create &&
+               !str_eq(based_on, doc_str(lease->object, "metadata", "resourceVersion", NULL))) {
         reply_status(conn, 409, "Conflict");
     } else {
         lease->writes++;
@@ -132,9 +136,11 @@ static const char *holder(const struct lease *lease)
 
 static json_t *lease_of(const char *identity, int seconds, int transitions)
 {
-    return json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s}}, s:{s:s, s:i, s:i, s:s}}", "apiVersion", "coordination.k8s.io/v1", "kind", "Lease",
-                     "metadata", "namespace", "ns", "name", "drawbridge", "labels", "kept", "yes", "spec", "holderIdentity", identity,
-                     "leaseDurationSeconds", seconds, "leaseTransitions", transitions, "renewTime", "2026-01-01T00:00:00.000000Z");
+    return json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s}}, s:{s:s, s:i, s:i, s:s}}", "apiVersion",
+                     "coordination.k8s.io/v1", "kind", "Lease", "metadata", "namespace", "ns",
+                     "name", "drawbridge", "labels", "kept", "yes", "spec", "holderIdentity",
+                     identity, "leaseDurationSeconds", seconds, "leaseTransitions", transitions,
+                     "renewTime", "2026-01-01T00:00:00.000000Z");
 }
 
 static uint64_t skew_ms;
@@ -192,7 +198,8 @@ TEST(waits_until_a_dead_leader_has_run_out)
     store(lease, lease_of("dead", 15, 6));
     struct candidate one = {0};
     join(lease, &one, "one");
-    CHECK(!wait_for(lease, &one.gained, 1, 500)); // its renewTime is long past, but that was another clock
+    // its renewTime is long past, but that was another clock
+    CHECK(!wait_for(lease, &one.gained, 1, 500));
     skew_ms += 14000;
     CHECK(!wait_for(lease, &one.gained, 1, 100));
     store(lease, lease_of("dead", 15, 6)); // it lives after all
@@ -222,7 +229,8 @@ TEST(stops_writing_before_others_may_take_over)
     CHECK(wait_for(lease, &one.lost, 1, 6000));
     lease->silent = false;
     CHECK(wait_for(lease, &one.gained, 2, 12000));
-    CHECK_INT(lead_epoch(one.lead), epoch + 1); // a term of its own, though nobody else led meanwhile
+    // a term of its own, though nobody else led meanwhile
+    CHECK_INT(lead_epoch(one.lead), epoch + 1);
     lead_free(one.lead);
     lease_free(lease);
 }
@@ -266,7 +274,8 @@ TEST(a_deleted_lease_does_not_turn_the_epoch_back)
     json_decref(TAKE(lease->object));
     CHECK(wait_for(lease, &lease->writes, 2, 8000));
     CHECK_STR(holder(lease), "one");
-    for (int i = 0; i < 500 && lead_epoch(one.lead) == 42; i++) // the server has written it; its answer is on the way
+    // the server has written it; its answer is on the way
+    for (int i = 0; i < 500 && lead_epoch(one.lead) == 42; i++)
         world_run_for(lease->world, 10);
     CHECK(lead_epoch(one.lead) > 42);
     CHECK_INT(one.lost, 0);

@@ -194,9 +194,9 @@ static bool is_running(pid_t pid)
 TEST(drop_kills_the_whole_group_and_reaps)
 {
     AUTO_MEM char *child_file = test_path("child"), *grandchild_file = test_path("grandchild");
-    AUTO_MEM char *script = str_format(
-        "trap '' TERM; sleep 100 & echo $! > %s; echo $$ > %s.new; mv %s.new %s; wait",
-        grandchild_file, child_file, child_file, child_file);
+    AUTO_MEM char *script =
+        str_format("trap '' TERM; sleep 100 & echo $! > %s; echo $$ > %s.new; mv %s.new %s; wait",
+                   grandchild_file, child_file, child_file, child_file);
     const char *const argv[] = {"sh", "-c", script, NULL};
     struct loop_child_spec spec = {.argv = argv, .timeout_ms = 100000, .output_bytes_max = 10};
     struct loop *loop = loop_new();

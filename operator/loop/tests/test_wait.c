@@ -144,7 +144,8 @@ static unsigned woken;
 static void on_counted(void *owner)
 {
     uint64_t *due = owner;
-    CHECK(*due + STEP_MS - 5 >= last_due); // a busy machine may stop us between reading the clock and the send
+    // a busy machine may stop us between reading the clock and the send
+    CHECK(*due + STEP_MS - 5 >= last_due);
     last_due = *due;
     *due = 0;
     woken++;

@@ -377,8 +377,7 @@ WORLD void world_fini(struct world *world)
         mem_free(texts[i]);
 }
 
-// --- waiting
-// -----------------------------------------------------------------------------------------------------------------------
+// --- waiting -------------------------------------------------------------------------------------
 
 WORLD void on_world_poll(void *owner)
 {
@@ -432,8 +431,7 @@ WORLD const json_t *world_component(const struct world *world, const char *name)
 {
     size_t i;
     json_t *component;
-    json_array_foreach(json_object_get(node_status(world->node), "components"), i, component)
-    {
+    json_array_foreach(json_object_get(node_status(world->node), "components"), i, component) {
         if (str_eq(doc_str(component, "name", NULL), name))
             return component;
     }
@@ -455,8 +453,7 @@ WORLD bool all_up_to_date(struct world *world)
     const json_t *components = json_object_get(node_status(world->node), "components");
     size_t i;
     json_t *component;
-    json_array_foreach(components, i, component)
-    {
+    json_array_foreach(components, i, component) {
         if (!str_eq(doc_str(component, "state", NULL), "UpToDate"))
             return false;
     }

@@ -352,7 +352,8 @@ TEST(an_upgrade_ends_with_kubeadm_config_and_the_kubelets_of_the_control_plane)
     world_fini(&w);
 }
 
-// A component whose gates nobody can read: what its flags say, and its roll-out, is all there is to see.
+// A component whose gates nobody can read: what its flags say, and its roll-out, is all there is to
+// see.
 TEST(what_cannot_be_read_back_is_not_asked_for_again)
 {
     struct world w = {0};

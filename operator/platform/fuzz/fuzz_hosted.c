@@ -8,9 +8,9 @@
 
 static json_t *want_of(enum component component)
 {
-    json_t *want = json_pack("{s:s, s:{s:b}, s:{s:b}}", "revision", "r", "featureGates",
-                             "DynamicResourceAllocation", 1, "expect", "DynamicResourceAllocation",
-                             1);
+    json_t *want =
+        json_pack("{s:s, s:{s:b}, s:{s:b}}", "revision", "r", "featureGates",
+                  "DynamicResourceAllocation", 1, "expect", "DynamicResourceAllocation", 1);
 
     if (component == COMPONENT_APISERVER)
         json_object_set_new(want, "runtimeConfig",

@@ -107,7 +107,8 @@ static void check_same_spec(const json_t *a, const json_t *b)
 
 static const char *arg(const json_t *object, const char *container, const char *index)
 {
-    return doc_str(object, "spec", "template", "spec", "containers", container, "args", index, NULL);
+    return doc_str(object, "spec", "template", "spec", "containers", container, "args", index,
+                   NULL);
 }
 
 TEST(by_name_and_by_label)
@@ -142,7 +143,8 @@ TEST(owners_are_named)
     AUTO_JSON json_t *owned =
         parse("{metadata: {ownerReferences: [{kind: ReplicaSet, name: no, apiVersion: apps/v1},"
               " {kind: Cluster, name: abc, apiVersion: kubermatic.k8c.io/v1, controller: true}]}}");
-    AUTO_JSON json_t *flux = parse("{metadata: {labels: {kustomize.toolkit.fluxcd.io/name: apps}}}");
+    AUTO_JSON json_t *flux =
+        parse("{metadata: {labels: {kustomize.toolkit.fluxcd.io/name: apps}}}");
     AUTO_JSON json_t *argo =
         parse("{metadata: {annotations: {argocd.argoproj.io/tracking-id: 'a:apps/Deployment'}}}");
     AUTO_JSON json_t *helm = parse("{metadata: {labels: {app.kubernetes.io/managed-by: Helm}}}");
@@ -192,9 +194,9 @@ TEST(nothing_wanted_gives_back_what_was)
 {
     AUTO_JSON json_t *object = parse(API);
     AUTO_JSON json_t *after = written(COMPONENT_APISERVER, KIND_DEPLOYMENT, object, WANT);
-    AUTO_JSON json_t *more = written(
-        COMPONENT_APISERVER, KIND_DEPLOYMENT, after,
-        "{revision: r2, featureGates: {A: true, DynamicResourceAllocation: true}, runtimeConfig: {}}");
+    AUTO_JSON json_t *more = written(COMPONENT_APISERVER, KIND_DEPLOYMENT, after,
+                                     "{revision: r2, featureGates: {A: true, "
+                                     "DynamicResourceAllocation: true}, runtimeConfig: {}}");
     AUTO_JSON json_t *less = put_back(COMPONENT_APISERVER, KIND_DEPLOYMENT, more);
     AUTO_JSON json_t *none =
         written(COMPONENT_APISERVER, KIND_DEPLOYMENT, more, "{revision: r3, featureGates: {}}");
@@ -263,16 +265,17 @@ TEST(extra_args_are_made_and_taken_away)
     AUTO_JSON json_t *back = written(COMPONENT_APISERVER, KIND_TENANT_CONTROL_PLANE, back_one,
                                      "{revision: r2, featureGates: {}}");
 
-    CHECK_STR(doc_str(two, "spec", "controlPlane", "deployment", "extraArgs", "scheduler", "0", NULL),
-              "--feature-gates=DynamicResourceAllocation=true");
+    CHECK_STR(
+        doc_str(two, "spec", "controlPlane", "deployment", "extraArgs", "scheduler", "0", NULL),
+        "--feature-gates=DynamicResourceAllocation=true");
     check_same_spec(back_one, one);
     check_same_spec(back, object);
 }
 
 TEST(a_record_that_is_damaged_is_none)
 {
-    static const char *const texts[] = {"[", "[]", "null", "\"x\"", "{\"owned\": 3}",
-                                        "{\"owned\": {\"featureGates\": []}}", "{}"};
+    static const char *const texts[] = {
+        "[", "[]", "null", "\"x\"", "{\"owned\": 3}", "{\"owned\": {\"featureGates\": []}}", "{}"};
 
     for (size_t i = 0; i < COUNT(texts); i++) {
         AUTO_JSON json_t *object = parse(API);
@@ -308,8 +311,7 @@ TEST(a_record_that_is_too_large_is_refused)
     hosted_part_fini(&part);
 }
 
-// --- roll-outs
-// -------------------------------------------------------------------------------------------------------
+// --- roll-outs -----------------------------------------------------------------------------------
 
 struct story {
     json_t *object, *enabled;
@@ -412,9 +414,10 @@ TEST(too_late_is_put_back)
     CHECK_STR(state_of(&story), "Updating ComponentNotReady");
     CHECK_INT(story.need, HOSTED_PUT_BACK);
     story_fini(&story);
-    story = story_new("{observedGeneration: 3, replicas: 3, updatedReplicas: 1, availableReplicas: 2,"
-                      " conditions: [{type: Progressing, status: 'False',"
-                      " reason: ProgressDeadlineExceeded}]}");
+    story =
+        story_new("{observedGeneration: 3, replicas: 3, updatedReplicas: 1, availableReplicas: 2,"
+                  " conditions: [{type: Progressing, status: 'False',"
+                  " reason: ProgressDeadlineExceeded}]}");
     CHECK_STR(state_of(&story), "Updating ComponentNotReady");
     CHECK_INT(story.need, HOSTED_PUT_BACK);
     story_fini(&story);
@@ -473,10 +476,11 @@ TEST(pods_say_why)
     check_words("{metadata: {name: a}, status: {conditions: [{type: PodScheduled, status: 'False',"
                 " reason: Unschedulable, message: no node}]}}",
                 "pod a: Unschedulable: no node");
-    check_words("{metadata: {name: a}, status: {containerStatuses: [{name: x, state: {running: {}}},"
-                " {name: k, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated:"
-                " {exitCode: 1, message: 'unrecognized feature gate: X'}}}]}}",
-                "pod a: container k ended with exit code 1: unrecognized feature gate: X");
+    check_words(
+        "{metadata: {name: a}, status: {containerStatuses: [{name: x, state: {running: {}}},"
+        " {name: k, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated:"
+        " {exitCode: 1, message: 'unrecognized feature gate: X'}}}]}}",
+        "pod a: container k ended with exit code 1: unrecognized feature gate: X");
     check_words("{metadata: {name: a}, status: {containerStatuses: [{name: k, state: {waiting:"
                 " {reason: ImagePullBackOff, message: gone}}}]}}",
                 "pod a: container k: ImagePullBackOff: gone");

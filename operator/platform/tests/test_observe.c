@@ -179,8 +179,8 @@ TEST(a_server_that_restarts_is_asked_again)
     server_cut(TAKE(c->watcher));
     while (watch_term(c->cluster.nodes) == 1)
         world_run_for(c->world, 2);
-    CHECK_INT(watch_term(c->cluster.nodes),
-              0); // it waits before it comes back: nothing is kept meanwhile
+    // it waits before it comes back: nothing is kept meanwhile
+    CHECK_INT(watch_term(c->cluster.nodes), 0);
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
     while (!c->watcher)

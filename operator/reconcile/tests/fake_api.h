@@ -55,12 +55,11 @@ struct fake_api {
     // The client changed an object (now NULL: it is gone), before anybody sees it.
     void (*on_write)(void *owner, const struct fake_path *path, const json_t *was,
                      const json_t *now);
-    json_t *(*on_page)(void *owner,
-                       const char *path); // an answer to a GET that is no object; NULL: 404
+    // an answer to a GET that is no object; NULL: 404
+    json_t *(*on_page)(void *owner, const char *path);
 };
 
-// --- paths
-// ---------------------------------------------------------------------------------------------------------------
+// --- paths ---------------------------------------------------------------------------------------
 
 FAKE void fake_path_fini(struct fake_path *path)
 {
@@ -112,8 +111,7 @@ FAKE void fake_path_parse(const char *target, struct fake_path *ret_path)
     *ret_path = path;
 }
 
-// --- objects
-// ---------------------------------------------------------------------------------------------------------------
+// --- objects -------------------------------------------------------------------------------------
 
 FAKE const json_t *fake_get(const struct fake_api *api, const char *path)
 {
@@ -226,8 +224,7 @@ FAKE void fake_delete(struct fake_api *api, const char *target)
     fake_commit(api, target, now);
 }
 
-// --- answers
-// ---------------------------------------------------------------------------------------------------------------
+// --- answers -------------------------------------------------------------------------------------
 
 // conn NULL: nobody is to hear it.
 FAKE void fake_answer(struct server_conn *conn, int code, const json_t *body)
@@ -255,8 +252,7 @@ FAKE void fake_list(struct fake_api *api, struct server_conn *conn, const struct
     json_t *object;
 
     doc_set(list, json_string(version), "metadata", "resourceVersion", NULL);
-    json_object_foreach(api->objects, key, object)
-    {
+    json_object_foreach(api->objects, key, object) {
         struct fake_path of;
 
         fake_path_parse(key, &of);
@@ -281,8 +277,7 @@ FAKE void fake_watch(struct fake_api *api, struct server_conn *conn, const struc
     if (at)
         (void)slice_to_u64((struct slice){at + 16, strcspn(at + 16, "&")}, &version);
     server_begin(conn, 200, "");
-    json_array_foreach(api->events, i, event)
-    {
+    json_array_foreach(api->events, i, event) {
         if (json_integer_value(json_array_get(event, 0)) > (json_int_t)version &&
             str_eq(json_string_value(json_array_get(event, 1)), path->collection) &&
             (!path->namespace ||
@@ -401,8 +396,9 @@ FAKE void fake_update(struct fake_api *api, struct server_conn *conn, const stru
         if (!whole)
             json_object_del(part, "status");
     }
-    now = patched ? doc_copy(patched)
-                  : whole && !status ? doc_copy(part) : doc_merge_patch(was, part);
+    now = patched            ? doc_copy(patched)
+          : whole && !status ? doc_copy(part)
+                             : doc_merge_patch(was, part);
     if (whole && json_object_get(was, "status"))
         json_object_set_new(now, "status", doc_copy(json_object_get(was, "status")));
     fake_keep_system(now, was);
@@ -505,8 +501,7 @@ FAKE void fake_serve(struct fake_api *api, struct server_conn *conn,
     fake_path_fini(&path);
 }
 
-// --- faults
-// ---------------------------------------------------------------------------------------------------------------
+// --- faults --------------------------------------------------------------------------------------
 
 FAKE void fake_on_request(void *owner, struct server_conn *conn,
                           const struct server_request *request)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A controller before the fake API server, and what happens to it at one of its requests: that one
-// fails, or the controller is killed. Many of them run at once on one loop, as most of their time is
-// waiting.
+// fails, or the controller is killed. Many of them run at once on one loop, as most of their time
+// is waiting.
 #pragma once
 
 #include "drawbridge/reconcile.h"

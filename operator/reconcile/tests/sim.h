@@ -93,8 +93,7 @@ FAKE const char *sim_text(const struct sim *sim, const char *map, const char *ke
     return doc_str(fake_get(sim->api, map), "data", key, NULL);
 }
 
-// --- rules
-// ---------------------------------------------------------------------------------------------------------------
+// --- rules ---------------------------------------------------------------------------------------
 
 FAKE bool sim_owns(const struct sim *sim, enum component component)
 {
@@ -240,8 +239,7 @@ FAKE void sim_on_write(void *owner, const struct fake_path *path, const json_t *
     }
 }
 
-// --- the agent
-// ---------------------------------------------------------------------------------------------------------------
+// --- the agent -----------------------------------------------------------------------------------
 
 FAKE json_t *sim_report(const struct sim *sim, enum component component)
 {
@@ -325,8 +323,7 @@ FAKE void sim_on_agent(void *owner)
     fake_edit(sim->api, SIM_NODE, json_pack("{s:o}", "status", status));
 }
 
-// --- the cluster
-// ---------------------------------------------------------------------------------------------------------------
+// --- the cluster ---------------------------------------------------------------------------------
 
 FAKE json_t *sim_on_page(void *owner, const char *path)
 {
@@ -341,8 +338,7 @@ FAKE json_t *sim_on_page(void *owner, const char *path)
         json_object_size(sim->parts[COMPONENT_APISERVER].runtime) == 0)
         return NULL;
     versions = json_array();
-    json_object_foreach(sim->parts[COMPONENT_APISERVER].runtime, name, value)
-    {
+    json_object_foreach(sim->parts[COMPONENT_APISERVER].runtime, name, value) {
         json_array_append_new(versions,
                               json_pack("{s:s, s:s}", "groupVersion", name, "version",
                                         strchr(name, '/') ? strchr(name, '/') + 1 : name));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The story of a hosted control plane, from apply to Revert, with the controller killed, or a request
-// failing, at each of its requests in turn: it must end the same and keep the order.
+// The story of a hosted control plane, from apply to Revert, with the controller killed, or a
+// request failing, at each of its requests in turn: it must end the same and keep the order.
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -55,8 +55,7 @@ _Noreturn static void story_fail(const struct story *s, const char *what)
               config, s->scene.at, (int)s->scene.fault, s->scene.kill, what);
 }
 
-// --- the Deployments' controller
-// -------------------------------------------------------------------------------------
+// --- the Deployments' controller -----------------------------------------------------------------
 
 static void on_roll(void *owner)
 {
@@ -86,8 +85,7 @@ static void wake_roll(struct story *s)
         s->roll = loop_sleep(s->scene.loop, 5, on_roll, s);
 }
 
-// --- rules
-// -------------------------------------------------------------------------------------------------------------
+// --- rules ---------------------------------------------------------------------------------------
 
 // Nothing but command and args of the component's container and our annotations may differ.
 static void check_untouched(const struct story *s, const json_t *was, const json_t *now)
@@ -146,8 +144,7 @@ static void on_write(void *owner, const struct fake_path *path, const json_t *wa
     }
 }
 
-// --- what goes wrong
-// -----------------------------------------------------------------------------------------------------
+// --- what goes wrong -----------------------------------------------------------------------------
 
 static enum fault choose(void *owner, unsigned index, const struct server_request *request)
 {
@@ -158,8 +155,7 @@ static enum fault choose(void *owner, unsigned index, const struct server_reques
     return scene_strike(&s->scene);
 }
 
-// --- the story
-// -------------------------------------------------------------------------------------------------------
+// --- the story -----------------------------------------------------------------------------------
 
 static const char *condition_reason(const struct story *s, const char *type)
 {

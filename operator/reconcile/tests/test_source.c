@@ -21,13 +21,13 @@ enum phase { PHASE_FIRST, PHASE_SECOND, PHASE_QUIET, PHASE_HELD, PHASE_ON, PHASE
 
 struct story {
     struct scene scene;
-    unsigned number; // in the URL: the worker's script tells stories apart by it
-    bool hold; // the second commit's roll-out is put back; it happens from there on
+    unsigned number;           // in the URL: the worker's script tells stories apart by it
+    bool hold;                 // the second commit's roll-out is put back; it happens from there on
     const char *refused;       // this object is refused whenever it is really applied; NULL: none
     unsigned idle, idle_asked; // looks since the last request; how many there were by then
-    unsigned seen;    // requests about sources and configurations
-    struct buf kinds; // of each of these: w changes something, r does not
-    unsigned written; // configurations
+    unsigned seen;             // requests about sources and configurations
+    struct buf kinds;          // of each of these: w changes something, r does not
+    unsigned written;          // configurations
     enum phase phase;
     unsigned quiet_from; // written, when the last look that finds nothing was asked for
 };
@@ -41,8 +41,7 @@ _Noreturn static void story_fail(const struct story *s, const char *what)
               s->scene.kill, what);
 }
 
-// --- the worker
-// ----------------------------------------------------------------------------------------------------------------
+// --- the worker ----------------------------------------------------------------------------------
 
 #define CONFIG_OF(name, gate)                                                                      \
     "{\"file\":\"f.yaml\",\"index\":0,\"object\":{\"apiVersion\":\"" API_GROUP_VERSION             \
@@ -69,15 +68,16 @@ static void make_worker(void)
         "  at=${request#*'\"at\":\"'}; at=${at%%%%\\\"*}\n"
         "  sed \"s/\\\"head\\\":\\\"$at\\\"/\\\"head\\\":\\\"$head\\\"/\" \"answer.$at\" ;;\n"
         "*\"\\\"known\\\":\\\"$head\\\"\"*)\n"
-        "  echo \"{\\\"ref\\\":\\\"main\\\",\\\"head\\\":\\\"$head\\\",\\\"commit\\\":\\\"$head\\\"}\" ;;\n"
+        "  echo "
+        "\"{\\\"ref\\\":\\\"main\\\",\\\"head\\\":\\\"$head\\\",\\\"commit\\\":\\\"$head\\\"}\" "
+        ";;\n"
         "*) cat \"answer.$head\" ;; esac\n",
         test_dir());
 
     test_write(path, script);
     if (chmod(path, 0755) != 0)
         test_fail(__FILE__, __LINE__, "chmod");
-    write_in_dir("answer." FIRST,
-                 ANSWER(FIRST, CONFIG_OF("one", "A") "," CONFIG_OF("two", "A")));
+    write_in_dir("answer." FIRST, ANSWER(FIRST, CONFIG_OF("one", "A") "," CONFIG_OF("two", "A")));
     write_in_dir("answer." SECOND,
                  ANSWER(SECOND, CONFIG_OF("one", "B") "," CONFIG_OF("three", "A")));
     write_in_dir("answer." THIRD, ANSWER(THIRD, CONFIG_OF("one", "C") "," CONFIG_OF("three", "A")));
@@ -102,8 +102,7 @@ static void ask_for_look(const struct story *s, const char *value)
         json_pack("{s:{s:{s:s}}}", "metadata", "annotations", API_ANNOTATION_RECONCILE, value));
 }
 
-// --- faults
-// --------------------------------------------------------------------------------------------------------------------
+// --- faults --------------------------------------------------------------------------------------
 
 static bool is_apply(const struct server_request *request, const char *name)
 {
@@ -122,10 +121,12 @@ static enum fault choose(void *owner, unsigned index, const struct server_reques
         return FAULT_409;
     if (s->hold && s->phase < PHASE_HELD)
         return FAULT_NONE;
-    if (!strstr(request->target, "/configsources") && !strstr(request->target, "/draconfigurations"))
+    if (!strstr(request->target, "/configsources") &&
+        !strstr(request->target, "/draconfigurations"))
         return FAULT_NONE;
-    buf_add_str(&s->kinds,
-                str_eq(request->method, "GET") || strstr(request->target, "dryRun=All") ? "r" : "w");
+    buf_add_str(&s->kinds, str_eq(request->method, "GET") || strstr(request->target, "dryRun=All")
+                               ? "r"
+                               : "w");
     if (s->seen++ != s->scene.at)
         return FAULT_NONE;
     return scene_strike(&s->scene);
@@ -144,11 +145,11 @@ static void say(json_t *config_object)
     json_object_set_new(status, "lastAttemptedRevision", json_string(intent.asked_revision));
     if (fails)
         json_object_set_new(status, "failedRevision", json_string(intent.asked_revision));
-    json_object_set_new(
-        status, "conditions",
-        json_pack("[{s:s, s:s, s:s, s:s, s:I}]", "type", "Ready", "status",
-                  fails ? "False" : "True", "reason", fails ? "RolledBack" : "AsExpected",
-                  "message", "", "observedGeneration", (json_int_t)config.generation));
+    json_object_set_new(status, "conditions",
+                        json_pack("[{s:s, s:s, s:s, s:s, s:I}]", "type", "Ready", "status",
+                                  fails ? "False" : "True", "reason",
+                                  fails ? "RolledBack" : "AsExpected", "message", "",
+                                  "observedGeneration", (json_int_t)config.generation));
     intent_fini(&intent);
     json_object_set_new(config_object, "status", status);
 }
@@ -174,8 +175,7 @@ static void on_write(void *owner, const struct fake_path *path, const json_t *wa
         story_fail(s, "that is of the second commit");
 }
 
-// --- what must hold
-// ------------------------------------------------------------------------------------------------------------
+// --- what must hold ------------------------------------------------------------------------------
 
 static bool has_gates(const struct story *s, const char *name, const char *gates)
 {
@@ -251,10 +251,10 @@ static void advance_held(struct story *s)
     const char *applied =
         doc_str(fake_get(s->scene.api, SOURCE), "status", "lastAppliedRevision", NULL);
 
-    if (s->phase == PHASE_SECOND && (is_held(s, SECOND) || str_eq(source_commit_of(applied), SECOND)))
+    if (s->phase == PHASE_SECOND &&
+        (is_held(s, SECOND) || str_eq(source_commit_of(applied), SECOND)))
         s->phase = PHASE_HELD;
-    if (s->phase == PHASE_HELD && is_held(s, SECOND) &&
-        str_eq(source_commit_of(applied), FIRST) &&
+    if (s->phase == PHASE_HELD && is_held(s, SECOND) && str_eq(source_commit_of(applied), FIRST) &&
         str_eq(condition(s, "Ready", "reason"), "Held")) {
         check_first(s);
         if (fake_get(s->scene.api, CONFIGS "three"))
@@ -278,7 +278,8 @@ static void advance(struct story *s)
         s->phase = PHASE_SECOND;
         set_head(s, SECOND);
         ask_for_look(s, "second");
-    } else if (s->phase == PHASE_SECOND && !s->hold && is_in_force(s, SECOND) && was_handled(s, "second")) {
+    } else if (s->phase == PHASE_SECOND && !s->hold && is_in_force(s, SECOND) &&
+               was_handled(s, "second")) {
         check_second(s);
         s->phase = PHASE_QUIET;
         s->quiet_from = s->written;
@@ -310,8 +311,7 @@ static void on_tick(void *owner)
     scene_close(&s->scene);
 }
 
-// --- stories
-// -------------------------------------------------------------------------------------------------------------------
+// --- stories -------------------------------------------------------------------------------------
 
 static void seed(struct story *s)
 {
@@ -423,8 +423,7 @@ TEST(held_and_a_request_fails_or_the_controller_is_killed)
     run_each(true);
 }
 
-// --- single ones
-// --------------------------------------------------------------------------------------------------------------
+// --- single ones ---------------------------------------------------------------------------------
 
 struct wait {
     struct story *s;
@@ -497,8 +496,8 @@ TEST(away_and_an_object_is_put_back)
     set_head(s, "away");
     ask_for_look(s, "away");
     until(s, is_away);
-    CHECK_HAS(condition(s, "Ready", "message"), "no route; in force: main@sha1:" FIRST
-                                                "; last success: 20");
+    CHECK_HAS(condition(s, "Ready", "message"),
+              "no route; in force: main@sha1:" FIRST "; last success: 20");
     CHECK_STR(condition(s, "Ready", "status"), "False");
     // what came from it is kept in place, and that is no look
     s->quiet_from = s->written;
@@ -528,8 +527,8 @@ TEST(a_commit_that_is_applied_in_part)
 
     make_worker();
     write_in_dir("answer.3", "{\"ref\":\"main\",\"head\":\"3\",\"commit\":\"3\",\"fetched\":true,"
-                             "\"documents\":[" CONFIG_OF("four", "A") "," CONFIG_OF("one", "A") ","
-                             CONFIG_OF("three", "A") "]}");
+                             "\"documents\":[" CONFIG_OF("four", "A") "," CONFIG_OF(
+                                 "one", "A") "," CONFIG_OF("three", "A") "]}");
     s = story_start(&batch, NEVER, FAULT_NONE, false, false);
     s->refused = "three";
     s->phase = PHASE_SECOND;

@@ -17,8 +17,7 @@
 
 #define EDITED_NAME "mine # and a comment"
 
-// --- faults
-// ---------------------------------------------------------------------------------------------------------------
+// --- faults --------------------------------------------------------------------------------------
 
 static void on_restart(void *owner)
 {
@@ -91,8 +90,7 @@ static enum fault choose(void *owner, unsigned index, const struct server_reques
     return sim->plan.fault;
 }
 
-// --- what must hold in the end
-// ---------------------------------------------------------------------------------------------------------------
+// --- what must hold in the end -------------------------------------------------------------------
 
 static const json_t *condition_of(const struct sim *sim, const char *type)
 {
@@ -202,8 +200,7 @@ static void check_put_back(struct sim *sim)
         sim_fail(sim, "put back, and a ConfigMap was written");
 }
 
-// --- the story
-// ---------------------------------------------------------------------------------------------------------------
+// --- the story -----------------------------------------------------------------------------------
 
 static bool has_reached(const struct sim *sim)
 {
@@ -386,7 +383,8 @@ TEST(without_faults_it_comes_and_goes_and_is_quiet)
 
     alarm(120);
     batch = run(&calm, 1, 0, QUIET_LONG_MS);
-    // 180 where the machine has time; each look at what is not done yet is some more, a storm thousands
+    // 180 where the machine has time; each look at what is not done yet is some more, a storm
+    // thousands
     CHECK(batch.most_requests < 400);
     CHECK(batch.most_writes < 50);
     mem_free(batch.kinds);

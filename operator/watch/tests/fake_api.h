@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// A collection as an API server shows it: lists with a resourceVersion, watches that replay from one, history that is compacted,
-// and a fault at the request that a test names.
+// A collection as an API server shows it: lists with a resourceVersion, watches that replay from
+// one, history that is compacted, and a fault at the request that a test names.
 #pragma once
 
 #include "drawbridge/watch.h"
 
 #include "kube/tests/world.h"
 
-enum fault { FAULT_NONE, FAULT_CUT, FAULT_500, FAULT_410, FAULT_429, FAULT_GARBAGE, FAULT_CUT_LATE, FAULT_TOO_LARGE, FAULT_COUNT };
+enum fault {
+    FAULT_NONE,
+    FAULT_CUT,
+    FAULT_500,
+    FAULT_410,
+    FAULT_429,
+    FAULT_GARBAGE,
+    FAULT_CUT_LATE,
+    FAULT_TOO_LARGE,
+    FAULT_COUNT
+};
 
 #define FAKE_WATCHERS_MAX 8
 
@@ -50,8 +60,9 @@ static inline void fake_put(struct fake *fake, const char *name, int value)
 {
     bool there = json_object_get(fake->objects, name) != NULL;
     AUTO_MEM char *version = str_format("%lld", (long long)++fake->version);
-    json_t *object = json_pack("{s:s, s:s, s:{s:s, s:s, s:[{s:s}]}, s:i}", "apiVersion", "e/v1", "kind", "Thing", "metadata", "name", name,
-                               "resourceVersion", version, "managedFields", "manager", "somebody", "value", value);
+    json_t *object = json_pack("{s:s, s:s, s:{s:s, s:s, s:[{s:s}]}, s:i}", "apiVersion", "e/v1",
+                               "kind", "Thing", "metadata", "name", name, "resourceVersion",
+                               version, "managedFields", "manager", "somebody", "value", value);
     json_object_set_new(fake->objects, name, object);
     fake_event(fake, there ? "MODIFIED" : "ADDED", object);
 }
@@ -67,9 +78,9 @@ static inline void fake_remove(struct fake *fake, const char *name)
 
 static inline void fake_bookmark(struct fake *fake)
 {
-    AUTO_MEM char *line =
-        str_format("{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Thing\",\"metadata\":{\"resourceVersion\":\"%lld\"}}}\n",
-                   (long long)fake->version);
+    AUTO_MEM char *line = str_format("{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Thing\","
+                                     "\"metadata\":{\"resourceVersion\":\"%lld\"}}}\n",
+                                     (long long)fake->version);
     fake_send_event(fake, line);
 }
 
@@ -107,7 +118,8 @@ static inline bool fake_fails(struct fake *fake, struct server_conn *conn)
         server_reply(conn, 500, "", "{\"kind\":\"Status\",\"message\":\"fault\"}");
         return true;
     case FAULT_410:
-        server_reply(conn, 410, "", "{\"kind\":\"Status\",\"message\":\"fault\",\"reason\":\"Expired\"}");
+        server_reply(conn, 410, "",
+                     "{\"kind\":\"Status\",\"message\":\"fault\",\"reason\":\"Expired\"}");
         return true;
     case FAULT_429:
         server_reply(conn, 429, "", "{\"kind\":\"Status\",\"message\":\"fault\"}");
@@ -119,7 +131,8 @@ static inline bool fake_fails(struct fake *fake, struct server_conn *conn)
         return true;
     case FAULT_CUT_LATE:
         server_begin(conn, 200, "");
-        server_chunk(conn, slice_of("{\"type\":\"ADDED\",\"items\":[{\"metadata\":{\"name\":\"half"));
+        server_chunk(conn,
+                     slice_of("{\"type\":\"ADDED\",\"items\":[{\"metadata\":{\"name\":\"half"));
         server_cut(conn);
         return true;
     case FAULT_TOO_LARGE:
@@ -142,13 +155,13 @@ static inline int64_t fake_asked_version(const char *target)
 
 static inline void fake_list(struct fake *fake, struct server_conn *conn)
 {
-    AUTO_JSON json_t *list = json_pack("{s:s, s:s, s:[], s:{}}", "apiVersion", "e/v1", "kind", "ThingList", "items", "metadata");
+    AUTO_JSON json_t *list = json_pack("{s:s, s:s, s:[], s:{}}", "apiVersion", "e/v1", "kind",
+                                       "ThingList", "items", "metadata");
     AUTO_MEM char *version = str_format("%lld", (long long)fake->version);
     doc_set(list, json_string(version), "metadata", "resourceVersion", NULL);
     const char *name;
     json_t *object;
-    json_object_foreach(fake->objects, name, object)
-    {
+    json_object_foreach(fake->objects, name, object) {
         json_array_append(json_object_get(list, "items"), object);
     }
     AUTO_MEM char *text = doc_print_json(list);
@@ -159,14 +172,14 @@ static inline void fake_watch(struct fake *fake, struct server_conn *conn, int64
 {
     server_begin(conn, 200, "");
     if (version < fake->compacted) {
-        server_chunk(conn, slice_of("{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410,\"message\":\"compacted\"}}\n"));
+        server_chunk(conn, slice_of("{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":"
+                                    "410,\"message\":\"compacted\"}}\n"));
         server_end(conn);
         return;
     }
     size_t i;
     json_t *event;
-    json_array_foreach(fake->events, i, event)
-    {
+    json_array_foreach(fake->events, i, event) {
         if (json_integer_value(json_array_get(event, 0)) > version)
             server_chunk(conn, slice_of(json_string_value(json_array_get(event, 1))));
     }
@@ -179,7 +192,8 @@ static inline void fake_watch(struct fake *fake, struct server_conn *conn, int64
     test_fail(__FILE__, __LINE__, "more watches than expected");
 }
 
-static inline void fake_on_request(void *owner, struct server_conn *conn, const struct server_request *request)
+static inline void fake_on_request(void *owner, struct server_conn *conn,
+                                   const struct server_request *request)
 {
     struct fake *fake = owner;
     bool is_watch = strstr(request->target, "watch=true") != NULL;
@@ -207,11 +221,13 @@ static inline void fake_on_close(void *owner, struct server_conn *conn)
             fake->watchers[i] = NULL;
 }
 
-static inline void fake_on_change(void *owner, const char *key, const json_t *was, const json_t *now)
+static inline void fake_on_change(void *owner, const char *key, const json_t *was,
+                                  const json_t *now)
 {
     struct fake *fake = owner;
     fake->changes++;
-    buf_printf(&fake->log, "%s:%lld>%lld ", key, (long long)doc_int(was, -1, "value", NULL), (long long)doc_int(now, -1, "value", NULL));
+    buf_printf(&fake->log, "%s:%lld>%lld ", key, (long long)doc_int(was, -1, "value", NULL),
+               (long long)doc_int(now, -1, "value", NULL));
     if (fake->free_in_change) {
         watch_free(TAKE(fake->watch));
         fake->free_in_change = false;
@@ -268,8 +284,7 @@ static inline bool fake_agrees(const struct fake *fake)
         return false;
     const char *name;
     json_t *object;
-    json_object_foreach(fake->objects, name, object)
-    {
+    json_object_foreach(fake->objects, name, object) {
         const json_t *kept = watch_get(fake->watch, name);
         if (doc_int(kept, -1, "value", NULL) != doc_int(object, -2, "value", NULL))
             return false;

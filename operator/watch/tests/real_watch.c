@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reflector against a real API server: KUBECONFIG=... test_watch_real [words]. With OBJECTS=n it prints what n objects cost in
-// memory and CPU time.
+// The reflector against a real API server: KUBECONFIG=... test_watch_real [words]. With OBJECTS=n
+// it prints what n objects cost in memory and CPU time.
 #include "drawbridge/watch.h"
 
 #include "kube/tests/real.h"
@@ -17,7 +17,11 @@ struct follower {
 
 static struct kube_ref maps(const struct real *real, const char *name)
 {
-    return (struct kube_ref){.group = "", .version = "v1", .resource = "configmaps", .namespace = real->namespace, .name = name};
+    return (struct kube_ref){.group = "",
+                             .version = "v1",
+                             .resource = "configmaps",
+                             .namespace = real->namespace,
+                             .name = name};
 }
 
 static void on_change(void *owner, const char *key UNUSED, const json_t *was, const json_t *now)
@@ -70,7 +74,8 @@ TEST(follows)
     watch_note_write(follower.watch, real->body);
     CHECK_STR(doc_str(watch_get(follower.watch, key), "data", "key", NULL), "2");
     real_run_for(real, 200);
-    CHECK(follower.changed <= 1); // the echo of our own write is told of only if it came before the answer
+    // the echo of our own write is told of only if it came before the answer
+    CHECK(follower.changed <= 1);
     real_wait_op(real, kube_delete(real->kube, &ref, NULL, NULL, real_on_done, real));
     CHECK_OK(TAKE(real->err));
     CHECK(real_wait_for(real, &follower.removed, 1, 2000));
@@ -97,7 +102,8 @@ static void create_next(struct follower *follower)
     while (follower->in_flight < 32 && follower->created < follower->wanted) {
         AUTO_MEM char *name = str_format("object-%06u", follower->created++);
         struct kube_ref ref = maps(follower->real, name);
-        AUTO_JSON json_t *body = config_map(name, "a value of some length, as small objects have it");
+        AUTO_JSON json_t *body =
+            config_map(name, "a value of some length, as small objects have it");
         follower->in_flight++;
         struct op *op = kube_create(follower->real->kube, &ref, body, on_created, follower);
         CHECK(op != NULL); // each answers by itself
@@ -129,15 +135,18 @@ TEST(costs)
     double began = cpu_seconds();
     create_next(&follower);
     loop_run(real->loop);
-    log_line(LOG_WARN, "watch", "%u creates: %.0f us CPU each", follower.wanted, (cpu_seconds() - began) * 1e6 / follower.wanted);
+    log_line(LOG_WARN, "watch", "%u creates: %.0f us CPU each", follower.wanted,
+             (cpu_seconds() - began) * 1e6 / follower.wanted);
     malloc_trim(0);
     size_t before = mallinfo2().uordblks;
     long before_kib = resident_kib();
     began = cpu_seconds();
     follow(&follower);
     real_run_for(real, 100);
-    log_line(LOG_WARN, "watch", "list of %u: %.1f us CPU and %zu bytes each, private dirty +%ld KiB", follower.wanted,
-             (cpu_seconds() - began) * 1e6 / follower.wanted, (mallinfo2().uordblks - before) / follower.wanted, resident_kib() - before_kib);
+    log_line(LOG_WARN, "watch",
+             "list of %u: %.1f us CPU and %zu bytes each, private dirty +%ld KiB", follower.wanted,
+             (cpu_seconds() - began) * 1e6 / follower.wanted,
+             (mallinfo2().uordblks - before) / follower.wanted, resident_kib() - before_kib);
     began = cpu_seconds();
     follower.wanted *= 2;
     create_next(&follower);

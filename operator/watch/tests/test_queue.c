@@ -34,8 +34,12 @@ static struct bench *bench_new(unsigned workers)
     struct bench *bench = NEW(struct bench);
     bench->loop = loop_new();
     bench->log = buf_make(100000);
-    struct queue_spec spec = {
-        .name = "q", .workers = workers, .backoff_ms = 10, .backoff_ms_max = 80, .work = on_work, .owner = bench};
+    struct queue_spec spec = {.name = "q",
+                              .workers = workers,
+                              .backoff_ms = 10,
+                              .backoff_ms_max = 80,
+                              .work = on_work,
+                              .owner = bench};
     bench->queue = queue_new(bench->loop, &spec);
     return bench;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The i-th request fails, for all i and in every way, while the collection changes: the store must end up like the server, and no
-// change may be told twice.
+// The i-th request fails, for all i and in every way, while the collection changes: the store must
+// end up like the server, and no change may be told twice.
 #include "fake_api.h"
 
 #define REQUESTS 6

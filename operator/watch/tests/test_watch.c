@@ -164,12 +164,14 @@ TEST(our_own_writes_are_seen_at_once_and_not_reported)
     world_run_for(fake->world, 30);
     buf_reset(&fake->log);
     // Somebody else writes 102, we write 103; our answer is there before the events.
-    AUTO_JSON json_t *ours = json_pack("{s:{s:s, s:s}, s:i}", "metadata", "name", "a", "resourceVersion", "103", "value", 3);
+    AUTO_JSON json_t *ours = json_pack("{s:{s:s, s:s}, s:i}", "metadata", "name", "a",
+                                       "resourceVersion", "103", "value", 3);
     watch_note_write(fake->watch, ours);
     CHECK_INT(doc_int(watch_get(fake->watch, "a"), 0, "value", NULL), 3);
     fake_put(fake, "a", 2);
     world_run_for(fake->world, 30);
-    CHECK_INT(doc_int(watch_get(fake->watch, "a"), 0, "value", NULL), 3); // the older event did not undo it
+    // the older event did not undo it
+    CHECK_INT(doc_int(watch_get(fake->watch, "a"), 0, "value", NULL), 3);
     fake_put(fake, "a", 3);
     world_run_for(fake->world, 30);
     CHECK_INT(fake->log.len, 0);
