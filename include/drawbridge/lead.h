@@ -15,6 +15,8 @@ struct lead;
 struct lead_spec {
     struct kube *kube;
     const char *namespace, *name, *identity; // of the Lease and its holder; borrowed
+    // The right to write begins; also, without on_lost, when it had lapsed for a moment because the
+    // answer to a renewal was late. Nobody else had it then, and the epoch is the same.
     void (*on_gained)(void *owner);
     // on the monotonic clock, before the lease can have run out for others
     void (*on_lost)(void *owner);

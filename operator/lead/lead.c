@@ -138,8 +138,10 @@ static void on_written(void *owner, struct error *take_err, json_t *take_body)
         return;
     }
     take_lease(lead, take_body);
+    // Also when the answer came after the deadline and before the timer that ends the term (the
+    // process stood still): what was refused meanwhile must be begun again.
+    bool gained = !lead_may_write(lead);
     lead->renewed_ms = lead->attempt_ms;
-    bool gained = !lead->leading;
     lead->leading = true;
     lead->epoch = (uint64_t)doc_int(lead->lease, 0, "spec", "leaseTransitions", NULL);
     set_timer(lead, RENEW_MS);

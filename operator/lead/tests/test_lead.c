@@ -6,12 +6,21 @@
 
 #include <time.h>
 
+static uint64_t skew_ms;
+static uint64_t skewed_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + skew_ms;
+}
+
 struct lease {
     struct world *world;
     json_t *object; // NULL: there is none
     int64_t version;
     bool silent; // answers nothing
     bool refuse_writes;
+    uint64_t write_takes_ms; // on the skewed clock
     unsigned writes;
 };
 
@@ -67,6 +76,7 @@ static void on_lease_request(void *owner, struct server_conn *conn,
         reply_status(conn, 409, "Conflict");
     } else {
         lease->writes++;
+        skew_ms += lease->write_takes_ms;
         store(lease, TAKE(body));
         reply_object(lease, conn);
     }
@@ -141,14 +151,6 @@ static json_t *lease_of(const char *identity, int seconds, int transitions)
                      "name", "drawbridge", "labels", "kept", "yes", "spec", "holderIdentity",
                      identity, "leaseDurationSeconds", seconds, "leaseTransitions", transitions,
                      "renewTime", "2026-01-01T00:00:00.000000Z");
-}
-
-static uint64_t skew_ms;
-static uint64_t skewed_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + skew_ms;
 }
 
 TEST(creates_the_lease_and_leads)
@@ -231,6 +233,29 @@ TEST(stops_writing_before_others_may_take_over)
     CHECK(wait_for(lease, &one.gained, 2, 12000));
     // a term of its own, though nobody else led meanwhile
     CHECK_INT(lead_epoch(one.lead), epoch + 1);
+    lead_free(one.lead);
+    lease_free(lease);
+}
+
+// The process stood still while a renewal was under way: its answer is seen before the timer that
+// would have ended the term. Whoever asked meanwhile was told no, and must hear that it is yes
+// again.
+TEST(tells_when_a_late_renewal_brings_the_right_to_write_back)
+{
+    struct lease *lease = lease_new();
+    clock_set_source(skewed_clock, NULL);
+    struct candidate one = {0};
+    join(lease, &one, "one");
+    CHECK(wait_for(lease, &one.gained, 1, 2000));
+    uint64_t epoch = lead_epoch(one.lead);
+    skew_ms += 3000;
+    lease->write_takes_ms = 4000; // the renewal is sent 8 s after the last one, and takes 4
+    CHECK(wait_for(lease, &lease->writes, 2, 8000));
+    lease->write_takes_ms = 0;
+    CHECK(wait_for(lease, &one.gained, 2, 2000));
+    CHECK(lead_may_write(one.lead));
+    CHECK_INT(one.lost, 0);
+    CHECK_INT(lead_epoch(one.lead), epoch); // nobody else had it
     lead_free(one.lead);
     lease_free(lease);
 }
