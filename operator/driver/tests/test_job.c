@@ -155,18 +155,27 @@ TEST(an_install)
     CHECK_STR(job_note(rig.driver, "gpu", "r")->chart, "test-driver");
 }
 
+// A helm that is at work until the release was asked for.
+#define SLOW                                                                                       \
+    "case $verb in 'show chart') chart ;; dry-run) " RENDERED                                      \
+    " ;; upgrade) until [[ -e $DIR/asked ]]; do sleep 0.01; done ;; esac"
+
 // Answers all but the first question for the release, which waits until helm has ended.
 static void on_request(void *owner, struct server_conn *conn, const struct server_request *request)
 {
     struct rig *rig = owner;
 
-    if (strstr(request->target, "/secrets") && rig->asked++ == 0)
+    if (strstr(request->target, "/secrets") && rig->asked++ == 0) {
+        AUTO_MEM char *asked = test_path("asked");
+
         rig->held = conn;
-    else if (strstr(request->target, "/serviceaccounts/") ||
-             strstr(request->target, "/namespaces/gpu"))
+        test_write(asked, "");
+    } else if (strstr(request->target, "/serviceaccounts/") ||
+               strstr(request->target, "/namespaces/gpu")) {
         server_reply(conn, 404, "", "{}");
-    else
+    } else {
         server_reply(conn, 200, "", "{\"items\": []}");
+    }
 }
 
 static void on_passed(void *owner, struct error *take_err, struct driver_result *take_result)
@@ -198,14 +207,15 @@ static void pass_beside_helm(struct rig *rig, bool gone)
     rig->pending = driver_pass(rig->driver, &work, on_passed, rig);
     loop_run(rig->loop);
     CHECK_INT(rig->ended, 1);
-    CHECK_INT(rig->asked, 2);
+    // Once more where it was asked in the very millisecond in which helm ended.
+    CHECK(rig->asked >= 2);
 }
 
 TEST(what_was_asked_before_helm_ended_is_asked_again)
 {
     AUTO_RIG struct rig rig;
 
-    rig_start(&rig, USUAL, true);
+    rig_start(&rig, SLOW, true);
     pass_beside_helm(&rig, false);
 }
 
@@ -213,7 +223,7 @@ TEST(also_by_who_shall_uninstall)
 {
     AUTO_RIG struct rig rig;
 
-    rig_start(&rig, USUAL, true);
+    rig_start(&rig, SLOW, true);
     pass_beside_helm(&rig, true);
     CHECK(rig.gone);
 }
