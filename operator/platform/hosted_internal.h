@@ -122,6 +122,24 @@ bool hosted_is_rolling(const json_t *object, enum component component);
 // Turns the parts into instances; look: what the hosted API server said.
 void hosted_collect(struct platform_observed *observed, const struct hosted_look *look);
 
+// --- hosted_ask.c
+
+struct hosted_said {
+    bool asked;    // the spec has a kubeconfig, and it was read
+    json_t *gates; // name → bool of its /metrics; NULL: not read
+    char *unread;  // why not
+    bool denied;   // it answers, and does not let us read them: there is nothing to wait for
+};
+void hosted_said_fini(struct hosted_said *said);
+// The error, owned: the Secret or its kubeconfig cannot be read. An API server that does not answer
+// is none: it may be rolling out just now.
+typedef void hosted_said_fn(void *owner, struct error *take_err);
+// Fills said, and version, served API and kubelets of observed; both borrowed until done or the
+// drop. NULL: the spec has no kubeconfig, or all is to be undone, and done is not called.
+struct op *hosted_ask(const struct platform_cluster *cluster, const struct platform_target *target,
+                      struct platform_observed *observed, struct hosted_said *said,
+                      hosted_said_fn *done, void *owner);
+
 // --- hosted_observe.c
 
 struct op *hosted_observe(struct loop *loop, const struct platform_cluster *cluster,

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The observation of a hosted control plane: its objects in this cluster, and where the spec has a
-// kubeconfig, what its API server says. One request after the other.
+// The observation of a hosted control plane: its objects in this cluster, then (hosted_ask.c) what
+// its API server says. One request after the other.
 #include <string.h>
 
 #include "hosted_internal.h"
 
 enum phase {
-    PHASE_SECRET,
     PHASE_TENANT,
     PHASE_TENANT_DEPLOYMENT,
     PHASE_LISTS,
     PHASE_OBJECTS,
     PHASE_PODS,
-    PHASE_VERSION,
-    PHASE_GROUP,
-    PHASE_METRICS,
-    PHASE_NODES,
+    PHASE_ASK,
     PHASE_END
 };
 
@@ -24,7 +20,6 @@ enum phase {
 
 struct observation {
     struct op op; // must be first
-    struct loop *loop;
     const struct platform_cluster *cluster;
     const struct platform_target *target;
     platform_observed_fn *done;
@@ -35,14 +30,11 @@ struct observation {
     size_t object; // of PHASE_OBJECTS
     size_t pods;   // of PHASE_PODS: whose
     char *words[HOSTED_COMPONENTS];
-    struct kube *kube; // of the hosted cluster; NULL: it is not asked
     json_t *found[HOSTED_COMPONENTS];
     enum platform_kind kinds[HOSTED_COMPONENTS];
     json_t *tenant, *deployment; // of Kamaji
     struct error *failed;        // two objects for a component
-    json_t *gates;
-    char *unread; // why the hosted API server was not read
-    bool denied;  // it answers, and does not let us read its gates: there is nothing to wait for
+    struct hosted_said said;
     struct platform_observed *observed;
 };
 
@@ -56,9 +48,8 @@ static void observation_free(struct observation *o)
         mem_free(o->words[i]);
     json_decref(o->tenant);
     json_decref(o->deployment);
-    json_decref(o->gates);
     error_free(o->failed);
-    mem_free(o->unread);
+    hosted_said_fini(&o->said);
     platform_observed_free(o->observed);
     mem_free(o);
 }
@@ -169,21 +160,21 @@ static char *say_read_back(const struct observation *o)
     const char *others = "kube-controller-manager and kube-scheduler by their complete roll-outs, "
                          "since their /metrics cannot be reached from here";
 
-    if (o->gates)
+    if (o->said.gates)
         return str_format("kube-apiserver as its /metrics say, %s", others);
     if (!o->target->cluster)
         return str_dup("every component by its complete roll-out; nothing was read back: "
                        "spec.cluster.kubeconfigSecretRef is not set");
     return str_format("every component by its complete roll-out; nothing was read back: %s",
-                      o->unread ? o->unread : "the API server was not asked");
+                      o->said.unread ? o->said.unread : "the API server was not asked");
 }
 
 static void collect(struct observation *o)
 {
     struct hosted_look look = {.target = o->target,
                                .now_wall_ms = clock_wall_ms(),
-                               .enabled = o->gates,
-                               .asked = o->kube && !o->denied};
+                               .enabled = o->said.gates,
+                               .asked = o->said.asked && !o->said.denied};
     struct error *err = o->failed ? TAKE(o->failed) : make_parts(o);
 
     if (err) {
@@ -193,144 +184,6 @@ static void collect(struct observation *o)
     hosted_collect(o->observed, &look);
     o->observed->read_back = say_read_back(o);
     finish(o, NULL);
-}
-
-// --- the hosted API server -----------------------------------------------------------------------
-
-// It may be rolling out just now: what it does not say is unknown, and no reason to stop.
-static void note_unread(struct observation *o, struct error *take_err)
-{
-    o->unread = str_dup(error_text(take_err));
-    error_free(take_err);
-    o->observed->api_unread = true;
-    o->observed->again_ms = HOSTED_READ_AGAIN_MS;
-    o->phase = PHASE_END;
-    advance(o);
-}
-
-static void on_metrics(void *owner, struct error *take_err, struct slice text)
-{
-    struct observation *o = owner;
-    struct version version;
-    int64_t start_ms;
-
-    o->pending = NULL;
-    if (!take_err)
-        take_err = gates_metrics_read(text, &o->gates, &version, &start_ms);
-    if (take_err) { // discovery was read
-        o->denied = error_kind(take_err) == ERROR_DENIED;
-        o->unread = str_dup(error_text(take_err));
-        error_free(take_err);
-    }
-    o->phase = PHASE_NODES;
-    advance(o);
-}
-
-static void on_node(void *owner, json_t *node)
-{
-    struct observation *o = owner;
-    struct platform_hosted *hosted = o->observed->hosted;
-    AUTO_JSON json_t *small = platform_trim_node(node);
-    struct version version;
-
-    if (doc_bool(small, false, "fake", NULL) ||
-        !version_parse(doc_str(small, "kubeletVersion", NULL), &version))
-        return;
-    o->observed->kubelets_elsewhere++;
-    for (size_t i = 0; i < hosted->kubelets_len; i++) {
-        if (version_compare_minor(hosted->kubelets[i], version) == 0)
-            return;
-    }
-    if (hosted->kubelets_len < HOSTED_KUBELETS_MAX)
-        hosted->kubelets[hosted->kubelets_len++] = version;
-}
-
-static void on_nodes(void *owner, struct error *take_err, json_t *take_body)
-{
-    struct observation *o = owner;
-
-    o->pending = NULL;
-    json_decref(take_body);
-    if (take_err)
-        error_ignore(take_err, "kubelets that cannot be seen are taken to be of the control "
-                               "plane's minor");
-    o->phase = PHASE_END;
-    advance(o);
-}
-
-static void on_said(void *owner, struct error *take_err, json_t *take_body)
-{
-    struct observation *o = owner;
-    AUTO_JSON json_t *body = take_body;
-
-    o->pending = NULL;
-    if (take_err && o->phase == PHASE_GROUP && error_kind(take_err) == ERROR_NOT_FOUND) {
-        error_free(take_err); // the group is not served
-    } else if (take_err) {
-        note_unread(o, take_err);
-        return;
-    } else if (o->phase == PHASE_VERSION) {
-        platform_take_version(o->observed, body);
-    } else {
-        platform_take_group(o->observed, body);
-    }
-    o->phase++;
-    advance(o);
-}
-
-static struct error *open_target(struct observation *o, const json_t *secret)
-{
-    const json_t *ref = json_object_get(o->target->cluster, "kubeconfigSecretRef");
-    const char *name = doc_str(ref, "name", NULL), *key = doc_str(ref, "key", NULL);
-    AUTO_MEM char *text = NULL;
-    AUTO_MEM char *id = NULL;
-    size_t len = 0;
-    struct error *err;
-
-    if (!*key)
-        key = "value";
-    id = str_format("Secret %s/%s, key %s", o->target->namespace, name, key);
-    if (!json_is_string(doc_get(secret, "data", key, NULL)))
-        err = error_new(ERROR_NOT_FOUND, "there is no such key");
-    else if (!kube_base64_decode(slice_of(doc_str(secret, "data", key, NULL)), &text, &len))
-        err = error_new(ERROR_INVALID, "it is not base64");
-    else
-        err = platform_targets_get(o->cluster->targets, id, (struct slice){text, len}, &o->kube);
-    return error_wrap(err, "spec.cluster.kubeconfigSecretRef: %s", id);
-}
-
-static void on_secret(void *owner, struct error *take_err, json_t *take_body)
-{
-    struct observation *o = owner;
-    AUTO_JSON json_t *secret = take_body;
-
-    o->pending = NULL;
-    if (take_err)
-        take_err = error_wrap(take_err, "spec.cluster.kubeconfigSecretRef");
-    else
-        take_err = open_target(o, secret);
-    if (take_err) {
-        finish(o, take_err);
-        return;
-    }
-    o->phase = PHASE_TENANT;
-    advance(o);
-}
-
-static bool ask_secret(struct observation *o)
-{
-    const char *name = doc_str(o->target->cluster, "kubeconfigSecretRef", "name", NULL);
-    struct kube_ref ref = {.group = "",
-                           .version = "v1",
-                           .resource = "secrets",
-                           .namespace = o->target->namespace,
-                           .name = name};
-
-    // Undoing asks nobody: a cluster that is gone must not hold it up.
-    if (!o->target->cluster || !o->cluster->targets || o->target->deleting)
-        return false;
-    o->pending = kube_get(o->cluster->kube, &ref, on_secret, o);
-    return true;
 }
 
 // --- objects -------------------------------------------------------------------------------------
@@ -543,29 +396,27 @@ static bool ask_pods(struct observation *o)
 
 // --- the op --------------------------------------------------------------------------------------
 
-static void ask_hosted(struct observation *o)
+static void on_said(void *owner, struct error *take_err)
 {
-    static const char *const paths[] = {
-        [PHASE_VERSION] = "/version",
-        [PHASE_GROUP] = "/apis/resource.k8s.io",
-    };
+    struct observation *o = owner;
 
-    struct kube_ref nodes = {.group = "", .version = "v1", .resource = "nodes"};
+    o->pending = NULL;
+    if (take_err) {
+        finish(o, take_err);
+        return;
+    }
+    o->phase = PHASE_END;
+    advance(o);
+}
 
-    if (o->phase == PHASE_NODES)
-        o->pending = kube_list_each(o->kube, &nodes, NULL, NULL, "0", on_node, on_nodes, o);
-    else if (o->phase == PHASE_METRICS)
-        o->pending = kube_get_text(o->kube, "/metrics", PLATFORM_METRICS_BYTES_MAX, on_metrics, o);
-    else
-        o->pending = kube_get_path(o->kube, paths[o->phase], on_said, o);
+static bool ask_hosted(struct observation *o)
+{
+    o->pending = hosted_ask(o->cluster, o->target, o->observed, &o->said, on_said, o);
+    return o->pending != NULL;
 }
 
 static void advance(struct observation *o)
 {
-    if (o->phase == PHASE_SECRET && ask_secret(o))
-        return;
-    if (o->phase == PHASE_SECRET)
-        o->phase = PHASE_TENANT;
     if (o->phase == PHASE_TENANT && !*tenant_of(o))
         o->phase = PHASE_LISTS;
     if (o->phase == PHASE_TENANT || o->phase == PHASE_TENANT_DEPLOYMENT) {
@@ -583,12 +434,10 @@ static void advance(struct observation *o)
     if (o->phase == PHASE_PODS && ask_pods(o))
         return;
     if (o->phase == PHASE_PODS)
-        o->phase = PHASE_VERSION;
-    if (o->phase != PHASE_END && o->kube) {
-        ask_hosted(o);
+        o->phase = PHASE_ASK;
+    if (o->phase == PHASE_ASK && ask_hosted(o))
         return;
-    }
-    if (!o->kube)
+    if (!o->said.asked)
         o->observed->api_unread = true;
     collect(o);
 }
@@ -609,7 +458,6 @@ struct op *hosted_observe(struct loop *loop, const struct platform_cluster *clus
     const char *namespace = doc_str(target->hosted, "namespace", NULL);
 
     o->op.drop = observation_drop;
-    o->loop = loop;
     o->cluster = cluster;
     o->target = target;
     o->done = done;
