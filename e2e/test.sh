@@ -330,6 +330,10 @@ main() {
   for line in "${lines[@]}"; do
     IFS=$'\t' read -r name file limit words <<<"$line"
     selected "$name" || continue
+    if ((${#FILTERS[@]} == 0)) && [[ $(file_words "$file" run) == 'by name' ]]; then
+      printf 'left    %-52s it runs when it is named: %s %s\n' "$name" "$0" "$name"
+      continue
+    fi
     possible "$name" "$file" || continue
     chosen+=("$line")
     tools+=" $(file_words "$file" tools)"

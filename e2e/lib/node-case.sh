@@ -32,6 +32,12 @@ join_node() {
   note "node-$1 has joined"
 }
 
+# join_control_plane INDEX: a further one, with an API server and an etcd of its own.
+join_control_plane() {
+  node_prepare "$(node_dir "$1")" "$1" $$ control-plane
+  enter_node "$1"
+}
+
 prepare_node() { node_prepare "$(node_dir "$1")" "$1" $$; }
 
 enter_node() {

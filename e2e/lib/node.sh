@@ -173,15 +173,19 @@ node_join() {
   node_enter "$1"
 }
 
-# node_prepare DIR INDEX: a machine that is up and holds a token of CLUSTER, but has not joined.
+# node_prepare DIR INDEX [OWNER] [control-plane]: a machine that is up and holds a token of CLUSTER, but has not joined; a further control plane also has
+# the keys that all of them share, as kubeadm's documents say to copy them.
 node_prepare() {
-  local dir=$1 index=$2 owner=${3:-${DRAWBRIDGE_E2E_OWNER:-$$}} first=$CLUSTER
+  local dir=$1 index=$2 owner=${3:-${DRAWBRIDGE_E2E_OWNER:-$$}} role=${4:-} first=$CLUSTER
   mkdir -p "$dir"/{bin,log,etc-kubernetes/manifests,var-lib-kubelet,cni}
   dir=$(cd "$dir" && pwd)
   node_write_env "$dir" "$MINOR" "$SLOT" "$index" "$first"
   node_use "$dir"
   node_files
-  CLUSTER=$first node_join_configuration "$index" >"$dir/kubeadm.yaml"
+  CLUSTER=$first node_join_configuration "$index" "$role" >"$dir/kubeadm.yaml"
+  if [[ $role ]]; then
+    (cd "$first/etc-kubernetes" && cp -p --parents -t "$dir/etc-kubernetes" pki/{ca,front-proxy-ca,etcd/ca}.{crt,key} pki/sa.{key,pub})
+  fi
   node_fill "$dir"
   node_keep "$dir" "$owner"
   node_booted "$dir"
@@ -344,6 +348,8 @@ apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: $VERSION
 imageRepository: $NODE_REPOSITORY
+controlPlaneEndpoint: $API_IP:6443
+${NODE_API_SERVER_ARGS:+apiServer: {extraArgs: [$NODE_API_SERVER_ARGS]\}}
 networking: {serviceSubnet: 10.212.0.0/24, podSubnet: 10.211.0.0/16}
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
@@ -357,7 +363,7 @@ evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available:
 END
 }
 
-# node_join_configuration INDEX: the ConfigMap kubelet-config carries the first node's cgroupRoot, so a flag overrules it.
+# node_join_configuration INDEX [control-plane]: the ConfigMap kubelet-config carries the first node's cgroupRoot, so a flag overrules it.
 node_join_configuration() {
   local endpoint token hash
   read -r _ _ endpoint _ token _ hash _ < <(innode kubeadm token create --print-join-command 2>>"$CLUSTER/log/kubeadm.log")
@@ -371,6 +377,7 @@ nodeRegistration:
   criSocket: unix:///run/containerd/containerd.sock
   taints: []
   kubeletExtraArgs: [{name: node-ip, value: 10.210.$SLOT.$(($1 + 1))}, {name: cgroup-root, value: /drawbridge-node-$SLOT-$1}]
+${2:+controlPlane: {localAPIEndpoint: {advertiseAddress: 10.210.$SLOT.$(($1 + 1)), bindPort: 6443}}}
 END
 }
 
@@ -392,7 +399,7 @@ node_certificate() {
 node_metrics() {
   local url dir=${2:-$CLUSTER}
   case $1 in
-    kube-apiserver) url=$API ;;
+    kube-apiserver) url=https://127.0.0.1:6443 ;;
     kube-controller-manager) url=https://127.0.0.1:10257 ;;
     kube-scheduler) url=https://127.0.0.1:10259 ;;
     kubelet) url=https://127.0.0.1:10250 ;;
