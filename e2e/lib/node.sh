@@ -334,6 +334,8 @@ END
 }
 
 node_init_configuration() {
+  local api_server=''
+  [[ ! ${NODE_API_SERVER_ARGS:-} ]] || api_server="apiServer: {extraArgs: [$NODE_API_SERVER_ARGS]}"
   cat <<END
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
@@ -349,7 +351,7 @@ kind: ClusterConfiguration
 kubernetesVersion: $VERSION
 imageRepository: $NODE_REPOSITORY
 controlPlaneEndpoint: $API_IP:6443
-${NODE_API_SERVER_ARGS:+apiServer: {extraArgs: [$NODE_API_SERVER_ARGS]\}}
+$api_server
 networking: {serviceSubnet: 10.212.0.0/24, podSubnet: 10.211.0.0/16}
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
@@ -365,7 +367,8 @@ END
 
 # node_join_configuration INDEX [control-plane]: the ConfigMap kubelet-config carries the first node's cgroupRoot, so a flag overrules it.
 node_join_configuration() {
-  local endpoint token hash
+  local endpoint token hash control_plane=''
+  [[ ! ${2:-} ]] || control_plane="controlPlane: {localAPIEndpoint: {advertiseAddress: 10.210.$SLOT.$(($1 + 1)), bindPort: 6443}}"
   read -r _ _ endpoint _ token _ hash _ < <(innode kubeadm token create --print-join-command 2>>"$CLUSTER/log/kubeadm.log")
   [[ $hash == sha256:* ]] || fail "no token to join with; see $CLUSTER/log/kubeadm.log"
   cat <<END
@@ -377,7 +380,7 @@ nodeRegistration:
   criSocket: unix:///run/containerd/containerd.sock
   taints: []
   kubeletExtraArgs: [{name: node-ip, value: 10.210.$SLOT.$(($1 + 1))}, {name: cgroup-root, value: /drawbridge-node-$SLOT-$1}]
-${2:+controlPlane: {localAPIEndpoint: {advertiseAddress: 10.210.$SLOT.$(($1 + 1)), bindPort: 6443}}}
+$control_plane
 END
 }
 
