@@ -331,7 +331,7 @@ main() {
     IFS=$'\t' read -r name file limit words <<<"$line"
     selected "$name" || continue
     if ((${#FILTERS[@]} == 0)) && [[ $(file_words "$file" run) == 'by name' ]]; then
-      printf 'left    %-52s it runs when it is named: %s %s\n' "$name" "$0" "$name"
+      printf 'left    %-52s it runs when it is named: ./e2e/test.sh %s\n' "$name" "$name"
       continue
     fi
     possible "$name" "$file" || continue
