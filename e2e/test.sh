@@ -349,7 +349,6 @@ main() {
   WORK=$(mktemp -d "${TMPDIR:-/tmp}/drawbridge-e2e.XXXXXX")
   export DRAWBRIDGE_E2E_OWNER=$$
   export CLUSTER_PKI=$WORK/pki
-  export GOMAXPROCS=${GOMAXPROCS:-1} # there are more programs than CPUs: one that looks for work on all of them takes a fourteenth more
   export GOGC=${GOGC:-300} # a third of an API server's start is the collector's work; a third more memory saves an eighth of the whole
   trap 'stop_cases; drop_clusters all; [[ -n ${KEEP:-} ]] || rm -rf "$WORK"' EXIT
   trap 'exit 130' INT TERM
