@@ -164,7 +164,7 @@ condition_is() { dracfg "$1" "${4:-default}" | says_of "$2" "$3"; }
 # fortieth of all the CPU of a run: it is asked only when the words are there.
 says_of() {
   local object got message='' words="\"status\":\"${2%% *}\",\"type\":\"$1\""
-  object=$(cat)
+  object=$(</dev/stdin)
   [[ $2 != *' '* ]] || words="\"reason\":\"${2#* }\",$words"
   [[ $object == *"$words"* ]] || {
     [[ ! $object =~ \"message\":\"([^\"]*)[^{}]*\"reason\":\"([A-Za-z]*)\",\"status\":\"([A-Za-z]*)\",\"type\":\"$1\" ]] ||

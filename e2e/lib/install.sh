@@ -44,11 +44,14 @@ install_by_apt() {
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${patient[@]}" install -y --no-install-recommends "$@"
 }
 
-# install_wheel DIR WHEEL: from PyPI, into that directory.
+# install_wheel DIR WHEEL: from PyPI, into that directory, which is whole or not there: whoever is ended half way leaves none that looks installed.
 install_wheel() {
+  local new=$1.$$
   install_packages python3-pip
+  rm -rf "$new"
+  with_progress "install $2 from PyPI" -- python3 -m pip install --quiet --no-deps --target "$new" "$2"
   rm -rf "$1"
-  with_progress "install $2 from PyPI" -- python3 -m pip install --quiet --no-deps --target "$1" "$2"
+  mv -T "$new" "$1"
 }
 
 # install_clang_format: where operator/scripts/check-format looks for it.
