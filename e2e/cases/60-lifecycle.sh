@@ -79,7 +79,7 @@ case_two_configurations() {
   assert served_is 'v1beta1 v1beta2'
 }
 
-leader() { kubectl get lease -n drawbridge-system drawbridge -o jsonpath='{.spec.holderIdentity}'; }
+leader() { api -f "$API/apis/coordination.k8s.io/v1/namespaces/drawbridge-system/leases/drawbridge" | jq -r '.spec.holderIdentity // ""'; }
 leader_is_not() { [[ -n $(leader) && $(leader) != "$1" ]]; }
 
 # case: of two controllers one leads and the other waits; the second takes over when the first is killed, and writes nothing new

@@ -61,7 +61,8 @@ hosted() {
   local name=$1
   shift
   {
-    printf 'featureGates: {DynamicResourceAllocation: true}\nplatform: {type: HostedControlPlane}\n'
+    printf 'featureGates: {DynamicResourceAllocation: true}\n'
+    [[ " $* " == *platform:* ]] || printf 'platform: {type: HostedControlPlane}\n'
     [[ " $* " == *rollout:* ]] || printf '%s\n' "$QUICK"
     (($# == 0)) || printf '%s\n' "$@"
   } | configure "$name" tenant

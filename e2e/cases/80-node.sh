@@ -34,9 +34,9 @@ case_kubeadm_1_33() {
   containers | diff "$CASE_DIR/containers" - || die 'pods lost their containers'
 
   note 'and back'
-  kubectl patch dracfg kubermatic -n kubermatic --type merge -p '{"spec":{"deletionPolicy":"Revert"}}' >/dev/null
+  patch_at "$(dracfg_at kubermatic kubermatic)" '{"spec":{"deletionPolicy":"Revert"}}'
   kubectl delete kubermaticconfiguration kubermatic -n kubermatic --wait=false >/dev/null
-  eventually 240 none_of dracfg -A
+  eventually 240 dracfg_gone kubermatic kubermatic
   assert same_files "$CASE_DIR/before"
   config_maps | diff "$CASE_DIR/config-maps" - || die 'the ConfigMaps are not what they were'
   eventually 60 gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
@@ -151,9 +151,10 @@ END
 }
 
 signed_by() {
-  [[ $(kubectl get configsource clusters -n kubermatic -o json |
-    jq -r '.status | .signer + " " + (.conditions[] | select(.type == "SourceVerified") | .status + " " + .message)') == "$1 True "* ]] ||
-    { kubectl get configsource clusters -n kubermatic -o json | jq -c .status && return 1; }
+  local status
+  status=$(api -f "$API/apis/drawbridge.dev/v1alpha1/namespaces/kubermatic/configsources/clusters" | jq -c .status)
+  [[ $(jq -r '.signer + " " + (.conditions[] | select(.type == "SourceVerified") | .status + " " + .message)' <<<"$status") == "$1 True "* ]] ||
+    { echo "$status" && return 1; }
 }
 
 # chart_of_a_driver: helm in the pod, as an account that the chart's values named; in and out again.
@@ -170,7 +171,7 @@ chart_of_a_driver() {
     \"values\":{\"image\":\"$NODE_REPOSITORY/busybox:1\",\"command\":[\"/bin/busybox\",\"sleep\",\"100000\"]}}}}" >/dev/null
   eventually 90 condition_is kubermatic DriverReady 'True AsExpected' kubermatic
   assert release_is gpu gpu deployed
-  kubectl patch dracfg kubermatic -n kubermatic --type json -p '[{"op":"remove","path":"/spec/driver"}]' >/dev/null
+  patch_at "$(dracfg_at kubermatic kubermatic)" '[{"op":"remove","path":"/spec/driver"}]'
   eventually 60 no_release gpu gpu
   eventually 30 condition_is kubermatic Ready True kubermatic
 }

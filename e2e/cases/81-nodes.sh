@@ -25,9 +25,10 @@ journal() { echo "$(node_dir "$1")/var-lib-drawbridge/journal.json"; }
 edit_is_under_way() { jq -e '.components.kubelet.edit' "$(journal "$1")"; }
 edit_is_done() { jq -e '.components.kubelet | .done and (.edit | not)' "$(journal "$1")"; }
 api_is_away() { ! kubectl get --raw /readyz --request-timeout=2s; }
-kubelet_report() { kubectl get nodedra "node-$1" -o json | jq -r ".status.components[] | select(.name == \"kubelet\") | .$2"; }
+nodedra() { api -f "$API/apis/drawbridge.dev/v1alpha1/nodedraconfigurations/node-$1"; }
+kubelet_report() { nodedra "$1" | jq -r ".status.components[] | select(.name == \"kubelet\") | .$2"; }
 kubelet_report_is() { [[ $(kubelet_report "$1" "$2") == "$3" ]]; }
-is_asked_for() { kubectl get nodedra "node-$1" -o json | jq -e --arg gate "$2" '.spec.components[]? | select(.name == "kubelet").featureGates[$gate]'; }
+is_asked_for() { nodedra "$1" | jq -e --arg gate "$2" '.spec.components[]? | select(.name == "kubelet").featureGates[$gate]'; }
 
 # old_or_new INDEX OLD: one of the two, whole, at this very moment.
 old_or_new() {
@@ -94,7 +95,7 @@ case_several() {
   eventually 60 api_is_away
   enter_node 3
   refuse file_says 3 "$GATE"
-  kubectl patch dracfg kubermatic -n kubermatic --type merge -p '{"spec":{"allowAlpha":true,"rollout":{"minReady":"10s"}}}' >/dev/null
+  patch_at "$(dracfg_at kubermatic kubermatic)" '{"spec":{"allowAlpha":true,"rollout":{"minReady":"10s"}}}'
 
   note 'the agent of a worker dies again and again'
   kubelet_does 2 "$GATE" 'sleep 10' # or the edit would be over before there was a second agent

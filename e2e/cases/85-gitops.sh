@@ -45,7 +45,7 @@ source_is() {
     printf 'apiVersion: drawbridge.dev/v1alpha1\nkind: ConfigSource\nmetadata: {name: %s, namespace: default}\nspec:\n' "$1"
     printf '  %s\n' "${@:2}"
     [[ " ${*:2} " == *interval:* ]] || printf '  interval: 1h\n' # looks are asked for
-  } | put -f - >/dev/null
+  } | put_at "$(cfgsrc_at "$1")"
 }
 
 # secret NAME KEY=VALUE...: VALUE @FILE is a file's content.
@@ -57,7 +57,8 @@ secret() {
   kubectl create secret generic "$1" "${args[@]}" --dry-run=client -o yaml | put -f - >/dev/null
 }
 
-cfgsrc() { api -f "$API/apis/drawbridge.dev/v1alpha1/namespaces/default/configsources/$1"; }
+cfgsrc_at() { echo "apis/drawbridge.dev/v1alpha1/namespaces/default/configsources/$1"; }
+cfgsrc() { api -f "$API/$(cfgsrc_at "$1")"; }
 
 source_condition_is() { cfgsrc "$1" | says_of "$2" "$3"; }
 source_message() { cfgsrc "$1" | condition_of "$2" | tail -n +2; }
@@ -68,7 +69,7 @@ source_status_is() { [[ $(source_status "$1" "$2") == "$3" ]]; }
 look() {
   local now
   now=$(date +%s%N)
-  kubectl annotate configsource "$1" drawbridge.dev/reconcile-requested-at="$now" --overwrite >/dev/null
+  patch_at "$(cfgsrc_at "$1")" "{\"metadata\":{\"annotations\":{\"drawbridge.dev/reconcile-requested-at\":\"$now\"}}}"
   eventually 120 source_status_is "$1" lastHandledReconcileAt "$now"
 }
 
@@ -78,7 +79,7 @@ observed() {
     "$1" "${2:-DynamicResourceAllocation}"
 }
 
-gate_of() { kubectl get draconfiguration "$1" -o json 2>/dev/null | jq -r '.spec.featureGates | keys | join(",")'; }
+gate_of() { dracfg "$1" 2>/dev/null | jq -r '.spec.featureGates | keys | join(",")'; }
 
 # fails_with NAME CONDITION REASON WORDS
 fails_with() {
@@ -220,7 +221,7 @@ refused_by_policy() {
 
 source_of() { [[ $(kubectl get draconfiguration "$1" -o json | jq -r '.metadata.annotations["drawbridge.dev/source"]') == "$2" ]]; }
 gate_is_one() { [[ $(gate_of "$1") == "$2" ]]; }
-set_gate() { kubectl patch draconfiguration "$1" --type merge -p "{\"spec\":{\"featureGates\":{\"DynamicResourceAllocation\":null,\"$2\":true}}}" >/dev/null; }
+set_gate() { patch_at "$(dracfg_at "$1")" "{\"spec\":{\"featureGates\":{\"DynamicResourceAllocation\":null,\"$2\":true}}}"; }
 
 # case: a commit is applied whole or not at all; deleted files are pruned, drift is put back, a branch that moves back needs a word, and what opted out is left alone
 # timeout: 480

@@ -60,11 +60,11 @@ case_archive() {
   note 'a test that fails is cleaned up too'
   kubectl create -f - >/dev/null <<<'{"apiVersion":"resource.k8s.io/v1beta1","kind":"DeviceClass","metadata":{"name":"none.example.com"},
     "spec":{"selectors":[{"cel":{"expression":"false"}}]}}'
-  kubectl patch dracfg dra --type merge -p '{"spec":{"smokeTest":{"deviceClassName":"none.example.com"}}}' >/dev/null
+  patch_at "$(dracfg_at dra)" '{"spec":{"smokeTest":{"deviceClassName":"none.example.com"}}}'
   eventually 60 condition_is dra SmokeTestPassed 'False ClaimNotAllocated'
   assert_match "$(condition_message dra SmokeTestPassed)" 'cannot allocate all claims'
   eventually 30 nothing_of_the_test
-  kubectl patch dracfg dra --type merge -p '{"spec":{"smokeTest":{"deviceClassName":"gpu.example.com"}}}' >/dev/null
+  patch_at "$(dracfg_at dra)" '{"spec":{"smokeTest":{"deviceClassName":"gpu.example.com"}}}'
   eventually 60 condition_is dra SmokeTestPassed True
 
   note 'pods that cannot be made are told of with the words of their event'
@@ -82,7 +82,7 @@ case_archive() {
   note 'the users claims first, then the release'
   claim_pod holder
   eventually 30 claim_allocated holder
-  kubectl patch dracfg dra --type json -p '[{"op":"remove","path":"/spec/driver"},{"op":"remove","path":"/spec/smokeTest"}]' >/dev/null
+  patch_at "$(dracfg_at dra)" '[{"op":"remove","path":"/spec/driver"},{"op":"remove","path":"/spec/smokeTest"}]'
   eventually 30 condition_is dra DriverReady 'False ClaimsInUse'
   assert_match "$(condition_message dra DriverReady)" 'default/holder'
   assert release_is gpu gpu deployed
@@ -211,11 +211,11 @@ case_killed() {
   forget "$CONTROLLER"
   echo 'BOTH delete' >"$CASE_DIR/kills"
   driver=$(dracfg dra | jq -c .spec.driver)
-  kubectl patch dracfg dra --type json -p '[{"op":"remove","path":"/spec/driver"}]' >/dev/null
+  patch_at "$(dracfg_at dra)" '[{"op":"remove","path":"/spec/driver"}]'
   eventually 60 killed_at 'BOTH delete'
   assert release_is gpu gpu uninstalling
   kubectl delete lease -n drawbridge-system drawbridge >/dev/null
-  kubectl patch dracfg dra --type merge -p "{\"spec\":{\"driver\":$driver}}" >/dev/null
+  patch_at "$(dracfg_at dra)" "{\"spec\":{\"driver\":$driver}}"
   start_killed_controller
   eventually 120 release_is gpu gpu deployed
   eventually 60 condition_is dra DriverReady 'True AsExpected'
@@ -523,7 +523,7 @@ case_api_removed() {
   # an API server of 1.36 that serves v1 alone; of the others nothing is needed here
   edit kube-apiserver -e "s/kube-apiserver:v[0-9.]*/kube-apiserver:$(tools_version 1.36)/" -e '/--runtime-config=/d' -e '/--feature-gates=/d'
   eventually 90 served_is v1
-  kubectl patch dracfg old --type json -p '[{"op":"remove","path":"/spec/driver"}]' >/dev/null
+  patch_at "$(dracfg_at old)" '[{"op":"remove","path":"/spec/driver"}]'
   KUBECACHEDIR=$CASE_DIR/no-cache refuse helm_run uninstall old -n old # as a person would find it
   start_driver_controller
   eventually 120 no_release old old
@@ -665,7 +665,7 @@ case_other_engines() {
   none_of helmrelease gpu || die 'two own the driver'
   set_status helmchart gpu '{"jobName":"helm-install-gpu"}'
   eventually 40 condition_is dra DriverReady 'True AsExpected'
-  kubectl patch dracfg dra --type json -p '[{"op":"remove","path":"/spec/driver"}]' >/dev/null
+  patch_at "$(dracfg_at dra)" '[{"op":"remove","path":"/spec/driver"}]'
   eventually 40 none_of helmchart gpu
   eventually 20 condition_is dra DriverReady 'False DriverNotRequested'
 }

@@ -88,12 +88,7 @@ use_cluster() {
   note "new cluster: Kubernetes $*"
   cluster_up "$WORK/cluster-$key@$n" "$1" auto "${@:2}"
   cluster_digest >"$CLUSTER/digest"
-  install_crds
-}
-
-install_crds() {
-  kubectl apply --server-side --force-conflicts -f "$ROOT/crds" >/dev/null || die 'the CRDs cannot be applied'
-  kubectl wait --for=condition=Established --timeout=30s crd --all >/dev/null || die "CRDs are not Established"
+  [[ ${CLUSTER_TEMPLATES:-} ]] || install_crds
 }
 
 # cluster_digest: of what a roll-out would have changed.
@@ -165,7 +160,7 @@ stop_all() {
   STARTED=()
 }
 
-export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99:malloc_context_size=8
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export LSAN_OPTIONS=exitcode=98
 

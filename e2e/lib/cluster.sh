@@ -3,9 +3,14 @@
 # A one-node cluster of real Kubernetes components as host processes, laid out as kubeadm does it, run by e2e/tools/podrunner.
 #
 #   cluster_up DIR MINOR [PORT|auto] [OPTION...]   options: plain (kubeadm's own probes, back-off and grace periods; else quick ones),
-#                                             kubelet (the node has a kubelet of that version; else none), dra (on from the start)
+#                                             kubelet (the node has a kubelet of that version; else none), dra (on from the start),
+#                                             alone (etcd and the API server, no node)
 #   cluster_down DIR
 #   cluster_use DIR       sets the variables below for a cluster that is up
+#   install_crds          drawbridge's, into the cluster in use
+#
+# Clusters of one run share what costs CPU to make and differs in none of them, where these name a directory for it: CLUSTER_PKI (certificates) and
+# CLUSTER_TEMPLATES (etcd as an API server leaves it after its first start, with the CRDs; whoever uses that needs no install_crds).
 #
 # Ports: PORT API server, +1 etcd, +2 etcd peers, +3 etcd metrics, +4 controller-manager, +5 scheduler, +6 kubelet healthz,
 # +7 kubelet metrics, +8 and up: for whoever uses the cluster.
@@ -34,14 +39,16 @@ cluster_up() {
   dir=$(cd "$dir" && pwd)
   local mode=quick
   [[ $options != *" plain "* ]] || mode=plain
+  [[ $options != *" alone "* ]] || mode=alone
   mkdir -p "$dir"/{pki,etcd,flexvolume,kubectl-cache} "$dir"/nodes/cp-1/{manifests,kubelet,log/pods,bin}
   printf 'MINOR=%s\nVERSION=%s\nPORT=%s\nMODE=%s\n' "$minor" "$version" "$port" "$mode" >"$dir/cluster.env"
   cluster_use "$dir"
   [[ -f $dir/pki/ca.crt ]] || cluster_pki
   [[ -f $MANIFESTS/etcd.yaml ]] || cluster_files "$options"
+  [[ ! ${CLUSTER_TEMPLATES:-} || $mode == alone || -d $CLUSTER/etcd/member ]] || cluster_from_template
   cluster_start
   cluster_wait_api 60 || fail "the API server of $dir did not get ready; see $NODE/runner.log and $NODE/log"
-  cluster_bootstrap
+  [[ $mode == alone ]] || cluster_bootstrap
   exec {PORTS_LOCK}>&-
 }
 
@@ -75,10 +82,11 @@ cluster_down() {
 
 # cluster_start: the runner, and with it everything else. It ends with the process DRAWBRIDGE_E2E_OWNER, if that is set.
 cluster_start() {
-  local quick=()
+  local quick=() kubeconfig=$NODE/kubelet.conf
+  [[ $MODE != alone ]] || kubeconfig=''
   [[ $MODE == plain ]] || quick=(--successor-delay 300ms --crash-backoff 1s --crash-backoff-max 10s)
   [[ $MODE != plain ]] || quick=(--successor-delay 3s)
-  setsid "$(tools_path podrunner)" --node-name cp-1 --node-dir "$NODE" --kubeconfig "$NODE/kubelet.conf" \
+  setsid "$(tools_path podrunner)" --node-name cp-1 --node-dir "$NODE" --kubeconfig "$kubeconfig" \
     --bin-dirs "$NODE/bin,$TOOLS_BIN" --kubelet-version-file "$NODE/kubelet/version" --kubelet-config "$NODE/kubelet/config.yaml" \
     --kubelet-flags "$NODE/kubelet/kubeadm-flags.env" --kubelet-healthz-address "127.0.0.1:$((PORT + 6))" \
     --kubelet-metrics-address "127.0.0.1:$((PORT + 7))" --gates-table "$(cluster_gates_table)" \
@@ -193,8 +201,10 @@ cluster_files() {
   fi
   cluster_manifest_etcd
   cluster_manifest_apiserver "$gates" "$runtime"
-  cluster_manifest_controller_manager "$gates"
-  cluster_manifest_scheduler "$gates"
+  [[ $MODE == alone ]] || {
+    cluster_manifest_controller_manager "$gates"
+    cluster_manifest_scheduler "$gates"
+  }
   chmod 600 "$MANIFESTS"/*.yaml
   cluster_kubelet_files
   [[ $1 != *" kubelet "* ]] || echo "$VERSION" >"$NODE/kubelet/version"
@@ -380,31 +390,64 @@ EOF
   done
 }
 
+# --- what is in the API ---------------------------------------------------------------------------------------------------------------
+
+# cluster_from_template: the hundreds of objects that an API server makes at its first start, and ours, are a quarter of what it costs to start a
+# cluster. The first cluster of a version makes them: etcd and an API server alone, stopped before anything has run that knows of a node.
+cluster_from_template() {
+  local template=$CLUSTER_TEMPLATES/$VERSION
+  mkdir -p "$CLUSTER_TEMPLATES"
+  (
+    flock 9
+    [[ -f $template/made ]] || cluster_make_template "$template" "$MINOR"
+  ) 9>"$template.lock"
+  cp -r --sparse=always "$template/etcd/member" "$CLUSTER/etcd"
+}
+
+# cluster_make_template DIR MINOR: in a process of its own, since it uses another cluster.
+cluster_make_template() (
+  cluster_down "$1" # of somebody who was ended half way
+  rm -rf "$1"
+  cluster_up "$1" "$2" auto alone 9>&-
+  cluster_rights
+  install_crds
+  cluster_down "$1"
+  touch "$1/made"
+)
+
+# cluster_rights: those of drawbridge.
+cluster_rights() { kubectl apply --server-side -f "$E2E/lib/rbac.yaml" >/dev/null || fail "the cluster in $CLUSTER refuses the rights of drawbridge"; }
+
+install_crds() {
+  kubectl apply --server-side --force-conflicts -f "$ROOT/crds" >/dev/null || fail 'the CRDs cannot be applied'
+  kubectl wait --for=condition=Established --timeout=30s crd --all >/dev/null || fail 'CRDs are not Established'
+}
+
 # cluster_bootstrap: what kubeadm puts into a new cluster, and the rights of drawbridge.
 cluster_bootstrap() {
-  kubectl apply --server-side --field-manager=kubeadm -f - >/dev/null <<EOF || fail "the cluster in $CLUSTER refuses its own ConfigMaps"
+  local maps=api/v1/namespaces/kube-system/configmaps
+  put_at "$maps/kubeadm-config" kubeadm <<EOF || fail "the cluster in $CLUSTER refuses its own ConfigMaps"
 apiVersion: v1
 kind: ConfigMap
-metadata: {name: kubeadm-config, namespace: kube-system}
+metadata: {name: kubeadm-config}
 data:
   ClusterConfiguration: |
 $(cluster_kubeadm_config | sed 's/^/    /')
----
+EOF
+  put_at "$maps/kubelet-config" kubeadm <<EOF || fail "the cluster in $CLUSTER refuses its own ConfigMaps"
 apiVersion: v1
 kind: ConfigMap
 metadata:
   name: kubelet-config
-  namespace: kube-system
   annotations: {kubeadm.kubernetes.io/component-config.hash: "sha256:$(cluster_kubelet_configuration | sha256sum | cut -d' ' -f1)"}
 data:
   kubelet: |
 $(cluster_kubelet_configuration | sed 's/^/    /')
----
-$(cat "$E2E/lib/rbac.yaml")
 EOF
+  [[ ${CLUSTER_TEMPLATES:-} ]] || cluster_rights
   local end=$((SECONDS + 20))
   # no node may give itself this label
-  until api -f -X PATCH -H 'Content-Type: application/merge-patch+json' -d '{"metadata":{"labels":{"node-role.kubernetes.io/control-plane":""}}}' "$API/api/v1/nodes/cp-1" >/dev/null 2>&1; do
+  until patch_at api/v1/nodes/cp-1 '{"metadata":{"labels":{"node-role.kubernetes.io/control-plane":""}}}' 2>/dev/null; do
     ((SECONDS < end)) || fail "node cp-1 was not registered; see $NODE/runner.log"
     nap 0.2
   done

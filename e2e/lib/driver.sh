@@ -69,7 +69,7 @@ release_is() { [[ $(release "$1" "$2" | jq -r '[.items[].metadata.labels] | sort
 no_release() { [[ $(revisions "$1" "$2") == 0 ]]; }
 
 # spec_driver NAME JSON: a merge patch of spec.driver.
-spec_driver() { kubectl patch dracfg "$1" --type merge -p "{\"spec\":{\"driver\":$2}}" >/dev/null; }
+spec_driver() { patch_at "$(dracfg_at "$1")" "{\"spec\":{\"driver\":$2}}"; }
 
 # claim_pod NAME [CLASS]: a claim and a pod that uses it, on CLAIM_NODE if that is set.
 claim_pod() {

@@ -60,7 +60,7 @@ none_of() {
 # not_found PATH: the same of one object, by its path at the API server; for waits, since it starts no kubectl at each look.
 not_found() { [[ $(api -o /dev/null -w '%{http_code}' "$API/$1") == 404 ]]; }
 
-dracfg_gone() { not_found "apis/drawbridge.dev/v1alpha1/namespaces/${2:-default}/draconfigurations/$1"; }
+dracfg_gone() { not_found "$(dracfg_at "$@")"; }
 
 # pid_of COMPONENT: of the process that runs now in this cluster.
 pid_of() {
@@ -133,21 +133,36 @@ writes() { files && processes && resource_versions; }
 # put -f FILE: by the server, which costs half of what kubectl does when it merges itself. What a person applies by hand (seeds, demo, charts) is applied as they do.
 put() { kubectl apply --server-side --force-conflicts --field-manager=kubectl "$@"; }
 
+# put_at PATH [MANAGER]: the same of the one object on stdin, without a kubectl: PATH is where it is at the API server. The server's answer is shown where it refuses.
+put_at() {
+  local said
+  said=$(api --fail-with-body -X PATCH -H 'Content-Type: application/apply-patch+yaml' --data-binary @- "$API/$1?force=true&fieldValidation=Strict&fieldManager=${2:-kubectl}" 2>&1) ||
+    { echo "$said" >&2 && return 1; }
+}
+
+# patch_at PATH PATCH: a merge patch, or a JSON patch if it is a list.
+patch_at() {
+  local kind=merge-patch said
+  [[ $2 != '['* ]] || kind=json-patch
+  said=$(api --fail-with-body -X PATCH -H "Content-Type: application/$kind+json" --data-binary "$2" "$API/$1" 2>&1) || { echo "$said" >&2 && return 1; }
+}
+
+# dracfg_at NAME [NAMESPACE]: its path at the API server.
+dracfg_at() { echo "apis/drawbridge.dev/v1alpha1/namespaces/${2:-default}/draconfigurations/$1"; }
+
 # configure NAME [NAMESPACE]: applies a DRAConfiguration with the spec from stdin. The API server may be restarting just now.
 configure() {
-  local namespace=${2:-default} file said
-  file=$(mktemp -p "$CASE_DIR")
-  printf 'apiVersion: drawbridge.dev/v1alpha1\nkind: DRAConfiguration\nmetadata: {name: %s, namespace: %s}\nspec:\n%s\n' \
-    "$1" "$namespace" "$(sed 's/^/  /')" >"$file"
+  local namespace=${2:-default} object said
+  object=$(printf 'apiVersion: drawbridge.dev/v1alpha1\nkind: DRAConfiguration\nmetadata: {name: %s, namespace: %s}\nspec:\n%s\n' "$1" "$namespace" "$(sed 's/^/  /')")
   for _ in {1..100}; do
-    ! said=$(put -f "$file" 2>&1) || return 0
-    [[ $said =~ refused|Forbidden|forbidden|EOF|reset ]] || break
+    ! said=$(put_at "$(dracfg_at "$1" "$namespace")" <<<"$object" 2>&1) || return 0
+    [[ $said =~ [Cc]onnect|Forbidden|forbidden|EOF|reset|reply|closed ]] || break
     sleep 0.3
   done
   die "DRAConfiguration $1 was not accepted: $said"
 }
 
-dracfg() { api -f "$API/apis/drawbridge.dev/v1alpha1/namespaces/${2:-default}/draconfigurations/$1"; }
+dracfg() { api -f "$API/$(dracfg_at "$@")"; }
 
 # condition_of TYPE: "True Reason" of the object on stdin, only when it speaks of the present generation; then the message.
 condition_of() {

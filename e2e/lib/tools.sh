@@ -77,6 +77,9 @@ tools_locked() {
   ) 9>"$CACHE/bin/.lock"
 }
 
+# tools_go_build ARGUMENT...: nothing of what debuggers read, not even in what is compiled, and more memory before the compiler collects: a fifth less time.
+tools_go_build() { CGO_ENABLED=0 GOGC=400 go build -trimpath -gcflags=all=-dwarf=false "$@"; }
+
 tools_build() {
   local name=$1 path package=.
   tools_fresh "$name" && return 0 # somebody else had the lock and built it
@@ -85,7 +88,7 @@ tools_build() {
   [[ $name != helm ]] || package=helm.sh/helm/v4/cmd/helm
   [[ $name != dra-example-driver ]] || package=sigs.k8s.io/dra-example-driver/cmd/dra-example-kubeletplugin
   mkdir -p "$(dirname "$path")"
-  (cd "$E2E/tools/$name" && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$path.new" "$package")
+  (cd "$E2E/tools/$name" && tools_go_build -ldflags '-s -w' -o "$path.new" "$package")
   mv "$path.new" "$path"
   tools_key "$name" >"$(dirname "$path")/.$name.key"
 }
@@ -99,7 +102,7 @@ tools_build_kubernetes() {
   ((${#packages[@]})) || return 0
   mkdir -p "$dir/.new"
   local x=k8s.io/component-base/version
-  (cd "$E2E/tools/kubernetes-$minor" && CGO_ENABLED=0 go build -trimpath -o "$dir/.new/" \
+  (cd "$E2E/tools/kubernetes-$minor" && tools_go_build -o "$dir/.new/" \
     -ldflags "-s -w -X $x.gitVersion=$version -X $x.gitMajor=1 -X $x.gitMinor=${minor#1.}" "${packages[@]}")
   mv "$dir/.new"/* "$dir/"
   rmdir "$dir/.new"
