@@ -95,10 +95,13 @@ case_archive() {
   none_of deviceclass gpu.example.com || die 'the DeviceClass is still there'
 }
 
-has_env() { [[ $(api -f "$API/apis/apps/v1/namespaces/gpu/daemonsets/gpu-kubelet-plugin" | jq -r '.spec.template.spec.containers[0].env[]?.value') == "$1" ]]; }
+has_env() { # a look in vain starts no jq
+  local set
+  set=$(api -f "$API/apis/apps/v1/namespaces/gpu/daemonsets/gpu-kubelet-plugin") && [[ $set == *"\"value\":\"$1\""* ]] && [[ $(jq -r '.spec.template.spec.containers[0].env[]?.value' <<<"$set") == "$1" ]]
+}
 
 
-request_pass() { kubectl annotate draconfiguration "$1" drawbridge.dev/reconcile-requested-at="$(date +%s%N)" --overwrite >/dev/null; }
+request_pass() { patch_at "$(dracfg_at "$1")" "{\"metadata\":{\"annotations\":{\"drawbridge.dev/reconcile-requested-at\":\"$(date +%s%N)\"}}}"; }
 handled() { [[ $(dracfg "$1" | jq -r '.metadata.annotations["drawbridge.dev/reconcile-requested-at"] == .status.lastHandledReconcileAt') == true ]]; }
 nothing_of_the_test() { [[ -z $(kubectl get pods,resourceclaims -n drawbridge-system -l app.kubernetes.io/managed-by=drawbridge -o name) ]]; }
 

@@ -50,12 +50,12 @@ exec {NEVER}<> <(:) # nothing ever comes
 nap() { read -rt "$1" -u "$NEVER" _ || true; } # as sleep, but no process for it: many wait at once, and look several times a second
 
 # rest SINCE WAITED: before one looks again; SINCE is EPOCHREALTIME of when the last look began, WAITED for how many seconds one has looked. A look costs
-# the machine far more than what it asks about: the pause is four times as long as that look was, and a fifteenth of the whole; 0.3 s to 1.5 s.
+# the machine far more than what it asks about: the pause is six times as long as that look was, and a fifteenth of the whole; 0.4 s to 2 s.
 rest() {
-  local us=$(((${EPOCHREALTIME/[.,]/} - ${1/[.,]/}) * 4))
+  local us=$(((${EPOCHREALTIME/[.,]/} - ${1/[.,]/}) * 6))
   ((us >= $2 * 1000000 / 15)) || us=$(($2 * 1000000 / 15))
-  ((us >= 300000)) || us=300000
-  ((us <= 1500000)) || us=1500000
+  ((us >= 400000)) || us=400000
+  ((us <= 2000000)) || us=2000000
   printf -v us '%d.%06d' $((us / 1000000)) $((us % 1000000))
   nap "$us"
 }

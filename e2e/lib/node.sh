@@ -350,6 +350,7 @@ apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: $VERSION
 imageRepository: $NODE_REPOSITORY
+encryptionAlgorithm: ECDSA-P256
 controlPlaneEndpoint: $API_IP:6443
 $api_server
 networking: {serviceSubnet: 10.212.0.0/24, podSubnet: 10.211.0.0/16}

@@ -101,7 +101,7 @@ function(drawbridge_room_test name file closure)
   target_link_libraries(${target} PRIVATE ${kit} drawbridge_${name})
   add_test(NAME ${target} COMMAND ${target})
   # The limit for each test ends one that hangs; a machine that is busy with other tests is not what it is for.
-  set_tests_properties(${target} PROPERTIES LABELS "${name};unit" TIMEOUT 300 ENVIRONMENT DRAWBRIDGE_TEST_TIMEOUT=120)
+  set_tests_properties(${target} PROPERTIES LABELS "${name};unit" TIMEOUT 900 ENVIRONMENT DRAWBRIDGE_TEST_TIMEOUT=240)
 endfunction()
 
 # Each door alone in a file of its own: it must bring what it needs.
