@@ -13,7 +13,7 @@
 #define STUCK_TICKS 700 // looks in a row without a request: on a busy machine seconds say little
 #define MOST_REQUESTS_MORE 400
 #define BATCH 80 // stories at once
-#define READS 9  // one of so many requests that change nothing, unless all are wanted
+#define READS 18 // one of so many requests that change nothing, unless all are wanted
 
 #define EDITED_NAME "mine # and a comment"
 
