@@ -160,7 +160,7 @@ stop_all() {
   STARTED=()
 }
 
-export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99:malloc_context_size=8
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99:malloc_context_size=8 # of the frames, as test.sh has it for unit tests
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export LSAN_OPTIONS=exitcode=98
 

@@ -423,7 +423,7 @@ install_crds() {
   kubectl wait --for=condition=Established --timeout=30s crd --all >/dev/null || fail 'CRDs are not Established'
 }
 
-# cluster_bootstrap: what kubeadm puts into a new cluster, and the rights of drawbridge.
+# cluster_bootstrap: what kubeadm puts into a new cluster, and the rights of drawbridge where no template has brought them.
 cluster_bootstrap() {
   local maps=api/v1/namespaces/kube-system/configmaps
   put_at "$maps/kubeadm-config" kubeadm <<EOF || fail "the cluster in $CLUSTER refuses its own ConfigMaps"
