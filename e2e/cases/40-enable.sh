@@ -17,7 +17,7 @@ in_order() {
 }
 
 # case: the KubermaticConfiguration of the KKP page, verbatim, on 1.33: every component, in order, read back; a second pass writes nothing
-# timeout: 300
+# timeout: 600
 case_kubermatic_page() {
   use_cluster 1.33 kubelet
   keep_files "$CASE_DIR/before"
@@ -99,7 +99,7 @@ case_observe_without_dra() {
 }
 
 # case: without a kubelet of a real version the control plane alone is enabled
-# timeout: 240
+# timeout: 480
 case_no_managed_nodes() {
   use_cluster 1.33
   start_both

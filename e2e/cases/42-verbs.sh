@@ -13,7 +13,7 @@ plan_says() {
 }
 
 # case: plan: a diff of each file and object before anything runs, without agents; 0 when nothing is left; above 1 for a refusal; nothing is written
-# timeout: 240
+# timeout: 480
 case_plan() {
   local seed=$E2E/seeds/kubermaticconfiguration.yaml out=$CASE_DIR/plan
   use_cluster 1.33 kubelet
@@ -64,7 +64,7 @@ event_has() {
 }
 
 # case: status is a tree that follows the roll-out; each step is an event on the object; /metrics has controller-runtime's names; probes answer
-# timeout: 240
+# timeout: 480
 case_status_events_metrics() {
   use_cluster 1.33 kubelet
   start_agent

@@ -57,7 +57,7 @@ case_on_1_36() {
 }
 
 # case: after a refusal the corrected spec goes through; the same cluster, the same object
-# timeout: 240
+# timeout: 480
 case_corrected() {
   refusals_on 1.33
   refused UnknownFeatureGate 'DynamicResourceAllocation' <<<'featureGates: {DynamicResourceAlocation: true}'

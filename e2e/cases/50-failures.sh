@@ -50,7 +50,7 @@ fixed() {
 }
 
 # case: the API server refuses the injected argument: put back, API back, Degraded with the refusing line, no retry, fixed by a spec change
-# timeout: 420
+# timeout: 840
 case_apiserver_refuses() {
   failing kube-apiserver "$REFUSES" 60
   put_back ComponentCrashed
@@ -60,7 +60,7 @@ case_apiserver_refuses() {
 }
 
 # case: the scheduler refuses: the whole revision is put back, the components that were well included
-# timeout: 300
+# timeout: 600
 case_scheduler_refuses() {
   failing kube-scheduler "$REFUSES" 60
   put_back 'ComponentCrashed|RolledBack'
@@ -68,7 +68,7 @@ case_scheduler_refuses() {
 }
 
 # case: the API server starts and never gets ready: put back after componentTimeout
-# timeout: 300
+# timeout: 600
 case_apiserver_never_ready() {
   failing kube-apiserver "$SLEEPS" 15
   put_back 'ComponentNotReady|ComponentCrashed'
@@ -76,7 +76,7 @@ case_apiserver_never_ready() {
 }
 
 # case: the kubelet does not start with the new configuration: its file is put back
-# timeout: 300
+# timeout: 600
 case_kubelet_refuses() {
   use_cluster 1.33 kubelet
   keep_files "$CASE_DIR/before"

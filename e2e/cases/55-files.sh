@@ -37,7 +37,7 @@ odd_scheduler() { # a sidecar first, args instead of command, two-argument notat
 }
 
 # case: other gates, repeats, two-argument notation, kube: prefix, comments, CRLF, anchors, args, a sidecar first: only our change shows
-# timeout: 300
+# timeout: 600
 case_user_flags_kept() {
   use_cluster 1.33 kubelet
   odd_apiserver

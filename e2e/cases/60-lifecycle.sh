@@ -16,7 +16,7 @@ enabled() { # LINE...: of spec
 
 
 # case: Revert: files byte for byte as before, ConfigMaps too, DRA off
-# timeout: 300
+# timeout: 600
 case_delete_revert() {
   enabled 'deletionPolicy: Revert'
   kubectl delete draconfiguration dra --wait=false >/dev/null
@@ -30,7 +30,7 @@ case_delete_revert() {
 }
 
 # case: Revert after a foreign edit: that edit survives, only ours goes
-# timeout: 300
+# timeout: 600
 case_delete_revert_foreign_edit() {
   enabled 'deletionPolicy: Revert'
   edit kube-scheduler 's/^(    - )kube-scheduler$/&\n\1--v=1 # of somebody else/'
@@ -44,7 +44,7 @@ case_delete_revert_foreign_edit() {
 }
 
 # case: Retain: files stay as they are, the objects go
-# timeout: 300
+# timeout: 600
 case_delete_retain() {
   enabled
   files >"$CASE_DIR/files-1"
@@ -61,7 +61,7 @@ case_delete_retain() {
 }
 
 # case: of two DRAConfigurations the older writes, the other is Stalled and names it; it takes over when the first goes
-# timeout: 300
+# timeout: 600
 case_two_configurations() {
   use_cluster 1.33
   start_both
@@ -83,7 +83,7 @@ leader() { api -f "$API/apis/coordination.k8s.io/v1/namespaces/drawbridge-system
 leader_is_not() { [[ -n $(leader) && $(leader) != "$1" ]]; }
 
 # case: of two controllers one leads and the other waits; the second takes over when the first is killed, and writes nothing new
-# timeout: 300
+# timeout: 600
 case_two_controllers() {
   use_cluster 1.33
   start_both
@@ -106,7 +106,7 @@ case_two_controllers() {
 }
 
 # case: suspend: nothing is written until it is lifted
-# timeout: 240
+# timeout: 480
 case_suspend() {
   use_cluster 1.33
   start_both

@@ -33,7 +33,7 @@ serves_not() {
 flag_of() { tr '\0' '\n' <"/proc/$(pid_of "$1")/cmdline" | grep -E "^--$2" || true; }
 
 # case: 1.33 to 1.34 to 1.36, one component after the other: v1beta1 is served as long as a client of 1.33 lives, and goes after that
-# timeout: 600
+# timeout: 1200
 case_one_after_the_other() {
   use_cluster 1.33 kubelet
   start_both

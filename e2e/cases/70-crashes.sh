@@ -54,15 +54,15 @@ killed() { # agent|controller
 }
 
 # case: the agent is killed at every step of a roll-out: it ends in the same state, each component restarted once
-# timeout: 360
+# timeout: 720
 case_agent_killed() { killed agent; }
 
 # case: the controller is killed at every step of a roll-out
-# timeout: 360
+# timeout: 720
 case_controller_killed() { killed controller; }
 
 # case: the API server is away for 30 s in the middle of a roll-out: nothing is lost
-# timeout: 360
+# timeout: 720
 case_api_away() {
   use_cluster 1.33 kubelet
   start_both

@@ -99,7 +99,7 @@ in_order() {
 }
 
 # case: Deployments and a StatefulSet, flags in args, in a command, behind a sidecar: in order, read back; a second pass writes nothing; Revert
-# timeout: 240
+# timeout: 480
 case_rollout() {
   tenant_up
   components_up
@@ -162,7 +162,7 @@ ask_again() {
 handled() { [[ $(dracfg "$1" tenant | jq -r .status.lastHandledReconcileAt) == "$ASKED" ]]; }
 
 # case: one that never becomes available is put back to the very template, the others too; not tried again; by request it is; SIGKILL half way
-# timeout: 240
+# timeout: 480
 case_failure() {
   tenant_up
   components_up
@@ -210,7 +210,7 @@ case_failure() {
 has_gate() { [[ $(args_of "$1") == *DynamicResourceAllocation=true* ]]; }
 
 # case: what something else owns is refused by name and not touched; what something else undoes twice is reported and not fought
-# timeout: 240
+# timeout: 480
 case_others() {
   tenant_up
   components_up
@@ -277,7 +277,7 @@ ask_for_a_pass() {
 observed() { [[ $(dracfg dra tenant | jq .status.observedGeneration) == "$1" ]]; }
 
 # case: Kamaji's TenantControlPlane: its extraArgs, one component after the other, and back to the very spec
-# timeout: 240
+# timeout: 480
 case_kamaji() {
   tenant_up
   kubectl apply -f "$E2E/hosted/kamaji.yaml" >/dev/null

@@ -12,7 +12,7 @@ source "$E2E/lib/driver.sh"
 source "$E2E/lib/git.sh"
 
 # case: kubeadm 1.33: the KubermaticConfiguration turns DRA on in all four real components; pods keep their containers; Revert gives every byte back
-# timeout: 600
+# timeout: 1200
 case_kubeadm_1_33() {
   use_node 1.33
   plain_pods
@@ -48,7 +48,7 @@ case_kubeadm_1_33() {
 }
 
 # case: kubeadm 1.36: DRA is on by default, Ready says so, and not a byte is written
-# timeout: 300
+# timeout: 600
 case_kubeadm_1_36() {
   use_node 1.36
   keep_files "$CASE_DIR/before"
@@ -64,7 +64,7 @@ case_kubeadm_1_36() {
 }
 
 # case: a real kubelet that refuses the new configuration is put back by its agent, and runs; the roll-out says why it stopped
-# timeout: 600
+# timeout: 1200
 case_kubelet_refuses() {
   use_node 1.33
   plain_pods
@@ -84,7 +84,7 @@ case_kubelet_refuses() {
 }
 
 # case: the chart by helm, images of the Dockerfile: agent and controller as pods with its rights and no others turn DRA on by a signed commit, and install a chart; an agent cannot speak for another node
-# timeout: 1500
+# timeout: 3000
 case_chart() {
   use_node 1.33 bare
   kubectl create namespace kubermatic >/dev/null
@@ -197,7 +197,7 @@ report_as() { # TOKEN NODE
 }
 
 # case: two nodes whose owner or keeper is killed leave nothing behind either; without power, and with it again, they are what they were
-# timeout: 240
+# timeout: 480
 case_killed() {
   local dir owner
   dir=$WORK/node-$(basename "$CASE_DIR")

@@ -79,7 +79,7 @@ updated_apart() {
 }
 
 # case: three nodes, one joined while the API server is away: DRA on in all; an agent killed over and over; a worker that refuses names itself and holds the rest
-# timeout: 600
+# timeout: 1200
 case_several() {
   use_node 1.33
   start_on_node
@@ -230,7 +230,7 @@ END
 }
 
 # case: kubeadm upgrade to 1.34 with DRA on: never off, nothing fought over; what 1.33 needed stays as long as its kubelet, and goes with it
-# timeout: 900
+# timeout: 1800
 case_upgrade() {
   local new watcher archive component
   new=$(tools_version 1.34)

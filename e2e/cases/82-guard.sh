@@ -49,7 +49,7 @@ is_back() {
 }
 
 # case: a kubelet that does not come back is put back: by the agent, by the guard with the agent killed and across a boot, by the timer where it only hangs
-# timeout: 600
+# timeout: 1200
 case_comes_back() {
   local refuses='echo refused; exit 1' gates='{"DynamicResourceAllocation": true}'
   use_node 1.33

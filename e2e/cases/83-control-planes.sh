@@ -73,7 +73,7 @@ one_was_always_there() {
 }
 
 # case: one API server after the other, never both away; the second one refuses, and both are put back; repaired, DRA is on in every component of both
-# timeout: 400
+# timeout: 800
 case_two() {
   # it does not wait 30 s for open watches: six API servers are rolled here
   NODE_API_SERVER_ARGS='{name: shutdown-watch-termination-grace-period, value: 1s}' use_node 1.33

@@ -92,7 +92,7 @@ fails_with() {
 }
 
 # case: https with basic, token, CA and proxy, ssh with a key and known hosts, git and file; what each refuses has its reason; limits of time and size; a repository that is away
-# timeout: 480
+# timeout: 960
 case_servers() {
   gitops
   local base=https://localhost:$GIT_PORT dir=$GIT_DIR_E2E user
@@ -227,7 +227,7 @@ gate_is_one() { [[ $(gate_of "$1") == "$2" ]]; }
 set_gate() { patch_at "$(dracfg_at "$1")" "{\"spec\":{\"featureGates\":{\"DynamicResourceAllocation\":null,\"$2\":true}}}"; }
 
 # case: a commit is applied whole or not at all; deleted files are pruned, drift is put back, a branch that moves back needs a word, and what opted out is left alone
-# timeout: 480
+# timeout: 960
 case_commits() {
   gitops
   local GOOD dir=$GIT_WORK/prod
@@ -398,7 +398,7 @@ END
 }
 
 # case: only commits that an allowed signer signed are applied, by ssh and by OpenPGP; everything else fails closed
-# timeout: 360
+# timeout: 720
 case_signatures() {
   gitops
   local GOOD keys=$GIT_DIR_E2E/keys url="url: git://localhost:$((GIT_PORT + 2))/config.git"
@@ -481,7 +481,7 @@ all_polled() {
 }
 
 # case: fifty looks without a change, of ten sources each at its interval, fetch nothing, write nothing and leave nothing behind
-# timeout: 480
+# timeout: 960
 case_polls() {
   export ASAN_OPTIONS=$ASAN_OPTIONS:quarantine_size_mb=1 # what was freed shall not count
   gitops
@@ -534,7 +534,7 @@ rolled() {
 good_is_head() { source_status_is clusters lastKnownGoodRevision "main@sha1:$GIT_HEAD"; }
 
 # case: a commit turns DRA on and its revert turns it off; a commit whose roll-out had to be put back makes the source hold until the branch moves on
-# timeout: 600
+# timeout: 1200
 case_rollout() {
   gitops
   start_agent

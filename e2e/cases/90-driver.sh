@@ -8,7 +8,7 @@
 source "$E2E/lib/driver.sh"
 
 # case: a chart as .tgz: installed as the account, pods and devices waited for, a claim tested; a second pass makes no revision, other values make one; and out again
-# timeout: 400
+# timeout: 800
 case_archive() {
   local chart
   use_driver_cluster 1.33 dra
@@ -117,7 +117,7 @@ refused() {
 }
 
 # case: what cannot be installed is a reason with words, and nothing of it is made: values, the chart's own refusal, schema, pod security, accounts, names, owners
-# timeout: 240
+# timeout: 480
 case_refused() {
   local chart
   use_driver_cluster 1.33 dra
@@ -155,7 +155,7 @@ case_refused() {
 }
 
 # case: helm killed at ten points (SIGKILL, SIGTERM), with the controller and without it: the next pass ends deployed, and a lock that nobody holds is taken away
-# timeout: 400
+# timeout: 800
 case_killed() {
   local chart point driver
   use_driver_cluster 1.33 dra
@@ -259,7 +259,7 @@ killed_at() { [[ $(tail -n1 "$CASE_DIR/killed") == "$1" ]]; }
 no_pending() { [[ -z $(kubectl get secrets -n gpu -l 'owner=helm,status in (pending-install,pending-upgrade)' -o name) ]]; }
 
 # case: the page of Giant Swarm: taint and toleration, selection by attributes; the right device or Pending with doctor's reason; its values make no DeviceClass, and that is said
-# timeout: 240
+# timeout: 480
 case_giant_swarm_page() {
   use_driver_cluster 1.33 dra
   start_driver_controller
@@ -268,7 +268,7 @@ case_giant_swarm_page() {
 }
 
 # case: the same pages in v1 and v1beta2, on 1.36
-# timeout: 240
+# timeout: 480
 case_pages_on_1_36() {
   local was
   use_driver_cluster 1.36
@@ -378,7 +378,7 @@ doctor_says() {
 }
 
 # case: charts from an OCI registry (by digest; another digest is refused), from a chart repository behind nginx, and from such as do not answer, or by half; v1 on 1.36
-# timeout: 300
+# timeout: 600
 case_sources() {
   local chart digest
   install_packages docker-registry nginx-light
@@ -471,7 +471,7 @@ END
 }
 
 # case: an API server that takes no privileged pods, and one that goes away while helm is at work: a reason, nothing half made, and the way on
-# timeout: 300
+# timeout: 600
 case_api_server() {
   local chart
   use_driver_cluster 1.33 dra
@@ -511,7 +511,7 @@ privileged_is_forbidden() {
 }
 
 # case: from 1.33 to 1.36 the API version of two releases goes away: one takes over its objects and is deployed again, the other one is to go and goes
-# timeout: 240
+# timeout: 480
 case_api_removed() {
   local chart
   use_driver_cluster 1.33 dra
@@ -540,7 +540,7 @@ case_api_removed() {
 release_speaks() { [[ $(helm_run get manifest gpu -n gpu | grep -c "resource.k8s.io/$1\$") == 1 ]]; }
 
 # case: kwok's page on a cluster that we switch on, with a driver beside it; then Revert: users' claims are waited for and named, then go driver, kubelet, scheduler, controller-manager, API server, in this order
-# timeout: 400
+# timeout: 800
 case_whole_way() {
   local chart
   use_driver_cluster 1.33 kubelet
@@ -636,7 +636,7 @@ set_status() { kubectl patch "$1" "$2" --subresource=status --type merge -p "{\"
 says() { [[ $(kubectl get "$1" "$2" -o json 2>/dev/null | jq -r "$3") == "$4" ]]; }
 
 # case: Flux's HelmRelease and k3s' HelmChart: their objects are written, what they say is told, and they go with the driver; the kinds are there, their controllers are played
-# timeout: 180
+# timeout: 360
 case_other_engines() {
   local condition='"observedGeneration":1,"conditions":[{"type":"Ready","reason":'
   use_driver_cluster 1.33 dra

@@ -84,7 +84,7 @@ a_user() {
 }
 
 # case: 1.33: one DRAConfiguration turns DRA on in a kubeadm node, installs a real driver, sees its devices and tests a claim (v1beta1); a user's container has its device
-# timeout: 600
+# timeout: 1200
 case_v1beta1() {
   use_device_node 1.33
   assert gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
@@ -99,7 +99,7 @@ case_v1beta1() {
 }
 
 # case: 1.36 (v1): a driver that is gone, whose slices are still there, is told of at once; so is a node that is away; both come back, and a user's container with them
-# timeout: 600
+# timeout: 1200
 case_v1() {
   local before
   use_device_node 1.36 2
