@@ -33,6 +33,9 @@ struct error *doc_parse_json(struct slice text, const char *name, json_t **ret_t
 struct error *doc_parse_yaml(struct slice text, const char *name, json_t **ret_tree);
 // All documents of a stream, in order, as an array; empty ones are left out.
 struct error *doc_parse_yaml_all(struct slice text, const char *name, json_t **ret_array);
+// The same for what another program has made and read already, as Helm reads the output of a chart:
+// of two equal keys in a mapping the last one counts.
+struct error *doc_parse_yaml_rendered(struct slice text, const char *name, json_t **ret_array);
 char *doc_print_json(const json_t *tree); // compact, keys in order of insertion
 // compact, keys sorted: for digests and comparison
 char *doc_print_json_sorted(const json_t *tree);

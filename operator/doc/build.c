@@ -11,7 +11,8 @@
 struct building {
     const struct doc_graph *graph;
     const char *name;
-    size_t nodes; // made so far
+    bool last_wins; // of two equal keys
+    size_t nodes;   // made so far
     size_t depth;
 };
 
@@ -158,7 +159,7 @@ static struct error *build_entry(struct building *b, uint32_t key, json_t *objec
     if (err != NULL) {
         return err;
     }
-    if (json_object_get(object, text) != NULL) {
+    if (!b->last_wins && json_object_get(object, text) != NULL) {
         return doc_node_error(b->name, node_of(b, key), "key \"%s\" is there twice", text);
     }
     AUTO_JSON json_t *value = NULL;
@@ -231,12 +232,13 @@ static struct error *build(struct building *b, uint32_t index, json_t **ret_tree
     return NULL;
 }
 
-struct error *doc_build(const struct doc_graph *graph, const char *name, json_t **ret_tree)
+struct error *doc_build(const struct doc_graph *graph, const char *name, bool last_wins,
+                        json_t **ret_tree)
 {
     if (graph->len == 0) {
         *ret_tree = json_null();
         return NULL;
     }
-    struct building b = {.graph = graph, .name = name};
+    struct building b = {.graph = graph, .name = name, .last_wins = last_wins};
     return build(&b, 0, ret_tree);
 }

@@ -99,7 +99,7 @@ static struct error *load(char *take_bytes, size_t len, const char *name, struct
         err = compose(doc);
     }
     if (err == NULL) {
-        err = doc_build(&doc->graph, doc->name, &doc->tree);
+        err = doc_build(&doc->graph, doc->name, false, &doc->tree);
     }
     if (err != NULL) {
         return err;

@@ -19,10 +19,11 @@ struct error *doc_parse_yaml(struct slice text, const char *name, json_t **ret_t
     if (err == NULL && more) {
         err = doc_node_error(name, &second.nodes[0], "a second document, where one is expected");
     }
-    return err != NULL ? err : doc_build(&graph, name, ret_tree);
+    return err != NULL ? err : doc_build(&graph, name, false, ret_tree);
 }
 
-struct error *doc_parse_yaml_all(struct slice text, const char *name, json_t **ret_array)
+static struct error *parse_all(struct slice text, const char *name, bool last_wins,
+                               json_t **ret_array)
 {
     AUTO_COMPOSER struct doc_composer composer = {0};
     struct error *err = doc_composer_open(&composer, text, name);
@@ -33,7 +34,7 @@ struct error *doc_parse_yaml_all(struct slice text, const char *name, json_t **r
         AUTO_JSON json_t *tree = NULL;
         err = doc_composer_next(&composer, &graph, &more);
         if (err == NULL) {
-            err = doc_build(&graph, name, &tree);
+            err = doc_build(&graph, name, last_wins, &tree);
         }
         if (err == NULL && !json_is_null(tree)) {
             json_array_append_new(all, TAKE(tree));
@@ -44,4 +45,14 @@ struct error *doc_parse_yaml_all(struct slice text, const char *name, json_t **r
     }
     *ret_array = TAKE(all);
     return NULL;
+}
+
+struct error *doc_parse_yaml_all(struct slice text, const char *name, json_t **ret_array)
+{
+    return parse_all(text, name, false, ret_array);
+}
+
+struct error *doc_parse_yaml_rendered(struct slice text, const char *name, json_t **ret_array)
+{
+    return parse_all(text, name, true, ret_array);
 }

@@ -124,6 +124,15 @@ TEST(documents)
                   "t:4:1");
 }
 
+TEST(what_a_chart_rendered_is_read_as_helm_reads_it)
+{
+    AUTO_JSON json_t *all = NULL;
+
+    CHECK_OK(doc_parse_yaml_rendered(
+        slice_of("a: 1\nb: {c: d, c: e}\na: 2\n---\n---\nx: [{z: 1, z: 2}]\n"), "t.yaml", &all));
+    CHECK_STR_TAKE(doc_print_json(all), "[{\"a\":2,\"b\":{\"c\":\"e\"}},{\"x\":[{\"z\":2}]}]");
+}
+
 TEST(errors_say_where)
 {
     refuse("a: 1\n\tb: 2\n", "t.yaml:2:1");
