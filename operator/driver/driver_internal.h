@@ -64,6 +64,9 @@ void gather_get(struct gather *gather, const char *key, bool account, const char
     PRINTF(4, 5);
 void gather_list(struct gather *gather, const char *key, const struct kube_ref *ref,
                  const char *labels, const char *fields, json_t *(*trim)(const json_t *));
+// What something is taken away for: the newest state, where a cache may be behind.
+void gather_list_newest(struct gather *gather, const char *key, const struct kube_ref *ref,
+                        json_t *(*trim)(const json_t *));
 void gather_release(struct gather *gather, const char *namespace, const char *release);
 MUST_USE struct op *gather_start(struct loop *loop, struct gather *take_gather,
                                  gather_done_fn *done, void *owner);

@@ -279,7 +279,7 @@ struct gather *driver_facts_ask(const struct driver_work *work, const struct wan
     }
     if (api && work->gone) {
         dra.resource = "resourceclaims";
-        gather_list(g, "claims", &dra, NULL, NULL, trim_claim);
+        gather_list_newest(g, "claims", &dra, trim_claim);
     }
     gather_list(g, "nodes", &nodes, NULL, NULL, trim_node);
     if (!want)

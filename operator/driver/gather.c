@@ -8,6 +8,7 @@ struct request {
     char *path; // a GET; NULL: a list
     char *group, *version, *resource, *namespace, *labels, *fields;
     bool metadata;
+    bool newest; // a list that the server does not answer from its cache
     json_t *(*trim)(const json_t *);
 };
 
@@ -94,6 +95,13 @@ void gather_list(struct gather *g, const char *key, const struct kube_ref *ref, 
     json_object_set_new(g->facts, key, json_array());
 }
 
+void gather_list_newest(struct gather *g, const char *key, const struct kube_ref *ref,
+                        json_t *(*trim)(const json_t *))
+{
+    gather_list(g, key, ref, NULL, NULL, trim);
+    g->requests[g->len - 1].newest = true;
+}
+
 void gather_release(struct gather *g, const char *namespace, const char *release)
 {
     struct request *request = add(g, "secrets", true);
@@ -176,8 +184,8 @@ static void advance(struct gather *g)
     else if (request->metadata)
         g->pending = kube_list_metadata(request->kube, &ref, request->labels, on_answer, g);
     else
-        g->pending = kube_list_each(request->kube, &ref, request->labels, request->fields, "0",
-                                    on_item, on_answer, g);
+        g->pending = kube_list_each(request->kube, &ref, request->labels, request->fields,
+                                    request->newest ? "" : "0", on_item, on_answer, g);
 }
 
 struct op *gather_start(struct loop *loop, struct gather *take_gather, gather_done_fn *done,

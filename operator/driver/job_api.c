@@ -58,6 +58,16 @@ static void on_removed(void *owner, struct error *take_err)
     job_run(job);
 }
 
+// The server was reached and does not take the object. That a field is not in the schema of its
+// version is told with status 500 (server-side apply), as if the server were at fault.
+static bool is_of_the_chart(const struct error *err)
+{
+    AUTO_MEM char *message = NULL;
+
+    return error_kind(err) == ERROR_DENIED || error_kind(err) == ERROR_INVALID ||
+           str_eq(driver_read_errors(slice_of(error_text(err)), &message), "ChartRejected");
+}
+
 static void on_tried(void *owner, struct error *take_err)
 {
     struct job *job = owner;
@@ -65,7 +75,7 @@ static void on_tried(void *owner, struct error *take_err)
 
     job->pending = NULL;
     job->step = JOB_NAMESPACE;
-    if (err && (error_kind(err) == ERROR_DENIED || error_kind(err) == ERROR_INVALID)) {
+    if (err && is_of_the_chart(err)) {
         AUTO_MEM char *message = NULL;
         job_fail(job, driver_read_errors(slice_of(error_text(err)), &message),
                  str_dup(error_text(err)));

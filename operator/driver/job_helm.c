@@ -55,7 +55,7 @@ static void after_show(struct job *job, const struct loop_child_result *result)
 
 static void after_look_up(struct job *job, const struct loop_child_result *result)
 {
-    struct error *err = doc_parse_yaml_all(result->output, "manifest", &job->objects);
+    struct error *err = doc_parse_yaml_rendered(result->output, "manifest", &job->objects);
 
     job->step = JOB_REMOVE;
     if (err)
@@ -69,8 +69,8 @@ static void after_render(struct job *job, const struct loop_child_result *result
 
     json_decref(TAKE(job->objects));
     if (!err)
-        err = doc_parse_yaml_all(slice_of(doc_str(answer, "manifest", NULL)), "manifest",
-                                 &job->objects);
+        err = doc_parse_yaml_rendered(slice_of(doc_str(answer, "manifest", NULL)), "manifest",
+                                      &job->objects);
     job->step = JOB_TRY;
     if (err)
         job_fail_with(job, "ChartRejected", err);
@@ -78,7 +78,7 @@ static void after_render(struct job *job, const struct loop_child_result *result
 
 static void after_crds(struct job *job, const struct loop_child_result *result)
 {
-    struct error *err = doc_parse_yaml_all(result->output, "crds", &job->crds);
+    struct error *err = doc_parse_yaml_rendered(result->output, "crds", &job->crds);
 
     job->step = JOB_APPLY;
     job->next_item = 0;

@@ -15,6 +15,8 @@ static const struct {
     {"values don't meet the specifications of the schema", "ValuesInvalid"},
     {"error converting YAML to JSON", "ValuesInvalid"},
     {"execution error at", "ChartRejected"},
+    // a field that the API version which is served does not have
+    {"field not declared in schema", "ChartRejected"},
     {"another operation (install/upgrade/rollback) is in progress", "ReleaseLocked"},
     {"release: already exists", "ReleaseLocked"},
     {"cannot be imported into the current release", "DriverOwnedElsewhere"},

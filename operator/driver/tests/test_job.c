@@ -19,9 +19,12 @@ struct rig {
     struct server_conn *held; // who asked for the release first, and has no answer yet
     unsigned ended, asked;
     bool gone;
+    bool cached_claims; // the list of claims was asked of a cache
+    const char *tried;  // the answer to a dry run of a DeviceClass
     struct op *pending; // a driver_stop(), or who waits for a file
     const char *file;
     bool stopped;
+    bool watching; // the server keeps the loop running: the end of the job stops it
 };
 
 static void on_change(void *owner, const char *key)
@@ -30,6 +33,8 @@ static void on_change(void *owner, const char *key)
 
     CHECK_STR(key, "team/dra");
     rig->ended++;
+    if (rig->watching)
+        loop_stop(rig->loop);
     if (rig->held)
         server_reply(TAKE(rig->held), 200, "", "{\"items\": []}");
 }
@@ -165,7 +170,15 @@ static void on_request(void *owner, struct server_conn *conn, const struct serve
 {
     struct rig *rig = owner;
 
-    if (strstr(request->target, "/secrets") && rig->asked++ == 0) {
+    if (strstr(request->target, "/resourceclaims?") && strstr(request->target, "resourceVersion=0"))
+        rig->cached_claims = true;
+    if (rig->tried && strstr(request->target, "/deviceclasses/")) {
+        server_reply(conn, 500, "", rig->tried);
+    } else if (rig->tried) {
+        server_reply(conn, 200, "",
+                     "{\"groupVersion\": \"resource.k8s.io/v1beta1\", \"resources\": [{\"name\": "
+                     "\"deviceclasses\", \"kind\": \"DeviceClass\"}]}");
+    } else if (strstr(request->target, "/secrets") && rig->asked++ == 0) {
         AUTO_MEM char *asked = test_path("asked");
 
         rig->held = conn;
@@ -226,6 +239,54 @@ TEST(also_by_who_shall_uninstall)
     rig_start(&rig, SLOW, true);
     pass_beside_helm(&rig, true);
     CHECK(rig.gone);
+}
+
+// A cache of the server that is behind could say that nobody has a device, and the driver would go
+// under its users.
+TEST(whether_claims_are_in_use_is_not_asked_of_a_cache)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_start(&rig, SLOW, true);
+    pass_beside_helm(&rig, true);
+    CHECK(rig.gone && !rig.cached_claims);
+}
+
+// --- what charts render
+
+#define CLASS                                                                                      \
+    "apiVersion: resource.k8s.io/v1beta1\\nkind: DeviceClass\\nmetadata: {name: x, labels: {a: "   \
+    "b, "                                                                                          \
+    "a: b}}\\n"
+#define RENDERS_CLASS                                                                              \
+    "case $verb in 'show chart') chart ;; dry-run) printf '%s' '{\"manifest\":\"" CLASS "\"}' ;; " \
+    "esac"
+
+// Helm takes a key that is there twice: labels of a helper and the chart's own.
+TEST(a_key_that_a_chart_renders_twice_is_no_reason_to_refuse_it)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) printf '%s' "
+                   "'{\"manifest\":\"a: 1\\na: 2\\n\"}' ;; esac");
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "show chart\ndry-run\nshow crds\nupgrade\n", "", "");
+}
+
+// The server was reached: it is the chart that does not fit the API version.
+TEST(a_field_that_the_api_version_lacks_is_the_charts_fault)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_start(&rig, RENDERS_CLASS, true);
+    rig.tried = "{\"kind\": \"Status\", \"message\": \"failed to create typed patch object (/x; "
+                "resource.k8s.io/v1beta1, Kind=DeviceClass): .spec.extendedResourceName: field "
+                "not declared in schema\"}";
+    begin(&rig, PLAIN, "{}");
+    rig.watching = true;
+    loop_run(rig.loop);
+    check_note(&rig, "show chart\ndry-run\n", "ChartRejected", "extendedResourceName");
 }
 
 // The kinds of a chart's own CustomResourceDefinitions are there before its objects are looked at.
