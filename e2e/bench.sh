@@ -168,7 +168,7 @@ main() {
   idle agent
   memory agent
   stop_all
-  mapfile -t args < <(printf '%s\n' run --kubeconfig "$CLUSTER/drawbridge.conf" --leader-elect=true --lease-namespace drawbridge-system)
+  mapfile -t args < <(printf '%s\n' run --kubeconfig "$CLUSTER/drawbridge.conf" --leader-elect=true --lease-namespace drawbridge-system --governing-namespace default)
   begin_often run $((PORT + 8)) "${args[@]}"
   idle run
   memory run

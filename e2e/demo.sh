@@ -242,7 +242,7 @@ process_start() {
     --kubelet-healthz-url "http://127.0.0.1:$((PORT + 6))/healthz" --kubelet-metrics-url "https://127.0.0.1:$((PORT + 7))/metrics" \
     --health-probe-bind-address "127.0.0.1:$((PORT + 10))" --client-certificate "$CLUSTER/pki/agent.crt" --client-key "$CLUSTER/pki/agent.key"
   launch controller "$DRAWBRIDGE" run --kubeconfig "$CLUSTER/drawbridge.conf" --health-probe-bind-address "127.0.0.1:$((PORT + 8))" --leader-elect=true \
-    --lease-namespace drawbridge-system
+    --lease-namespace drawbridge-system --governing-namespace kubermatic
   soon 20 'the controller' -- curl -sf "http://127.0.0.1:$((PORT + 8))/readyz"
   soon 20 'the agent' -- curl -sf "http://127.0.0.1:$((PORT + 10))/readyz"
   say "drawbridge run (/readyz on port $((PORT + 8))) and drawbridge agent (port $((PORT + 10))) are ready"

@@ -89,6 +89,7 @@ case_chart() {
   use_node 1.33 bare
   kubectl create namespace kubermatic >/dev/null
   cat >"$CASE_DIR/values.yaml" <<END
+governingNamespaces: [kubermatic]
 configSources: [{namespace: kubermatic, secrets: [signers], kubermaticConfigurations: true}]
 controller: {driverAccounts: [{namespace: kubermatic, name: installer}]}
 END

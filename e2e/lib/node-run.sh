@@ -13,7 +13,10 @@ node_rights() {
   node_user "$FIRST/drawbridge.conf" drawbridge:controller
 }
 
-node_controller_command() { COMMAND=("$DRAWBRIDGE" run --kubeconfig "$FIRST/drawbridge.conf" --lease-namespace drawbridge-system); }
+node_controller_command() {
+  COMMAND=("$DRAWBRIDGE" run --kubeconfig "$FIRST/drawbridge.conf" --lease-namespace drawbridge-system
+    --governing-namespace default --governing-namespace kubermatic)
+}
 
 node_agent_command() {
   local dir=$1 index=$2

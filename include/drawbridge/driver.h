@@ -39,6 +39,9 @@ struct driver_spec {
     // a helm that was started for this key has ended
     void (*on_change)(void *owner, const char *key);
     bool (*may_write)(void *owner);
+    // Whether a DRAConfiguration of namespace from may name a driver in namespace to, where no
+    // account's rights decide that; NULL: no.
+    bool (*may_reach)(void *owner, const char *from, const char *to);
     void *owner;
 };
 // Strings are borrowed for its life.

@@ -19,9 +19,14 @@ struct controller_spec {
     const struct gates_table *table;
     struct metrics *metrics;     // NULL: none
     const char *lease_namespace; // of the Lease "drawbridge"
-    const char *identity;        // of this process
-    bool leader_elect;           // false: always leads, with epoch 0
-    uint64_t backoff_ms_max;     // between passes that fail in a row; 0: 30 s
+    // What the administrator lists; NULL: nothing. Namespaces whose DRAConfigurations may configure
+    // the cluster that Drawbridge runs in, beside lease_namespace, whose always may; and
+    // "FROM=TO": DRAConfigurations of namespace FROM may name what is in namespace TO, beside their
+    // own.
+    const struct strlist *governing_namespaces, *reach;
+    const char *identity;    // of this process
+    bool leader_elect;       // false: always leads, with epoch 0
+    uint64_t backoff_ms_max; // between passes that fail in a row; 0: 30 s
     // For spec.driver: the program helm, a directory for it, the kubeconfig and context that it
     // gets (NULL: the pod's account), how long one run may take, and the image of the smoke test's
     // pod (NULL: the built-in one), which runs in lease_namespace.

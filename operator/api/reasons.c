@@ -67,6 +67,10 @@ static const struct api_reason reasons[] = {
     {"TargetConflict", "ConfigValid",
      "An older DRAConfiguration names the same cluster; one writes a cluster.",
      "Delete one of the two, or set platform.type of this one to Observe.", true},
+    {"NamespaceNotAllowed", "ConfigValid DriverReady",
+     "The administrator of Drawbridge does not allow DRAConfigurations of this namespace what this "
+     "one names: this cluster, or another namespace.",
+     "Ask the administrator to list the namespace, in the value that the message names.", true},
     {"PlatformUnknown", "ConfigValid ControlPlaneUpdated",
      "platform.type is Auto, and nothing tells who owns the flags.", "Set spec.platform.type.",
      true},

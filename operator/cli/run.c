@@ -10,6 +10,7 @@ struct settings {
     struct process_settings process; // must be first
     bool leader_elect;
     const char *lease_namespace;
+    struct strlist governing_namespaces, reach;
     const char *gates_table;
     const char *helm, *helm_dir, *smoke_test_image;
     uint64_t helm_timeout_ms, smoke_test_timeout_ms;
@@ -31,6 +32,18 @@ static const struct cli_option options[] = {
      .argument = "NAMESPACE",
      .env = "POD_NAMESPACE",
      .help = "of the Lease; default: the namespace of the kubeconfig or the pod"},
+    {.name = "governing-namespace",
+     .type = CLI_LIST,
+     .offset = offsetof(struct settings, governing_namespaces),
+     .argument = "NAMESPACE",
+     .help = "whose DRAConfigurations may configure this cluster, beside the Lease's; may be "
+             "repeated"},
+    {.name = "reach",
+     .type = CLI_LIST,
+     .offset = offsetof(struct settings, reach),
+     .argument = "FROM=TO",
+     .help = "DRAConfigurations of namespace FROM may name what is in namespace TO; may be "
+             "repeated"},
     {.name = "gates-table",
      .type = CLI_TEXT,
      .offset = offsetof(struct settings, gates_table),
@@ -134,6 +147,41 @@ static char *find_kubeconfig(const char *given)
     return str_format("%s/.kube/config", home ? home : "");
 }
 
+// A namespace's name: a label of DNS, as Kubernetes has it.
+static bool is_namespace(struct slice name)
+{
+    bool ok = name.len > 0 && name.len <= 63;
+
+    for (size_t i = 0; ok && i < name.len; i++) {
+        char c = name.ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+
+        ok = letter || (c == '-' && i > 0 && i + 1 < name.len);
+    }
+    return ok;
+}
+
+// A typing error here would take somebody's right away without a word.
+static struct error *check_lists(const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->governing_namespaces.len; i++) {
+        const char *name = settings->governing_namespaces.items[i];
+
+        if (!is_namespace(slice_of(name)))
+            return error_new(ERROR_INVALID,
+                             "--governing-namespace: \"%.100s\" is no name of a namespace", name);
+    }
+    for (size_t i = 0; i < settings->reach.len; i++) {
+        struct slice to = slice_of(settings->reach.items[i]), from;
+
+        if (!slice_cut(&to, '=', &from) || !is_namespace(from) || !is_namespace(to))
+            return error_new(ERROR_INVALID,
+                             "--reach: write FROM=TO, two names of namespaces, not \"%.100s\"",
+                             settings->reach.items[i]);
+    }
+    return NULL;
+}
+
 static struct error *serve_until_stopped(struct run *run, const struct settings *settings)
 {
     AUTO_MEM char *identity = process_identity();
@@ -150,6 +198,8 @@ static struct error *serve_until_stopped(struct run *run, const struct settings 
     spec.metrics = run->process.metrics;
     spec.lease_namespace =
         settings->lease_namespace ? settings->lease_namespace : run->process.namespace;
+    spec.governing_namespaces = &settings->governing_namespaces;
+    spec.reach = &settings->reach;
     spec.helm = settings->helm;
     spec.helm_dir = settings->helm_dir;
     spec.helm_timeout_ms = settings->helm_timeout_ms;
@@ -167,6 +217,12 @@ static struct error *serve_until_stopped(struct run *run, const struct settings 
     return err;
 }
 
+static void settings_fini(struct settings *settings)
+{
+    strlist_fini(&settings->governing_namespaces);
+    strlist_fini(&settings->reach);
+}
+
 static int run_controller(int argc, char **argv)
 {
     struct settings settings;
@@ -174,9 +230,14 @@ static int run_controller(int argc, char **argv)
     struct error *err =
         cli_args_parse(&cli_verb_run, argc, argv, &settings, sizeof(settings), NULL);
 
-    if (err)
+    if (!err)
+        err = check_lists(&settings);
+    if (err) {
+        settings_fini(&settings);
         return cli_usage_error(&cli_verb_run, err);
+    }
     err = serve_until_stopped(&run, &settings);
+    settings_fini(&settings);
     if (run.process.loop)
         process_fini(&run.process);
     gates_table_free(run.table);

@@ -62,7 +62,7 @@ struct gather *gather_new(struct kube *kube, struct kube *account_kube);
 // acts.
 void gather_get(struct gather *gather, const char *key, bool account, const char *fmt, ...)
     PRINTF(4, 5);
-void gather_list(struct gather *gather, const char *key, const struct kube_ref *ref,
+void gather_list(struct gather *gather, const char *key, bool account, const struct kube_ref *ref,
                  const char *labels, const char *fields, json_t *(*trim)(const json_t *));
 // What something is taken away for: the newest state, where a cache may be behind.
 void gather_list_newest(struct gather *gather, const char *key, const struct kube_ref *ref,

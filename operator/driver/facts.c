@@ -223,6 +223,8 @@ static void ask_values(struct gather *g, const struct driver_work *work)
     }
 }
 
+// In the driver's namespace we see what the account sees that helm acts as, and need no rights of
+// our own there.
 static void ask_release(struct gather *g, const struct want *want)
 {
     AUTO_MEM char *labels = str_format("app.kubernetes.io/instance=%s", want->release);
@@ -234,17 +236,17 @@ static void ask_release(struct gather *g, const struct want *want)
         .group = "", .version = "v1", .resource = "events", .namespace = want->namespace};
 
     if (want->engine == ENGINE_HELM) {
-        gather_get(g, "namespace", false, "/api/v1/namespaces/%s", want->namespace);
+        gather_get(g, "namespace", true, "/api/v1/namespaces/%s", want->namespace);
         gather_release(g, want->namespace, want->release);
     }
     if (want->engine == ENGINE_HELM_RELEASE || want->engine == ENGINE_HELM_CHART) {
         AUTO_MEM char *path = driver_delegate_path(want);
         gather_get(g, "delegate", true, "%s", path);
-        gather_get(g, "namespace", false, "/api/v1/namespaces/%s", want->namespace);
+        gather_get(g, "namespace", true, "/api/v1/namespaces/%s", want->namespace);
     }
-    gather_list(g, "daemonSets", &sets, labels, NULL, trim_daemon_set);
-    gather_list(g, "pods", &pods, labels, NULL, driver_trim_pod);
-    gather_list(g, "events", &events, NULL, "reason=FailedCreate", trim_event);
+    gather_list(g, "daemonSets", true, &sets, labels, NULL, trim_daemon_set);
+    gather_list(g, "pods", true, &pods, labels, NULL, driver_trim_pod);
+    gather_list(g, "events", true, &events, NULL, "reason=FailedCreate", trim_event);
 }
 
 static void ask_operators(struct gather *g, const struct want *want)
@@ -272,22 +274,22 @@ struct gather *driver_facts_ask(const struct driver_work *work, const struct wan
 
     if (api) {
         dra.resource = "deviceclasses";
-        gather_list(g, "classes", &dra, NULL, NULL, trim_class);
+        gather_list(g, "classes", false, &dra, NULL, NULL, trim_class);
         dra.resource = "resourceslices";
-        gather_list(g, "slices", &dra, NULL, NULL, trim_slice);
+        gather_list(g, "slices", false, &dra, NULL, NULL, trim_slice);
         ask_smoke(g, work, api, smoke_namespace);
     }
     if (api && work->gone) {
         dra.resource = "resourceclaims";
         gather_list_newest(g, "claims", &dra, trim_claim);
     }
-    gather_list(g, "nodes", &nodes, NULL, NULL, trim_node);
+    gather_list(g, "nodes", false, &nodes, NULL, NULL, trim_node);
     if (!want)
         return g;
     if (!work->gone) {
-        gather_list(g, "controllers", &controllers, "component=kube-controller-manager", NULL,
-                    trim_controller);
-        gather_list(g, "agents", &agents, NULL, NULL, trim_agent);
+        gather_list(g, "controllers", false, &controllers, "component=kube-controller-manager",
+                    NULL, trim_controller);
+        gather_list(g, "agents", false, &agents, NULL, NULL, trim_agent);
         ask_values(g, work);
         ask_operators(g, want);
     }

@@ -80,10 +80,10 @@ void gather_get(struct gather *g, const char *key, bool account, const char *fmt
     va_end(args);
 }
 
-void gather_list(struct gather *g, const char *key, const struct kube_ref *ref, const char *labels,
-                 const char *fields, json_t *(*trim)(const json_t *))
+void gather_list(struct gather *g, const char *key, bool account, const struct kube_ref *ref,
+                 const char *labels, const char *fields, json_t *(*trim)(const json_t *))
 {
-    struct request *request = add(g, key, false);
+    struct request *request = add(g, key, account);
 
     request->group = str_dup(ref->group);
     request->version = str_dup(ref->version);
@@ -98,7 +98,7 @@ void gather_list(struct gather *g, const char *key, const struct kube_ref *ref, 
 void gather_list_newest(struct gather *g, const char *key, const struct kube_ref *ref,
                         json_t *(*trim)(const json_t *))
 {
-    gather_list(g, key, ref, NULL, NULL, trim);
+    gather_list(g, key, false, ref, NULL, NULL, trim);
     g->requests[g->len - 1].newest = true;
 }
 

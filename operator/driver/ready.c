@@ -116,11 +116,28 @@ static char *label_words(const json_t *preset)
     return strlist_join(&words, ", ");
 }
 
+// What may not be looked at is not known to be right.
+static bool is_hidden(const struct want *want, const json_t *facts, struct driver_verdict *verdict)
+{
+    const char *denied = doc_str(facts, "denied", "daemonSets", NULL);
+
+    if (!*denied)
+        denied = doc_str(facts, "denied", "pods", NULL);
+    if (*denied)
+        say(verdict, DRIVER_FALSE, "DriverForbidden",
+            str_format("Whether the driver runs in namespace %s cannot be seen%s%s: %s",
+                       want->namespace, want->user ? " as " : "", want->user ? want->user : "",
+                       denied));
+    return *denied;
+}
+
 static void judge_sets(const struct want *want, const json_t *facts, struct driver_verdict *verdict)
 {
     const json_t *sets = driver_items(facts, "daemonSets");
     int64_t desired = 0;
 
+    if (is_hidden(want, facts, verdict))
+        return;
     for (size_t i = 0; i < json_array_size(sets); i++) {
         if (!judge_set(want, facts, json_array_get(sets, i), verdict))
             return;

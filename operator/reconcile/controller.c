@@ -17,6 +17,13 @@ bool controller_may_write(void *owner)
     return !c->stop && (!c->spec.leader_elect || lead_may_write(c->lead));
 }
 
+static bool controller_may_reach(void *owner, const char *from, const char *to)
+{
+    const struct controller *c = owner;
+
+    return tenancy_reaches(&c->spec, from, to);
+}
+
 uint64_t controller_epoch(const struct controller *c)
 {
     return c->lead ? lead_epoch(c->lead) : 0;
@@ -66,15 +73,14 @@ static void enqueue_all(struct controller *c)
     watch_each(c->configs, enqueue, c);
 }
 
-// Whether this configuration may be the one that writes the cluster.
-static bool writes(const json_t *config)
+bool config_writes(const json_t *config)
 {
     return config && !str_eq(doc_str(config, "spec", "platform", "type", NULL), "Observe");
 }
 
 static void enqueue_writer(void *owner, const char *key, const json_t *object)
 {
-    if (writes(object))
+    if (config_writes(object))
         enqueue(owner, key, object);
 }
 
@@ -108,6 +114,7 @@ void controller_note_end(struct controller *c, const char *key, bool again)
 }
 
 struct choice {
+    const struct controller *controller;
     const json_t *config; // whose writer it is
     char *key, *created;
 };
@@ -117,8 +124,9 @@ static void pick_writer(void *owner, const char *key, const json_t *object)
     struct choice *choice = owner;
     const char *created = doc_str(object, "metadata", "creationTimestamp", NULL);
 
-    if (!writes(object) || hosted_is(object) != hosted_is(choice->config) ||
-        (hosted_is(object) && !hosted_same(object, choice->config)))
+    if (!config_writes(object) || hosted_is(object) != hosted_is(choice->config) ||
+        (hosted_is(object) && !hosted_same(object, choice->config)) ||
+        !tenancy_allows(&choice->controller->spec, object))
         return;
     // RFC 3339 in UTC sorts as text; keys come in order: of two of the same second the first name
     // wins.
@@ -132,7 +140,7 @@ static void pick_writer(void *owner, const char *key, const json_t *object)
 
 char *controller_writer(const struct controller *c, const json_t *config)
 {
-    struct choice choice = {.config = config};
+    struct choice choice = {.controller = c, .config = config};
 
     watch_each(c->configs, pick_writer, &choice);
     mem_free(choice.created);
@@ -168,7 +176,7 @@ static void on_config(void *owner, const char *key, const json_t *was, const jso
     hosted_watches_note(c->hosted, key, now);
     sources_note_config(c->sources, was, now);
     // Who writes the cluster may have changed.
-    if (writes(was) != writes(now) || hosted_is(was) != hosted_is(now) ||
+    if (config_writes(was) != config_writes(now) || hosted_is(was) != hosted_is(now) ||
         (was && now && hosted_is(now) && !same(was, now, "spec", "platform")))
         enqueue_writers(c);
     queue_add(c->queue, key);
@@ -381,6 +389,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
                                  .helm_timeout_ms = spec->helm_timeout_ms,
                                  .on_change = on_driver,
                                  .may_write = controller_may_write,
+                                 .may_reach = controller_may_reach,
                                  .owner = c};
 
     c->loop = loop;

@@ -56,8 +56,8 @@ struct error *step_release(void *walk, enum verdict *ret_verdict)
     struct controller *c = pass->controller;
 
     *ret_verdict = VERDICT_WAIT;
-    // Who never wrote here has nothing to release.
-    if (pass->conflict || pass->config.platform == PLATFORM_OBSERVE)
+    // Who never wrote here, or may not any more, has nothing to release.
+    if (pass->conflict || pass->forbidden || pass->config.platform == PLATFORM_OBSERVE)
         pass->walk.pending = remove_finalizer(pass);
     else
         pass->walk.pending =

@@ -25,7 +25,7 @@ bool hosted_is(const json_t *config)
                   platform_type_name(PLATFORM_HOSTED_CONTROL_PLANE));
 }
 
-static const char *namespace_of(const json_t *config)
+const char *hosted_namespace(const json_t *config)
 {
     const char *given =
         doc_str(config, "spec", "platform", "hostedControlPlane", "namespace", NULL);
@@ -42,7 +42,7 @@ bool hosted_same(const json_t *config, const json_t *other)
 {
     static const char *const fields[] = {"apiServer", "controllerManager", "scheduler"};
 
-    if (!str_eq(namespace_of(config), namespace_of(other)))
+    if (!str_eq(hosted_namespace(config), hosted_namespace(other)))
         return false;
     if (*tenant_of(config) || *tenant_of(other))
         return str_eq(tenant_of(config), tenant_of(other));
@@ -176,9 +176,9 @@ static struct followed **find(struct hosted_watches *all, const char *key)
 void hosted_watches_note(struct hosted_watches *all, const char *key, const json_t *config)
 {
     struct followed **at = find(all, key), *followed = *at;
-    bool wanted = hosted_is(config);
+    bool wanted = hosted_is(config) && tenancy_allows(&all->controller->spec, config);
 
-    if (followed && wanted && str_eq(followed->namespace, namespace_of(config)) &&
+    if (followed && wanted && str_eq(followed->namespace, hosted_namespace(config)) &&
         str_eq(followed->tenant, tenant_of(config)))
         return;
     if (followed) {
@@ -190,7 +190,7 @@ void hosted_watches_note(struct hosted_watches *all, const char *key, const json
     followed = NEW(struct followed);
     followed->all = all;
     followed->key = str_dup(key);
-    followed->namespace = str_dup(namespace_of(config));
+    followed->namespace = str_dup(hosted_namespace(config));
     followed->tenant = str_dup(tenant_of(config));
     followed->selector = str_format("metadata.name=%s", followed->tenant);
     followed->next = all->first;

@@ -26,7 +26,7 @@ static bool has_released_all(const struct pass *pass)
 // Deletion that has nothing to take back: not asked for, not ours, or nothing was written.
 static bool releases_at_once(const struct pass *pass)
 {
-    return !pass->config.revert || pass->conflict ||
+    return !pass->config.revert || pass->conflict || pass->forbidden ||
            (pass->config.platform == PLATFORM_OBSERVE &&
             !*doc_str(pass->config.status, "driver", "release", NULL));
 }

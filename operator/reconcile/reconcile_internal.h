@@ -115,6 +115,17 @@ uint64_t controller_epoch(const struct controller *controller);
 // The key of the configuration that writes what this one names: the oldest that is not Observe;
 // NULL: none. Owned.
 char *controller_writer(const struct controller *controller, const json_t *config);
+// Whether this configuration may be one that writes: its platform is not Observe.
+bool config_writes(const json_t *config);
+
+// --- tenancy: what the administrator allows the DRAConfigurations of a namespace -----------------
+
+bool tenancy_governs(const struct controller_spec *spec, const char *namespace);
+bool tenancy_reaches(const struct controller_spec *spec, const char *from, const char *to);
+// Whether this DRAConfiguration may write what its platform names: INVALID, reason
+// NamespaceNotAllowed, with the value to set.
+struct error *tenancy_check(const struct controller_spec *spec, const json_t *config);
+bool tenancy_allows(const struct controller_spec *spec, const json_t *config);
 
 // --- hosted: the objects of hosted control planes, followed while a configuration names them -----
 
@@ -126,6 +137,7 @@ void hosted_watches_note(struct hosted_watches *watches, const char *key, const 
 // Whether both name the same hosted control plane, or in part.
 bool hosted_same(const json_t *config, const json_t *other);
 bool hosted_is(const json_t *config);
+const char *hosted_namespace(const json_t *config); // whose objects it names
 
 // Whether this configuration, which waits for others to do something, is the one that looks again.
 bool controller_scouts(struct controller *controller, const char *key);
@@ -157,6 +169,7 @@ struct pass {
     json_t *object;           // our reference
     struct api_config config; // borrows from object
     char *conflict; // key of the configuration that writes this cluster in our place, NULL: none
+    bool forbidden; // the administrator does not allow its namespace what it names
     struct intent intent;
     struct platform_target target; // borrows from config and object
     struct platform_observed *observed;

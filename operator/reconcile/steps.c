@@ -37,6 +37,18 @@ static struct error *check_supported(const struct pass *pass)
     return err;
 }
 
+// One that is being deleted ends, and takes nothing back that is not its own any more.
+static struct error *check_allowed(struct pass *pass)
+{
+    struct error *err = tenancy_check(&pass->controller->spec, pass->object);
+
+    pass->forbidden = err != NULL;
+    if (!pass->config.deleting)
+        return err;
+    error_free(err);
+    return NULL;
+}
+
 struct error *step_load(void *walk, enum verdict *ret_verdict)
 {
     struct pass *pass = walk;
@@ -52,6 +64,8 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
         return err;
     intent_make(&pass->config, &pass->intent);
     err = check_supported(pass);
+    if (!err)
+        err = check_allowed(pass);
     if (err)
         return err;
     if (pass->config.platform != PLATFORM_OBSERVE) {

@@ -72,6 +72,11 @@ TEST(mistakes)
     CHECK_HAS(complained, "\"latest\" is no version");
     CHECK_INT(drawbridge("drawbridge gates --kubernetes 1.12"), CLI_USAGE);
     CHECK_HAS(complained, "the table knows 1.30 to 1.36");
+    CHECK_INT(drawbridge("drawbridge run --reach tenant-a"), CLI_USAGE);
+    CHECK_HAS(complained, "--reach: write FROM=TO, two names of namespaces, not \"tenant-a\"");
+    CHECK_INT(drawbridge("drawbridge run --reach a=b=c"), CLI_USAGE);
+    CHECK_INT(drawbridge("drawbridge run --governing-namespace *"), CLI_USAGE);
+    CHECK_HAS(complained, "--governing-namespace: \"*\" is no name of a namespace");
     CHECK_INT(drawbridge("drawbridge version now"), CLI_USAGE);
     CHECK_STR(said, "");
 }

@@ -41,6 +41,12 @@ static void on_change(void *owner, const char *key)
 
 static void on_request(void *owner, struct server_conn *conn, const struct server_request *request);
 
+static bool may_reach(void *owner, const char *from, const char *to)
+{
+    (void)owner;
+    return str_eq(from, "team") && str_eq(to, "gpu");
+}
+
 static bool may_write(void *owner)
 {
     (void)owner;
@@ -84,6 +90,7 @@ static void rig_start(struct rig *rig, const char *script, bool serves)
                                .helm_timeout_ms = 10000,
                                .on_change = on_change,
                                .may_write = may_write,
+                               .may_reach = may_reach,
                                .owner = rig};
     rig->driver = driver_new(rig->loop, &spec);
 }

@@ -53,6 +53,10 @@ TEST(ready)
                 "0 0 0");
     check_ready(EXAMPLE, "{" CLASS NODES SET("0", "0", "0") "}", "NoMatchingNodes",
                 "NoResourceSlices", "0 0 0");
+    check_ready(EXAMPLE, "{" CLASS NODES "denied: {daemonSets: 'daemonsets.apps is forbidden'}}",
+                "DriverForbidden", "NoResourceSlices", "0 0 0");
+    check_ready(EXAMPLE, "{" CLASS NODES SET("0", "0", "0") "denied: {pods: 'pods is forbidden'}}",
+                "DriverForbidden", "NoResourceSlices", "0 0 0");
     check_ready(EXAMPLE,
                 "{" CLASS NODES SET("2", "2", "1") "pods: [" POD("a", "true")
                     POD("b", "false") "]}",

@@ -28,6 +28,7 @@ struct scene {
     struct fake_api *api; // its owner is the story
     struct controller *controller;
     struct op *tick, *dying;
+    struct strlist governing, reach; // what the administrator lists
 };
 
 FAKE json_t *scene_on_page(void *owner, const char *path)
@@ -54,6 +55,8 @@ FAKE void scene_start_controller(struct scene *scene)
         .kube = scene->kube,
         .table = gates_table_builtin(),
         .lease_namespace = "drawbridge-system",
+        .governing_namespaces = &scene->governing,
+        .reach = &scene->reach,
         .identity = "story",
         .backoff_ms_max = scene->backoff_ms_max,
     };
@@ -94,4 +97,6 @@ FAKE void scene_fini(struct scene *scene)
     kube_free(scene->kube);
     fake_api_free(scene->api);
     http_free(scene->http);
+    strlist_fini(&scene->governing);
+    strlist_fini(&scene->reach);
 }

@@ -63,6 +63,7 @@ struct sim {
     unsigned kills, faults, collection_faults, writes, most_in_flight;
     unsigned looks, looked_at; // since the last request
     bool edited, healed;
+    struct strlist governing;
 };
 
 struct sim_batch {
@@ -390,6 +391,7 @@ FAKE void sim_start_controller(struct sim *sim)
         .kube = sim->kube,
         .table = gates_table_builtin(),
         .lease_namespace = "drawbridge-system",
+        .governing_namespaces = &sim->governing,
         .identity = "sim",
         .leader_elect = true,
         .backoff_ms_max = 1000,

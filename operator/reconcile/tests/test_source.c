@@ -337,6 +337,7 @@ static struct story *story_start(struct batch *batch, unsigned at, enum fault fa
     s->kinds = buf_make(100000);
     set_head(s, FIRST);
     scene_open(&s->scene, batch, s);
+    strlist_add(&s->scene.governing, "ns");
     s->scene.api->choose = choose;
     s->scene.api->on_write = on_write;
     seed(s);

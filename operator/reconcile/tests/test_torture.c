@@ -219,6 +219,7 @@ static void sim_free(struct sim *sim)
     kube_free(sim->kube);
     http_free(sim->http);
     fake_api_free(sim->api);
+    strlist_fini(&sim->governing);
     for (int component = 0; component < COMPONENT_COUNT; component++) {
         json_decref(sim->parts[component].gates);
         json_decref(sim->parts[component].runtime);
@@ -318,6 +319,7 @@ static void sim_start(struct sim_batch *batch, const struct sim_plan *plan, unsi
     sim->api->on_page = sim_on_page;
     sim->http = http_new(batch->loop, "drawbridge-test");
     sim->kube = fake_kube(batch->loop, sim->http, sim->api);
+    strlist_add(&sim->governing, "kubermatic");
     sim_start_controller(sim);
     sim->tick = loop_sleep(batch->loop, TICK_MS, on_tick, sim);
     batch->running++;
