@@ -72,13 +72,16 @@ struct platform_observed {
     struct version server, server_emulated; // of the API server that answered
     // versions of resource.k8s.io in discovery, [] when the group is absent
     json_t *served;
-    json_t *nodes; // names of the nodes that a NodeDRAConfiguration is for
+    // the nodes that a NodeDRAConfiguration is for: name → a number that is the platform's own
+    json_t *nodes;
+    // the Nodes that have no kubelet to look after: name → why ("virtual kubelet", "Windows", ...)
+    json_t *ignored;
     // name → object, of those that exist: kubeadm-config, kubelet-config, drawbridge-undo
     json_t *config_maps;
     json_t *reports; // owned trees that instances borrow from
     struct plan_instance *instances;
     size_t len;
-    unsigned unmanaged_nodes; // without a kubelet of a real version
+    unsigned unmanaged_nodes; // those that are ignored
     unsigned managed_nodes;
     // of platform_facts, another one when the server says something else; 0: facts of its own
     uint64_t edition;

@@ -28,7 +28,9 @@ static const struct api_reason reasons[] = {
     {"DriverNotRequested", "DriverReady DevicesPublished SmokeTestPassed",
      "The spec has no driver.", "Set spec.driver, or install a driver yourself.", false},
     {"NoManagedNodes", "NodesUpdated",
-     "No node has a kubelet of a real version; fake nodes are not counted.",
+     "No node has a kubelet to configure; fake nodes, virtual kubelets and nodes that are not "
+     "Linux "
+     "are not counted.",
      "Nothing, unless nodes were expected: then see whether they have joined.", false},
     {"Observing", WANTED " Degraded",
      "The platform is Observe: Drawbridge looks and writes nothing.", "Nothing.", false},

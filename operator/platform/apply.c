@@ -130,10 +130,8 @@ static void on_node_config(void *owner, const char *key, const json_t *config)
     struct vanished *v = owner;
     struct write *write;
 
-    for (size_t i = 0; i < json_array_size(v->nodes); i++) {
-        if (str_eq(json_string_value(json_array_get(v->nodes, i)), key))
-            return;
-    }
+    if (json_object_get(v->nodes, key))
+        return;
     write = platform_add_write(v->w, WRITE_DELETE, KIND_NODE_CONFIG, NULL, key);
     write->what = str_dup(v->nodes ? "the node is gone" : "released");
     guard(write, config);
@@ -188,12 +186,12 @@ struct error *platform_kubeadm_writes(struct writing *w, const struct platform_c
     struct vanished vanished = {w, change->observed->nodes};
     struct error *err = platform_edit_templates(change->observed, change->plan, &texts, &undo);
     const char *name;
-    json_t *text;
+    json_t *text, *number;
 
     if (err)
         return err;
-    for (size_t i = 0; i < json_array_size(change->observed->nodes); i++)
-        add_node_write(w, change, json_string_value(json_array_get(change->observed->nodes, i)));
+    json_object_foreach(change->observed->nodes, name, number)
+        add_node_write(w, change, name);
     watch_each(w->cluster->node_configs, on_node_config, &vanished);
     // before the edit: what is recorded and not there is nobody's
     add_undo_write(w, change->observed, undo);

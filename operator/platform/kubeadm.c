@@ -8,27 +8,6 @@ struct collection {
     struct platform_observed *observed;
 };
 
-static bool has_name(const json_t *names, const char *name)
-{
-    for (size_t i = 0; i < json_array_size(names); i++) {
-        if (str_eq(json_string_value(json_array_get(names, i)), name))
-            return true;
-    }
-    return false;
-}
-
-// The name as a string that lives as long as what is observed.
-static const char *add_node(struct platform_observed *observed, const char *name)
-{
-    for (size_t i = 0; i < json_array_size(observed->nodes); i++) {
-        const char *known = json_string_value(json_array_get(observed->nodes, i));
-        if (str_eq(known, name))
-            return known;
-    }
-    json_array_append_new(observed->nodes, json_string(name));
-    return json_string_value(json_array_get(observed->nodes, json_array_size(observed->nodes) - 1));
-}
-
 static const json_t *find_component(const json_t *list, enum component component)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -68,17 +47,6 @@ static void fill_version(struct plan_instance *instance, struct version server)
         instance->version = server;
 }
 
-static bool has_instance(const struct platform_observed *observed, enum component component,
-                         const char *node)
-{
-    for (size_t i = 0; i < observed->len; i++) {
-        const struct plan_instance *instance = &observed->instances[i];
-        if (instance->component == component && str_eq(instance->node, node))
-            return true;
-    }
-    return false;
-}
-
 // Of the component's own container: a sidecar may stand first.
 static const char *image_of(const json_t *pod, enum component component)
 {
@@ -101,8 +69,8 @@ static void on_pod(void *owner, const char *key, const json_t *pod)
         return;
     if (!doc_bool(pod, false, "mirror", NULL) || !*node)
         return;
-    node = add_node(c->observed, node);
-    if (has_instance(c->observed, component, node))
+    node = platform_add_node(c->observed, node);
+    if (platform_note_instance(c->observed, node, component))
         return;
     instance = platform_add_instance(c->observed, component, node, NULL);
     instance->control_plane = true;
@@ -124,10 +92,10 @@ static void on_node_config(void *owner, const char *key, const json_t *config)
 
         if (!component_parse(doc_str(json_array_get(components, i), "name", NULL), &component) ||
             component == COMPONENT_KUBELET ||
-            (!watch_get(c->cluster->nodes, key) && !has_name(c->observed->nodes, key)))
+            (!watch_get(c->cluster->nodes, key) && !json_object_get(c->observed->nodes, key)))
             continue;
-        node = add_node(c->observed, key);
-        if (has_instance(c->observed, component, node))
+        node = platform_add_node(c->observed, key);
+        if (platform_note_instance(c->observed, node, component))
             continue;
         instance = platform_add_instance(c->observed, component, node, NULL);
         instance->control_plane = true;
@@ -140,9 +108,9 @@ static void on_managed_node(void *owner, const json_t *node, struct version vers
     struct collection *c = owner;
     const char *found = doc_str(node, "metadata", "name", NULL);
     bool control_plane =
-        has_name(c->observed->nodes, found) ||
+        json_object_get(c->observed->nodes, found) ||
         doc_get(node, "metadata", "labels", "node-role.kubernetes.io/control-plane", NULL) != NULL;
-    const char *name = add_node(c->observed, found);
+    const char *name = platform_add_node(c->observed, found);
     struct plan_instance *instance =
         platform_add_instance(c->observed, COMPONENT_KUBELET, name, NULL);
 
@@ -155,21 +123,25 @@ static struct error *collect(const struct platform_cluster *cluster,
                              struct platform_observed *observed)
 {
     struct collection c = {cluster, observed};
+    struct error *err;
 
     watch_each(cluster->pods, on_pod, &c);
     watch_each(cluster->node_configs, on_node_config, &c);
     platform_each_managed_node(cluster, observed, on_managed_node, &c);
     for (size_t i = 0; i < observed->len; i++)
         fill_version(&observed->instances[i], observed->server);
-    if (observed->len > GATES_INSTANCES_MAX)
-        return error_new(ERROR_LIMIT, "the cluster has more than %d components to look after",
-                         GATES_INSTANCES_MAX);
     if (observed->len == 0)
         return error_new(
             ERROR_INVALID,
             "no static control-plane pods in kube-system: this is not a kubeadm cluster; "
             "set spec.platform.type to Observe");
-    return platform_collect_templates(observed);
+    err = platform_collect_templates(observed);
+    if (err)
+        return err;
+    if (observed->len > GATES_INSTANCES_MAX)
+        return error_new(ERROR_LIMIT, "the cluster has more than %d components to look after",
+                         GATES_INSTANCES_MAX);
+    return NULL;
 }
 
 const struct platform *platform_kubeadm(void)

@@ -33,31 +33,12 @@ struct observation {
 
 // --- trims: what the watches keep ----------------------------------------------------------------
 
-static void keep(json_t *to, const json_t *from, const char *a, const char *b)
+void platform_trim_keep(json_t *to, const json_t *from, const char *a, const char *b)
 {
     const json_t *value = doc_get(from, a, b, NULL);
 
     if (value)
         doc_set(to, doc_copy(value), a, b, NULL);
-}
-
-json_t *platform_trim_node(const json_t *node)
-{
-    static const char *const labels[] = {"node-role.kubernetes.io/control-plane", "type"};
-    json_t *kept = json_object();
-
-    keep(kept, node, "metadata", "name");
-    keep(kept, node, "metadata", "resourceVersion");
-    for (size_t i = 0; i < COUNT(labels); i++) {
-        const json_t *value = doc_get(node, "metadata", "labels", labels[i], NULL);
-        if (value)
-            doc_set(kept, doc_copy(value), "metadata", "labels", labels[i], NULL);
-    }
-    if (doc_get(node, "metadata", "annotations", "kwok.x-k8s.io/node", NULL))
-        doc_set(kept, json_true(), "fake", NULL);
-    doc_set(kept, json_string(doc_str(node, "status", "nodeInfo", "kubeletVersion", NULL)),
-            "kubeletVersion", NULL);
-    return kept;
 }
 
 json_t *platform_trim_pod(const json_t *pod)
@@ -66,10 +47,10 @@ json_t *platform_trim_pod(const json_t *pod)
     const json_t *containers = doc_get(pod, "spec", "containers", NULL);
     json_t *list = json_array();
 
-    keep(kept, pod, "metadata", "name");
-    keep(kept, pod, "metadata", "namespace");
-    keep(kept, pod, "metadata", "resourceVersion");
-    keep(kept, pod, "spec", "nodeName");
+    platform_trim_keep(kept, pod, "metadata", "name");
+    platform_trim_keep(kept, pod, "metadata", "namespace");
+    platform_trim_keep(kept, pod, "metadata", "resourceVersion");
+    platform_trim_keep(kept, pod, "spec", "nodeName");
     doc_set(kept, json_string(doc_str(pod, "metadata", "labels", "component", NULL)), "component",
             NULL);
     if (doc_get(pod, "metadata", "annotations", "kubernetes.io/config.mirror", NULL))
@@ -135,36 +116,6 @@ bool platform_image_version(const char *image, struct version *ret_version)
     return tag && version_parse(tag + 1, ret_version);
 }
 
-struct managed_context {
-    struct platform_observed *observed;
-    platform_node_fn *each;
-    void *owner;
-};
-
-static void on_node(void *owner, const char *key, const json_t *node)
-{
-    struct managed_context *context = owner;
-    struct version version;
-
-    (void)key;
-    if (doc_bool(node, false, "fake", NULL) ||
-        !version_parse(doc_str(node, "kubeletVersion", NULL), &version)) {
-        context->observed->unmanaged_nodes++;
-        return;
-    }
-    context->observed->managed_nodes++;
-    context->each(context->owner, node, version);
-}
-
-void platform_each_managed_node(const struct platform_cluster *cluster,
-                                struct platform_observed *observed, platform_node_fn *each,
-                                void *owner)
-{
-    struct managed_context context = {observed, each, owner};
-
-    watch_each(cluster->nodes, on_node, &context);
-}
-
 void platform_observed_fini(struct platform_observed *observed)
 {
     for (size_t i = 0; i < observed->len; i++)
@@ -172,6 +123,7 @@ void platform_observed_fini(struct platform_observed *observed)
     mem_free(observed->instances);
     json_decref(observed->served);
     json_decref(observed->nodes);
+    json_decref(observed->ignored);
     json_decref(observed->config_maps);
     json_decref(observed->reports);
     mem_free(observed->read_back);
@@ -183,7 +135,8 @@ struct platform_observed *platform_observed_new(void)
     struct platform_observed *observed = NEW(struct platform_observed);
 
     observed->served = json_array();
-    observed->nodes = json_array();
+    observed->nodes = json_object();
+    observed->ignored = json_object();
     observed->config_maps = json_object();
     observed->reports = json_array();
     return observed;

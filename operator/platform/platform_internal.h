@@ -92,11 +92,19 @@ struct platform_observed *platform_observed_new(void);
 #define PLATFORM_METRICS_BYTES_MAX ((size_t)32 << 20)
 // A borrowed copy that lives as long as observed.
 const json_t *platform_keep(struct platform_observed *observed, const json_t *tree);
-// Counts Nodes: managed ones (a kubelet of a real version) are given to each().
+// Counts Nodes: managed ones are given to each(), the others are named in observed->ignored.
 typedef void platform_node_fn(void *owner, const json_t *node, struct version version);
 void platform_each_managed_node(const struct platform_cluster *cluster,
                                 struct platform_observed *observed, platform_node_fn *each,
                                 void *owner);
+// The name as a string that lives as long as observed; from now on there is a NodeDRAConfiguration
+// for that node.
+const char *platform_add_node(struct platform_observed *observed, const char *name);
+// Whether this node has an instance of the component already; it has from now on.
+bool platform_note_instance(struct platform_observed *observed, const char *node,
+                            enum component component);
+// For trims: from's value at a.b, where it has one.
+void platform_trim_keep(json_t *to, const json_t *from, const char *a, const char *b);
 
 // What is kept of the server that the watch of this term follows goes into observed; *ret_gates is
 // a reference of the caller's. False: nothing fit to use. facts may be NULL.

@@ -2,6 +2,8 @@
 // What a pass found, in conditions: one sentence each that says what is true and what to do next.
 #include "reconcile_internal.h"
 
+#define NODES_NAMED 5 // in one message
+
 static const char *name_of(const struct pass *pass, const struct plan_step *step)
 {
     return pass->observed->instances[step->instance].id;
@@ -267,11 +269,31 @@ static void say_nodes_elsewhere(struct pass *pass)
                            kubelets, flags && *flags ? "; they need " : "", flags ? flags : "");
 }
 
+// The nodes without a kubelet to look after, the first of them by name and with the reason.
+static char *ignored_text(const struct pass *pass)
+{
+    const json_t *ignored = pass->observed->ignored;
+    AUTO_BUF struct buf text = buf_make(8192);
+    size_t named = 0, len = json_object_size(ignored);
+    const char *name;
+    json_t *why;
+
+    buf_printf(&text, "; not counted: %zu", len);
+    json_object_foreach((json_t *)(uintptr_t)ignored, name, why) {
+        if (named == NODES_NAMED)
+            break;
+        buf_printf(&text, "%s%s: %s", named++ ? ", " : " (", name, json_string_value(why));
+    }
+    if (named)
+        buf_add_str(&text, named < len ? ", ...)" : ")");
+    return buf_take(&text);
+}
+
 static void say_nodes(struct pass *pass)
 {
     struct api_conditions *c = pass->conditions;
     unsigned managed = pass->observed->managed_nodes;
-    unsigned fake = pass->observed->unmanaged_nodes;
+    AUTO_MEM char *ignored = ignored_text(pass);
 
     if (say_part(pass, CONDITION_NODES_UPDATED, true)) {
         // A failing node names itself; the roll-out is paused, not put back.
@@ -286,11 +308,11 @@ static void say_nodes(struct pass *pass)
         say_nodes_elsewhere(pass);
     } else if (managed == 0) {
         api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes",
-                           "No node has a kubelet of a real version; not counted: %u", fake);
+                           "There is no node with a kubelet to configure%s", ignored);
     } else {
         api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "AsExpected",
-                           "%u of %u kubelets run with what is wanted; not counted: %u", managed,
-                           managed, fake);
+                           "%u of %u kubelets run with what is wanted%s", managed, managed,
+                           ignored);
     }
 }
 
@@ -328,6 +350,7 @@ static void say_observed(struct pass *pass)
 {
     struct api_conditions *c = pass->conditions;
     AUTO_MEM char *todo = advice(pass);
+    AUTO_MEM char *ignored = ignored_text(pass);
 
     if (pass->resolution.dra && is_reported_off(pass))
         api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_FALSE, "EnableElsewhere",
@@ -339,8 +362,8 @@ static void say_observed(struct pass *pass)
                            "Somebody else owns the flags; nothing is written");
     api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE,
                        pass->observed->managed_nodes ? "Observing" : "NoManagedNodes",
-                       "%u kubelets are somebody else's to configure; not counted: %u",
-                       pass->observed->managed_nodes, pass->observed->unmanaged_nodes);
+                       "%u kubelets are somebody else's to configure%s",
+                       pass->observed->managed_nodes, ignored);
 }
 
 // --- ResourceAPIServed ---------------------------------------------------------------------------

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a kubeadm cluster is taken for: which nodes have a kubelet to look after, and what is known
+// of each.
+#include "drawbridge/platform.h"
+
+#include "kube/tests/world.h"
+
+struct cluster {
+    struct world *world;
+    struct platform_cluster cluster;
+    json_t *nodes, *pods, *configs, *maps; // arrays; maps: name → object
+    unsigned watchers;
+    struct platform_observed *observed;
+    struct error *err;
+    bool done;
+};
+
+static json_t *parse(const char *text)
+{
+    json_t *tree = NULL;
+
+    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &tree));
+    return tree;
+}
+
+static void reply_list(struct server_conn *conn, json_t *items)
+{
+    AUTO_JSON json_t *list =
+        json_pack("{s:{s:s}, s:O}", "metadata", "resourceVersion", "7", "items", items);
+    AUTO_MEM char *text = doc_print_json(list);
+
+    server_reply(conn, 200, "", text);
+}
+
+static void on_request(void *owner, struct server_conn *conn, const struct server_request *request)
+{
+    struct cluster *c = owner;
+    const char *map = strrchr(request->target, '/') + 1;
+
+    if (strstr(request->target, "watch=true")) {
+        server_begin(conn, 200, "");
+        c->watchers++;
+    } else if (strstr(request->target, "limit=")) {
+        reply_list(conn, strstr(request->target, "/nodes?")  ? c->nodes
+                         : strstr(request->target, "/pods?") ? c->pods
+                                                             : c->configs);
+    } else if (str_eq(request->target, "/version")) {
+        server_reply(conn, 200, "", "{\"gitVersion\":\"v1.33.13\"}");
+    } else if (json_object_get(c->maps, map)) {
+        AUTO_MEM char *text = doc_print_json(json_object_get(c->maps, map));
+
+        server_reply(conn, 200, "", text);
+    } else {
+        server_reply(conn, 404, "", "{\"kind\":\"Status\",\"message\":\"no\"}");
+    }
+}
+
+static struct cluster *cluster_new(void)
+{
+    struct cluster *c = NEW(struct cluster);
+
+    c->world = world_new(on_request);
+    c->world->script_owner = c;
+    c->cluster.kube = c->world->kube;
+    c->nodes = json_array();
+    c->pods = json_array();
+    c->configs = json_array();
+    c->maps = json_object();
+    return c;
+}
+
+static struct watch *follow(struct cluster *c, const char *resource,
+                            json_t *(*trim)(const json_t *))
+{
+    struct watch_spec spec = {.kube = c->world->kube,
+                              .ref = {.group = "", .version = "v1", .resource = resource},
+                              .trim = trim};
+
+    return watch_new(c->world->loop, &spec);
+}
+
+static void cluster_open(struct cluster *c)
+{
+    c->cluster.nodes = follow(c, "nodes", platform_trim_node);
+    c->cluster.pods = follow(c, "pods", platform_trim_pod);
+    c->cluster.node_configs = follow(c, "nodedraconfigurations", NULL);
+    while (c->watchers < 3)
+        world_run_for(c->world, 5);
+}
+
+static void cluster_free(struct cluster *c)
+{
+    watch_free(c->cluster.nodes);
+    watch_free(c->cluster.pods);
+    watch_free(c->cluster.node_configs);
+    platform_observed_free(c->observed);
+    error_free(c->err);
+    world_free(c->world);
+    json_decref(c->nodes);
+    json_decref(c->pods);
+    json_decref(c->configs);
+    json_decref(c->maps);
+    mem_free(c);
+}
+
+static void on_observed(void *owner, struct error *take_err,
+                        struct platform_observed *take_observed)
+{
+    struct cluster *c = owner;
+
+    c->world->op = NULL;
+    c->done = true;
+    c->err = take_err;
+    c->observed = take_observed;
+    loop_stop(c->world->loop);
+}
+
+static void observe(struct cluster *c, enum platform_type wanted)
+{
+    struct platform_target target = {.type = wanted, .namespace = "default"};
+
+    c->world->op = platform_observe(c->world->loop, &c->cluster, &target, on_observed, c);
+    while (!c->done)
+        loop_run(c->world->loop);
+}
+
+static void add_pod(struct cluster *c, const char *component, const char *node)
+{
+    AUTO_MEM char *text =
+        str_format("{metadata: {name: %s-%s, labels: {component: %s, tier: control-plane},"
+                   " annotations: {kubernetes.io/config.mirror: x}}, spec: {nodeName: %s,"
+                   " containers: [{name: %s, image: 'r/%s:v1.33.13', command: [%s]}]}}",
+                   component, node, component, node, component, component, component);
+
+    json_array_append_new(c->pods, parse(text));
+}
+
+static void add_control_plane(struct cluster *c, const char *node)
+{
+    AUTO_MEM char *text =
+        str_format("{metadata: {name: %s, labels: {node-role.kubernetes.io/control-plane: ''}},"
+                   " status: {nodeInfo: {kubeletVersion: v1.33.13, operatingSystem: linux}}}",
+                   node);
+
+    json_array_append_new(c->nodes, parse(text));
+    add_pod(c, "kube-apiserver", node);
+    add_pod(c, "kube-controller-manager", node);
+    add_pod(c, "kube-scheduler", node);
+}
+
+static const struct plan_instance *find(const struct cluster *c, const char *id)
+{
+    for (size_t i = 0; i < c->observed->len; i++) {
+        if (str_eq(c->observed->instances[i].id, id))
+            return &c->observed->instances[i];
+    }
+    return NULL;
+}
+
+TEST(virtual_kubelets_and_windows_nodes_have_no_kubelet_to_configure)
+{
+    static const char *const others[] = {
+        "{metadata: {name: a, labels: {type: virtual-kubelet}},"
+        " status: {nodeInfo: {kubeletVersion: v1.33.2, operatingSystem: Linux}}}",
+        "{metadata: {name: b}, spec: {taints: [{key: node.kubernetes.io/unreachable},"
+        " {key: virtual-kubelet.io/provider, value: acme, effect: NoSchedule}]},"
+        " status: {nodeInfo: {kubeletVersion: v1.33.2}}}",
+        "{metadata: {name: c}, status: {nodeInfo: {kubeletVersion: v1.19.10-vk-azure-aci-1.4.8}}}",
+        "{metadata: {name: d}, status: {nodeInfo: {kubeletVersion: v1.33.4,"
+        " operatingSystem: windows}}}",
+        "{metadata: {name: e, labels: {kubernetes.io/os: windows}},"
+        " status: {nodeInfo: {kubeletVersion: v1.33.4}}}",
+        "{metadata: {name: f}, status: {nodeInfo: {kubeletVersion: v1.33.4,"
+        " operatingSystem: plan9}}}",
+        "{metadata: {name: g}, status: {nodeInfo: {kubeletVersion: fake}}}",
+        "{metadata: {name: h, annotations: {kwok.x-k8s.io/node: fake}},"
+        " status: {nodeInfo: {kubeletVersion: v1.33.4}}}",
+    };
+    static const char *const whys[] = {
+        "virtual kubelet", "virtual kubelet", "virtual kubelet",    "Windows",
+        "Windows",         "not Linux",       "no kubelet version", "fake"};
+    struct cluster *c = cluster_new();
+
+    add_control_plane(c, "cp-1");
+    for (size_t i = 0; i < COUNT(others); i++)
+        json_array_append_new(c->nodes, parse(others[i]));
+    json_array_append_new(c->nodes,
+                          parse("{metadata: {name: worker},"
+                                " status: {nodeInfo: {kubeletVersion: v1.33.1-eks-1234567}}}"));
+    cluster_open(c);
+    observe(c, PLATFORM_KUBEADM);
+    CHECK_OK(TAKE(c->err));
+    CHECK_INT(c->observed->managed_nodes, 2);
+    CHECK_INT(c->observed->unmanaged_nodes, COUNT(others));
+    CHECK_INT(json_object_size(c->observed->nodes), 2);
+    CHECK(find(c, "kubelet on cp-1") && find(c, "kubelet on worker"));
+    for (size_t i = 0; i < COUNT(others); i++) {
+        AUTO_MEM char *name = str_format("%c", 'a' + (char)i);
+        AUTO_MEM char *id = str_format("kubelet on %s", name);
+
+        CHECK(!find(c, id));
+        CHECK_STR(doc_str(c->observed->ignored, name, NULL), whys[i]);
+    }
+    cluster_free(c);
+}
+
+TEST(a_component_is_there_once_whoever_tells_of_it)
+{
+    struct cluster *c = cluster_new();
+
+    add_control_plane(c, "cp-1");
+    add_pod(c, "kube-scheduler", "cp-1");
+    json_array_append_new(c->configs,
+                          parse("{metadata: {name: cp-1}, status: {components: ["
+                                "{name: kube-apiserver, state: Observed, version: v1.33.13},"
+                                "{name: kubelet, state: Observed, version: v1.33.13}]}}"));
+    cluster_open(c);
+    observe(c, PLATFORM_KUBEADM);
+    CHECK_OK(TAKE(c->err));
+    CHECK_INT(c->observed->len, 4);
+    CHECK(find(c, "kube-apiserver on cp-1")->agent);
+    CHECK(find(c, "kubelet on cp-1")->control_plane);
+    cluster_free(c);
+}
+
+TEST(the_limit_counts_what_templates_stand_for_too)
+{
+    struct cluster *c = cluster_new();
+
+    add_control_plane(c, "cp-1");
+    for (unsigned i = 0; i < GATES_INSTANCES_MAX - 4; i++) {
+        AUTO_MEM char *name = str_format("w%u", i);
+
+        json_array_append_new(c->nodes,
+                              json_pack("{s:{s:s}, s:{s:{s:s}}}", "metadata", "name", name,
+                                        "status", "nodeInfo", "kubeletVersion", "v1.33.13"));
+    }
+    json_object_set_new(c->maps, "kubeadm-config",
+                        json_pack("{s:{s:s}, s:{s:s}}", "metadata", "resourceVersion", "1", "data",
+                                  "ClusterConfiguration",
+                                  "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n"
+                                  "kubernetesVersion: v1.33.13\n"));
+    cluster_open(c);
+    observe(c, PLATFORM_KUBEADM);
+    CHECK_ERR_HAS(TAKE(c->err), ERROR_LIMIT, "more than 20000 components");
+    cluster_free(c);
+}
+
+TEST_MAIN()
