@@ -51,7 +51,10 @@ enum error_kind {
     ERROR_GONE,    // 410: the resourceVersion is too old, list again
     ERROR_DENIED,  // 401, 403, EACCES
     ERROR_INVALID, // the input is wrong; trying again does not help
-    ERROR_LIMIT,   // a cap was reached
+    // 400, 422 and the like: the API server did not take what we sent. Its schemas may be older or
+    // newer than we are, which ends without anybody's changing the input.
+    ERROR_REJECTED,
+    ERROR_LIMIT, // a cap was reached
     ERROR_CANCELED,
     ERROR_INTERNAL,
 };

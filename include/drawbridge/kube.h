@@ -49,7 +49,8 @@ struct kube *kube_new(struct loop *loop, struct http *http, struct kube_config *
 // ("system:serviceaccount:NAMESPACE:NAME"): who we are needs the right to impersonate it, and what
 // it may not do is not done.
 struct kube *kube_new_as(const struct kube *like, const char *user);
-void kube_free(struct kube *kube); // all its ops must be gone
+void kube_free(struct kube *kube);       // all its ops must be gone
+bool kube_busy(const struct kube *kube); // it has ops
 AUTO_DECLARE(kube, struct kube)
 const char *kube_server(const struct kube *kube);
 
@@ -66,7 +67,7 @@ struct kube_ref {
 char *kube_path(const struct kube_ref *ref);
 
 // take_err: kind by HTTP status and Status.reason (404 NOT_FOUND, 409 CONFLICT, 410 GONE, 401/403
-// DENIED, 422/400/415 INVALID, 413 LIMIT, 429 THROTTLED, 5xx TRANSIENT), text: the server's
+// DENIED, 422/400/415 REJECTED, 413 LIMIT, 429 THROTTLED, 5xx TRANSIENT), text: the server's
 // message; error_reason() is "AlreadyExists" or "ResourceVersionTooLarge" where it was that, else
 // "". Else take_body is the answer (JSON null when empty).
 typedef void kube_done_fn(void *owner, struct error *take_err, json_t *take_body);
@@ -76,6 +77,7 @@ typedef void kube_text_fn(void *owner, struct error *take_err, struct slice text
 MUST_USE struct op *kube_get(struct kube *kube, const struct kube_ref *ref, kube_done_fn *done,
                              void *owner);
 // Lists and watches leave metadata.managedFields out: it is large and nobody here reads it.
+// A list ends after 5 minutes, or 4000 pages, whatever the server does.
 // The whole list, page by page, as {"metadata": {"resourceVersion": ..}, "items": [..]}. Selectors
 // may be NULL.
 MUST_USE struct op *kube_list(struct kube *kube, const struct kube_ref *ref,

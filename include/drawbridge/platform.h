@@ -29,9 +29,16 @@ struct platform_cluster {
     // clients of the clusters that spec.cluster names; NULL: none can be asked
     struct platform_targets *targets;
 };
-// One client for each target cluster, made anew when its kubeconfig changes. The least used goes
-// when there are PLATFORM_TARGETS_MAX.
+// One client with connections of its own for each target cluster, made anew when its kubeconfig
+// changes. When there are PLATFORM_TARGETS_MAX the least used of those that are not being asked
+// goes.
 #define PLATFORM_TARGETS_MAX 64
+// One that does not answer is asked again after PLATFORM_TARGET_AGAIN_MS, and twice as late each
+// time, up to PLATFORM_TARGET_AGAIN_MS_MAX.
+#define PLATFORM_TARGET_AGAIN_MS 2000
+#define PLATFORM_TARGET_AGAIN_MS_MAX 60000
+// All questions of a pass to a target cluster together have this long.
+#define PLATFORM_TARGET_ASK_MS 15000
 struct platform_targets;
 struct platform_targets *platform_targets_new(struct loop *loop);
 // all requests of its clients must be gone
@@ -64,6 +71,10 @@ struct platform_target {
     bool fresh;
     bool deleting; // what is not there any more needs nothing
     uint64_t component_timeout_ms;
+    // Called once before the first question to a server that is not this cluster's: it may never
+    // answer, and nobody else is to wait for it. NULL: nobody does.
+    void (*let_others)(void *owner);
+    void *owner;
 };
 
 // What one pass saw. Frozen once the observation is over.

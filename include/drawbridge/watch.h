@@ -76,8 +76,13 @@ void queue_add_after(struct queue *queue, const char *key, uint64_t delay_ms);
 // The work on key is over: failed makes it come again after its back-off; after_ms > 0: again after
 // so long, failures forgotten.
 void queue_done(struct queue *queue, const char *key, bool failed, uint64_t after_ms);
+// The work on key waits for somebody who may never answer (another cluster's API server): it goes
+// on without a worker, and others are begun. Once for each work; nothing the second time. The key
+// is in work until queue_done() all the same.
+void queue_let_others(struct queue *queue, const char *key);
 struct queue_stats {
-    size_t depth, working, delayed;
+    // working: with a worker; waiting: without (queue_let_others())
+    size_t depth, working, waiting, delayed;
     uint64_t adds_total, retries_total;
     double queue_seconds_sum, work_seconds_sum; // time waited, time worked
     uint64_t queue_seconds_count, work_seconds_count;

@@ -20,8 +20,8 @@ struct error {
 static const char *const kind_names[] = {
     [ERROR_TRANSIENT] = "Transient", [ERROR_THROTTLED] = "Throttled", [ERROR_CONFLICT] = "Conflict",
     [ERROR_NOT_FOUND] = "NotFound",  [ERROR_GONE] = "Gone",           [ERROR_DENIED] = "Denied",
-    [ERROR_INVALID] = "Invalid",     [ERROR_LIMIT] = "Limit",         [ERROR_CANCELED] = "Canceled",
-    [ERROR_INTERNAL] = "Internal",
+    [ERROR_INVALID] = "Invalid",     [ERROR_REJECTED] = "Rejected",   [ERROR_LIMIT] = "Limit",
+    [ERROR_CANCELED] = "Canceled",   [ERROR_INTERNAL] = "Internal",
 };
 
 void assert_failed(const char *cond, const char *file, int line)

@@ -64,7 +64,7 @@ static bool is_of_the_chart(const struct error *err)
 {
     AUTO_MEM char *message = NULL;
 
-    return error_kind(err) == ERROR_DENIED || error_kind(err) == ERROR_INVALID ||
+    return error_kind(err) == ERROR_DENIED || error_kind(err) == ERROR_REJECTED ||
            str_eq(driver_read_errors(slice_of(error_text(err)), &message), "ChartRejected");
 }
 

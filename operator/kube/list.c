@@ -8,7 +8,8 @@
 struct listing {
     struct op op; // first
     struct kube *kube;
-    struct op *pending;
+    struct op *pending, *deadline;
+    unsigned pages;
     // next: the continue token
     char *path, *label_selector, *field_selector, *resource_version, *next;
     struct kube_items items;
@@ -32,6 +33,7 @@ static void listing_free(struct listing *listing)
     if (listing->dropped)
         *listing->dropped = true;
     listing->pending = op_drop(listing->pending);
+    listing->deadline = op_drop(listing->deadline);
     kube_items_fini(&listing->items);
     buf_fini(&listing->scratch);
     json_decref(listing->collected);
@@ -161,6 +163,15 @@ static void on_page(void *owner, struct error *take_err,
         return;
     }
     const char *next = doc_str(envelope, "metadata", "continue", NULL);
+    if (next[0] && ++listing->pages >= KUBE_LIST_PAGES_MAX)
+        err = error_new(ERROR_TRANSIENT, "the list has more than %d pages", KUBE_LIST_PAGES_MAX);
+    else if (strlen(next) > KUBE_CONTINUE_BYTES_MAX)
+        err = error_new(ERROR_TRANSIENT, "the list's continue token is longer than %d bytes",
+                        KUBE_CONTINUE_BYTES_MAX);
+    if (err) {
+        listing_finish(listing, err, NULL);
+        return;
+    }
     if (next[0]) {
         mem_free(listing->next);
         listing->next = str_dup(next);
@@ -201,6 +212,17 @@ static void send_page(struct listing *listing)
     listing->pending = kube_request_send(listing->kube, &request, on_page, listing);
 }
 
+// A server that always has another page, or takes its time for each, does not end by itself.
+static void on_deadline(void *owner)
+{
+    struct listing *listing = owner;
+    listing->deadline = NULL;
+    listing_finish(listing,
+                   error_new(ERROR_TRANSIENT, "the list was not whole after %d s",
+                             KUBE_LIST_TIMEOUT_MS / 1000),
+                   NULL);
+}
+
 static void on_drop(struct op *op)
 {
     listing_free((struct listing *)(void *)op);
@@ -212,6 +234,7 @@ static struct listing *listing_new(struct kube *kube, const struct kube_ref *ref
     struct listing *listing = NEW(struct listing);
     listing->op.drop = on_drop;
     listing->kube = kube;
+    listing->deadline = loop_sleep(kube->loop, KUBE_LIST_TIMEOUT_MS, on_deadline, listing);
     listing->path = kube_path(ref);
     listing->label_selector = str_dup(label_selector);
     listing->field_selector = str_dup(field_selector);

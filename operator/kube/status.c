@@ -26,7 +26,7 @@ static enum error_kind kind_of(long code)
     case 429:
         return ERROR_THROTTLED;
     default:
-        return code >= 500 ? ERROR_TRANSIENT : ERROR_INVALID;
+        return code >= 500 ? ERROR_TRANSIENT : ERROR_REJECTED;
     }
 }
 

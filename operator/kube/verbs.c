@@ -58,6 +58,11 @@ void kube_free(struct kube *kube)
     mem_free(kube);
 }
 
+bool kube_busy(const struct kube *kube)
+{
+    return kube->ops > 0;
+}
+
 const char *kube_server(const struct kube *kube)
 {
     return kube->config->server;

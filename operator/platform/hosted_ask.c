@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the API server of a hosted control plane says, where the spec has a kubeconfig for it: its
-// version, the API, its gates, and which kubelets it has. One request after the other.
+// version, the API, its gates, and which kubelets it has. One request after the other, all of them
+// within PLATFORM_TARGET_ASK_MS: it is somebody else's server, and may be dead, slow or endless.
 #include "hosted_internal.h"
 
 enum phase { PHASE_SECRET, PHASE_VERSION, PHASE_GROUP, PHASE_METRICS, PHASE_NODES, PHASE_END };
@@ -13,8 +14,10 @@ struct ask {
     struct hosted_said *said;
     hosted_said_fn *done;
     void *owner;
-    struct op *pending;
+    struct op *pending, *deadline;
     enum phase phase;
+    struct loop *loop;
+    char *key;         // of its kubeconfig among the targets
     struct kube *kube; // of the hosted cluster
 };
 
@@ -32,6 +35,8 @@ static void ask_drop(struct op *op)
     struct ask *ask = (struct ask *)op;
 
     op_drop(ask->pending);
+    op_drop(ask->deadline);
+    mem_free(ask->key);
     mem_free(ask);
 }
 
@@ -40,19 +45,29 @@ static void finish(struct ask *ask, struct error *take_err)
     hosted_said_fn *done = ask->done;
     void *owner = ask->owner;
 
-    mem_free(ask);
+    ask_drop(&ask->op);
     done(owner, take_err);
 }
 
 // It may be rolling out just now: what it does not say is unknown, and no reason to stop.
 static void note_unread(struct ask *ask, struct error *take_err)
 {
+    mem_free(ask->said->unread);
     ask->said->unread = str_dup(error_text(take_err));
     error_free(take_err);
     ask->observed->api_unread = true;
-    ask->observed->again_ms = HOSTED_READ_AGAIN_MS;
-    ask->phase = PHASE_END;
-    advance(ask);
+    ask->observed->again_ms = platform_targets_note(ask->cluster->targets, ask->key, false);
+    finish(ask, NULL);
+}
+
+static void on_deadline(void *owner)
+{
+    struct ask *ask = owner;
+
+    ask->deadline = NULL;
+    ask->pending = op_drop(ask->pending);
+    note_unread(ask, error_new(ERROR_TRANSIENT, "%s has not said all within %d s",
+                               kube_server(ask->kube), PLATFORM_TARGET_ASK_MS / 1000));
 }
 
 static void on_metrics(void *owner, struct error *take_err, struct slice text)
@@ -130,21 +145,20 @@ static struct error *open_target(struct ask *ask, const json_t *secret)
     const json_t *ref = json_object_get(ask->target->cluster, "kubeconfigSecretRef");
     const char *name = doc_str(ref, "name", NULL), *key = doc_str(ref, "key", NULL);
     AUTO_MEM char *text = NULL;
-    AUTO_MEM char *id = NULL;
     size_t len = 0;
     struct error *err;
 
     if (!*key)
         key = "value";
-    id = str_format("Secret %s/%s, key %s", ask->target->namespace, name, key);
+    ask->key = str_format("Secret %s/%s, key %s", ask->target->namespace, name, key);
     if (!json_is_string(doc_get(secret, "data", key, NULL)))
         err = error_new(ERROR_NOT_FOUND, "there is no such key");
     else if (!kube_base64_decode(slice_of(doc_str(secret, "data", key, NULL)), &text, &len))
         err = error_new(ERROR_INVALID, "it is not base64");
     else
-        err =
-            platform_targets_get(ask->cluster->targets, id, (struct slice){text, len}, &ask->kube);
-    return error_wrap(err, "spec.cluster.kubeconfigSecretRef: %s", id);
+        err = platform_targets_get(ask->cluster->targets, ask->key, (struct slice){text, len},
+                                   &ask->kube);
+    return error_wrap(err, "spec.cluster.kubeconfigSecretRef: %s", ask->key);
 }
 
 static void on_secret(void *owner, struct error *take_err, json_t *take_body)
@@ -162,6 +176,9 @@ static void on_secret(void *owner, struct error *take_err, json_t *take_body)
         return;
     }
     ask->said->asked = true;
+    if (ask->target->let_others)
+        ask->target->let_others(ask->target->owner);
+    ask->deadline = loop_sleep(ask->loop, PLATFORM_TARGET_ASK_MS, on_deadline, ask);
     ask->phase = PHASE_VERSION;
     advance(ask);
 }
@@ -200,13 +217,14 @@ static void advance(struct ask *ask)
         ask->pending = kube_list_each(ask->kube, &nodes, NULL, NULL, "0", on_node, on_nodes, ask);
         return;
     case PHASE_END:
+        platform_targets_note(ask->cluster->targets, ask->key, true);
         finish(ask, NULL);
     }
 }
 
-struct op *hosted_ask(const struct platform_cluster *cluster, const struct platform_target *target,
-                      struct platform_observed *observed, struct hosted_said *said,
-                      hosted_said_fn *done, void *owner)
+struct op *hosted_ask(struct loop *loop, const struct platform_cluster *cluster,
+                      const struct platform_target *target, struct platform_observed *observed,
+                      struct hosted_said *said, hosted_said_fn *done, void *owner)
 {
     struct ask *ask;
 
@@ -215,6 +233,7 @@ struct op *hosted_ask(const struct platform_cluster *cluster, const struct platf
         return NULL;
     ask = NEW(struct ask);
     ask->op.drop = ask_drop;
+    ask->loop = loop;
     ask->cluster = cluster;
     ask->target = target;
     ask->observed = observed;

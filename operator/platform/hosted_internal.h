@@ -136,9 +136,9 @@ void hosted_said_fini(struct hosted_said *said);
 typedef void hosted_said_fn(void *owner, struct error *take_err);
 // Fills said, and version, served API and kubelets of observed; both borrowed until done or the
 // drop. NULL: the spec has no kubeconfig, or all is to be undone, and done is not called.
-struct op *hosted_ask(const struct platform_cluster *cluster, const struct platform_target *target,
-                      struct platform_observed *observed, struct hosted_said *said,
-                      hosted_said_fn *done, void *owner);
+struct op *hosted_ask(struct loop *loop, const struct platform_cluster *cluster,
+                      const struct platform_target *target, struct platform_observed *observed,
+                      struct hosted_said *said, hosted_said_fn *done, void *owner);
 
 // --- hosted_observe.c
 

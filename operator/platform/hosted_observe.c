@@ -20,6 +20,7 @@ enum phase {
 
 struct observation {
     struct op op; // must be first
+    struct loop *loop;
     const struct platform_cluster *cluster;
     const struct platform_target *target;
     platform_observed_fn *done;
@@ -411,7 +412,7 @@ static void on_said(void *owner, struct error *take_err)
 
 static bool ask_hosted(struct observation *o)
 {
-    o->pending = hosted_ask(o->cluster, o->target, o->observed, &o->said, on_said, o);
+    o->pending = hosted_ask(o->loop, o->cluster, o->target, o->observed, &o->said, on_said, o);
     return o->pending != NULL;
 }
 
@@ -458,6 +459,7 @@ struct op *hosted_observe(struct loop *loop, const struct platform_cluster *clus
     const char *namespace = doc_str(target->hosted, "namespace", NULL);
 
     o->op.drop = observation_drop;
+    o->loop = loop;
     o->cluster = cluster;
     o->target = target;
     o->done = done;

@@ -58,9 +58,13 @@ struct error *platform_kubeadm_writes(struct writing *w, const struct platform_c
 void platform_hosted_free(struct platform_hosted *hosted);
 // Takes the records out of the objects: everything was reverted.
 void platform_hosted_forget(struct writing *w, const struct platform_observed *observed);
-// The client for this kubeconfig; key: of its Secret. Borrowed until the next one is asked for.
+// The client for this kubeconfig; key: of its Secret. Borrowed while a request of it is under way;
+// without one until the next is asked for.
 struct error *platform_targets_get(struct platform_targets *targets, const char *key,
                                    struct slice kubeconfig, struct kube **ret_kube);
+// Whether the target of this key answered. Returns when to ask it again, if somebody still wants to
+// know.
+uint64_t platform_targets_note(struct platform_targets *targets, const char *key, bool answered);
 
 // --- entries: maps of name to value
 

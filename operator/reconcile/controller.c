@@ -398,6 +398,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
     c->events = events_new(loop, spec->kube, "drawbridge-controller", spec->identity);
     c->queue = queue_new(loop, &queue);
     c->passes.kind = &pass_kind;
+    c->passes.loop = loop;
     c->passes.queue = c->queue;
     walks_count(&c->passes, spec->metrics);
     c->adopter = adopter_new(c);

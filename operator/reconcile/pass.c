@@ -2,6 +2,10 @@
 // One pass of one DRAConfiguration: its steps, and what comes after each.
 #include "reconcile_internal.h"
 
+// Of some requests one after the other, each of which has KUBE_TIMEOUT_MS. What takes longer (a
+// roll-out, helm, pods) no step waits for.
+#define STEP_MS_MAX 120000
+
 static const struct walk_step steps[STEP_COUNT] = {
     [STEP_LOAD] = {"LOAD", step_load},
     [STEP_CLAIM] = {"CLAIM", step_claim},
@@ -104,6 +108,7 @@ static uint64_t pass_end(void *walk)
 const struct walk_kind pass_kind = {.controller = "draconfiguration",
                                     .prefix = "",
                                     .steps = steps,
+                                    .step_ms_max = STEP_MS_MAX,
                                     .next = step_after,
                                     .end = pass_end,
                                     .drop = pass_free};

@@ -10,6 +10,7 @@ static const struct policy table[] = {
     [ERROR_GONE] = {true, "Progressing"},
     [ERROR_DENIED] = {true, "Forbidden"},
     [ERROR_INVALID] = {false, "InvalidConfiguration"},
+    [ERROR_REJECTED] = {true, "RequestFailed"},
     [ERROR_LIMIT] = {false, "LimitReached"},
     [ERROR_CANCELED] = {false, "Progressing"},
     [ERROR_INTERNAL] = {true, "InternalError"},

@@ -58,6 +58,7 @@ struct walk_step {
 struct walk_kind {
     const char *controller, *prefix; // in metrics, and before the key in the log
     const struct walk_step *steps;   // begun at the first
+    uint64_t step_ms_max; // a step that waits longer is given up, and the pass comes again
     // What comes after walk->step, which failed or did not.
     unsigned (*next)(const void *walk, bool failed);
     // at the last step; when to look again, 0: only when something changes
@@ -67,6 +68,7 @@ struct walk_kind {
 
 struct walks { // of one queue
     const struct walk_kind *kind;
+    struct loop *loop;
     struct queue *queue;
     struct walk *first;
     struct metric *total, *seconds, *errors, *terminal; // NULL: not counted
@@ -80,7 +82,7 @@ struct walk {
     char *key;
     uint64_t began_ms;
     unsigned step;
-    struct op *pending;
+    struct op *pending, *deadline;
     struct error *err; // the first one; REPORT tells it
     bool failed;       // come again with back-off
 };

@@ -89,9 +89,13 @@ static uint64_t pass_end(void *walk)
     return pass->walk.failed ? 0 : after_ms;
 }
 
+// A fetch, which may have ten minutes (spec.timeout), or a commit's objects one after the other.
+#define STEP_MS_MAX 900000
+
 static const struct walk_kind kind = {.controller = "configsource",
                                       .prefix = "ConfigSource ",
                                       .steps = steps,
+                                      .step_ms_max = STEP_MS_MAX,
                                       .next = step_after,
                                       .end = pass_end,
                                       .drop = pass_free};
@@ -360,6 +364,7 @@ struct sources *sources_new(struct controller *controller)
     make_metrics(sources);
     sources->queue = queue_new(controller->loop, &queue);
     sources->passes.kind = &kind;
+    sources->passes.loop = controller->loop;
     sources->passes.queue = sources->queue;
     walks_count(&sources->passes, controller->spec.metrics);
     sources->watch = watch_new(controller->loop, &watch);

@@ -62,6 +62,11 @@ static void refuse(struct source_pass *pass, struct error *take_err)
 {
     struct error *err = error_wrap(take_err, "%s", pass->items[pass->at].where);
 
+    if (pass->fetched && error_kind(err) == ERROR_REJECTED) {
+        take_err = error_because(ERROR_INVALID, "InvalidDocument", "%s", error_text(err));
+        error_free(err);
+        err = take_err;
+    }
     if (pass->fetched && error_kind(err) == ERROR_INVALID) {
         if (!*error_reason(err))
             error_set_reason(err, "InvalidDocument");

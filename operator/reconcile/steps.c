@@ -157,6 +157,13 @@ static void on_observed(void *owner, struct error *take_err,
     walk_continue(&pass->walk, take_err);
 }
 
+static void let_others(void *owner)
+{
+    struct pass *pass = owner;
+
+    queue_let_others(pass->controller->queue, pass->walk.key);
+}
+
 struct error *step_observe(void *walk, enum verdict *ret_verdict)
 {
     struct pass *pass = walk;
@@ -171,6 +178,8 @@ struct error *step_observe(void *walk, enum verdict *ret_verdict)
         .fresh = pass->intent.fresh,
         .deleting = pass->config.deleting,
         .component_timeout_ms = pass->config.component_timeout_ms,
+        .let_others = let_others,
+        .owner = pass,
     };
     pass->walk.pending = platform_observe(c->loop, &c->cluster, &pass->target, on_observed, pass);
     *ret_verdict = VERDICT_WAIT;

@@ -39,6 +39,7 @@ static void walk_free(struct walk *walk)
         at = &(*at)->next;
     *at = walk->next;
     op_drop(walk->pending);
+    op_drop(walk->deadline);
     error_free(walk->err);
     mem_free(walk->key);
     kind->drop(walk);
@@ -99,6 +100,17 @@ static void walk_end(struct walk *walk)
     queue_done(queue, key, failed, after_ms);
 }
 
+static void on_deadline(void *owner)
+{
+    struct walk *walk = owner;
+
+    walk->deadline = NULL;
+    walk->pending = op_drop(walk->pending);
+    walk_continue(walk, error_because(ERROR_TRANSIENT, "APIServerUnreachable",
+                                      "%s was not over after %llu s", name_of(walk),
+                                      (unsigned long long)walk->walks->kind->step_ms_max / 1000));
+}
+
 static void walk_run(struct walk *walk)
 {
     const struct walk_step *steps = walk->walks->kind->steps;
@@ -107,8 +119,11 @@ static void walk_run(struct walk *walk)
         enum verdict verdict = VERDICT_NEXT;
         struct error *err = steps[walk->step].begin(walk, &verdict);
 
-        if (!err && verdict == VERDICT_WAIT)
+        if (!err && verdict == VERDICT_WAIT) {
+            walk->deadline =
+                loop_sleep(walk->walks->loop, walk->walks->kind->step_ms_max, on_deadline, walk);
             return;
+        }
         walk_move(walk, err);
     }
     walk_end(walk);
@@ -117,6 +132,7 @@ static void walk_run(struct walk *walk)
 void walk_continue(struct walk *walk, struct error *take_err)
 {
     walk->pending = NULL;
+    walk->deadline = op_drop(walk->deadline);
     walk_move(walk, take_err);
     walk_run(walk);
 }

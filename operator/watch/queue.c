@@ -145,8 +145,11 @@ void queue_done(struct queue *queue, const char *key, bool failed, uint64_t afte
 {
     struct queue_item *item = queue_map_find(&queue->map, key);
     ASSERT(item && item->working);
-    item->working = false;
-    queue->stats.working--;
+    if (item->waiting)
+        queue->stats.waiting--;
+    else
+        queue->stats.working--;
+    item->working = item->waiting = false;
     queue->stats.work_seconds_sum += (double)(clock_ms() - item->began_ms) / 1000;
     queue->stats.work_seconds_count++;
     item->failures = failed ? item->failures + 1 : 0;
@@ -165,6 +168,18 @@ void queue_done(struct queue *queue, const char *key, bool failed, uint64_t afte
         delay(queue, item, after_ms);
     }
     forget_idle(queue, item);
+    want_dispatch(queue);
+}
+
+void queue_let_others(struct queue *queue, const char *key)
+{
+    struct queue_item *item = queue_map_find(&queue->map, key);
+    ASSERT(item && item->working);
+    if (item->waiting)
+        return;
+    item->waiting = true;
+    queue->stats.working--;
+    queue->stats.waiting++;
     want_dispatch(queue);
 }
 

@@ -10,6 +10,7 @@ struct queue_item {
     struct queue_item *chain; // in the map
     struct queue_item *next;  // in the line of those that wait for a worker
     bool queued, working;
+    bool waiting;      // worked on without a worker
     bool dirty;        // added while it was worked on: once more after
     unsigned failures; // in a row
     size_t heap_at;    // its place in the heap, from 1; 0: not delayed

@@ -181,7 +181,7 @@ TEST(apply_merge_and_json_patch)
     CHECK_OK(patch_with(real, "p", KUBE_PATCH_JSON, steps, NULL, false, false));
     CHECK_STR(doc_str(real->body, "data", "other", NULL), "4");
     // the test does not hold any more
-    CHECK_ERR(patch_with(real, "p", KUBE_PATCH_JSON, steps, NULL, false, false), ERROR_INVALID);
+    CHECK_ERR(patch_with(real, "p", KUBE_PATCH_JSON, steps, NULL, false, false), ERROR_REJECTED);
     real_free(real);
 }
 

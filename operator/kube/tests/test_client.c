@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client against a scripted server: verbs, credentials that rotate, retries, lists in pages.
+#include "kube_internal.h"
 #include "world.h"
 
 #include <stdlib.h>
@@ -339,6 +340,46 @@ TEST(an_expired_page_begins_again_without_pages)
     world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
     CHECK_OK(TAKE(world->err));
     CHECK_INT(json_array_size(doc_get(world->body, "items", NULL)), 3);
+    world_free(world);
+}
+
+static void answer_without_end(void *owner UNUSED, struct server_conn *conn,
+                               const struct server_request *request UNUSED)
+{
+    server_reply(conn, 200, "",
+                 "{\"kind\":\"PodList\",\"metadata\":{\"continue\":\"more\"},\"items\":[]}");
+}
+
+static void ignore_item(void *owner UNUSED, json_t *item UNUSED)
+{
+}
+
+TEST(a_server_that_always_has_another_page_is_given_up)
+{
+    struct world *world = world_new(answer_without_end);
+    world_wait(world, kube_list_each(world->kube, &PODS, NULL, NULL, "0", ignore_item,
+                                     world_on_done, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "pages");
+    CHECK_INT(server_requests(world->server), KUBE_LIST_PAGES_MAX);
+    world_free(world);
+}
+
+static void answer_long_token(void *owner UNUSED, struct server_conn *conn,
+                              const struct server_request *request UNUSED)
+{
+    AUTO_BUF struct buf page = buf_make((size_t)1 << 18);
+    buf_add_str(&page, "{\"kind\":\"PodList\",\"metadata\":{\"continue\":\"");
+    for (unsigned i = 0; i < 100000; i++)
+        buf_add_str(&page, "%");
+    buf_add_str(&page, "\"},\"items\":[]}");
+    server_reply(conn, 200, "", page.ptr);
+}
+
+TEST(a_continue_token_that_fits_no_request_is_an_error)
+{
+    struct world *world = world_new(answer_long_token);
+    world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "continue token");
     world_free(world);
 }
 

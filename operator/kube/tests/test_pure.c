@@ -171,12 +171,12 @@ TEST(kinds_by_status)
         long code;
         enum error_kind kind;
     } rows[] = {
-        {400, ERROR_INVALID},   {401, ERROR_DENIED},    {403, ERROR_DENIED},
-        {404, ERROR_NOT_FOUND}, {405, ERROR_INVALID},   {408, ERROR_TRANSIENT},
+        {400, ERROR_REJECTED},  {401, ERROR_DENIED},    {403, ERROR_DENIED},
+        {404, ERROR_NOT_FOUND}, {405, ERROR_REJECTED},  {408, ERROR_TRANSIENT},
         {409, ERROR_CONFLICT},  {410, ERROR_GONE},      {413, ERROR_LIMIT},
-        {415, ERROR_INVALID},   {422, ERROR_INVALID},   {429, ERROR_THROTTLED},
+        {415, ERROR_REJECTED},  {422, ERROR_REJECTED},  {429, ERROR_THROTTLED},
         {500, ERROR_TRANSIENT}, {503, ERROR_TRANSIENT}, {504, ERROR_TRANSIENT},
-        {302, ERROR_INVALID},
+        {302, ERROR_REJECTED},
     };
     for (size_t i = 0; i < COUNT(rows); i++)
         CHECK_ERR(status_of(rows[i].code, ""), rows[i].kind);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The story of a hosted control plane, from apply to Revert, with the controller killed, or a
 // request failing, at each of its requests in turn: it must end the same and keep the order.
+#include <arpa/inet.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "scene.h"
@@ -22,6 +24,7 @@ struct story {
     json_t *before[3]; // spec of each Deployment
     enum phase phase;
     uint64_t began_ms;
+    const char *other; // namespace of a control plane that the story is not about
 };
 
 static const char *const paths[] = {DEPLOYMENTS "kube-apiserver", DEPLOYMENTS "kcm",
@@ -134,6 +137,8 @@ static void on_write(void *owner, const struct fake_path *path, const json_t *wa
             return;
         }
     }
+    if (s->other && strstr(path->object, s->other))
+        return;
     if (!str_eq(path->object, CONFIG))
         story_fail(s, path->object);
     if (path->subresource) {
@@ -340,6 +345,92 @@ TEST(goes_its_way_and_back)
 TEST(one_that_does_not_come_up_is_put_back)
 {
     mem_free(run_alone(true));
+}
+
+// --- a hosted API server that never speaks -------------------------------------------------------
+
+#define SILENT "/namespaces/silent/"
+
+// A socket that takes connections and says nothing on them.
+static int listen_silently(uint16_t *ret_port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&at, len) == 0 && listen(fd, 8) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)&at, &len) == 0);
+    *ret_port = ntohs(at.sin_port);
+    return fd;
+}
+
+static char *encode_base64(struct slice text)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    struct buf out = buf_make(1 << 16);
+
+    for (size_t i = 0; i < text.len; i += 3) {
+        uint32_t bits = 0;
+
+        for (size_t k = 0; k < 3; k++)
+            bits = bits << 8 | (i + k < text.len ? (uint8_t)text.ptr[i + k] : 0);
+        for (size_t k = 0; k < 4; k++)
+            buf_printf(&out, "%c", i + k <= text.len ? letters[bits >> (18 - 6 * k) & 63] : '=');
+    }
+    return buf_take(&out);
+}
+
+// A hosted control plane like the story's, older and first by name, whose own API server is asked.
+static void seed_silent(struct story *s, uint16_t port)
+{
+    static const char *const names[] = {"kube-apiserver", "kcm", "kube-scheduler"};
+    AUTO_MEM char *kubeconfig =
+        str_format("{apiVersion: v1, kind: Config, current-context: c,"
+                   " contexts: [{name: c, context: {cluster: c, user: u}}],"
+                   " users: [{name: u, user: {token: t}}],"
+                   " clusters: [{name: c, cluster: {server: 'https://127.0.0.1:%u'}}]}",
+                   port);
+    AUTO_MEM char *encoded = encode_base64(slice_of(kubeconfig));
+
+    for (size_t i = 0; i < COUNT(names); i++) {
+        AUTO_MEM char *path = str_format("/apis/apps/v1" SILENT "deployments/%s", names[i]);
+
+        fake_seed(s->scene.api, path, doc_copy(deployment(s, i)));
+    }
+    fake_seed(s->scene.api, "/api/v1" SILENT "secrets/kubeconfig",
+              json_pack("{s:{s:s}}", "data", "value", encoded));
+    fake_seed(s->scene.api, "/apis/drawbridge.dev/v1alpha1" SILENT "draconfigurations/a",
+              json_pack("{s:s, s:s, s:{s:{s:b}, s:{s:s}, s:{s:{s:s, s:s}}}}", "apiVersion",
+                        API_GROUP_VERSION, "kind", "DRAConfiguration", "spec", "featureGates",
+                        "DynamicResourceAllocation", 1, "platform", "type", "HostedControlPlane",
+                        "cluster", "kubeconfigSecretRef", "name", "kubeconfig", "key", "value"));
+}
+
+static unsigned count_connections(int fd)
+{
+    unsigned count = 0;
+
+    for (int conn; (conn = accept(fd, NULL, NULL)) >= 0; count++)
+        close(conn);
+    return count;
+}
+
+TEST(a_hosted_api_server_that_never_speaks_holds_nobody)
+{
+    struct batch batch = {.loop = loop_new()};
+    uint16_t port = 0;
+    int fd = listen_silently(&port);
+    struct story *s = story_start(&batch, NEVER, FAULT_NONE, false, false);
+
+    s->other = SILENT;
+    seed_silent(s, port);
+    loop_run(batch.loop); // the story's own control plane, from apply to Revert
+    // All of it while the first question is still without an answer.
+    CHECK_INT(count_connections(fd), 1);
+    story_free(s);
+    loop_free(batch.loop);
+    close(fd);
 }
 
 TEST(killed_at_each_request)

@@ -127,6 +127,37 @@ TEST(no_more_workers_than_allowed)
     bench_free(bench);
 }
 
+TEST(what_waits_for_somebody_else_takes_no_worker)
+{
+    struct bench *bench = bench_new(1);
+    queue_add(bench->queue, "a");
+    queue_add(bench->queue, "b");
+    queue_add(bench->queue, "c");
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a ");
+    queue_let_others(bench->queue, "a");
+    queue_let_others(bench->queue, "a"); // no second worker for it
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a b ");
+    CHECK_INT(queue_stats(bench->queue).working, 1);
+    CHECK_INT(queue_stats(bench->queue).waiting, 1);
+    queue_add(bench->queue, "a"); // still in work: once more after
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a b ");
+    queue_done(bench->queue, "a", false, 0);
+    queue_done(bench->queue, "b", false, 0);
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a b c ");
+    queue_done(bench->queue, "c", false, 0);
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a b c a ");
+    CHECK_INT(queue_stats(bench->queue).waiting, 0);
+    queue_done(bench->queue, "a", false, 0);
+    CHECK_INT(queue_stats(bench->queue).working, 0);
+    CHECK_INT(bench->queue->map.len, 0);
+    bench_free(bench);
+}
+
 TEST(failures_back_off_and_success_forgets_them)
 {
     struct bench *bench = bench_new(1);
