@@ -647,7 +647,7 @@ case_other_engines() {
   kubectl create -f - >/dev/null <<<'{"apiVersion":"nvidia.com/v1alpha1","kind":"GPUCluster","metadata":{"name":"gpus"}}'
   driver_on dra 'preset: NVIDIA'
   eventually 40 condition_is dra DriverReady 'False DriverOwnedElsewhere'
-  assert_match "$(condition_message dra DriverReady)" 'GPU Operator.s GPUCluster gpus'
+  assert_match "$(condition_message dra DriverReady)" 'its GPUCluster gpus'
   kubectl delete gpucluster gpus >/dev/null
   driver_on dra 'engine: HelmRelease' 'chart: {ref: "oci://charts.example.com/gpu", version: 1.2.3}' 'release: gpu' 'namespace: gpu' 'values: {a: 1}'
   eventually 40 condition_is dra DriverReady 'False DelegateNotServed'

@@ -5,7 +5,7 @@
 // Purpose   presets, values, helm as a child process, the state of its release, preflight,
 //           readiness, the smoke test
 // In → Out  a DRAConfiguration and what the API server says → one action at most, three verdicts
-// May use   kube loop doc base
+// May use   watch kube loop doc base
 // Never     reads what is in a release's Secret (labels alone); deletes pods or claims of others;
 //           runs two helms for one release
 // Limits    DRIVER_OUTPUT_BYTES_MAX of what a helm says; DRIVER_VALUES_BYTES_MAX of values
@@ -36,7 +36,8 @@ struct driver_spec {
     const char *smoke_test_image;   // NULL: the presets'
     uint64_t smoke_test_timeout_ms; // until its pod must run
     uint64_t helm_timeout_ms;       // for one run of helm; SIGTERM then
-    // a helm that was started for this key has ended
+    // a helm that was started for this key has ended, or something that its last pass looked at has
+    // changed
     void (*on_change)(void *owner, const char *key);
     bool (*may_write)(void *owner);
     // Whether a DRAConfiguration of namespace from may name a driver in namespace to, where no
@@ -89,6 +90,8 @@ struct driver_result {
 void driver_result_free(struct driver_result *result);
 AUTO_DECLARE(driver_result, struct driver_result)
 typedef void driver_done_fn(void *owner, struct error *take_err, struct driver_result *take_result);
+// Nobody will make passes of this key for a while: what was followed for it is let go of.
+void driver_forget(struct driver *driver, const char *key);
 MUST_USE struct op *driver_pass(struct driver *driver, const struct driver_work *work,
                                 driver_done_fn *done, void *owner);
 

@@ -265,6 +265,10 @@ static const struct api_reason reasons[] = {
     // the driver: is it there?
     {"NoMatchingNodes", "DriverReady", "No node is one that the driver's DaemonSet wants.",
      "Label the nodes that have devices, or set the chart's node selector.", false},
+    {"NoDaemonSet", "DriverReady", "The release has no DaemonSet of a driver.",
+     "Set the value of the chart that turns its driver on.", false},
+    {"DriverTurnedOff", "DriverReady", "The values turn off all that the driver publishes.",
+     "Set the value that the message names.", false},
     {"DriverNotReady", "DriverReady", "Pods of the driver are not updated or not available yet.",
      "Wait; if it lasts, look at the pod that the message names.", false},
     {"DriverPodsStuck", "DriverReady", "A pod of the driver does not get past its init containers.",

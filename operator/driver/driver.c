@@ -206,10 +206,9 @@ static void ask(struct work *w)
 
     in.gone = in.gone || w->replacing; // the same questions are asked
     w->asked_ms = clock_ms();
-    w->pending = gather_start(driver->loop,
-                              driver_facts_ask(&in, w->wanted ? &w->want : NULL, driver->spec.kube,
-                                               w->account_kube, driver->spec.namespace),
-                              on_facts, w);
+    w->pending = gather_start(
+        driver->loop, driver_facts_ask(driver, &in, w->wanted ? &w->want : NULL, w->account_kube),
+        on_facts, w);
 }
 
 // What was installed, as a spec would have asked for it: the spec itself may be gone or another by

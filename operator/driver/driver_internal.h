@@ -8,8 +8,12 @@
 
 extern uint64_t driver_helm_grace_ms; // from SIGTERM to SIGKILL; tests shorten it
 #define DRIVER_LOOK_SOON_MS 2000      // something is on its way
-#define DRIVER_LOOK_LATER_MS 15000    // all is well
-#define DRIVER_RETRY_MS 5000          // after a failed helm, doubling
+#define DRIVER_LOOK_LATER_MS 15000    // something is in the way, and nobody tells when it has gone
+// All is well and what matters is followed: valuesFrom and others' objects are asked for now and
+// then, the release itself seldom.
+#define DRIVER_LOOK_AT_VALUES_MS 30000
+#define DRIVER_LOOK_AT_RELEASE_MS 300000
+#define DRIVER_RETRY_MS 5000 // after a failed helm, doubling
 #define DRIVER_RETRY_MS_MAX 300000
 
 // --- presets.c
@@ -18,6 +22,9 @@ extern const char driver_presets_yaml[], driver_smoke_v1beta1_yaml[], driver_smo
 const char *driver_smoke_image(void);
 // Names of a preset's list ("drivers", "classes") that these values leave on, as a JSON array.
 json_t *driver_preset_list(const json_t *preset, const char *list, const json_t *values);
+
+// What to do about a value that turns something off; owned.
+char *driver_preset_fix(const json_t *preset, const char *pointer);
 
 // --- want.c
 enum engine { ENGINE_HELM, ENGINE_HELM_RELEASE, ENGINE_HELM_CHART, ENGINE_EXTERNAL };
@@ -57,13 +64,23 @@ char *driver_downgrade(const json_t *preset, const json_t *installed, const char
 // --- gather.c: what is asked in one pass, one request after the other
 struct gather;
 typedef void gather_done_fn(void *owner, struct error *take_err, json_t *take_facts);
-struct gather *gather_new(struct kube *kube, struct kube *account_kube);
+// who: the key of the configuration; account_kube: as whom helm acts.
+struct gather *gather_new(struct driver *driver, const char *who, struct kube *account_kube,
+                          const char *user);
 // Not there is JSON null; what may not be read is told in facts.denied.KEY. account: as whom helm
 // acts.
 void gather_get(struct gather *gather, const char *key, bool account, const char *fmt, ...)
     PRINTF(4, 5);
 void gather_list(struct gather *gather, const char *key, bool account, const struct kube_ref *ref,
                  const char *labels, const char *fields, json_t *(*trim)(const json_t *));
+// The same from a watch that all configurations share. Whoever may not look at all namespaces looks
+// at this one (NULL: there is none); who may list and not watch lists, and facts.polled says so.
+void gather_follow(struct gather *gather, const char *key, bool account, const struct kube_ref *ref,
+                   const char *or_namespace, const char *labels, json_t *(*trim)(const json_t *));
+// Called once when everything is there that was asked for: it may ask for more.
+typedef void gather_more_fn(struct gather *gather, const void *owner);
+void gather_then(struct gather *gather, gather_more_fn *more, const void *owner);
+json_t *gather_facts(struct gather *gather); // so far; borrowed
 // What something is taken away for: the newest state, where a cache may be behind.
 void gather_list_newest(struct gather *gather, const char *key, const struct kube_ref *ref,
                         json_t *(*trim)(const json_t *));
@@ -72,10 +89,29 @@ MUST_USE struct op *gather_start(struct loop *loop, struct gather *take_gather,
                                  gather_done_fn *done, void *owner);
 void gather_free(struct gather *gather);
 
+// --- follow.c: watches that the passes share
+struct followed;
+// From now on followed for the passes of key; begins when nobody did yet. Borrowed.
+// user: as whom, NULL: us.
+struct followed *follow(struct driver *driver, const char *key, uint64_t pass, const char *user,
+                        const struct kube_ref *ref, const char *labels,
+                        json_t *(*trim)(const json_t *));
+bool follow_is_synced(const struct followed *followed);
+// NULL: it follows. DENIED: it is not followed, and tried again much later only.
+const struct error *follow_error(struct followed *followed);
+void follow_each(const struct followed *followed,
+                 void (*each)(void *owner, const char *key, const json_t *object), void *owner);
+// What key's earlier passes looked at and this one did not is let go of.
+void follow_settle(struct driver *driver, const char *key, uint64_t pass);
+void follow_end(struct driver *driver);
+
 // --- facts.c: which requests a work needs, and what is kept of their answers
-struct gather *driver_facts_ask(const struct driver_work *work, const struct want *want,
-                                struct kube *kube, struct kube *account_kube,
-                                const char *smoke_namespace);
+// want lives until the answers are there; NULL: what is left of a driver that goes.
+struct gather *driver_facts_ask(struct driver *driver, const struct driver_work *work,
+                                const struct want *want, struct kube *account_kube);
+// Of all DaemonSets those of the release, each with whether it is the driver's plugin; owned.
+json_t *driver_sets_of(const struct want *want, const json_t *all);
+json_t *driver_trim_set(const json_t *set); // what of a DaemonSet is looked at
 json_t *driver_trim_pod(const json_t *pod); // what of a driver's pod is looked at
 char *driver_smoke_name(const json_t *object);
 // borrowed; an empty array where there is none
@@ -104,7 +140,8 @@ const char *driver_preflight(const struct driver_work *work, const struct want *
                              const json_t *facts, const struct release *release,
                              char **ret_message);
 // What is not wrong for certain, but may be; "" when nothing.
-char *driver_preflight_notes(const struct want *want, const json_t *facts);
+char *driver_preflight_notes(const struct driver_work *work, const struct want *want,
+                             const json_t *facts);
 
 // --- ready.c
 struct readiness {
@@ -195,6 +232,9 @@ struct driver {
     struct driver_spec spec;
     struct job *jobs;
     struct note *notes;
+    struct followed *followed;
+    struct op *calm; // changes are collected until it is over
+    uint64_t passes; // begun
     bool halted;
     struct driver_stop *stop; // who waits until no job runs
 };

@@ -74,16 +74,115 @@ static json_t *trim_node(const json_t *node)
     return kept;
 }
 
-static json_t *trim_daemon_set(const json_t *set)
+// A plugin of the kubelet has a socket in this directory, whatever the kubelet's root is.
+static bool registers(const json_t *spec)
 {
+    const json_t *volumes = json_object_get(spec, "volumes");
+
+    for (size_t i = 0; i < json_array_size(volumes); i++) {
+        struct slice path = slice_of(doc_str(json_array_get(volumes, i), "hostPath", "path", NULL));
+        AUTO_MEM char *plain = NULL;
+
+        while (path.len > 1 && path.ptr[path.len - 1] == '/')
+            path = slice_sub(path, 0, path.len - 1);
+        plain = slice_dup(path);
+        if (str_ends(plain, "/plugins_registry"))
+            return true;
+    }
+    return false;
+}
+
+static bool picks_nodes(const json_t *spec)
+{
+    return json_object_size(json_object_get(spec, "nodeSelector")) > 0 ||
+           doc_get(spec, "affinity", "nodeAffinity",
+                   "requiredDuringSchedulingIgnoredDuringExecution", NULL);
+}
+
+static char *selector_of(const json_t *set)
+{
+    json_t *labels = (json_t *)(uintptr_t)doc_get(set, "spec", "selector", "matchLabels", NULL);
+    AUTO_STRLIST struct strlist words = {0};
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(labels, name, value) { // jansson iterates without const
+        strlist_take(&words, str_format("%s=%s", name,
+                                        json_string_value(value) ? json_string_value(value) : ""));
+    }
+    strlist_sort(&words);
+    return strlist_join(&words, ",");
+}
+
+json_t *driver_trim_set(const json_t *set)
+{
+    static const char *const kept_of_metadata[] = {"name", "namespace", "uid", "generation"};
+    const json_t *metadata = json_object_get(set, "metadata"),
+                 *spec = doc_get(set, "spec", "template", "spec", NULL);
+    AUTO_MEM char *selector = selector_of(set);
     json_t *kept = json_object();
 
-    keep(kept, "name", doc_get(set, "metadata", "name", NULL));
-    keep(kept, "uid", doc_get(set, "metadata", "uid", NULL));
-    keep(kept, "generation", doc_get(set, "metadata", "generation", NULL));
+    for (size_t i = 0; i < COUNT(kept_of_metadata); i++)
+        keep(kept, kept_of_metadata[i], json_object_get(metadata, kept_of_metadata[i]));
+    keep(kept, "release", doc_get(metadata, "annotations", "meta.helm.sh/release-name", NULL));
+    keep(kept, "releaseNamespace",
+         doc_get(metadata, "annotations", "meta.helm.sh/release-namespace", NULL));
+    keep(kept, "instance", doc_get(metadata, "labels", "app.kubernetes.io/instance", NULL));
     keep(kept, "status", json_object_get(set, "status"));
     json_object_del(json_object_get(kept, "status"), "conditions");
+    json_object_set_new(kept, "selector", json_string(selector));
+    json_object_set_new(kept, "registers", json_boolean(registers(spec)));
+    json_object_set_new(kept, "picksNodes", json_boolean(picks_nodes(spec)));
     return kept;
+}
+
+// --- the DaemonSets of a release
+
+// By what Helm writes on all that it makes, whoever runs Helm. Somebody else's driver may have come
+// without Helm: then by the label that charts set, where it was said to be.
+static bool is_of(const struct want *want, const json_t *set)
+{
+    const char *release = doc_str(set, "release", NULL);
+
+    if (*release)
+        return str_eq(release, want->release) &&
+               str_eq(doc_str(set, "releaseNamespace", NULL), want->namespace);
+    return want->engine == ENGINE_EXTERNAL &&
+           str_eq(doc_str(set, "instance", NULL), want->release) &&
+           str_eq(doc_str(set, "namespace", NULL), want->namespace);
+}
+
+static bool has_word(const json_t *set, const char *plugin)
+{
+    return strstr(doc_str(set, "name", NULL), plugin) != NULL;
+}
+
+// The preset knows the plugin by its name; else it is what puts a socket where the kubelet looks
+// for one; else every set is.
+json_t *driver_sets_of(const struct want *want, const json_t *all)
+{
+    const char *plugin = doc_str(want->preset, "plugin", NULL);
+    json_t *sets = json_array();
+    bool named = false, registering = false;
+
+    for (size_t i = 0; want->release && i < json_array_size(all); i++) {
+        const json_t *set = json_array_get(all, i);
+
+        if (!is_of(want, set))
+            continue;
+        json_array_append_new(sets, doc_copy(set));
+        named = named || (*plugin && has_word(set, plugin));
+        registering = registering || doc_bool(set, false, "registers", NULL);
+    }
+    for (size_t i = 0; i < json_array_size(sets); i++) {
+        json_t *set = json_array_get(sets, i);
+        bool is = named         ? has_word(set, plugin)
+                  : registering ? doc_bool(set, false, "registers", NULL)
+                                : !*plugin;
+
+        json_object_set_new(set, "plugin", json_boolean(is));
+    }
+    return sets;
 }
 
 // Why a container does not run; "" where it does.
@@ -227,14 +326,6 @@ static void ask_values(struct gather *g, const struct driver_work *work)
 // our own there.
 static void ask_release(struct gather *g, const struct want *want)
 {
-    AUTO_MEM char *labels = str_format("app.kubernetes.io/instance=%s", want->release);
-    struct kube_ref sets = {
-        .group = "apps", .version = "v1", .resource = "daemonsets", .namespace = want->namespace};
-    struct kube_ref pods = {
-        .group = "", .version = "v1", .resource = "pods", .namespace = want->namespace};
-    struct kube_ref events = {
-        .group = "", .version = "v1", .resource = "events", .namespace = want->namespace};
-
     if (want->engine == ENGINE_HELM) {
         gather_get(g, "namespace", true, "/api/v1/namespaces/%s", want->namespace);
         gather_release(g, want->namespace, want->release);
@@ -244,9 +335,33 @@ static void ask_release(struct gather *g, const struct want *want)
         gather_get(g, "delegate", true, "%s", path);
         gather_get(g, "namespace", true, "/api/v1/namespaces/%s", want->namespace);
     }
-    gather_list(g, "daemonSets", true, &sets, labels, NULL, trim_daemon_set);
-    gather_list(g, "pods", true, &pods, labels, NULL, driver_trim_pod);
-    gather_list(g, "events", true, &events, NULL, "reason=FailedCreate", trim_event);
+}
+
+// The pods of each set, wherever it is, and, where some are missing, why they could not be made.
+static void ask_pods(struct gather *g, const void *owner)
+{
+    const struct want *want = owner;
+    json_t *sets = driver_sets_of(want, driver_items(gather_facts(g), "daemonSets"));
+
+    json_object_set_new(gather_facts(g), "daemonSets", sets);
+    for (size_t i = 0; i < json_array_size(sets); i++) {
+        const json_t *set = json_array_get(sets, i);
+        const char *namespace = doc_str(set, "namespace", NULL);
+        const char *selector = doc_str(set, "selector", NULL);
+        AUTO_MEM char *fields =
+            str_format("reason=FailedCreate,involvedObject.name=%s", doc_str(set, "name", NULL));
+        struct kube_ref pods = {
+            .group = "", .version = "v1", .resource = "pods", .namespace = namespace};
+        struct kube_ref events = {
+            .group = "", .version = "v1", .resource = "events", .namespace = namespace};
+
+        if (!doc_bool(set, false, "plugin", NULL))
+            continue;
+        gather_follow(g, "pods", true, &pods, NULL, *selector ? selector : NULL, driver_trim_pod);
+        if (doc_int(set, 0, "status", "currentNumberScheduled", NULL) <
+            doc_int(set, 0, "status", "desiredNumberScheduled", NULL))
+            gather_list(g, "events", true, &events, NULL, fields, trim_event);
+    }
 }
 
 static void ask_operators(struct gather *g, const struct want *want)
@@ -255,35 +370,49 @@ static void ask_operators(struct gather *g, const struct want *want)
 
     for (size_t i = 0; i < json_array_size(operators); i++) {
         AUTO_MEM char *key = str_format("operator%zu", i);
-        gather_get(g, key, false, "%s", json_string_value(json_array_get(operators, i)));
+        gather_get(g, key, false, "%s", doc_str(json_array_get(operators, i), "path", NULL));
     }
 }
 
-struct gather *driver_facts_ask(const struct driver_work *work, const struct want *want,
-                                struct kube *kube, struct kube *account_kube,
-                                const char *smoke_namespace)
+// What is there of it: while nothing changes, the API server is not asked.
+static void ask_state(struct gather *g, const char *api, const struct want *want)
+{
+    struct kube_ref dra = {.group = "resource.k8s.io", .version = api, .resource = "deviceclasses"};
+    struct kube_ref nodes = {.group = "", .version = "v1", .resource = "nodes"};
+    struct kube_ref sets = {.group = "apps", .version = "v1", .resource = "daemonsets"};
+
+    if (api) {
+        gather_follow(g, "classes", false, &dra, NULL, NULL, trim_class);
+        dra.resource = "resourceslices";
+        gather_follow(g, "slices", false, &dra, NULL, NULL, trim_slice);
+    }
+    gather_follow(g, "nodes", false, &nodes, NULL, NULL, trim_node);
+    if (!want->release)
+        return;
+    // In all namespaces as the account, where it may; as ourselves in the driver's alone.
+    if (!want->user)
+        sets.namespace = want->namespace;
+    gather_follow(g, "daemonSets", true, &sets, want->user ? want->namespace : NULL, NULL,
+                  driver_trim_set);
+    gather_then(g, ask_pods, want);
+}
+
+struct gather *driver_facts_ask(struct driver *driver, const struct driver_work *work,
+                                const struct want *want, struct kube *account_kube)
 {
     const char *api = driver_api_version(work->served);
-    struct kube_ref dra = {.group = "resource.k8s.io", .version = api};
-    struct kube_ref nodes = {.group = "", .version = "v1", .resource = "nodes"};
+    struct kube_ref claims = {
+        .group = "resource.k8s.io", .version = api, .resource = "resourceclaims"};
     struct kube_ref controllers = {
         .group = "", .version = "v1", .resource = "pods", .namespace = "kube-system"};
     struct kube_ref agents = {
         .group = "drawbridge.dev", .version = "v1alpha1", .resource = "nodedraconfigurations"};
-    struct gather *g = gather_new(kube, account_kube);
+    struct gather *g = gather_new(driver, work->key, account_kube, want ? want->user : NULL);
 
-    if (api) {
-        dra.resource = "deviceclasses";
-        gather_list(g, "classes", false, &dra, NULL, NULL, trim_class);
-        dra.resource = "resourceslices";
-        gather_list(g, "slices", false, &dra, NULL, NULL, trim_slice);
-        ask_smoke(g, work, api, smoke_namespace);
-    }
-    if (api && work->gone) {
-        dra.resource = "resourceclaims";
-        gather_list_newest(g, "claims", &dra, trim_claim);
-    }
-    gather_list(g, "nodes", false, &nodes, NULL, NULL, trim_node);
+    if (api)
+        ask_smoke(g, work, api, driver->spec.namespace);
+    if (api && work->gone)
+        gather_list_newest(g, "claims", &claims, trim_claim);
     if (!want)
         return g;
     if (!work->gone) {
@@ -292,6 +421,7 @@ struct gather *driver_facts_ask(const struct driver_work *work, const struct wan
         gather_list(g, "agents", false, &agents, NULL, NULL, trim_agent);
         ask_values(g, work);
         ask_operators(g, want);
+        ask_state(g, api, want);
     }
     if (want->release)
         ask_release(g, want);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a pass asks the API server: a list of requests, one after the other, into one tree of facts.
+// What is followed by a watch is taken from it as soon as it is there.
 #include "driver_internal.h"
+
+#define SYNC_LOOK_MS 50
+#define SYNC_TIMEOUT_MS 30000
 
 struct request {
     char *key;
@@ -8,27 +12,41 @@ struct request {
     char *path; // a GET; NULL: a list
     char *group, *version, *resource, *namespace, *labels, *fields;
     bool metadata;
-    bool newest; // a list that the server does not answer from its cache
+    bool followed, account; // by a watch, as the account
+    char *or_namespace;     // where that is refused
+    bool newest;            // a list that the server does not answer from its cache
     json_t *(*trim)(const json_t *);
 };
 
 struct gather {
     struct op op; // must be first
     struct loop *loop;
+    struct driver *driver;
+    char *who;  // the configuration
+    char *user; // the account, NULL: us
+    uint64_t pass;
     struct kube *kube, *account_kube;
     struct request *requests;
     size_t len, next;
     json_t *facts;
+    uint64_t since_ms; // that the first list of a watch is waited for; 0: it is not
+    gather_more_fn *more;
+    const void *more_owner;
     struct op *pending;
     gather_done_fn *done;
     void *owner;
 };
 
-struct gather *gather_new(struct kube *kube, struct kube *account_kube)
+struct gather *gather_new(struct driver *driver, const char *who, struct kube *account_kube,
+                          const char *user)
 {
     struct gather *g = NEW(struct gather);
 
-    g->kube = kube;
+    g->driver = driver;
+    g->who = str_dup(who);
+    g->user = str_dup(user);
+    g->pass = ++driver->passes;
+    g->kube = driver->spec.kube;
     g->account_kube = account_kube;
     g->facts = json_object();
     json_object_set_new(g->facts, "denied", json_object());
@@ -37,8 +55,9 @@ struct gather *gather_new(struct kube *kube, struct kube *account_kube)
 
 static void request_fini(struct request *request)
 {
-    char *owned[] = {request->key,      request->path,      request->group,  request->version,
-                     request->resource, request->namespace, request->labels, request->fields};
+    char *owned[] = {request->key,     request->path,     request->group,
+                     request->version, request->resource, request->namespace,
+                     request->labels,  request->fields,   request->or_namespace};
 
     for (size_t i = 0; i < COUNT(owned); i++)
         mem_free(owned[i]);
@@ -53,6 +72,8 @@ void gather_free(struct gather *g)
         request_fini(&g->requests[i]);
     mem_free(g->requests);
     json_decref(g->facts);
+    mem_free(g->who);
+    mem_free(g->user);
     mem_free(g);
 }
 
@@ -92,7 +113,17 @@ void gather_list(struct gather *g, const char *key, bool account, const struct k
     request->labels = str_dup(labels);
     request->fields = str_dup(fields);
     request->trim = trim;
-    json_object_set_new(g->facts, key, json_array());
+    if (!json_object_get(g->facts, key))
+        json_object_set_new(g->facts, key, json_array());
+}
+
+void gather_follow(struct gather *g, const char *key, bool account, const struct kube_ref *ref,
+                   const char *or_namespace, const char *labels, json_t *(*trim)(const json_t *))
+{
+    gather_list(g, key, account, ref, labels, NULL, trim);
+    g->requests[g->len - 1].followed = true;
+    g->requests[g->len - 1].account = account;
+    g->requests[g->len - 1].or_namespace = str_dup(or_namespace);
 }
 
 void gather_list_newest(struct gather *g, const char *key, const struct kube_ref *ref,
@@ -114,6 +145,17 @@ void gather_release(struct gather *g, const char *namespace, const char *release
     request->metadata = true;
 }
 
+void gather_then(struct gather *g, gather_more_fn *more, const void *owner)
+{
+    g->more = more;
+    g->more_owner = owner;
+}
+
+json_t *gather_facts(struct gather *g)
+{
+    return g->facts;
+}
+
 static void advance(struct gather *g);
 
 static void finish(struct gather *g, struct error *take_err)
@@ -122,6 +164,8 @@ static void finish(struct gather *g, struct error *take_err)
     void *owner = g->owner;
     json_t *facts = take_err ? NULL : TAKE(g->facts);
 
+    if (!take_err)
+        follow_settle(g->driver, g->who, g->pass);
     gather_free(g);
     done(owner, take_err, facts);
 }
@@ -134,6 +178,11 @@ static void on_item(void *owner, json_t *item)
     json_array_append_new(json_object_get(g->facts, request->key), request->trim(item));
 }
 
+static void note_denied(struct gather *g, const char *key, const struct error *err)
+{
+    json_object_set_new(json_object_get(g->facts, "denied"), key, json_string(error_text(err)));
+}
+
 static void on_answer(void *owner, struct error *take_err, json_t *take_body)
 {
     struct gather *g = owner;
@@ -142,8 +191,7 @@ static void on_answer(void *owner, struct error *take_err, json_t *take_body)
 
     g->pending = NULL;
     if (take_err && error_kind(take_err) == ERROR_DENIED) {
-        json_object_set_new(json_object_get(g->facts, "denied"), request->key,
-                            json_string(error_text(take_err)));
+        note_denied(g, request->key, take_err);
         error_free(take_err);
     } else if (take_err && error_kind(take_err) != ERROR_NOT_FOUND) {
         finish(g, error_wrap(take_err, "read %s", request->key));
@@ -166,15 +214,94 @@ static void on_done(void *owner)
     finish(g, NULL);
 }
 
+static void on_waited(void *owner)
+{
+    struct gather *g = owner;
+
+    g->pending = NULL;
+    advance(g);
+}
+
+static void take_object(void *owner, const char *key, const json_t *object)
+{
+    (void)key;
+    json_array_append(owner, (json_t *)(uintptr_t)object); // jansson counts without const
+}
+
+// Not everybody may watch: in one namespace perhaps, or list at least.
+static void look_closer(struct gather *g, struct request *request)
+{
+    if (request->or_namespace) {
+        mem_free(request->namespace);
+        request->namespace = TAKE(request->or_namespace);
+        return;
+    }
+    request->followed = false;
+    json_object_set_new(g->facts, "polled", json_true());
+}
+
+// Takes what the watch has. False: it is waited for, or the pass has ended.
+static bool take_followed(struct gather *g, struct request *request)
+{
+    struct kube_ref ref = {.group = request->group,
+                           .version = request->version,
+                           .resource = request->resource,
+                           .namespace = request->namespace};
+    struct followed *followed =
+        follow(g->driver, g->who, g->pass, request->account ? g->user : NULL, &ref, request->labels,
+               request->trim);
+    const struct error *err = follow_error(followed);
+
+    if (err && error_kind(err) == ERROR_DENIED) {
+        look_closer(g, request);
+        return true;
+    }
+    if (!follow_is_synced(followed)) {
+        if (!g->since_ms)
+            g->since_ms = clock_ms();
+        if (err && error_kind(err) == ERROR_NOT_FOUND) {
+            g->since_ms = 0;
+            g->next++; // there is nothing of the kind
+            return true;
+        }
+        if (err)
+            finish(g, error_new(error_kind(err), "read %s: %s", request->key, error_text(err)));
+        else if (clock_ms() - g->since_ms > SYNC_TIMEOUT_MS)
+            finish(g, error_new(ERROR_TRANSIENT, "read %s: no answer", request->key));
+        else
+            g->pending = loop_sleep(g->loop, SYNC_LOOK_MS, on_waited, g);
+        return false;
+    }
+    g->since_ms = 0;
+    follow_each(followed, take_object, json_object_get(g->facts, request->key));
+    g->next++;
+    return true;
+}
+
+static void ask_next(struct gather *g);
+
 static void advance(struct gather *g)
+{
+    while (g->next < g->len && g->requests[g->next].followed)
+        if (!take_followed(g, &g->requests[g->next]))
+            return;
+    if (g->next < g->len) {
+        ask_next(g);
+    } else if (g->more) {
+        gather_more_fn *more = g->more;
+        g->more = NULL;
+        more(g, g->more_owner);
+        advance(g);
+    } else {
+        g->pending = loop_defer(g->loop, on_done, g);
+    }
+}
+
+static void ask_next(struct gather *g)
 {
     const struct request *request = &g->requests[g->next];
     struct kube_ref ref;
 
-    if (g->next == g->len) {
-        g->pending = loop_defer(g->loop, on_done, g);
-        return;
-    }
     ref = (struct kube_ref){.group = request->group,
                             .version = request->version,
                             .resource = request->resource,
@@ -195,6 +322,6 @@ struct op *gather_start(struct loop *loop, struct gather *take_gather, gather_do
     take_gather->loop = loop;
     take_gather->done = done;
     take_gather->owner = owner;
-    advance(take_gather);
+    take_gather->pending = loop_defer(loop, on_waited, take_gather);
     return &take_gather->op;
 }

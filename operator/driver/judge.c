@@ -211,6 +211,16 @@ static bool is_installed(const struct work *w, const struct release *release)
            str_eq(release->digest, w->want.digest_text);
 }
 
+// A change of what is followed calls for a pass; this is for the rest.
+static uint64_t idle_look_ms(const struct work *w)
+{
+    bool others = w->want.engine == ENGINE_HELM_RELEASE || w->want.engine == ENGINE_HELM_CHART ||
+                  json_array_size(doc_get(w->object, "spec", "driver", "valuesFrom", NULL)) > 0 ||
+                  doc_bool(w->facts, false, "polled", NULL);
+
+    return others ? DRIVER_LOOK_AT_VALUES_MS : DRIVER_LOOK_AT_RELEASE_MS;
+}
+
 static void take_readiness(struct work *w, bool installed)
 {
     struct readiness readiness;
@@ -219,7 +229,7 @@ static void take_readiness(struct work *w, bool installed)
     w->result->devices = readiness.devices;
     w->result->status_devices = readiness.status_devices;
     if (installed) {
-        AUTO_MEM char *notes = driver_preflight_notes(&w->want, w->facts);
+        AUTO_MEM char *notes = driver_preflight_notes(&w->in, &w->want, w->facts);
         mem_free(w->result->ready.message);
         w->result->ready = readiness.ready;
         if (*notes) {
@@ -229,7 +239,7 @@ static void take_readiness(struct work *w, bool installed)
     } else {
         mem_free(readiness.ready.message);
     }
-    work_look_again(w, readiness.look_soon ? DRIVER_LOOK_SOON_MS : DRIVER_LOOK_LATER_MS);
+    work_look_again(w, readiness.look_soon ? DRIVER_LOOK_LATER_MS : idle_look_ms(w));
 }
 
 void work_take_smoke(struct work *w)
@@ -272,6 +282,8 @@ static void judge_delegate(struct work *w)
             w, doc_str(w->facts, "delegate", "metadata", "annotations", DRIVER_LABEL_DIGEST, NULL));
     if (!values)
         return;
+    if (state != DELEGATE_DONE)
+        work_look_again(w, DRIVER_LOOK_SOON_MS); // its controller's word is asked for
     if (*denied)
         work_say(w, DRIVER_FALSE, "DriverForbidden", str_dup(denied));
     else if (state == DELEGATE_FOREIGN)

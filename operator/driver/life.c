@@ -49,6 +49,7 @@ struct driver *driver_new(struct loop *loop, const struct driver_spec *spec)
 void driver_halt(struct driver *driver)
 {
     driver->halted = true;
+    follow_end(driver);
     job_end_all(driver);
 }
 
@@ -89,6 +90,7 @@ void driver_free(struct driver *driver)
 {
     if (!driver)
         return;
+    follow_end(driver);
     job_kill_all(driver);
     free_notes(driver);
     mem_free(driver);

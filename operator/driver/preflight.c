@@ -144,6 +144,42 @@ static const char *check_classes(const struct driver_work *work, const struct wa
     return "";
 }
 
+// Whether somebody's resource gives the devices away: always, or as one of its fields says.
+static bool owns_devices(const json_t *operator, const json_t * resource)
+{
+    const json_t *when = json_object_get(operator, "when");
+
+    for (size_t i = 0; i < json_array_size(when); i++) {
+        const json_t *field = json_array_get(when, i);
+        const json_t *value = doc_pointer(resource, doc_str(field, "field", NULL));
+
+        if (value ? json_is_true(value) : doc_bool(field, false, "default", NULL))
+            return true;
+    }
+    return json_array_size(when) == 0;
+}
+
+static const json_t *find_owner(const json_t *operator, const json_t * answer)
+{
+    const json_t *items = json_object_get(answer, "items");
+
+    for (size_t i = 0; i < json_array_size(items); i++)
+        if (owns_devices(operator, json_array_get(items, i)))
+            return json_array_get(items, i);
+    return NULL;
+}
+
+// Items of a list may not say what they are; the list does.
+static char *kind_of(const json_t *answer, const json_t *item)
+{
+    const char *kind = doc_str(item, "kind", NULL), *list = doc_str(answer, "kind", NULL);
+
+    if (*kind)
+        return str_dup(kind);
+    return str_ends(list, "List") ? str_ndup(list, strlen(list) - strlen("List"))
+                                  : str_dup("resource");
+}
+
 static const char *check_operators(const struct driver_work *work, const struct want *want,
                                    const json_t *facts, const struct release *release,
                                    char **ret_message)
@@ -154,17 +190,16 @@ static const char *check_operators(const struct driver_work *work, const struct 
     (void)release;
     for (size_t i = 0; i < json_array_size(operators); i++) {
         AUTO_MEM char *key = str_format("operator%zu", i);
-        const json_t *first = json_array_get(doc_get(facts, key, "items", NULL), 0);
-        bool plugin_off = str_eq(doc_str(first, "kind", NULL), "ClusterPolicy") &&
-                          !doc_bool(first, true, "spec", "devicePlugin", "enabled", NULL);
+        const json_t *answer = json_object_get(facts, key);
+        const json_t *owner = find_owner(json_array_get(operators, i), answer);
+        AUTO_MEM char *kind = owner ? kind_of(answer, owner) : NULL;
 
-        if (!first || plugin_off)
+        if (!owner)
             continue;
         *ret_message = str_format(
-            "The GPU Operator's %s %s is there and owns the devices of these nodes; remove it, "
-            "or set engine External",
-            *doc_str(first, "kind", NULL) ? doc_str(first, "kind", NULL) : "resource",
-            doc_str(first, "metadata", "name", NULL));
+            "The vendor's operator owns the devices of these nodes, as its %s %s says; turn its "
+            "driver and device plugin off there, or set engine External",
+            kind, doc_str(owner, "metadata", "name", NULL));
         return "DriverOwnedElsewhere";
     }
     return "";
@@ -378,10 +413,37 @@ static char *note_device_plugin(const struct want *want, const json_t *facts)
                       resource, len, doc_str(first, "name", NULL));
 }
 
-char *driver_preflight_notes(const struct want *want, const json_t *facts)
+// Gates that the driver's devices need and that are off by default in this minor, unless the spec
+// turns them on.
+static char *note_gates(const struct driver_work *work, const struct want *want)
+{
+    const json_t *gates = json_object_get(want->preset, "gates");
+    AUTO_STRLIST struct strlist names = {0};
+    AUTO_MEM char *all = NULL;
+
+    for (size_t i = 0; i < json_array_size(gates); i++) {
+        const json_t *gate = json_array_get(gates, i);
+        const char *name = doc_str(gate, "name", NULL);
+        uint64_t on_since = 0;
+
+        if (slice_to_u64(slice_of(doc_str(gate, "onSince", NULL) + 2), &on_since) &&
+            work->minor > 0 && work->minor < on_since &&
+            !doc_bool(work->object, false, "spec", "featureGates", name, NULL))
+            strlist_add(&names, name);
+    }
+    all = strlist_join(&names, ", ");
+    return *all ? str_format("; the driver needs the feature gate %s, which is off by default in "
+                             "Kubernetes 1.%u: turn it on in spec.featureGates",
+                             all, work->minor)
+                : str_dup("");
+}
+
+char *driver_preflight_notes(const struct driver_work *work, const struct want *want,
+                             const json_t *facts)
 {
     AUTO_MEM char *cdi = note_cdi(want, facts);
     AUTO_MEM char *plugin = note_device_plugin(want, facts);
+    AUTO_MEM char *gates = note_gates(work, want);
 
-    return str_format("%s%s", cdi, plugin);
+    return str_format("%s%s%s", gates, cdi, plugin);
 }

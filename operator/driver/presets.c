@@ -64,6 +64,13 @@ json_t *driver_preset_list(const json_t *preset, const char *list, const json_t 
     return names;
 }
 
+char *driver_preset_fix(const json_t *preset, const char *pointer)
+{
+    const char *fix = doc_str(preset, "fix", pointer, NULL);
+
+    return *fix ? str_dup(fix) : str_dup("set it to true in spec.driver.values");
+}
+
 char *driver_class_advice(const json_t *spec_driver, const char *class_name)
 {
     const json_t *preset = driver_preset(doc_str(spec_driver, "preset", NULL));
@@ -78,13 +85,9 @@ char *driver_class_advice(const json_t *spec_driver, const char *class_name)
 
         if (!str_eq(doc_str(entry, "name", NULL), class_name) || is_on(entry, values))
             continue;
-        if (*doc_str(preset, "fix", pointer, NULL))
-            return str_format("the value %s is false, and so the chart makes no DeviceClass %s; %s",
-                              pointer + 1, class_name, doc_str(preset, "fix", pointer, NULL));
-        return str_format(
-            "the value %s is false, and so the chart makes no DeviceClass %s; set it to true in "
-            "spec.driver.values",
-            pointer + 1, class_name);
+        AUTO_MEM char *fix = driver_preset_fix(preset, pointer);
+        return str_format("the value %s is false, and so the chart makes no DeviceClass %s; %s",
+                          pointer + 1, class_name, fix);
     }
     return str_dup("");
 }

@@ -25,6 +25,11 @@ static bool is_in(const json_t *list, const char *name)
 
 // --- the DaemonSets and their pods
 
+static bool is_plugin(const json_t *set)
+{
+    return doc_bool(set, false, "plugin", NULL);
+}
+
 static int64_t count(const json_t *set, const char *what)
 {
     return doc_int(set, 0, "status", what, NULL);
@@ -131,30 +136,90 @@ static bool is_hidden(const struct want *want, const json_t *facts, struct drive
     return *denied;
 }
 
+// Sets of the release that are not the plugin, a labeller or a monitor, and lack pods. Owned.
+static char *others_text(const json_t *facts)
+{
+    const json_t *sets = driver_items(facts, "daemonSets");
+    AUTO_BUF struct buf text = buf_make(300);
+
+    for (size_t i = 0; i < json_array_size(sets); i++) {
+        const json_t *set = json_array_get(sets, i);
+        int64_t desired = count(set, "desiredNumberScheduled"),
+                available = count(set, "numberAvailable");
+
+        if (!is_plugin(set) && available < desired)
+            buf_printf(&text, "; beside it %lld of %lld pods of DaemonSet %s are available",
+                       (long long)available, (long long)desired, doc_str(set, "name", NULL));
+    }
+    return buf_take(&text);
+}
+
 static void judge_sets(const struct want *want, const json_t *facts, struct driver_verdict *verdict)
 {
     const json_t *sets = driver_items(facts, "daemonSets");
+    AUTO_MEM char *others = NULL;
     int64_t desired = 0;
+    size_t plugins = 0;
 
     if (is_hidden(want, facts, verdict))
         return;
     for (size_t i = 0; i < json_array_size(sets); i++) {
-        if (!judge_set(want, facts, json_array_get(sets, i), verdict))
+        const json_t *set = json_array_get(sets, i);
+
+        if (!is_plugin(set))
+            continue;
+        if (!judge_set(want, facts, set, verdict))
             return;
-        desired += count(json_array_get(sets, i), "desiredNumberScheduled");
+        desired += count(set, "desiredNumberScheduled");
+        plugins++;
     }
-    if (json_array_size(sets) > 0 && desired == 0) {
-        AUTO_MEM char *labels = label_words(want->preset);
-        say(verdict, DRIVER_FALSE, "NoMatchingNodes",
-            str_format("No node is one that the driver's DaemonSet wants%s%s; label the nodes that "
-                       "have devices, or set "
-                       "the chart's node selector",
-                       *labels ? ": it looks for one of the labels " : "", labels));
+    if (plugins == 0 && want->engine == ENGINE_EXTERNAL) {
+        say(verdict, DRIVER_TRUE, "AsExpected",
+            str_dup("Somebody else installs the driver; what it publishes is counted"));
         return;
     }
+    if (plugins == 0) {
+        say(verdict, DRIVER_FALSE, "NoDaemonSet",
+            str_format("Release %s in namespace %s has no DaemonSet of a driver, and so nothing "
+                       "publishes devices: set the value of the chart that turns its driver on in "
+                       "spec.driver.values",
+                       want->release, want->namespace));
+        return;
+    }
+    if (desired == 0) {
+        AUTO_MEM char *labels = label_words(want->preset);
+        const char *nodes = doc_str(want->preset, "nodes", NULL);
+
+        say(verdict, DRIVER_FALSE, "NoMatchingNodes",
+            str_format("No node is one that the driver's DaemonSet wants%s%s; label the nodes that "
+                       "have devices, or set the chart's node selector",
+                       *nodes    ? ": one where "
+                       : *labels ? ": it looks for one of the labels "
+                                 : "",
+                       *nodes ? nodes : labels));
+        return;
+    }
+    others = others_text(facts);
     say(verdict, DRIVER_TRUE, "AsExpected",
-        str_format("%lld of %lld pods of the driver are available", (long long)desired,
-                   (long long)desired));
+        str_format("%lld of %lld pods of the driver are available%s", (long long)desired,
+                   (long long)desired, others));
+}
+
+// Values that leave nothing of the driver: the chart is installed and publishes nothing. True when
+// it is so.
+static bool judge_values(const struct want *want, struct driver_verdict *verdict)
+{
+    AUTO_JSON json_t *drivers = driver_preset_list(want->preset, "drivers", want->values);
+    const json_t *first = json_array_get(json_object_get(want->preset, "drivers"), 0);
+    const char *value = doc_str(first, "value", NULL);
+    AUTO_MEM char *fix = driver_preset_fix(want->preset, value);
+
+    if (!first || json_array_size(drivers) > 0)
+        return false;
+    say(verdict, DRIVER_FALSE, "DriverTurnedOff",
+        str_format("The value %s is false, and so the chart publishes no devices of %s; %s",
+                   value + 1, doc_str(first, "name", NULL), fix));
+    return true;
 }
 
 static bool judge_classes(const struct want *want, const json_t *facts,
@@ -180,26 +245,43 @@ static bool judge_classes(const struct want *want, const json_t *facts,
 
 // --- the slices
 
-// Nodes where a pod of the driver is; NULL: nobody knows where it should run.
-static json_t *plugin_nodes(const json_t *facts, bool ready)
+static const json_t *find_set(const json_t *facts, const char *uid)
+{
+    const json_t *sets = driver_items(facts, "daemonSets");
+
+    for (size_t i = 0; i < json_array_size(sets); i++) {
+        const json_t *set = json_array_get(sets, i);
+        if (is_plugin(set) && str_eq(doc_str(set, "uid", NULL), uid))
+            return set;
+    }
+    return NULL;
+}
+
+// Nodes where a pod of the driver is, each with whether it was picked for the driver: where the
+// chart picks none, nodes without a device have the plugin too. NULL: nobody knows where it runs.
+static json_t *plugin_nodes(const struct want *want, const json_t *facts, bool ready)
 {
     const json_t *sets = driver_items(facts, "daemonSets"), *pods = driver_items(facts, "pods");
-    AUTO_JSON json_t *uids = json_array();
+    bool every = doc_bool(want->preset, false, "everyNode", NULL), any = false;
     json_t *nodes;
 
-    if (json_array_size(sets) == 0)
-        return NULL;
-    nodes = json_array();
     for (size_t i = 0; i < json_array_size(sets); i++)
-        json_array_append(uids, json_object_get(json_array_get(sets, i), "uid"));
+        any = any || is_plugin(json_array_get(sets, i));
+    if (!any)
+        return NULL;
+    nodes = json_object();
     for (size_t i = 0; i < json_array_size(pods); i++) {
         const json_t *pod = json_array_get(pods, i);
+        const json_t *set = find_set(facts, doc_str(pod, "owner", NULL));
         bool counts =
             ready ? doc_bool(pod, false, "ready", NULL) : !doc_bool(pod, false, "leaving", NULL);
         const char *node = doc_str(pod, "node", NULL);
 
-        if (counts && *node && is_in(uids, doc_str(pod, "owner", NULL)) && !is_in(nodes, node))
-            json_array_append_new(nodes, json_string(node));
+        if (!counts || !*node || !set)
+            continue;
+        json_object_set_new(nodes, node,
+                            json_boolean(every || doc_bool(set, false, "picksNodes", NULL) ||
+                                         json_is_true(json_object_get(nodes, node))));
     }
     return nodes;
 }
@@ -236,17 +318,17 @@ static json_t *newest_generations(const json_t *slices)
 struct tally {
     json_t *by_driver; // name → devices
     json_t *has;       // "driver node" → true
+    json_t *known;     // the same of all slices, also of those that do not count
     json_t *nodes;     // name → true
     int64_t slices, devices, ignored;
 };
 
-static bool counts(const json_t *slice, const json_t *wanted, const json_t *plugins,
-                   const json_t *ready, const json_t *newest)
+static bool counts(const json_t *slice, const json_t *plugins, const json_t *ready,
+                   const json_t *newest)
 {
     const char *driver = doc_str(slice, "driver", NULL), *node = doc_str(slice, "node", NULL);
     AUTO_MEM char *pool = str_format("%s/%s", driver, doc_str(slice, "pool", NULL));
 
-    (void)wanted;
     if (doc_int(slice, 0, "generation", NULL) < doc_int(newest, 0, pool, NULL))
         return false;
     if (!*node)
@@ -261,11 +343,11 @@ static void tally_slices(const json_t *facts, const json_t *wanted, const json_t
     const json_t *slices = driver_items(facts, "slices");
     AUTO_JSON json_t *ready = node_map(facts);
     AUTO_JSON json_t *newest = newest_generations(slices);
-    AUTO_JSON json_t *plugin_map = plugins ? json_object() : NULL;
-    struct tally tally = {.by_driver = json_object(), .has = json_object(), .nodes = json_object()};
+    struct tally tally = {.by_driver = json_object(),
+                          .has = json_object(),
+                          .known = json_object(),
+                          .nodes = json_object()};
 
-    for (size_t i = 0; i < json_array_size(plugins); i++)
-        json_object_set_new(plugin_map, json_string_value(json_array_get(plugins, i)), json_true());
     for (size_t i = 0; i < json_array_size(slices); i++) {
         const json_t *slice = json_array_get(slices, i);
         const char *driver = doc_str(slice, "driver", NULL), *node = doc_str(slice, "node", NULL);
@@ -274,7 +356,8 @@ static void tally_slices(const json_t *facts, const json_t *wanted, const json_t
 
         if (json_array_size(wanted) > 0 && !is_in(wanted, driver))
             continue;
-        if (!counts(slice, wanted, plugin_map, ready, newest)) {
+        json_object_set_new(tally.known, both, json_true());
+        if (!counts(slice, plugins, ready, newest)) {
             tally.ignored++;
             continue;
         }
@@ -290,25 +373,46 @@ static void tally_slices(const json_t *facts, const json_t *wanted, const json_t
     *ret_tally = tally;
 }
 
-// Nodes that the driver is for and that publish nothing that counts, also those that are away or
-// whose driver is not ready: "node-1 (gpu.example.com), ...".
-static size_t find_silent(const struct tally *tally, const json_t *wanted, const json_t *plugins,
-                          struct buf *text)
+static void tally_fini(struct tally *tally)
 {
+    json_decref(tally->by_driver);
+    json_decref(tally->has);
+    json_decref(tally->known);
+    json_decref(tally->nodes);
+}
+
+// The driver that publishes nothing that counts on a node; NULL: all do. expected false: only one
+// that has published there is missed.
+static const char *silent_on(const struct tally *tally, const json_t *wanted, const char *node,
+                             bool expected)
+{
+    for (size_t i = 0; i < json_array_size(wanted); i++) {
+        const char *driver = json_string_value(json_array_get(wanted, i));
+        AUTO_MEM char *both = str_format("%s %s", driver, node);
+
+        if (!json_object_get(tally->has, both) && (expected || json_object_get(tally->known, both)))
+            return driver;
+    }
+    return json_array_size(wanted) == 0 && expected && !json_object_get(tally->nodes, node) ? ""
+                                                                                            : NULL;
+}
+
+// Nodes that the driver is for and that publish nothing that counts, also those that are away or
+// whose driver is not ready: "node-1 (gpu.example.com), ...". ret_idle: nodes that nobody picked
+// and that have nothing.
+static size_t find_silent(const struct tally *tally, const json_t *wanted, json_t *plugins,
+                          struct buf *text, size_t *ret_idle)
+{
+    const char *node;
+    json_t *picked;
     size_t len = 0;
 
-    for (size_t i = 0; i < json_array_size(plugins); i++) {
-        const char *node = json_string_value(json_array_get(plugins, i));
-        const char *silent = NULL;
+    *ret_idle = 0;
+    json_object_foreach(plugins, node, picked) {
+        const char *silent = silent_on(tally, wanted, node, json_is_true(picked));
 
-        for (size_t k = 0; k < json_array_size(wanted); k++) {
-            const char *driver = json_string_value(json_array_get(wanted, k));
-            AUTO_MEM char *both = str_format("%s %s", driver, node);
-            if (!json_object_get(tally->has, both))
-                silent = driver;
-        }
-        if (json_array_size(wanted) == 0 && !json_object_get(tally->nodes, node))
-            silent = "";
+        if (!silent && !json_object_get(tally->nodes, node))
+            ++*ret_idle;
         if (silent && len++ < 3)
             buf_printf(text, *silent ? "%s%s (%s)" : "%s%s", text->len ? ", " : "", node, silent);
     }
@@ -334,33 +438,51 @@ static char *tally_text(const struct tally *tally)
     return buf_take(&text);
 }
 
+// Why there is no device at all. Owned.
+static char *nothing_text(const struct want *want, const struct tally *tally,
+                          const json_t *all_plugins, size_t silent_len, const struct buf *silent)
+{
+    const char *hint = doc_str(want->preset, "devicesHint", NULL);
+    const char *more = "";
+
+    if (tally->ignored)
+        more = "; slices of drivers or nodes that are gone or not ready are not counted";
+    else if (json_object_size(all_plugins) > 0)
+        more = "; see the logs of the driver's pods";
+    else if (want->engine != ENGINE_EXTERNAL)
+        more = ": no pod of the driver is there, see DriverReady";
+    return str_format("No device is published%s%.300s%s%s%s", silent_len ? " by " : "",
+                      silent_len ? silent->ptr : "", more, *hint ? "; " : "", hint);
+}
+
 static void judge_devices(const struct want *want, const json_t *facts, struct readiness *readiness)
 {
     AUTO_JSON json_t *wanted = driver_preset_list(want->preset, "drivers", want->values);
-    AUTO_JSON json_t *plugins = plugin_nodes(facts, true);
-    AUTO_JSON json_t *all_plugins = plugin_nodes(facts, false);
+    AUTO_JSON json_t *plugins = plugin_nodes(want, facts, true);
+    AUTO_JSON json_t *all_plugins = plugin_nodes(want, facts, false);
     AUTO_JSON json_t *drivers = json_array();
     AUTO_BUF struct buf silent = buf_make(300);
     struct tally tally;
     AUTO_MEM char *all = NULL;
     const char *driver;
     json_t *devices;
-    size_t len;
+    size_t len, idle;
 
     tally_slices(facts, wanted, plugins, &tally);
-    len = find_silent(&tally, wanted, all_plugins, &silent);
+    len = find_silent(&tally, wanted, all_plugins, &silent, &idle);
     all = tally_text(&tally);
     if (tally.devices == 0)
         say(&readiness->devices, DRIVER_FALSE, "NoResourceSlices",
-            str_format(
-                "No device is published%s%.300s%s", len ? " by " : "", len ? silent.ptr : "",
-                tally.ignored
-                    ? "; slices of drivers or nodes that are gone or not ready are not counted"
-                    : "; see the logs of the driver's pods"));
+            nothing_text(want, &tally, all_plugins, len, &silent));
     else if (len > 0)
         say(&readiness->devices, DRIVER_FALSE, "DevicesIncomplete",
             str_format("%zu nodes with the driver publish nothing: %.300s; %s", len, silent.ptr,
                        all));
+    else if (idle > 0)
+        say(&readiness->devices, DRIVER_TRUE, "AsExpected",
+            str_format("%s; the chart picks no nodes, and %zu more run the driver and publish "
+                       "nothing: set its node selector if they should",
+                       all, idle));
     else
         say(&readiness->devices, DRIVER_TRUE, "AsExpected", str_dup(all));
     json_object_foreach(tally.by_driver, driver, devices) {
@@ -369,9 +491,16 @@ static void judge_devices(const struct want *want, const json_t *facts, struct r
     readiness->status_devices = json_pack(
         "{s:O, s:I, s:I, s:I}", "drivers", drivers, "resourceSlices", (json_int_t)tally.slices,
         "devices", (json_int_t)tally.devices, "nodes", (json_int_t)json_object_size(tally.nodes));
-    json_decref(tally.by_driver);
-    json_decref(tally.has);
-    json_decref(tally.nodes);
+    tally_fini(&tally);
+}
+
+// Nothing of the driver is turned on: what others publish is not its.
+static void judge_none(struct readiness *readiness)
+{
+    say(&readiness->devices, DRIVER_FALSE, "NoResourceSlices",
+        str_dup("The values turn off all that the driver publishes; see DriverReady"));
+    readiness->status_devices = json_pack("{s:[], s:i, s:i, s:i}", "drivers", "resourceSlices", 0,
+                                          "devices", 0, "nodes", 0);
 }
 
 void driver_ready_judge(const struct want *want, const json_t *facts,
@@ -379,13 +508,13 @@ void driver_ready_judge(const struct want *want, const json_t *facts,
 {
     struct readiness readiness = {0};
 
-    if (judge_classes(want, facts, &readiness.ready))
-        judge_sets(want, facts, &readiness.ready);
-    if (want->engine == ENGINE_EXTERNAL && readiness.ready.state == DRIVER_TRUE &&
-        json_array_size(driver_items(facts, "daemonSets")) == 0)
-        say(&readiness.ready, DRIVER_TRUE, "AsExpected",
-            str_dup("Somebody else installs the driver; what it publishes is counted"));
-    judge_devices(want, facts, &readiness);
+    if (judge_values(want, &readiness.ready)) {
+        judge_none(&readiness);
+    } else {
+        if (judge_classes(want, facts, &readiness.ready))
+            judge_sets(want, facts, &readiness.ready);
+        judge_devices(want, facts, &readiness);
+    }
     readiness.look_soon =
         readiness.ready.state != DRIVER_TRUE || readiness.devices.state != DRIVER_TRUE;
     *ret_readiness = readiness;

@@ -172,8 +172,10 @@ static void put_api_version(struct want *want, const char *api_version)
 {
     const char *key = doc_str(want->preset, "apiValue", NULL);
 
+    AUTO_MEM char *version = str_format("resource.k8s.io/%s", api_version ? api_version : "");
+
     if (*key && api_version && !*doc_str(want->values, key, NULL))
-        put(want->values, key, api_version);
+        put(want->values, key, version);
 }
 
 struct error *driver_values_make(const json_t *object, const json_t *facts, const char *api_version,
@@ -185,6 +187,8 @@ struct error *driver_values_make(const json_t *object, const json_t *facts, cons
 
     find_names(facts, want);
     want->values = json_is_object(preset_values) ? doc_copy(preset_values) : json_object();
+    if (api_version && !str_eq(api_version, "v1"))
+        driver_values_merge(want->values, json_object_get(want->preset, "valuesBeforeV1"));
     for (size_t i = 0; i < json_array_size(sources); i++) {
         AUTO_MEM char *key = str_format("valuesFrom%zu", i);
         AUTO_JSON json_t *values = NULL;

@@ -59,6 +59,12 @@ bool pass_drives(const struct pass *pass)
            (pass->config.driver || tests(pass));
 }
 
+bool pass_has_driver(const struct pass *pass)
+{
+    return pass->object &&
+           (pass->driver || pass->config.driver || is_installed(pass) || tests(pass));
+}
+
 static void on_driver(void *owner, struct error *take_err, struct driver_result *take_result)
 {
     struct pass *pass = owner;

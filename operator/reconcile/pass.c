@@ -101,6 +101,8 @@ static uint64_t pass_end(void *walk)
 {
     struct pass *pass = walk;
 
+    if (!pass_has_driver(pass))
+        driver_forget(pass->controller->driver, pass->walk.key);
     controller_note_end(pass->controller, pass->walk.key, pass->walk.failed || pass->after_ms > 0);
     return pass->after_ms;
 }

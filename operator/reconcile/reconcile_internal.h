@@ -204,6 +204,8 @@ struct error *step_report(void *walk, enum verdict *ret_verdict);
 bool pass_retires(const struct pass *pass);
 // Whether a driver or a smoke test is to be looked at once the cluster is as wanted.
 bool pass_drives(const struct pass *pass);
+// Whether there is a driver, a test or a release of ours to look at, now or in a later pass.
+bool pass_has_driver(const struct pass *pass);
 void conditions_say_driver(struct pass *pass);
 void report_put_driver(const struct pass *pass, json_t *status);
 // Fills pass->conditions from what the pass found.

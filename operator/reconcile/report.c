@@ -317,17 +317,22 @@ static void choose_next_look(struct pass *pass)
 {
     bool ready = api_conditions_state(pass->conditions, CONDITION_READY) == STATE_TRUE;
 
-    if (pass->after_ms > 0 || ready || pass->walk.failed || !pass->resolved)
+    uint64_t again_ms = 0;
+
+    if (ready || pass->walk.failed || !pass->resolved)
         return;
     if (pass->observed->api_unread) {
-        pass->after_ms = OBSERVE_AGAIN_MS;
+        again_ms = OBSERVE_AGAIN_MS;
     } else if (pass->observed->type != PLATFORM_OBSERVE) {
         if (pass->planned && pass->plan.done && !pass->intent.rolled_back)
-            pass->after_ms = SERVED_AGAIN_MS;
+            again_ms = SERVED_AGAIN_MS;
     } else if (pass->observed->edition == 0 ||
                controller_scouts(pass->controller, pass->walk.key)) {
-        pass->after_ms = OBSERVE_AGAIN_MS;
+        again_ms = OBSERVE_AGAIN_MS;
     }
+    // The driver alone may have chosen a much later one.
+    if (again_ms > 0 && (pass->after_ms == 0 || again_ms < pass->after_ms))
+        pass->after_ms = again_ms;
 }
 
 struct error *step_report(void *walk, enum verdict *ret_verdict)

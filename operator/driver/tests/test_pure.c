@@ -19,10 +19,10 @@ static const struct {
      "[\"gpu.intel.com\"]", "gpu.intel.com"},
     {"IntelGaudi", "intel-gaudi-resource-driver-chart", "0.7.3", "intel-gaudi-resource-driver",
      "[\"gaudi.intel.com\"]", "gaudi.intel.com"},
-    {"IntelQAT", "intel-qat-resource-driver", "0.4.4", "intel-qat-resource-driver",
+    {"IntelQAT", "intel-qat-resource-driver-chart", "0.4.4", "intel-qat-resource-driver",
      "[\"qat.intel.com\"]", "qat.intel.com"},
-    {"AMD", "k8s-gpu-dra-driver", "1.0.0", "kube-amd-gpu", "[\"gpu.amd.com\"]", "gpu.amd.com"},
-    {"AWSNeuron", "neuron-helm-chart", "1.10.0", "neuron-dra-driver", "[\"neuron.aws.com\"]",
+    {"AMD", "k8s-gpu-dra-driver", "v1.0.0", "kube-amd-gpu", "[\"gpu.amd.com\"]", "gpu.amd.com"},
+    {"AWSNeuron", "neuron-helm-chart", "1.10.0", "neuron-system", "[\"neuron.aws.com\"]",
      "neuron.aws.com"},
     {"GoogleTPU", "dra-driver-google-tpu", "0.2.0", "dra-driver-google-tpu", "[\"tpu.google.com\"]",
      "tpu.google.com"},
@@ -30,11 +30,11 @@ static const struct {
      "npu.rebellions.ai"},
     {"Furiosa", "furiosa-dra-driver", "2026.1.1", "furiosa-system", "[\"npu.furiosa.ai\"]",
      "npu.furiosa.ai"},
-    {"HAMi", "hami-dra", "", "hami-system", "[\"hami-core-gpu.project-hami.io\"]",
+    {"HAMi", "hami-dra", "0.2.3", "hami-system", "[\"hami-core-gpu.project-hami.io\"]",
      "hami-core-gpu.project-hami.io"},
     {"Tenstorrent", "tt-operator", "0.2.0", "tt-operator-system", "[\"tenstorrent.com\"]",
      "tenstorrent.com"},
-    {"DRANET", "dranet", "1.4.0", "kube-system", "[\"dra.net\"]", ""},
+    {"DRANET", "dranet", "v1.4.0", "kube-system", "[\"dra.net\"]", ""},
     {"SRIOV", "dra-driver-sriov-chart", "1.0.0", "dra-driver-sriov",
      "[\"sriovnetwork.k8snetworkplumbingwg.io\"]", "sriovnetwork.k8snetworkplumbingwg.io"},
     {"CPU", "dra-driver-cpu", "0.2.0", "kube-system", "[\"dra.cpu\"]", "dra.cpu"},
@@ -89,7 +89,7 @@ TEST(values_decide_about_classes)
     some = driver_preset_list(one.preset, "classes", one.values);
     CHECK_STR_TAKE(doc_print_json(some),
                    "[\"gpu.nvidia.com\",\"mig.nvidia.com\",\"vfio.gpu.nvidia.com\"]");
-    CHECK_STR(doc_str(one.values, "resourceApiVersion", NULL), "v1beta1");
+    CHECK_STR(doc_str(one.values, "resourceApiVersion", NULL), "resource.k8s.io/v1beta1");
     CHECK_OK(driver_want_make(more, &two));
     CHECK_OK(driver_values_make(more, facts, "v1", &two));
     all = driver_preset_list(two.preset, "classes", two.values);
@@ -465,16 +465,34 @@ TEST(preflight_of_the_control_plane_and_the_nodes)
                     "", "");
 }
 
+TEST(a_resource_of_a_vendor_owns_the_devices_as_its_fields_say)
+{
+#define DEVICE_CONFIG(spec)                                                                        \
+    "{operator0: {kind: DeviceConfigList, items: [{metadata: {name: d}, spec: " spec "}]}}"
+    check_preflight("{preset: AMD}", 36, DEVICE_CONFIG("{}"), "DriverOwnedElsewhere",
+                    "its DeviceConfig d says");
+    check_preflight("{preset: AMD}", 36,
+                    DEVICE_CONFIG("{devicePlugin: {enableDevicePlugin: false}}"), "", "");
+    check_preflight("{preset: AMD}", 36,
+                    DEVICE_CONFIG("{devicePlugin: {enableDevicePlugin: false}, draDriver: {enable: "
+                                  "true}}"),
+                    "DriverOwnedElsewhere", "d says");
+    check_preflight("{preset: Rebellions}", 36,
+                    "{operator0: {kind: RBLNClusterPolicyList, items: [{metadata: {name: p}}]}}",
+                    "", "");
+}
+
 TEST(what_may_be_wrong_is_noted)
 {
     AUTO_JSON json_t *object = configuration(EXAMPLE, "{}");
     AUTO_JSON json_t *facts = yaml("{nodes: [{name: a, runtime: 'containerd://1.7.2'}, {name: b, "
                                    "runtime: 'containerd://2.0.0'}]}");
+    struct driver_work work = {.object = object, .minor = 36};
     AUTO_WANT struct want want = {0};
     AUTO_MEM char *notes = NULL;
 
     CHECK_OK(driver_want_make(object, &want));
-    notes = driver_preflight_notes(&want, facts);
+    notes = driver_preflight_notes(&work, &want, facts);
     CHECK_HAS(notes, "1 of 2 nodes");
     CHECK_HAS(notes, "a: containerd://1.7.2");
 }
@@ -485,12 +503,49 @@ TEST(a_device_plugin_beside_it_is_noted)
     AUTO_JSON json_t *facts =
         yaml("{nodes: [{name: a, allocatable: {nvidia.com/gpu: '0'}}, {name: b, allocatable: "
              "{nvidia.com/gpu: '4'}}]}");
+    struct driver_work work = {.object = object, .minor = 36};
     AUTO_WANT struct want want = {0};
     AUTO_MEM char *notes = NULL;
 
     CHECK_OK(driver_want_make(object, &want));
-    notes = driver_preflight_notes(&want, facts);
+    notes = driver_preflight_notes(&work, &want, facts);
     CHECK_HAS(notes, "gives nvidia.com/gpu away on 1 nodes too (b)");
+}
+
+// A gate that is off by default, for devices that are given several times.
+TEST(a_gate_that_the_driver_needs_is_named)
+{
+    AUTO_JSON json_t *object = configuration("{preset: CPU}", "{}");
+    AUTO_JSON json_t *facts = json_object();
+    struct driver_work work = {.object = object, .minor = 35};
+    AUTO_WANT struct want want = {0};
+    AUTO_MEM char *notes = NULL;
+
+    CHECK_OK(driver_want_make(object, &want));
+    notes = driver_preflight_notes(&work, &want, facts);
+    CHECK_HAS(notes, "needs the feature gate DRAConsumableCapacity, which is off by default in "
+                     "Kubernetes 1.35: turn it on in spec.featureGates");
+    work.minor = 36;
+    CHECK_STR_TAKE(driver_preflight_notes(&work, &want, facts), "");
+    work.minor = 35;
+    doc_set(object, json_true(), "spec", "featureGates", "DRAConsumableCapacity", NULL);
+    CHECK_STR_TAKE(driver_preflight_notes(&work, &want, facts), "");
+}
+
+// The chart writes a field that DeviceClasses have since v1.
+TEST(values_for_servers_without_v1)
+{
+    AUTO_JSON json_t *object = configuration("{preset: AMD}", "{}");
+    AUTO_JSON json_t *facts = json_object();
+    AUTO_WANT struct want old = {0};
+    AUTO_WANT struct want new = {0};
+
+    CHECK_OK(driver_want_make(object, &old));
+    CHECK_OK(driver_values_make(object, facts, "v1beta1", &old));
+    CHECK(doc_get(old.values, "deviceClass", "extendedResourceName", NULL) != NULL);
+    CHECK_OK(driver_want_make(object, &new));
+    CHECK_OK(driver_values_make(object, facts, "v1", &new));
+    CHECK(doc_get(new.values, "deviceClass", NULL) == NULL);
 }
 
 // The seed installs with resources.gpus.enabled=false and then claims gpu.nvidia.com.

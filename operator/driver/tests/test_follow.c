@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a pass over a driver that is well costs the API server, and what calls for the next pass.
+#include <string.h>
+
+#include "driver_internal.h"
+#include "test.h"
+#include "testkit/server.h"
+
+#define SET                                                                                        \
+    "{\"metadata\": {\"name\": \"plugin\", \"namespace\": \"other\", \"uid\": \"u\", "             \
+    "\"resourceVersion\": \"3\", \"annotations\": {\"meta.helm.sh/release-name\": \"r\", "         \
+    "\"meta.helm.sh/release-namespace\": \"gpu\"}}, \"spec\": {\"selector\": {\"matchLabels\": "   \
+    "{\"app\": \"plugin\"}}, \"template\": {\"spec\": {\"nodeSelector\": {\"gpu\": \"true\"}}}}, " \
+    "\"status\": {\"desiredNumberScheduled\": 1, \"currentNumberScheduled\": 1, "                  \
+    "\"updatedNumberScheduled\": 1, \"numberAvailable\": 1}}"
+#define POD                                                                                        \
+    "{\"metadata\": {\"name\": \"p\", \"namespace\": \"other\", \"resourceVersion\": \"4\", "      \
+    "\"ownerReferences\": [{\"uid\": \"u\"}]}, \"spec\": {\"nodeName\": \"a\"}, \"status\": "      \
+    "{\"conditions\": [{\"type\": \"Ready\", \"status\": \"True\"}]}}"
+#define SLICE_OF(version, devices)                                                                 \
+    "{\"metadata\": {\"name\": \"s\", \"resourceVersion\": \"" version "\"}, \"spec\": "           \
+    "{\"driver\": \"d\", \"nodeName\": \"a\", \"pool\": {\"name\": \"a\"}, \"devices\": "          \
+    "[" devices "]}}"
+#define NODE                                                                                       \
+    "{\"metadata\": {\"name\": \"a\", \"resourceVersion\": \"2\"}, \"status\": {\"conditions\": "  \
+    "[{\"type\": \"Ready\", \"status\": \"True\"}]}}"
+
+static const struct {
+    const char *path, *items;
+} collections[] = {
+    {"/apis/apps/v1/daemonsets?", SET},
+    {"/api/v1/namespaces/other/pods?", POD},
+    {"/apis/resource.k8s.io/v1/resourceslices?", SLICE_OF("5", "{}")},
+    {"/apis/resource.k8s.io/v1/deviceclasses?", ""},
+    {"/api/v1/nodes?", NODE},
+    {"/apis/apps/v1/namespaces/gpu/daemonsets?", SET},
+};
+#define USUAL 5 // of them; the last one is looked at where all namespaces may not be
+
+struct rig {
+    struct loop *loop;
+    struct http *http;
+    struct server *server;
+    struct driver *driver;
+    struct op *pass;
+    struct server_conn *slices; // its watch
+    unsigned lists[COUNT(collections)];
+    unsigned refused;
+    bool narrow;   // the account may look into the namespace of the driver alone
+    bool selected; // pods were asked for by the selector of their set
+    bool called;   // for a pass
+    struct driver_result *result;
+};
+
+static void on_request(void *owner, struct server_conn *conn, const struct server_request *request)
+{
+    struct rig *rig = owner;
+
+    for (size_t i = 0; i < COUNT(collections); i++) {
+        AUTO_MEM char *body = NULL;
+
+        if (!str_starts(request->target, collections[i].path))
+            continue;
+        if (i == 0 && rig->narrow) {
+            rig->refused++;
+            server_reply(conn, 403, "", "{\"message\": \"not in all namespaces\"}");
+            return;
+        }
+        if (strstr(request->target, "watch=")) {
+            server_begin(conn, 200, "");
+            if (strstr(request->target, "/resourceslices"))
+                rig->slices = conn;
+            return;
+        }
+        rig->lists[i]++;
+        rig->selected = rig->selected || strstr(request->target, "labelSelector=app%3Dplugin");
+        body = str_format("{\"metadata\": {\"resourceVersion\": \"9\"}, \"items\": [%s]}",
+                          collections[i].items);
+        server_reply(conn, 200, "", body);
+        return;
+    }
+    server_reply(conn, 200, "", "{\"items\": []}");
+}
+
+static void on_change(void *owner, const char *key)
+{
+    struct rig *rig = owner;
+
+    CHECK_STR(key, "team/dra");
+    rig->called = true;
+    loop_stop(rig->loop);
+}
+
+static bool may_write(void *owner)
+{
+    (void)owner;
+    return true;
+}
+
+static void rig_init(struct rig *rig)
+{
+    AUTO_MEM char *path = test_path("kubeconfig");
+    AUTO_MEM char *cluster = NULL;
+    struct kube_config *config = NULL;
+
+    *rig = (struct rig){0};
+    rig->loop = loop_new();
+    rig->server = server_new(rig->loop, on_request, rig);
+    cluster = str_format("apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{name: x, "
+                         "cluster: {server: '%s'}}]\nusers: [{name: x, user: {}}]\ncontexts: "
+                         "[{name: x, context: {cluster: x, user: x}}]\n",
+                         server_url(rig->server));
+    test_write(path, cluster);
+    CHECK_OK(kube_config_load(path, NULL, &config));
+    rig->http = http_new(rig->loop, NULL);
+    struct driver_spec spec = {.kube = kube_new(rig->loop, rig->http, config),
+                               .helm = "/bin/false",
+                               .dir = "/nowhere",
+                               .namespace = "system",
+                               .on_change = on_change,
+                               .may_write = may_write,
+                               .owner = rig};
+    rig->driver = driver_new(rig->loop, &spec);
+}
+
+static void rig_fini(struct rig *rig)
+{
+    struct kube *kube = rig->driver->spec.kube;
+
+    op_drop(rig->pass);
+    driver_result_free(rig->result);
+    driver_free(rig->driver);
+    kube_free(kube);
+    http_free(rig->http);
+    server_free(rig->server);
+    loop_free(rig->loop);
+}
+#define AUTO_RIG __attribute__((cleanup(rig_fini)))
+
+static void on_passed(void *owner, struct error *take_err, struct driver_result *take_result)
+{
+    struct rig *rig = owner;
+
+    CHECK_OK(take_err);
+    rig->pass = NULL;
+    driver_result_free(rig->result);
+    rig->result = take_result;
+    loop_stop(rig->loop);
+}
+
+static void pass(struct rig *rig)
+{
+    AUTO_JSON json_t *object = NULL;
+    AUTO_JSON json_t *served = json_pack("[s]", "v1");
+    struct driver_work work = {.key = "team/dra", .served = served};
+
+    CHECK_OK(doc_parse_yaml(
+        slice_of("{metadata: {namespace: team, name: dra}, spec: {driver: "
+                 "{engine: External, release: r, namespace: gpu, serviceAccountName: installer}}}"),
+        "test", &object));
+    work.object = object;
+    rig->pass = driver_pass(rig->driver, &work, on_passed, rig);
+    loop_run(rig->loop);
+}
+
+// Nodes, slices, DaemonSets and pods are listed once, not for each pass of each configuration.
+TEST(a_driver_that_is_well_is_followed_and_not_listed_again_and_again)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_init(&rig);
+    for (int i = 0; i < 3; i++)
+        pass(&rig);
+    for (size_t i = 0; i < USUAL; i++)
+        CHECK_INT(rig.lists[i], 1);
+    CHECK(rig.selected);
+    CHECK_INT(rig.result->ready.state, DRIVER_TRUE);
+    CHECK_HAS(rig.result->ready.message, "1 of 1 pods");
+    CHECK_HAS(rig.result->devices.message, "1 devices in 1 ResourceSlices");
+    CHECK(rig.result->after_ms >= 60000);
+}
+
+static void send_slice(struct rig *rig, const char *object)
+{
+    AUTO_MEM char *line = str_format("{\"type\": \"MODIFIED\", \"object\": %s}\n", object);
+
+    server_chunk(rig->slices, slice_of(line));
+}
+
+static void on_stop(void *owner)
+{
+    loop_stop(owner);
+}
+
+static void on_late(void *owner)
+{
+    struct rig *rig = owner;
+
+    rig->pass = NULL;
+    send_slice(rig, SLICE_OF("12", "{}, {}"));
+}
+
+TEST(a_change_of_what_is_followed_calls_for_a_pass)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_init(&rig);
+    pass(&rig);
+    while (!rig.slices) { // its watch begins after its list was taken
+        rig.pass = loop_defer(rig.loop, on_stop, rig.loop);
+        loop_run(rig.loop);
+        rig.pass = NULL;
+    }
+    send_slice(&rig, SLICE_OF("11", "{}")); // nothing that is looked at
+    rig.pass = loop_defer(rig.loop, on_late, &rig);
+    loop_run(rig.loop);
+    CHECK(rig.called);
+    pass(&rig);
+    CHECK_HAS(rig.result->devices.message, "2 devices");
+}
+
+TEST(what_nobody_looks_at_is_followed_no_more)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_init(&rig);
+    pass(&rig);
+    CHECK(rig.driver->followed != NULL);
+    driver_forget(rig.driver, "team/other");
+    CHECK(rig.driver->followed != NULL);
+    driver_forget(rig.driver, "team/dra");
+    CHECK(rig.driver->followed == NULL);
+    pass(&rig);
+    for (size_t i = 0; i < USUAL; i++)
+        CHECK_INT(rig.lists[i], 2);
+}
+
+// The account may have rights in the driver's namespace alone. It is not asked for in vain again.
+TEST(an_account_of_one_namespace_looks_there)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_init(&rig);
+    rig.narrow = true;
+    for (int i = 0; i < 3; i++)
+        pass(&rig);
+    CHECK_INT(rig.refused, 1);
+    CHECK_INT(rig.lists[USUAL], 1);
+    CHECK_HAS(rig.result->ready.message, "1 of 1 pods");
+}
+
+TEST_MAIN()
