@@ -80,8 +80,10 @@ static const struct api_reason reasons[] = {
      "The version of a component could not be read.",
      "Look at the component that the message names.", false},
     {"NoInstances", "ConfigValid ControlPlaneUpdated Degraded",
-     "No instance of a control plane component was found.",
-     "See whether the agent runs on the control plane nodes.", false},
+     "No node with the label node-role.kubernetes.io/control-plane runs kube-apiserver as a static "
+     "pod.",
+     "Label the control plane nodes as kubeadm does; elsewhere set platform.type to Observe.",
+     false},
     {"Suspended", ANY, "spec.suspend is true: nothing is written.",
      "Set spec.suspend to false to go on.", true},
 

@@ -8,6 +8,29 @@ struct collection {
     struct platform_observed *observed;
 };
 
+// Who has a control plane is said by a label that no kubelet may give its own node (admission
+// plugin NodeRestriction). A kubelet may make any mirror pod and its agent may report what it
+// likes: of a node without the label such words are noted, and nothing else.
+static bool is_control_plane(const struct collection *c, const char *node)
+{
+    const json_t *found = watch_get(c->cluster->nodes, node);
+
+    return doc_get(found, "metadata", "labels", PLATFORM_CONTROL_PLANE_LABEL, NULL) != NULL;
+}
+
+static void note_stranger(struct collection *c, enum component component, const char *node)
+{
+    AUTO_MEM char *text = str_format("%s on %s", component_name(component), node);
+    json_t *strangers = c->observed->strangers;
+
+    for (size_t i = 0; i < json_array_size(strangers); i++) {
+        if (str_eq(json_string_value(json_array_get(strangers, i)), text))
+            return;
+    }
+    if (json_array_size(strangers) < PLATFORM_STRANGERS_MAX)
+        json_array_append_new(strangers, json_string(text));
+}
+
 static const json_t *find_component(const json_t *list, enum component component)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -69,6 +92,10 @@ static void on_pod(void *owner, const char *key, const json_t *pod)
         return;
     if (!doc_bool(pod, false, "mirror", NULL) || !*node)
         return;
+    if (!is_control_plane(c, node)) {
+        note_stranger(c, component, node);
+        return;
+    }
     node = platform_add_node(c->observed, node);
     if (platform_note_instance(c->observed, node, component))
         return;
@@ -91,9 +118,12 @@ static void on_node_config(void *owner, const char *key, const json_t *config)
         const char *node;
 
         if (!component_parse(doc_str(json_array_get(components, i), "name", NULL), &component) ||
-            component == COMPONENT_KUBELET ||
-            (!watch_get(c->cluster->nodes, key) && !json_object_get(c->observed->nodes, key)))
+            component == COMPONENT_KUBELET)
             continue;
+        if (!is_control_plane(c, key)) {
+            note_stranger(c, component, key);
+            continue;
+        }
         node = platform_add_node(c->observed, key);
         if (platform_note_instance(c->observed, node, component))
             continue;
@@ -106,17 +136,33 @@ static void on_node_config(void *owner, const char *key, const json_t *config)
 static void on_managed_node(void *owner, const json_t *node, struct version version)
 {
     struct collection *c = owner;
-    const char *found = doc_str(node, "metadata", "name", NULL);
-    bool control_plane =
-        json_object_get(c->observed->nodes, found) ||
-        doc_get(node, "metadata", "labels", "node-role.kubernetes.io/control-plane", NULL) != NULL;
-    const char *name = platform_add_node(c->observed, found);
+    const char *name = platform_add_node(c->observed, doc_str(node, "metadata", "name", NULL));
     struct plan_instance *instance =
         platform_add_instance(c->observed, COMPONENT_KUBELET, name, NULL);
 
-    instance->control_plane = control_plane;
+    instance->control_plane = is_control_plane(c, name);
     instance->version = version;
     fill_from_agent(c, instance);
+}
+
+// Without an API server that counts nobody knows what the others may be given.
+static struct error *check_api_server(const struct platform_observed *observed)
+{
+    const char *stranger = json_string_value(json_array_get(observed->strangers, 0));
+    struct error *err;
+
+    for (size_t i = 0; i < observed->len; i++) {
+        if (observed->instances[i].component == COMPONENT_APISERVER)
+            return NULL;
+    }
+    err = error_new(
+        ERROR_INVALID,
+        "no node with the label " PLATFORM_CONTROL_PLANE_LABEL " runs kube-apiserver as a static "
+        "pod%s%s%s: label the control plane nodes as kubeadm does; where this is not a kubeadm "
+        "cluster, set spec.platform.type to Observe",
+        stranger ? " (not counted: " : "", stranger ? stranger : "", stranger ? ")" : "");
+    error_set_reason(err, "NoInstances");
+    return err;
 }
 
 static struct error *collect(const struct platform_cluster *cluster,
@@ -130,12 +176,9 @@ static struct error *collect(const struct platform_cluster *cluster,
     platform_each_managed_node(cluster, observed, on_managed_node, &c);
     for (size_t i = 0; i < observed->len; i++)
         fill_version(&observed->instances[i], observed->server);
-    if (observed->len == 0)
-        return error_new(
-            ERROR_INVALID,
-            "no static control-plane pods in kube-system: this is not a kubeadm cluster; "
-            "set spec.platform.type to Observe");
-    err = platform_collect_templates(observed);
+    err = check_api_server(observed);
+    if (!err)
+        err = platform_collect_templates(observed);
     if (err)
         return err;
     if (observed->len > GATES_INSTANCES_MAX)

@@ -124,6 +124,7 @@ void platform_observed_fini(struct platform_observed *observed)
     json_decref(observed->served);
     json_decref(observed->nodes);
     json_decref(observed->ignored);
+    json_decref(observed->strangers);
     json_decref(observed->config_maps);
     json_decref(observed->reports);
     mem_free(observed->read_back);
@@ -137,6 +138,7 @@ struct platform_observed *platform_observed_new(void)
     observed->served = json_array();
     observed->nodes = json_object();
     observed->ignored = json_object();
+    observed->strangers = json_array();
     observed->config_maps = json_object();
     observed->reports = json_array();
     return observed;

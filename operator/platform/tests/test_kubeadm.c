@@ -223,6 +223,110 @@ TEST(a_component_is_there_once_whoever_tells_of_it)
     cluster_free(c);
 }
 
+static void add_worker(struct cluster *c, const char *node)
+{
+    json_array_append_new(c->nodes,
+                          json_pack("{s:{s:s}, s:{s:{s:s}}}", "metadata", "name", node, "status",
+                                    "nodeInfo", "kubeletVersion", "v1.33.13"));
+}
+
+static bool is_stranger(const struct cluster *c, const char *id)
+{
+    for (size_t i = 0; i < json_array_size(c->observed->strangers); i++) {
+        if (str_eq(json_string_value(json_array_get(c->observed->strangers, i)), id))
+            return true;
+    }
+    return false;
+}
+
+TEST(a_worker_that_reports_an_api_server_is_named_and_counts_for_nothing)
+{
+    struct cluster *c = cluster_new();
+
+    add_control_plane(c, "cp-1");
+    add_worker(c, "worker-1");
+    json_array_append_new(c->configs,
+                          parse("{metadata: {name: worker-1}, status: {components: ["
+                                "{name: kube-apiserver, state: Unreadable, version: v1.20.0},"
+                                "{name: kubelet, state: Observed, version: v1.33.13}]}}"));
+    cluster_open(c);
+    observe(c, PLATFORM_KUBEADM);
+    CHECK_OK(TAKE(c->err));
+    CHECK_INT(c->observed->len, 5);
+    CHECK(!find(c, "kube-apiserver on worker-1"));
+    CHECK(is_stranger(c, "kube-apiserver on worker-1"));
+    CHECK(!find(c, "kubelet on worker-1")->control_plane);
+    cluster_free(c);
+}
+
+TEST(a_mirror_pod_of_a_worker_is_named_and_counts_for_nothing)
+{
+    struct cluster *c = cluster_new();
+
+    add_control_plane(c, "cp-1");
+    add_worker(c, "worker-1");
+    add_pod(c, "kube-scheduler", "worker-1");
+    add_pod(c, "kube-scheduler", "nowhere"); // a node that is not there
+    cluster_open(c);
+    observe(c, PLATFORM_KUBEADM);
+    CHECK_OK(TAKE(c->err));
+    CHECK_INT(c->observed->len, 5);
+    CHECK_INT(json_array_size(c->observed->strangers), 2);
+    CHECK(is_stranger(c, "kube-scheduler on worker-1"));
+    CHECK_INT(json_object_size(c->observed->nodes), 2); // nobody is asked on the third
+    CHECK(!find(c, "kubelet on worker-1")->control_plane);
+    cluster_free(c);
+}
+
+TEST(of_the_words_of_many_workers_a_few_are_kept)
+{
+    struct cluster *c = cluster_new();
+
+    add_control_plane(c, "cp-1");
+    for (int i = 0; i < 100; i++) {
+        AUTO_MEM char *node = str_format("other-%d", i);
+
+        add_pod(c, "kube-apiserver", node);
+    }
+    cluster_open(c);
+    observe(c, PLATFORM_KUBEADM);
+    CHECK_OK(TAKE(c->err));
+    CHECK_INT(c->observed->len, 4);
+    CHECK_INT(json_array_size(c->observed->strangers), PLATFORM_STRANGERS_MAX);
+    cluster_free(c);
+}
+
+TEST(the_agent_of_a_control_plane_node_is_believed_without_a_mirror_pod)
+{
+    struct cluster *c = cluster_new();
+
+    add_control_plane(c, "cp-1");
+    json_array_clear(c->pods);
+    json_array_append_new(c->configs,
+                          parse("{metadata: {name: cp-1}, status: {components: ["
+                                "{name: kube-apiserver, state: Observed, version: v1.33.13}]}}"));
+    cluster_open(c);
+    observe(c, PLATFORM_KUBEADM);
+    CHECK_OK(TAKE(c->err));
+    CHECK(find(c, "kube-apiserver on cp-1"));
+    CHECK_INT(json_array_size(c->observed->strangers), 0);
+    cluster_free(c);
+}
+
+TEST(without_a_control_plane_that_counts_the_label_is_asked_for)
+{
+    struct cluster *c = cluster_new();
+
+    add_worker(c, "cp-1");
+    add_pod(c, "kube-apiserver", "cp-1");
+    cluster_open(c);
+    observe(c, PLATFORM_KUBEADM);
+    CHECK_STR(error_reason(c->err), "NoInstances");
+    CHECK_HAS(error_text(c->err), "not counted: kube-apiserver on cp-1");
+    CHECK_ERR_HAS(TAKE(c->err), ERROR_INVALID, PLATFORM_CONTROL_PLANE_LABEL);
+    cluster_free(c);
+}
+
 TEST(the_limit_counts_what_templates_stand_for_too)
 {
     struct cluster *c = cluster_new();
