@@ -41,7 +41,10 @@ enum plan_state {
     PLAN_WAITING, // its turn has not come, or a barrier holds it
     PLAN_NOW,     // to be asked for in this pass
     PLAN_RUNNING, // asked for, the agent is at it
-    PLAN_FAILED,  // put back by its agent, or cannot be done there
+    PLAN_FAILED,  // asked for, and it did not come up with it
+    // a statement about its file, not about an attempt: nothing is tried there until the cause is
+    // gone, and then it goes on by itself
+    PLAN_BLOCKED,
     PLAN_MISSING, // no agent reports for it
 };
 const char *plan_state_name(enum plan_state state);
@@ -74,6 +77,11 @@ struct plan {
     struct plan_step *steps; // in order of execution
     size_t len;
     size_t failed;  // index of the first failed step, len: none
+    size_t blocked; // index of the first blocked step, len: none
+    // index of the first failed step of a control-plane component that was asked to change, len:
+    // none. Nothing else is reason to put a revision back: not a component that was looked at
+    // alone, not what is said of a file, not a kubelet.
+    size_t undo;
     size_t missing; // index of the first step without an agent, len: none
     // index of the first step that is running or to be asked for, len: none
     size_t current;
@@ -87,8 +95,8 @@ struct plan {
 // desired: one for each instance, as gates_resolve() gave them. now_wall_ms: for minReady alone.
 // Rules: one component after the other, the next only when every instance of the one before is done
 // (a barrier); control-plane nodes one at a time; worker kubelets max_unavailable at a time, the
-// worst first; templates last when enabling, first when disabling; a failed control-plane instance
-// or kubelet stops everything that has not begun. An edit that takes out alone what is no longer
+// worst first; templates last when enabling, first when disabling; a failed or blocked instance
+// stops everything that has not begun. An edit that takes out alone what is no longer
 // needed waits until the control plane, the kubelets of its nodes and kubeadm-config are of one
 // minor, so that an upgrade in progress is left in peace.
 void plan_make(const struct plan_policy *policy, const struct plan_instance *instances,

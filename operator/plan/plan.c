@@ -8,13 +8,24 @@
 
 const char *plan_state_name(enum plan_state state)
 {
-    static const char *const names[] = {"Done", "Waiting", "Now", "Running", "Failed", "Missing"};
+    static const char *const names[] = {"Done",   "Waiting", "Now",    "Running",
+                                        "Failed", "Blocked", "Missing"};
 
     ASSERT(state < COUNT(names));
     return names[state];
 }
 
 // --- the state of one instance -------------------------------------------------------------------
+
+// What is said of a file: it cannot be read, or somebody else writes it too. Nothing was tried with
+// it, or what was tried is gone from it.
+static bool is_obstructed(const json_t *reported)
+{
+    const char *state = doc_str(reported, "state", NULL);
+
+    return str_eq(state, "Unreadable") || str_eq(state, "Reverted") ||
+           (str_eq(state, "Failed") && str_eq(doc_str(reported, "reason", NULL), "FileConflict"));
+}
 
 static enum plan_state state_asked(const struct plan_instance *instance, const char *revision)
 {
@@ -24,7 +35,9 @@ static enum plan_state state_asked(const struct plan_instance *instance, const c
         return PLAN_RUNNING; // the agent has not seen it yet
     if (str_eq(state, "UpToDate"))
         return PLAN_DONE;
-    return str_eq(state, "Failed") || str_eq(state, "Unreadable") ? PLAN_FAILED : PLAN_RUNNING;
+    if (is_obstructed(instance->reported))
+        return PLAN_BLOCKED;
+    return str_eq(state, "Failed") ? PLAN_FAILED : PLAN_RUNNING;
 }
 
 static void judge(struct plan_step *step, const struct plan_instance *instance)
@@ -47,11 +60,11 @@ static void judge(struct plan_step *step, const struct plan_instance *instance)
         return;
     }
     if (str_eq(doc_str(instance->reported, "state", NULL), "Unreadable"))
-        step->state = PLAN_FAILED;
+        step->state = PLAN_BLOCKED;
     else if (!step->changes && plan_want_is_met(step->want, instance))
         step->state = PLAN_DONE;
     else if (str_eq(doc_str(instance->reported, "state", NULL), "Reverted"))
-        step->state = PLAN_FAILED; // somebody else takes it out each time
+        step->state = PLAN_BLOCKED; // somebody else takes it out each time
     else
         step->state = PLAN_WAITING;
 }
@@ -111,7 +124,7 @@ static unsigned badness(const struct plan_step *step, const struct plan_instance
 {
     if (step->state == PLAN_RUNNING)
         return 0;
-    if (step->state == PLAN_FAILED)
+    if (step->state == PLAN_FAILED || step->state == PLAN_BLOCKED)
         return 1;
     return doc_bool(instance->reported, true, "healthy", NULL) ? 3 : 2;
 }
@@ -228,6 +241,13 @@ static void open_steps(const struct plan_policy *policy, const struct plan_insta
 
 // --- summary -------------------------------------------------------------------------------------
 
+// Whether what it was asked for is a change: of what it says, or of what we have written there.
+static bool is_changed(const struct plan_step *step)
+{
+    return step->changes || json_object_size(json_object_get(step->want, "featureGates")) > 0 ||
+           json_object_size(json_object_get(step->want, "runtimeConfig")) > 0;
+}
+
 static void count(struct plan *plan, const struct plan_instance *instances)
 {
     plan->done = true;
@@ -240,6 +260,11 @@ static void count(struct plan *plan, const struct plan_instance *instances)
             plan->done = false;
         if (step->state == PLAN_FAILED && plan->failed == plan->len)
             plan->failed = i;
+        if (step->state == PLAN_BLOCKED && plan->blocked == plan->len)
+            plan->blocked = i;
+        if (step->state == PLAN_FAILED && plan->undo == plan->len && is_changed(step) &&
+            instance->component != COMPONENT_KUBELET)
+            plan->undo = i;
         if (step->state == PLAN_MISSING && plan->missing == plan->len)
             plan->missing = i;
         if (instance->object || instance->elsewhere)
@@ -257,7 +282,7 @@ static void count(struct plan *plan, const struct plan_instance *instances)
 // are seen.
 static bool is_held(const struct plan *plan, const struct plan_instance *instances)
 {
-    if (plan->failed < plan->len)
+    if (plan->failed < plan->len || plan->blocked < plan->len)
         return true;
     for (size_t i = 0; i < plan->len; i++) {
         if (plan->steps[i].state == PLAN_MISSING &&
@@ -271,7 +296,8 @@ void plan_make(const struct plan_policy *policy, const struct plan_instance *ins
                const struct gates_desired *desired, size_t len, int64_t now_wall_ms,
                struct plan *ret_plan)
 {
-    struct plan plan = {.len = len, .failed = len, .missing = len, .current = len};
+    struct plan plan = {
+        .len = len, .failed = len, .blocked = len, .undo = len, .missing = len, .current = len};
     struct sort_context sort = {instances, policy->enable};
 
     ASSERT(len <= GATES_INSTANCES_MAX);
@@ -317,6 +343,7 @@ static bool takes_want(const struct plan_step *step, const struct plan_instance 
         return instance->asked != NULL || step->changes;
     case PLAN_WAITING:
     case PLAN_FAILED:
+    case PLAN_BLOCKED:
     case PLAN_MISSING:
         break;
     }

@@ -88,6 +88,31 @@ static void say_step(struct pass *pass, enum condition condition, const struct p
                            instance->id, *summary ? summary : "being verified");
 }
 
+// What is told of several steps: the worst of them, and of two the first.
+static unsigned weight_of(enum plan_state state)
+{
+    static const unsigned weights[] = {
+        [PLAN_DONE] = 0,    [PLAN_WAITING] = 1, [PLAN_NOW] = 2,   [PLAN_RUNNING] = 2,
+        [PLAN_MISSING] = 2, [PLAN_BLOCKED] = 3, [PLAN_FAILED] = 4};
+
+    return weights[state];
+}
+
+static void say_trouble(struct pass *pass, enum condition condition, const struct plan_step *step)
+{
+    const json_t *reported = instance_of(pass, step)->reported;
+    const char *reason = doc_str(reported, "reason", NULL);
+    bool alone = step->state == PLAN_FAILED && pass->intent.known_good &&
+                 instance_of(pass, step)->component != COMPONENT_KUBELET;
+
+    api_conditions_set(pass->conditions, condition, STATE_FALSE,
+                       api_reason_find(reason) ? reason : "ComponentNotReady", "%s: %s%s",
+                       name_of(pass, step), doc_str(reported, "message", NULL),
+                       alone ? "; everything else stays as it is: this revision was applied and "
+                               "good before"
+                             : "");
+}
+
 // Says how one part (kubelets, or everything else) stands, if that is not simply done. True: said.
 static bool say_part(struct pass *pass, enum condition condition, bool kubelets)
 {
@@ -99,24 +124,16 @@ static bool say_part(struct pass *pass, enum condition condition, bool kubelets)
         if ((instance_of(pass, step)->component == COMPONENT_KUBELET) != kubelets ||
             step->state == PLAN_DONE)
             continue;
-        if (!pick || step->state == PLAN_FAILED ||
-            (pick->state == PLAN_WAITING && step->state != PLAN_WAITING))
+        if (!pick || weight_of(step->state) > weight_of(pick->state))
             pick = step;
-        if (pick->state == PLAN_FAILED)
-            break;
     }
     if (!pick)
         return false;
     switch (pick->state) {
-    case PLAN_FAILED: {
-        const char *reason = doc_str(instance_of(pass, pick)->reported, "reason", NULL);
-
-        api_conditions_set(pass->conditions, condition, STATE_FALSE,
-                           api_reason_find(reason) ? reason : "ComponentNotReady", "%s: %s",
-                           name_of(pass, pick),
-                           doc_str(instance_of(pass, pick)->reported, "message", NULL));
+    case PLAN_FAILED:
+    case PLAN_BLOCKED:
+        say_trouble(pass, condition, pick);
         break;
-    }
     case PLAN_MISSING:
         api_conditions_set(pass->conditions, condition, STATE_FALSE, "AgentMissing",
                            "No agent reports for %s; see whether `drawbridge agent` runs there",
@@ -187,14 +204,13 @@ static void say_control_plane(struct pass *pass)
     unsigned deferred = count_deferred(pass);
 
     if (say_part(pass, CONDITION_CONTROL_PLANE_UPDATED, false)) {
-        if (pass->plan.failed < pass->plan.len && !pass->config.rollback &&
-            !pass->plan.nodes_failed)
+        if (pass->plan.undo < pass->plan.len && !pass->config.rollback)
             api_conditions_set(
                 c, CONDITION_CONTROL_PLANE_UPDATED, STATE_FALSE, "RolloutPaused",
-                "%s put itself back, and rollout.onFailure is Pause: %s",
-                name_of(pass, &pass->plan.steps[pass->plan.failed]),
-                doc_str(instance_of(pass, &pass->plan.steps[pass->plan.failed])->reported,
-                        "message", NULL));
+                "%s failed, and rollout.onFailure is Pause: %s",
+                name_of(pass, &pass->plan.steps[pass->plan.undo]),
+                doc_str(instance_of(pass, &pass->plan.steps[pass->plan.undo])->reported, "message",
+                        NULL));
         return;
     }
     if (pass->intent.rolled_back)
@@ -225,6 +241,24 @@ static void say_control_plane(struct pass *pass)
         api_conditions_set(
             c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "AsExpected",
             "Every control plane component runs with what is wanted, read back from it");
+}
+
+// What looks like a control plane where none is. It counts for nothing, and whoever put it there
+// should know.
+static void name_strangers(struct pass *pass)
+{
+    const enum condition condition = CONDITION_CONTROL_PLANE_UPDATED;
+    AUTO_MEM char *names = join_names(pass->observed->strangers);
+    AUTO_MEM char *said = str_dup(api_conditions_message(pass->conditions, condition));
+
+    if (!*names)
+        return;
+    api_conditions_set(
+        pass->conditions, condition, api_conditions_state(pass->conditions, condition),
+        api_conditions_reason(pass->conditions, condition),
+        "%s; not counted, since these nodes do not have the label " PLATFORM_CONTROL_PLANE_LABEL
+        ": %s",
+        said, names);
 }
 
 static char *flags_text(const struct pass *pass, size_t index)
@@ -296,11 +330,12 @@ static void say_nodes(struct pass *pass)
     AUTO_MEM char *ignored = ignored_text(pass);
 
     if (say_part(pass, CONDITION_NODES_UPDATED, true)) {
-        // A failing node names itself; the roll-out is paused, not put back.
+        // A failing node names itself; the roll-out is paused, not put back. Whether the node put
+        // anything back, its own words tell.
         if (pass->plan.nodes_failed)
             api_conditions_set(
                 c, CONDITION_NODES_UPDATED, STATE_FALSE, "NodeFailed",
-                "%s put itself back and the roll-out is paused: %s",
+                "%s failed and the roll-out is paused: %s",
                 name_of(pass, &pass->plan.steps[pass->plan.failed]),
                 doc_str(instance_of(pass, &pass->plan.steps[pass->plan.failed])->reported,
                         "message", NULL));
@@ -444,13 +479,16 @@ static void say_degraded(struct pass *pass)
 {
     struct api_conditions *c = pass->conditions;
     const json_t *last = json_array_get(json_object_get(pass->config.status, "history"), 0);
+    const struct plan *plan = &pass->plan;
+    size_t worst = plan->failed < plan->len ? plan->failed : plan->blocked;
 
-    if (pass->planned && pass->plan.failed < pass->plan.len) {
-        const struct plan_step *step = &pass->plan.steps[pass->plan.failed];
+    if (pass->planned && worst < plan->len) {
+        const struct plan_step *step = &plan->steps[worst];
         const char *reason = doc_str(instance_of(pass, step)->reported, "reason", NULL);
+        bool back = pass->intent.rolled_back && step->state == PLAN_FAILED;
 
         api_conditions_set(c, CONDITION_DEGRADED, STATE_TRUE,
-                           pass->intent.rolled_back  ? "RollbackFailed"
+                           back                      ? "RollbackFailed"
                            : api_reason_find(reason) ? reason
                                                      : "ComponentNotReady",
                            "%s: %s", name_of(pass, step),
@@ -497,6 +535,7 @@ void conditions_make(struct pass *pass)
     }
     if (pass->planned) {
         say_control_plane(pass);
+        name_strangers(pass);
         say_nodes(pass);
     } else if (pass->resolved && pass->observed->type == PLATFORM_OBSERVE) {
         say_observed(pass);

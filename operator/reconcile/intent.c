@@ -40,14 +40,16 @@ void intent_make(const struct api_config *config, struct intent *ret_intent)
                     doc_str(config->status, "lastHandledReconcileAt", NULL));
     intent.fresh = retry || !str_eq(doc_str(config->status, "lastAttemptedRevision", NULL),
                                     intent.asked_revision);
+    from = find_known_good(config);
+    intent.known_good = from && str_eq(doc_str(config->status, "lastKnownGoodRevision", NULL),
+                                       intent.asked_revision);
     intent.rolled_back =
-        !config->deleting && !retry &&
+        !config->deleting && !retry && !intent.known_good &&
         str_eq(doc_str(config->status, "failedRevision", NULL), intent.asked_revision);
     if (config->deleting) {
         intent.feature_gates = json_object();
         intent.runtime_config = json_object();
     } else if (intent.rolled_back) {
-        from = find_known_good(config);
         intent.feature_gates = object_or_empty(json_object_get(from, "featureGates"));
         intent.runtime_config = object_or_empty(json_object_get(from, "runtimeConfig"));
         intent.allow_alpha = doc_bool(from, false, "allowAlpha", NULL);
@@ -100,6 +102,39 @@ static json_t *make_entry(const struct intent *intent, const char *result, const
     return entry;
 }
 
+static bool has_good_entry(const json_t *history, size_t from)
+{
+    for (size_t i = from; i < json_array_size(history); i++) {
+        if (json_object_get(json_array_get(history, i), "intent"))
+            return true;
+    }
+    return false;
+}
+
+// The entries that stay behind a new one. One of a revision will do, but what was applied is not
+// forgotten because the same revision failed later; and the newest entry that was applied is kept
+// however many came after it: it is what there is to go back to.
+static void keep_entries(json_t *history, const json_t *was, const char *revision, bool applied)
+{
+    bool good = applied; // the newest one that was applied is in it
+    size_t len = json_array_size(was), i = 0;
+
+    while (i < len && str_eq(doc_str(json_array_get(was, i), "revision", NULL), revision) &&
+           (applied || !json_object_get(json_array_get(was, i), "intent")))
+        i++;
+    for (; i < len; i++) {
+        const json_t *entry = json_array_get(was, i);
+        bool last = json_array_size(history) == HISTORY_MAX - 1;
+
+        if (json_array_size(history) == HISTORY_MAX)
+            return;
+        if (last && !good && !json_object_get(entry, "intent") && has_good_entry(was, i))
+            continue;
+        good = good || json_object_get(entry, "intent");
+        json_array_append_new(history, doc_copy(entry));
+    }
+}
+
 json_t *intent_history(const json_t *was, const struct intent *intent, const char *result,
                        const char *reason, const char *message, int64_t now_wall_ms)
 {
@@ -122,8 +157,6 @@ json_t *intent_history(const json_t *was, const struct intent *intent, const cha
         json_object_set_new(entry, "intent", kept);
     }
     json_array_append_new(history, entry);
-    for (size_t i = same ? 1 : 0;
-         i < json_array_size(was) && json_array_size(history) < HISTORY_MAX; i++)
-        json_array_append_new(history, doc_copy(json_array_get(was, i)));
+    keep_entries(history, was, intent->asked_revision, str_eq(result, "Applied"));
     return history;
 }

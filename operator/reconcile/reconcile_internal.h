@@ -24,13 +24,15 @@ struct intent {
     char revision[PLAN_REVISION_BYTES];       // of what is in force
     char asked_revision[PLAN_REVISION_BYTES]; // of the spec
     bool rolled_back; // the spec's revision failed; in force is the last known good (or nothing)
+    bool known_good;  // the spec's revision was applied and is the last known good one itself
     bool fresh;       // the spec's revision was not attempted yet, or somebody asks to try again
 };
 void intent_make(const struct api_config *config, struct intent *ret_intent);
 void intent_fini(struct intent *intent);
 struct gates_intent intent_gates(const struct intent *intent);
-// status.history with a new first entry, or the first one updated when it is of the same revision;
-// at most 5.
+// status.history with a new first entry, or the first one updated when it is of the same revision
+// (but the entry of one that was applied stays when it fails later); at most 5, of which one is the
+// last that was applied.
 json_t *intent_history(const json_t *was, const struct intent *intent, const char *result,
                        const char *reason, const char *message, int64_t now_wall_ms);
 

@@ -144,7 +144,7 @@ static void put_nodes(const struct pass *pass, json_t *status)
         if (instance->object || instance->elsewhere || instance->component != COMPONENT_KUBELET)
             continue;
         updated += step->state == PLAN_DONE;
-        failed += step->state == PLAN_FAILED;
+        failed += step->state == PLAN_FAILED || step->state == PLAN_BLOCKED;
         missing += step->state == PLAN_MISSING;
     }
     doc_set(status, json_integer(pass->observed->managed_nodes), "nodes", "managed", NULL);
@@ -204,7 +204,7 @@ static void put_observed(const struct pass *pass, json_t *status)
 
 static void note_failure(struct pass *pass, json_t *status)
 {
-    const struct plan_step *step = &pass->plan.steps[pass->plan.failed];
+    const struct plan_step *step = &pass->plan.steps[pass->plan.undo];
     const struct plan_instance *instance = &pass->observed->instances[step->instance];
     AUTO_MEM char *message =
         str_format("%s: %s", instance->id, doc_str(instance->reported, "message", NULL));
@@ -253,7 +253,9 @@ static void put_revisions(struct pass *pass, json_t *status)
     put_str(status, "lastAttemptedRevision", pass->intent.asked_revision);
     if (pass->intent.rolled_back)
         return;
-    if (pass->plan.failed < pass->plan.len && !pass->plan.nodes_failed && pass->config.rollback &&
+    // A revision that was good before stays in force, whatever fails now: there is nothing better
+    // to go back to, and what runs well with it is let be.
+    if (pass->plan.undo < pass->plan.len && !pass->intent.known_good && pass->config.rollback &&
         pass_writes(pass))
         note_failure(pass, status);
     else if (pass->plan.done)

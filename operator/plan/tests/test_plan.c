@@ -97,6 +97,11 @@ static void finish(struct world *w, size_t index, const char *state, const char 
     plan_fini(&plan);
 }
 
+static void say(struct world *w, size_t index, const char *key, const char *text)
+{
+    doc_set((json_t *)(uintptr_t)w->instances[index].reported, json_string(text), key, NULL);
+}
+
 static void world_fini(struct world *w)
 {
     for (size_t i = 0; i < w->len; i++)
@@ -386,7 +391,7 @@ TEST(a_busy_component_is_not_begun_and_holds_the_next)
     world_fini(&w);
 }
 
-TEST(what_is_taken_out_each_time_fails_while_something_is_wanted_of_it)
+TEST(what_is_taken_out_each_time_is_blocked_while_something_is_wanted_of_it)
 {
     struct world w = {0};
     struct plan plan;
@@ -395,12 +400,86 @@ TEST(what_is_taken_out_each_time_fails_while_something_is_wanted_of_it)
     w.instances[0].reported = own(&w, json_pack("{s:s,s:{s:{},s:{}}}", "state", "Reverted", "owned",
                                                 "featureGates", "runtimeConfig"));
     make(&w, (struct plan_policy){.enable = true}, &plan);
-    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Failed");
-    CHECK_INT(plan.failed, 0);
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Blocked");
+    CHECK_INT(plan.blocked, 0);
+    CHECK_INT(plan.undo, plan.len);
     plan_fini(&plan);
     w.desired[0].feature_gates = own(&w, json_object());
     make(&w, (struct plan_policy){.enable = true}, &plan);
     CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Done");
+    plan_fini(&plan);
+    world_fini(&w);
+}
+
+// What an agent says of a file is no attempt: it holds what has not begun, and undoes nothing.
+TEST(a_statement_about_a_file_blocks_and_fails_nothing)
+{
+    static const char *const said[][2] = {{"Unreadable", "ManifestInvalid"},
+                                          {"Unreadable", "FileConflict"},
+                                          {"Failed", "FileConflict"}};
+
+    for (size_t i = 0; i < COUNT(said); i++) {
+        struct world w = {0};
+        struct plan plan;
+
+        add_control_plane(&w, "a");
+        finish(&w, 0, "UpToDate", LONG_AGO);
+        finish(&w, 1, said[i][0], LONG_AGO); // asked for
+        say(&w, 1, "reason", said[i][1]);
+        make(&w, enable, &plan);
+        CHECK_STR(state_of(&w, &plan, "kube-controller-manager on a"), "Blocked");
+        CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Waiting");
+        CHECK_INT(plan.failed, plan.len);
+        CHECK_INT(plan.undo, plan.len);
+        CHECK(plan.blocked < plan.len);
+        CHECK(!plan.done);
+        plan_fini(&plan);
+        world_fini(&w);
+    }
+}
+
+TEST(a_file_that_nobody_asked_to_change_blocks_and_comes_back_by_itself)
+{
+    struct world w = {0};
+    struct plan plan;
+
+    add_control_plane(&w, "a");
+    say(&w, 2, "state", "Unreadable");
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Blocked");
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Waiting");
+    CHECK_INT(plan.undo, plan.len);
+    plan_fini(&plan);
+    say(&w, 2, "state", "Observed");
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Now");
+    CHECK_INT(plan.blocked, plan.len);
+    plan_fini(&plan);
+    world_fini(&w);
+}
+
+TEST(the_way_back_is_asked_for_by_a_changed_control_plane_component_alone)
+{
+    struct world w = {0};
+    struct plan plan;
+
+    add_control_plane(&w, "a");
+    add(&w, "a", COMPONENT_KUBELET, true);
+    finish(&w, 3, "Failed", LONG_AGO);
+    make(&w, enable, &plan);
+    CHECK(plan.failed < plan.len);
+    CHECK_INT(plan.undo, plan.len); // a kubelet's
+    plan_fini(&plan);
+    finish(&w, 1, "Failed", LONG_AGO);
+    make(&w, enable, &plan);
+    CHECK_INT(plan.steps[plan.undo].instance, 1);
+    plan_fini(&plan);
+    // It has what is wanted without us, was looked at alone, and is not well.
+    json_object_clear(w.desired[1].feature_gates);
+    finish(&w, 1, "Failed", LONG_AGO);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-controller-manager on a"), "Failed");
+    CHECK_INT(plan.undo, plan.len);
     plan_fini(&plan);
     world_fini(&w);
 }

@@ -225,9 +225,8 @@ TEST(a_component_is_there_once_whoever_tells_of_it)
 
 static void add_worker(struct cluster *c, const char *node)
 {
-    json_array_append_new(c->nodes,
-                          json_pack("{s:{s:s}, s:{s:{s:s}}}", "metadata", "name", node, "status",
-                                    "nodeInfo", "kubeletVersion", "v1.33.13"));
+    json_array_append_new(c->nodes, json_pack("{s:{s:s}, s:{s:{s:s}}}", "metadata", "name", node,
+                                              "status", "nodeInfo", "kubeletVersion", "v1.33.13"));
 }
 
 static bool is_stranger(const struct cluster *c, const char *id)

@@ -44,6 +44,8 @@ struct sim_part { // a component on the node, as its agent sees it
     json_t *gates, *runtime;
     char *revision; // NULL: never asked for
     bool failed;
+    const char *refuses;        // a gate that it does not come up with; NULL: none
+    const char *claim, *reason; // a state that its agent reports instead; NULL: none
 };
 
 struct sim {
@@ -267,6 +269,11 @@ FAKE json_t *sim_report(const struct sim *sim, enum component component)
         json_object_set_new(report, "reason", json_string("ComponentCrashed"));
         json_object_set_new(report, "message", json_string("unknown flag, it says"));
     }
+    if (part->claim) {
+        json_object_set_new(report, "state", json_string(part->claim));
+        json_object_set_new(report, "reason", json_string(part->reason));
+        json_object_set_new(report, "message", json_string("the agent's words"));
+    }
     return report;
 }
 
@@ -284,8 +291,9 @@ FAKE bool sim_take_entry(struct sim *sim, const json_t *entry)
         return false;
     mem_free(part->revision);
     part->revision = str_dup(revision);
-    part->failed = sim->plan.crash && !sim->healed && component == COMPONENT_CONTROLLER_MANAGER &&
-                   json_object_size(json_object_get(entry, "featureGates")) > 0;
+    part->failed = (sim->plan.crash && !sim->healed && component == COMPONENT_CONTROLLER_MANAGER &&
+                    json_object_size(json_object_get(entry, "featureGates")) > 0) ||
+                   (part->refuses && doc_get(entry, "featureGates", part->refuses, NULL));
     if (part->failed)
         return true;
     json_decref(part->gates);
@@ -398,6 +406,54 @@ FAKE void sim_start_controller(struct sim *sim)
     };
 
     sim->controller = controller_new(sim->loop, &spec);
+}
+
+// Nothing runs yet, and no fault is chosen.
+FAKE struct sim *sim_new(struct loop *loop, const struct sim_plan *plan)
+{
+    struct sim *sim = NEW(struct sim);
+    AUTO_JSON json_t *gates = gates_list(gates_table_builtin(), (struct version){1, 33, 0}, false);
+
+    sim->plan = *plan;
+    sim->loop = loop;
+    sim->random = plan->seed;
+    sim->began_ms = clock_ms();
+    sim->defaults = json_object();
+    for (size_t i = 0; i < json_array_size(gates); i++)
+        json_object_set(sim->defaults, doc_str(json_array_get(gates, i), "name", NULL),
+                        json_object_get(json_array_get(gates, i), "default"));
+    for (int component = 0; component < COMPONENT_COUNT; component++) {
+        sim->parts[component].gates = json_object();
+        sim->parts[component].runtime = json_object();
+    }
+    sim->api = fake_api_new(loop, sim);
+    sim_seed_cluster(sim->api);
+    sim->api->on_write = sim_on_write;
+    sim->api->on_page = sim_on_page;
+    sim->http = http_new(loop, "drawbridge-test");
+    sim->kube = fake_kube(loop, sim->http, sim->api);
+    strlist_add(&sim->governing, "kubermatic");
+    return sim;
+}
+
+FAKE void sim_free(struct sim *sim)
+{
+    controller_free(sim->controller);
+    op_drop(sim->tick);
+    op_drop(sim->agent);
+    op_drop(sim->kill);
+    op_drop(sim->restart);
+    kube_free(sim->kube);
+    http_free(sim->http);
+    fake_api_free(sim->api);
+    strlist_fini(&sim->governing);
+    for (int component = 0; component < COMPONENT_COUNT; component++) {
+        json_decref(sim->parts[component].gates);
+        json_decref(sim->parts[component].runtime);
+        mem_free(sim->parts[component].revision);
+    }
+    json_decref(sim->defaults);
+    mem_free(sim);
 }
 
 FAKE void sim_edit_maps(struct sim *sim, const char *name, const char *from_domain, const char *to)

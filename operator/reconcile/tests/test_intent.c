@@ -70,6 +70,63 @@ TEST(after_a_failure_the_last_known_good_is_in_force_until_the_spec_changes)
     intent_fini(&intent);
 }
 
+// Puts the revision of these gates into status as it is after such an end.
+static void note(json_t *status, json_t *gates, const char *result)
+{
+    struct api_config config = config_with(gates, status);
+    struct intent intent;
+    bool good = str_eq(result, "Applied");
+
+    intent_make(&config, &intent);
+    json_object_set_new(status, good ? "lastKnownGoodRevision" : "failedRevision",
+                        json_string(intent.asked_revision));
+    json_object_set_new(status, "history",
+                        intent_history(json_object_get(status, "history"), &intent, result,
+                                       good ? "" : "ComponentCrashed", good ? "" : "x", 1000));
+    intent_fini(&intent);
+}
+
+TEST(a_good_revision_stays_the_last_known_good_one_when_it_fails_later)
+{
+    AUTO_JSON json_t *good = json_pack("{s:b}", "DynamicResourceAllocation", 1);
+    AUTO_JSON json_t *status = json_object();
+    struct api_config config = config_with(good, status);
+    struct intent intent;
+
+    note(status, good, "Applied");
+    note(status, good, "RolledBack");
+    note(status, good, "RolledBack");
+    CHECK_INT(json_array_size(json_object_get(status, "history")), 2);
+    intent_make(&config, &intent);
+    CHECK(intent.known_good);
+    CHECK(!intent.rolled_back);
+    CHECK(doc_equal(intent.feature_gates, good));
+    intent_fini(&intent);
+    note(status, good, "Applied");
+    CHECK_INT(json_array_size(json_object_get(status, "history")), 1);
+}
+
+TEST(the_last_known_good_revision_is_kept_however_many_fail_after_it)
+{
+    AUTO_JSON json_t *good = json_pack("{s:b}", "DynamicResourceAllocation", 1);
+    AUTO_JSON json_t *status = json_object();
+
+    note(status, good, "Applied");
+    for (int i = 0; i < 7; i++) {
+        AUTO_MEM char *name = str_format("Gate%d", i);
+        AUTO_JSON json_t *bad = json_pack("{s:b}", name, 1);
+        struct api_config config = config_with(bad, status);
+        struct intent intent;
+
+        note(status, bad, "RolledBack");
+        intent_make(&config, &intent);
+        CHECK(intent.rolled_back && !intent.known_good);
+        CHECK(doc_equal(intent.feature_gates, good));
+        intent_fini(&intent);
+    }
+    CHECK_INT(json_array_size(json_object_get(status, "history")), 5);
+}
+
 TEST(without_a_good_one_nothing_is_in_force)
 {
     AUTO_JSON json_t *bad = json_pack("{s:b}", "DynamicResourceAllocation", 1);

@@ -209,26 +209,6 @@ static bool has_reached(const struct sim *sim)
     return sim->plan.crash && !sim->healed ? is_put_back(sim) : is_ready(sim);
 }
 
-static void sim_free(struct sim *sim)
-{
-    controller_free(sim->controller);
-    op_drop(sim->tick);
-    op_drop(sim->agent);
-    op_drop(sim->kill);
-    op_drop(sim->restart);
-    kube_free(sim->kube);
-    http_free(sim->http);
-    fake_api_free(sim->api);
-    strlist_fini(&sim->governing);
-    for (int component = 0; component < COMPONENT_COUNT; component++) {
-        json_decref(sim->parts[component].gates);
-        json_decref(sim->parts[component].runtime);
-        mem_free(sim->parts[component].revision);
-    }
-    json_decref(sim->defaults);
-    mem_free(sim);
-}
-
 static void end(struct sim *sim)
 {
     struct sim_batch *batch = sim->batch;
@@ -294,32 +274,12 @@ static void on_tick(void *owner)
 static void sim_start(struct sim_batch *batch, const struct sim_plan *plan, unsigned baseline,
                       uint64_t quiet_ms)
 {
-    struct sim *sim = NEW(struct sim);
-    AUTO_JSON json_t *gates = gates_list(gates_table_builtin(), (struct version){1, 33, 0}, false);
+    struct sim *sim = sim_new(batch->loop, plan);
 
-    sim->plan = *plan;
     sim->batch = batch;
-    sim->loop = batch->loop;
     sim->baseline = baseline;
     sim->quiet_ms = quiet_ms;
-    sim->random = plan->seed;
-    sim->began_ms = clock_ms();
-    sim->defaults = json_object();
-    for (size_t i = 0; i < json_array_size(gates); i++)
-        json_object_set(sim->defaults, doc_str(json_array_get(gates, i), "name", NULL),
-                        json_object_get(json_array_get(gates, i), "default"));
-    for (int component = 0; component < COMPONENT_COUNT; component++) {
-        sim->parts[component].gates = json_object();
-        sim->parts[component].runtime = json_object();
-    }
-    sim->api = fake_api_new(batch->loop, sim);
-    sim_seed_cluster(sim->api);
     sim->api->choose = choose;
-    sim->api->on_write = sim_on_write;
-    sim->api->on_page = sim_on_page;
-    sim->http = http_new(batch->loop, "drawbridge-test");
-    sim->kube = fake_kube(batch->loop, sim->http, sim->api);
-    strlist_add(&sim->governing, "kubermatic");
     sim_start_controller(sim);
     sim->tick = loop_sleep(batch->loop, TICK_MS, on_tick, sim);
     batch->running++;
