@@ -118,7 +118,6 @@ case_servers() {
   grep -q "^CONNECT localhost:$GIT_PORT" "$CASE_DIR/git-proxy.log" || die 'it did not go through the proxy'
   arrives "ssh://$user@localhost:$((GIT_PORT + 1))$GIT_BARE" identity=@"$dir/ssh/client" known_hosts=@"$dir/ssh/known_hosts"
   arrives "ssh://$user@localhost:$((GIT_PORT + 1))/$GIT_BARE" identity=@"$dir/ssh/client-locked" passphrase=key-word known_hosts=@"$dir/ssh/known_hosts"
-  arrives "git://localhost:$((GIT_PORT + 2))/config.git"
   arrives "file://$GIT_BARE"
 
   note 'each refusal has its reason, and what was applied stays'
@@ -140,26 +139,29 @@ case_servers() {
     known_hosts="[localhost]:$((GIT_PORT + 1)) $(cut -d' ' -f1,2 "$dir/ssh/client.pub")"
   refused AuthenticationFailed '.' "ssh://$user@localhost:$((GIT_PORT + 1))$GIT_BARE" identity=@"$dir/pki/tls.key" known_hosts=@"$dir/ssh/known_hosts"
   refused GitUnreachable 'redirect' "$base/away/config.git" ca.crt=@"$dir/pki/ca.crt"
-  refused GitUnreachable 'localhost' "git://localhost:$((GIT_PORT + 5))/config.git"
+  refused GitUnreachable 'localhost' "https://localhost:$((GIT_PORT + 5))/config.git"
+  note 'what anybody on the way could change is not asked for without signatures'
+  refused InsecureTransport 'spec.verify' "git://localhost:$((GIT_PORT + 2))/config.git"
+  refused InsecureTransport 'spec.verify' "http://localhost:$((GIT_PORT + 5))/config.git"
   patience=5s
-  refused FetchTimedOut 'spec.timeout' "git://localhost:$((GIT_PORT + 4))/config.git"
+  refused FetchTimedOut 'spec.timeout' "https://localhost:$((GIT_PORT + 4))/config.git"
   patience=1m
-  refused Forbidden 'git-file-root' "file://$GIT_WORK"
-  eventually 60 condition_is first SourceReady 'False Forbidden'
+  refused InvalidConfiguration 'outside of --git-file-root' "file://$GIT_WORK"
+  eventually 60 condition_is first SourceReady 'False InvalidConfiguration'
   head -c 4000000 /dev/urandom >"$GIT_WORK/large"
   local good=$GIT_HEAD
   git_commit large
   GIT_HEAD=$good
-  refused LimitReached 'larger than is allowed' "git://localhost:$((GIT_PORT + 2))/config.git"
+  refused LimitReached 'larger than is allowed' "file://$GIT_BARE"
   assert_equal "$(gate_of first)" DynamicResourceAllocation
 
   note 'the repository goes away: what was applied stays and is kept in place, and both objects say since when'
   git -C "$GIT_WORK" reset -q --hard HEAD~1
   git -C "$GIT_WORK" push -q --force origin HEAD
   secret git unused=
-  source_is clusters "url: git://localhost:$((GIT_PORT + 2))/config.git" 'interval: 10s'
+  source_is clusters "url: file://$GIT_BARE" 'interval: 10s'
   eventually 90 source_condition_is clusters Ready 'True AsExpected'
-  kill_hard "$GIT_DAEMON"
+  mv "$GIT_BARE" "$GIT_BARE.away"
   fails_with clusters Fetched GitUnreachable "in force: main@sha1:$GIT_HEAD; last success: 20[0-9T:-]+Z"
   eventually 60 condition_is first SourceReady 'False GitUnreachable'
   assert_match "$(condition_message first SourceReady)" 'last success: 20'
@@ -167,13 +169,52 @@ case_servers() {
   set_gate first DRAAdminAccess
   eventually 60 gate_is_one first DynamicResourceAllocation
   never_within 3 source_condition_is clusters Ready True # a pass for an object is no look
-  git_daemon
+  mv "$GIT_BARE.away" "$GIT_BARE"
   eventually 120 source_condition_is clusters Ready 'True AsExpected'
   eventually 60 condition_is first SourceReady True
 
   note 'no credential outside of the worker'
   ! grep -aqE 'git-word|token-word|proxy-word|key-word|BEGIN OPENSSH' "$CASE_DIR/controller.log" || die 'a credential is in the log'
   eventually 60 no_worker
+  gitops_clean
+}
+
+# case: known_hosts as ssh-keyscan prints it works in every order and with CRLF; host keys that cannot be agreed on are HostKeyRefused and not the credentials' fault
+# timeout: 300
+case_host_keys() {
+  gitops
+  local dir=$GIT_DIR_E2E/ssh user url kind order
+  user=$(id -un)
+  observed first >"$GIT_WORK/first.yaml"
+  git_commit first
+  for kind in rsa ecdsa; do ssh-keygen -q -t "$kind" -N '' -f "$dir/host-$kind"; done
+  cp "$dir/host.pub" "$dir/host-ed25519.pub"
+  git_sshd_on $((GIT_PORT + 6)) host-rsa host-ecdsa host
+  git_sshd_on $((GIT_PORT + 7)) host-rsa
+  known() { for kind in "${@:2}"; do printf '[localhost]:%s %s\n' "$1" "$(cut -d' ' -f1,2 "$dir/host-$kind.pub")"; done; }
+  trusting() { # PORT KINDS-FILE
+    secret git identity=@"$dir/client" known_hosts=@"$2"
+    source_is clusters "url: ssh://$user@localhost:$1$GIT_BARE" 'secretRef: {name: git}'
+    look clusters
+  }
+  for order in 'rsa ecdsa ed25519' 'ecdsa ed25519 rsa' 'ed25519 rsa ecdsa'; do
+    note "known_hosts with $order"
+    # shellcheck disable=SC2086 # words
+    known $((GIT_PORT + 6)) $order >"$dir/keyscan"
+    trusting $((GIT_PORT + 6)) "$dir/keyscan"
+    eventually 60 source_condition_is clusters Ready 'True AsExpected'
+    sed 's/$/\r/' "$dir/keyscan" >"$dir/keyscan-crlf"
+    trusting $((GIT_PORT + 6)) "$dir/keyscan-crlf"
+    eventually 60 source_condition_is clusters Ready 'True AsExpected'
+  done
+  note 'a kind that the server has not, and one that it has'
+  { known $((GIT_PORT + 7)) ed25519 && known $((GIT_PORT + 6)) rsa ecdsa; } >"$dir/keyscan"
+  trusting $((GIT_PORT + 6)) "$dir/keyscan"
+  eventually 60 source_condition_is clusters Ready 'True AsExpected'
+  note 'an RSA host key alone'
+  known $((GIT_PORT + 7)) rsa >"$dir/keyscan"
+  trusting $((GIT_PORT + 7)) "$dir/keyscan"
+  fails_with clusters Fetched HostKeyRefused 'ssh-keyscan -t ed25519,ecdsa'
   gitops_clean
 }
 
@@ -241,12 +282,12 @@ case_commits() {
   cp "$dir/values.yml" "$dir/values.kept" # no document
   echo 'not: [yaml' >"$GIT_WORK/elsewhere.yaml"
   git_commit first
-  source_is clusters "url: git://localhost:$((GIT_PORT + 2))/config.git" 'ref: {branch: main}' 'path: prod' 'prune: true'
+  source_is clusters "url: file://$GIT_BARE" 'ref: {branch: main}' 'path: prod' 'prune: true'
   applied clusters
   assert_equal "$(kubectl get configmap values -o jsonpath='{.data.values\.yaml}')" 'a: 1'
   assert_equal "$(cfgsrc clusters | jq -c '[.status.inventory[] | "\(.kind)/\(.name)"]')" \
     '["ConfigMap/values","DRAConfiguration/first","DRAConfiguration/second"]'
-  assert_match "$(kubectl get cfgsrc clusters)" "git://localhost.*main@sha1:$GIT_HEAD +True +Applied revision"
+  assert_match "$(kubectl get cfgsrc clusters)" "file://$GIT_BARE.*main@sha1:$GIT_HEAD +True +Applied revision"
   eventually 60 event_is Applied "DRAConfiguration second, of $GIT_HEAD"
 
   note 'one bad file, and nothing of the commit is applied'
@@ -301,7 +342,7 @@ case_commits() {
   assert_equal "$(gate_of first)" DRAAdminAccess
 
   note 'one object belongs to one source'
-  source_is other "url: git://localhost:$((GIT_PORT + 2))/config.git" 'path: prod'
+  source_is other "url: file://$GIT_BARE" 'path: prod'
   fails_with other Applied SourceConflict 'default/clusters'
   kubectl delete configsource other >/dev/null
 
@@ -543,7 +584,7 @@ case_rollout() {
   rolled 'featureGates: {}'
   git_commit off
   good=$GIT_HEAD
-  source_is clusters "url: git://localhost:$((GIT_PORT + 2))/config.git"
+  source_is clusters "url: file://$GIT_BARE"
   eventually 90 good_is_head
 
   note 'a commit that the scheduler does not survive'

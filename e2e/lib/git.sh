@@ -45,11 +45,10 @@ time.sleep(3600)' $((GIT_PORT + 4))
   for port in 0 1 2 3 4; do eventually 60 git_port_open $((GIT_PORT + port)); done
 }
 
-# git_daemon: the program itself, since `git daemon` would outlive the git that a signal ends. Sets GIT_DAEMON.
+# git_daemon: the program itself, since `git daemon` would outlive the git that a signal ends.
 git_daemon() {
   start git-daemon env HOME="$GIT_DIR_E2E" "$(command git --exec-path)/git-daemon" --reuseaddr --listen=127.0.0.1 --port=$((GIT_PORT + 2)) \
     --base-path="$GIT_DIR_E2E/srv" --export-all
-  GIT_DAEMON=$STARTED_PID
 }
 
 git_port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -115,20 +114,14 @@ END
   start nginx nginx -e stderr -c "$dir/nginx/nginx.conf"
 }
 
-# sshd for one key, which may run git-shell and nothing else.
-git_sshd() {
-  local dir=$GIT_DIR_E2E/ssh
-  mkdir -p "$dir"
-  ssh-keygen -q -t ed25519 -N '' -f "$dir/host"
-  ssh-keygen -q -t ed25519 -N '' -f "$dir/client"
-  ssh-keygen -q -t ed25519 -N 'key-word' -f "$dir/client-locked"
-  printf '[localhost]:%s %s\n' $((GIT_PORT + 1)) "$(cut -d' ' -f1,2 "$dir/host.pub")" >"$dir/known_hosts"
-  # shellcheck disable=SC2016 # for sshd
-  sed 's/^/command="git-shell -c \\"$SSH_ORIGINAL_COMMAND\\"",restrict /' "$dir/client.pub" "$dir/client-locked.pub" >"$dir/authorized_keys"
-  cat >"$dir/sshd_config" <<END
-Port $((GIT_PORT + 1))
+# git_sshd_on PORT KEY...: an sshd with these host keys of $GIT_DIR_E2E/ssh.
+git_sshd_on() {
+  local dir=$GIT_DIR_E2E/ssh key
+  {
+    printf 'Port %s\n' "$1"
+    for key in "${@:2}"; do printf 'HostKey %s\n' "$dir/$key"; done
+    cat <<END
 ListenAddress 127.0.0.1
-HostKey $dir/host
 AuthorizedKeysFile $dir/authorized_keys
 PasswordAuthentication no
 KbdInteractiveAuthentication no
@@ -138,8 +131,23 @@ PidFile none
 PermitRootLogin forced-commands-only
 SetEnv GIT_CONFIG_GLOBAL=$GIT_DIR_E2E/.gitconfig
 END
+  } >"$dir/sshd_config-$1"
   ((EUID != 0)) || mkdir -p /run/sshd
-  start sshd "$(PATH=$PATH:/usr/sbin command -v sshd)" -D -e -f "$dir/sshd_config"
+  start "sshd-$1" "$(PATH=$PATH:/usr/sbin command -v sshd)" -D -e -f "$dir/sshd_config-$1"
+  eventually 60 git_port_open "$1"
+}
+
+# git_sshd: for one key, which may run git-shell and nothing else.
+git_sshd() {
+  local dir=$GIT_DIR_E2E/ssh
+  mkdir -p "$dir"
+  ssh-keygen -q -t ed25519 -N '' -f "$dir/host"
+  ssh-keygen -q -t ed25519 -N '' -f "$dir/client"
+  ssh-keygen -q -t ed25519 -N 'key-word' -f "$dir/client-locked"
+  printf '[localhost]:%s %s\n' $((GIT_PORT + 1)) "$(cut -d' ' -f1,2 "$dir/host.pub")" >"$dir/known_hosts"
+  # shellcheck disable=SC2016 # for sshd
+  sed 's/^/command="git-shell -c \\"$SSH_ORIGINAL_COMMAND\\"",restrict /' "$dir/client.pub" "$dir/client-locked.pub" >"$dir/authorized_keys"
+  git_sshd_on $((GIT_PORT + 1)) host
 }
 
 git_commit() {

@@ -12,8 +12,9 @@
 #include "drawbridge/doc.h"
 #include "drawbridge/loop.h"
 
-#define FETCH_PACK_BYTES_MAX ((size_t)256 << 20) // unless the spec says less
-#define FETCH_MEMORY_BYTES_MAX ((size_t)512 << 20)
+#define FETCH_PACK_BYTES_MAX ((size_t)128 << 20) // unless the spec says less
+#define FETCH_INDEX_BYTES_MAX ((size_t)64 << 20) // beside the pack
+#define FETCH_MEMORY_BYTES_MAX ((size_t)256 << 20)
 #define FETCH_OBJECTS_MAX 2000000 // in a repository
 #define FETCH_FILES_MAX 1000      // below the path
 #define FETCH_FILE_BYTES_MAX ((size_t)1 << 20)
@@ -23,7 +24,8 @@
 #define FETCH_REASONS                                                                              \
     "GitUnreachable FetchTimedOut AuthenticationFailed HostKeyRefused CertificateRefused "         \
     "RefNotFound PathNotFound LimitReached InvalidDocument InvalidConfiguration "                  \
-    "SignatureMissing SignatureInvalid SignerUnknown NonFastForward CommitNotFound Forbidden"
+    "SignatureMissing SignatureInvalid SignerUnknown NonFastForward CommitNotFound "               \
+    "InsecureTransport"
 
 // Strings are borrowed for the call; NULL or "" is absent.
 struct fetch_spec {
@@ -39,6 +41,9 @@ struct fetch_spec {
                           // still has base_ref
     const char *accept;   // a commit for which that is fine
     const char *at;       // hand out this older commit's documents, not the reference's
+    const char
+        *verified; // a commit that was found to be signed well before: that its OpenPGP key has
+                   // expired since is no reason to refuse it
     const char *username, *password, *bearer_token;  // https
     const char *identity, *passphrase, *known_hosts; // ssh
     const char *ca, *proxy;                          // PEM; http://[user:password@]host:port

@@ -308,6 +308,10 @@ static const struct api_reason reasons[] = {
     {"VerificationNotRequested", "SourceVerified",
      "The ConfigSource has no spec.verify: whoever may push may configure.",
      "Set spec.verify to have commits' signatures checked.", false},
+    {"InsecureTransport", SOURCE,
+     "The URL begins with git:// or http:// and spec.verify is not set: whoever is between "
+     "Drawbridge and the server could change what is applied.",
+     "Use https:// or ssh://, or set spec.verify.", true},
     {"GitUnreachable", SOURCE,
      "The repository's server does not answer as it should; what was applied last stays.",
      "Read the message; it is tried again.", false},
@@ -319,8 +323,11 @@ static const struct api_reason reasons[] = {
      "The repository's server or the proxy refuses the credentials, or wants others.",
      "Correct the Secret of spec.secretRef.", false},
     {"HostKeyRefused", SOURCE,
-     "The host key of the ssh server is not in known_hosts, or another one.",
-     "Find out why; only then put the key into known_hosts of the Secret.", false},
+     "The host key of the ssh server is not in known_hosts, or another one, or of a kind that "
+     "cannot be used.",
+     "Find out why; only then put the key that the message asks for into known_hosts of the "
+     "Secret.",
+     false},
     {"CertificateRefused", SOURCE,
      "The certificate of the https server is not trusted, or is for another name.",
      "Put the authority into ca.crt of the Secret, or correct the URL.", false},

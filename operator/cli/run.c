@@ -87,7 +87,7 @@ static const struct cli_option options[] = {
      .type = CLI_UINT,
      .offset = offsetof(struct settings, git_pack_max_mib),
      .argument = "MIB",
-     .fallback = "256",
+     .fallback = "128",
      .help = "what a fetch of a ConfigSource may transfer at most"},
     {.name = NULL},
 };

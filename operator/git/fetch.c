@@ -59,6 +59,7 @@ static json_t *make_request(const struct fetch_spec *spec, const char *dir)
         {"baseRef", spec->base_ref},
         {"accept", spec->accept},
         {"at", spec->at},
+        {"verified", spec->verified},
         {"username", spec->username},
         {"password", spec->password},
         {"bearerToken", spec->bearer_token},
@@ -95,7 +96,7 @@ static const char *known_reason(const char *name)
         "GitUnreachable",     "FetchTimedOut",        "AuthenticationFailed", "HostKeyRefused",
         "CertificateRefused", "RefNotFound",          "PathNotFound",         "LimitReached",
         "InvalidDocument",    "InvalidConfiguration", "SignatureMissing",     "SignatureInvalid",
-        "SignerUnknown",      "NonFastForward",       "CommitNotFound",       "Forbidden",
+        "SignerUnknown",      "NonFastForward",       "CommitNotFound",       "InsecureTransport",
     };
 
     for (size_t i = 0; i < COUNT(names); i++)

@@ -326,6 +326,8 @@ TEST(gpg_signatures)
     struct fetch_spec spec = plain();
     AUTO_MEM char *keyring = NULL;
     AUTO_MEM char *fingerprint = NULL;
+    AUTO_MEM char *old = NULL;
+    AUTO_MEM char *forged = NULL;
     struct got got;
 
     make_repository();
@@ -364,8 +366,22 @@ TEST(gpg_signatures)
     expect_reason(&spec, "SignerUnknown", "not in the keyring");
     spec.branch = "forged";
     expect_reason(&spec, "SignatureInvalid", "gpgv does not accept");
+    // A commit that was found good before its key expired stays good, also after a restart.
     spec.branch = "old";
-    expect_reason(&spec, "SignatureInvalid", "expired");
+    expect_reason(&spec, "SignatureInvalid", "expired on 2025-01-08");
+    spec.verified = fingerprint;
+    expect_reason(&spec, "SignatureInvalid", "expired on 2025-01-08");
+    old = words("git -C repo rev-parse old");
+    spec.verified = old;
+    got = fetch(&spec);
+    CHECK_OK(got.err);
+    CHECK(strlen(got.result.signer) == 40);
+    fetch_result_fini(&got.result);
+    spec.branch = "forged";
+    forged = words("git -C repo rev-parse forged");
+    spec.verified = forged;
+    expect_reason(&spec, "SignatureInvalid", "gpgv does not accept");
+    spec.verified = NULL;
     spec.branch = "good";
     spec.keyring = NULL;
     spec.allowed_signers = "ops@example.org ssh-ed25519 AAAA";
@@ -380,18 +396,40 @@ TEST(where_it_may_look)
 
     make_repository();
     spec.file_root = NULL;
-    expect_reason(&spec, "Forbidden", "--git-file-root");
+    expect_reason(&spec, "InvalidConfiguration", "--git-file-root");
     spec.file_root = "/usr";
-    expect_reason(&spec, "Forbidden", "outside");
+    expect_reason(&spec, "InvalidConfiguration", "outside");
+    spec.url = "file:///root/../etc/passwd"; // whether it is there is not told
+    expect_reason(&spec, "InvalidConfiguration", "outside");
+    spec.url = "file:///usr/../nonexistent";
+    expect_reason(&spec, "InvalidConfiguration", "outside");
+    spec.url = "file:///usr/nonexistent";
+    expect_reason(&spec, "GitUnreachable", "no such directory");
     spec.url = "https://user:word@localhost/x";
     expect_reason(&spec, "InvalidConfiguration", "in the Secret");
     spec.url = "http://localhost/x";
     spec.password = "word";
+    spec.verify = true;
     expect_reason(&spec, "InvalidConfiguration", "https://");
+    spec.verify = false;
     spec.url = "ssh://git@localhost/x";
     expect_reason(&spec, "HostKeyRefused", "known_hosts");
     spec.url = "ext::sh -c id";
     expect_reason(&spec, "InvalidConfiguration", "must begin with");
+}
+
+TEST(what_anybody_on_the_way_could_change_is_refused_unless_verified)
+{
+    struct fetch_spec spec = plain();
+    static const char *const open_urls[] = {"git://127.0.0.1:1/x", "http://127.0.0.1:1/x"};
+
+    for (size_t i = 0; i < COUNT(open_urls); i++) {
+        spec.url = open_urls[i];
+        spec.verify = false;
+        expect_reason(&spec, "InsecureTransport", "spec.verify");
+        spec.verify = true;
+        expect_reason(&spec, "GitUnreachable", "127.0.0.1");
+    }
 }
 
 TEST_MAIN()

@@ -31,6 +31,7 @@ TEST(a_server_that_stalls)
     AUTO(loop) struct loop *loop = loop_new();
 
     spec.url = url;
+    spec.verify = true;
     spec.timeout_ms = 300;
     expect_reason(&spec, "FetchTimedOut", "timeout");
     CHECK_INT(scratch_left(), 0);
@@ -131,14 +132,16 @@ TEST(limits_are_in_force)
 
     setenv("DRAWBRIDGE_GIT_WORKER", PLAIN_WORKER, 1);
     spec.url = url;
+    spec.verify = true;
     watched.fetch = fetch_run(loop, &spec, on_fetch, &got);
     watched.timer = loop_sleep(loop, 20, on_look, &watched);
     loop_run(loop);
     CHECK_INT(got.calls, 0);
-    expect_limit(&watched, "Max address space", "536870912 536870912 ");
-    expect_limit(&watched, "Max file size", "335544320 335544320 "); // 256 MiB and 64
+    expect_limit(&watched, "Max address space", "268435456 268435456 ");
+    expect_limit(&watched, "Max file size", "201326592 201326592 "); // 128 MiB and 64
     expect_limit(&watched, "Max core file size", "0 0 ");
     expect_limit(&watched, "Max open files", "128 128 ");
+    expect_limit(&watched, "Max processes", "4096 4096 ");
     expect_limit(&watched, "Max cpu time", "66 66 "); // spec.timeout and a little
     CHECK_HAS(watched.status, "\nNoNewPrivs:\t1\n");
     mem_free(watched.limits);

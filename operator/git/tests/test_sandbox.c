@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -72,6 +74,43 @@ TEST(programs_can_be_started)
     enter(request);
     status = system("ssh-keygen -? >/dev/null 2>&1; gpgv --version >/dev/null");
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST(others_cannot_be_signalled)
+{
+    AUTO_JSON json_t *request = json_object();
+    struct rlimit none = {0, 0};
+    int pipes[2];
+
+    CHECK(pipe(pipes) == 0);
+    enter(request);
+    expect_errno(kill(getppid(), 0), EPERM, "kill");
+    expect_errno(kill(-1, 0), EPERM, "kill of everybody");
+    expect_errno(kill(0, 0), EPERM, "kill of the group");
+    expect_errno(syscall(SYS_tkill, getppid(), 0), EPERM, "tkill");
+    expect_errno(syscall(SYS_tgkill, getppid(), getppid(), 0), EPERM, "tgkill");
+    expect_errno(syscall(SYS_rt_sigqueueinfo, getppid(), 0, NULL), EPERM, "rt_sigqueueinfo");
+    expect_errno(syscall(SYS_pidfd_open, getppid(), 0), EPERM, "pidfd_open");
+    expect_errno(syscall(SYS_pidfd_send_signal, -1, 0, NULL, 0), EPERM, "pidfd_send_signal");
+    // Signals by other ways: a limit of processor time, and the owner of a descriptor.
+    expect_errno(prlimit(getppid(), RLIMIT_CPU, &none, NULL), EPERM, "prlimit of another");
+    expect_errno(fcntl(pipes[0], F_SETOWN, getppid()), EPERM, "F_SETOWN");
+    CHECK_INT(kill(getpid(), 0), 0);
+    CHECK_INT(syscall(SYS_tgkill, getpid(), getpid(), 0), 0); // abort() is that
+    CHECK_INT(prlimit(getpid(), RLIMIT_CORE, NULL, &none), 0);
+}
+
+TEST(processes_are_limited)
+{
+    AUTO_JSON json_t *request = json_pack("{s:b}", "verify", false);
+    struct rlimit limit;
+
+    enter(request);
+    CHECK_INT(getrlimit(RLIMIT_NPROC, &limit), 0);
+    CHECK_INT(limit.rlim_cur, 4096);
+    CHECK_INT(limit.rlim_max, 4096);
+    // Programs are started to verify signatures alone.
+    expect_errno(fork(), EPERM, "fork without spec.verify");
 }
 
 static bool has_landlock(void)

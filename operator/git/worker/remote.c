@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "known_hosts.h"
 #include "worker.h"
 
-#define WINDOW_BYTES ((size_t)32 << 20)
-#define MAPPED_BYTES_MAX ((size_t)256 << 20)
+#define WINDOW_BYTES ((size_t)16 << 20)
+#define MAPPED_BYTES_MAX ((size_t)96 << 20)
 #define CACHE_BYTES_MAX ((ssize_t)16 << 20)
 
 static bool scheme_is(const struct worker *worker, const char *scheme)
@@ -90,7 +92,7 @@ static struct error *set_up(const struct worker *worker)
 {
     static const int levels[] = {GIT_CONFIG_LEVEL_PROGRAMDATA, GIT_CONFIG_LEVEL_SYSTEM,
                                  GIT_CONFIG_LEVEL_XDG, GIT_CONFIG_LEVEL_GLOBAL};
-    const char *ca = worker_text(worker, "ca"), *known_hosts = worker_text(worker, "knownHosts");
+    const char *ca = worker_text(worker, "ca");
     AUTO_MEM char *path = NULL;
     AUTO_MEM char *ssh = str_format("%s/.ssh", worker->dir);
     struct error *err = NULL;
@@ -108,10 +110,7 @@ static struct error *set_up(const struct worker *worker)
     git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
     if (mkdir(ssh, 0700) != 0)
         return error_new(ERROR_INTERNAL, "%s cannot be made", ssh);
-    err = spawn_write_file(worker, ".ssh/known_hosts", slice_of(known_hosts), &path);
-    if (!err && *ca) {
-        mem_freep(&path);
-        path = NULL;
+    if (*ca) {
         err = spawn_write_file(worker, "ca.crt", slice_of(ca), &path);
         if (!err && git_libgit2_opts(GIT_OPT_SET_SSL_CERT_LOCATIONS, path, NULL) != 0)
             err = worker_git_error(worker, "InvalidConfiguration", "ca.crt");
@@ -119,23 +118,35 @@ static struct error *set_up(const struct worker *worker)
     return err;
 }
 
-// Below file_root, links followed.
+static bool is_below(const char *path, const char *root)
+{
+    size_t len = strlen(root);
+
+    return str_starts(path, root) && (path[len] == '/' || path[len] == '\0');
+}
+
+// Below file_root, links followed. Of what is elsewhere nobody is told whether it is there.
 static struct error *check_file(const struct worker *worker)
 {
     const char *root = worker_text(worker, "fileRoot");
+    const char *path = worker_text(worker, "url") + strlen("file://");
     char real_root[PATH_MAX], real[PATH_MAX];
-    size_t len;
 
     if (!*root)
-        return error_because(ERROR_INVALID, "Forbidden",
-                             "file:// is off: run the controller with --git-file-root");
-    if (!realpath(root, real_root) ||
-        !realpath(worker_text(worker, "url") + strlen("file://"), real))
-        return error_because(ERROR_TRANSIENT, "GitUnreachable", "there is no such directory");
-    len = strlen(real_root);
-    if (!str_starts(real, real_root) || (real[len] != '/' && real[len] != '\0'))
-        return error_because(ERROR_INVALID, "Forbidden",
+        return error_because(
+            ERROR_INVALID, "InvalidConfiguration",
+            "file:// repositories are turned off; use https:// or ssh://, or start the controller "
+            "with --git-file-root=DIR");
+    if (!realpath(root, real_root))
+        return error_because(ERROR_TRANSIENT, "GitUnreachable",
+                             "the directory of --git-file-root is not there");
+    if (strstr(path, "/../") || str_ends(path, "/..") ||
+        (!is_below(path, root) && !is_below(path, real_root)) ||
+        (realpath(path, real) && !is_below(real, real_root)))
+        return error_because(ERROR_INVALID, "InvalidConfiguration",
                              "the repository is outside of --git-file-root");
+    if (!realpath(path, real))
+        return error_because(ERROR_TRANSIENT, "GitUnreachable", "there is no such directory");
     return NULL;
 }
 
@@ -151,6 +162,12 @@ static struct error *check_url(const struct worker *worker)
     if (scheme_is(worker, "http://") && has_secret)
         return error_because(ERROR_INVALID, "InvalidConfiguration",
                              "over http:// a password could be read by anybody: use https://");
+    if ((scheme_is(worker, "http://") || scheme_is(worker, "git://")) &&
+        !doc_bool(worker->request, true, "verify", NULL))
+        return error_because(
+            ERROR_INVALID, "InsecureTransport",
+            "whoever is between here and the server could change what is fetched: use https:// or "
+            "ssh://, or set spec.verify so that only signed commits are applied");
     if (scheme_is(worker, "ssh://") && !*worker_text(worker, "knownHosts"))
         return error_because(ERROR_INVALID, "HostKeyRefused",
                              "ssh:// needs known_hosts in the Secret");
@@ -191,12 +208,19 @@ static void wire_fini(struct wire *wire)
 }
 #define AUTO_WIRE __attribute__((cleanup(wire_fini)))
 
-static const char *connect_reason(const struct worker *worker)
+// libssh2's words when the two sides have no kind of host key in common that it can use.
+static bool no_common_key(const char *text)
+{
+    return strstr(text, "exchange encryption keys") != NULL;
+}
+
+static const char *connect_reason(void)
 {
     const git_error *last = git_error_last();
     const char *text = last && last->message ? last->message : "";
 
-    (void)worker;
+    if (no_common_key(text))
+        return "HostKeyRefused";
     if (strstr(text, "401") || strstr(text, "403") || strstr(text, "authenticat") ||
         (last && last->klass == GIT_ERROR_SSH && strstr(text, "key")))
         return "AuthenticationFailed";
@@ -205,7 +229,7 @@ static const char *connect_reason(const struct worker *worker)
     return "GitUnreachable";
 }
 
-static struct error *connect_to(struct worker *worker, const struct wire *wire)
+static struct error *connect_once(struct worker *worker, const struct wire *wire)
 {
     git_remote_connect_options options;
 
@@ -214,13 +238,63 @@ static struct error *connect_to(struct worker *worker, const struct wire *wire)
     options.proxy_opts = wire->proxy;
     options.custom_headers = wire->headers;
     options.follow_redirects = GIT_REMOTE_REDIRECT_NONE; // the credentials are for this server
-    if (git_repository_init(&worker->repository, worker->dir, 1) != 0 ||
-        git_remote_create_anonymous(&worker->remote, worker->repository,
+    worker->asked = 0;
+    worker->refused = NULL;
+    git_remote_free(TAKE(worker->remote));
+    if (git_remote_create_anonymous(&worker->remote, worker->repository,
                                     worker_text(worker, "url")) != 0)
         return worker_git_error(worker, "InvalidConfiguration", "%s", worker_text(worker, "url"));
     if (git_remote_connect_ext(worker->remote, GIT_DIRECTION_FETCH, &options) != 0)
-        return worker_git_error(worker, connect_reason(worker), "%s", worker_text(worker, "url"));
+        return worker_git_error(worker, connect_reason(), "%s", worker_text(worker, "url"));
     return NULL;
+}
+
+static struct error *write_known_hosts(const struct worker *worker, const char *text)
+{
+    AUTO_MEM char *path = NULL;
+    AUTO_MEM char *old = str_format("%s/.ssh/known_hosts", worker->dir);
+
+    (void)unlink(old);
+    return spawn_write_file(worker, ".ssh/known_hosts", slice_of(text), &path);
+}
+
+// ssh agrees with the server on a kind of host key that both have; libgit2 1.5 asks for one kind
+// alone. So, as long as that cannot be agreed on, once more without it.
+static struct error *connect_by_ssh(struct worker *worker, const struct wire *wire)
+{
+    const char *known = worker_text(worker, "knownHosts");
+    AUTO_MEM char *before = str_dup("");
+
+    for (unsigned dropped = 0; dropped < known_hosts_kinds(); dropped++) {
+        AUTO_MEM char *text = known_hosts_arrange(known, dropped);
+        AUTO(error) struct error *err = NULL;
+
+        if (str_eq(text, before))
+            continue; // there are no keys of the kind that is left out
+        if (!*text)
+            break;
+        err = write_known_hosts(worker, text);
+        if (!err)
+            err = connect_once(worker, wire);
+        if (!err || !no_common_key(error_text(err)))
+            return TAKE(err);
+        mem_free(TAKE(before));
+        before = TAKE(text);
+    }
+    return error_because(
+        ERROR_INVALID, "HostKeyRefused",
+        "%s: %s: add the server's Ed25519 or ECDSA key (ssh-keyscan -t ed25519,ecdsa HOST); with "
+        "RSA host keys this library knows signatures by SHA-1 alone, which servers do not give",
+        worker_text(worker, "url"),
+        *before ? "the server has no host key of a kind that is in known_hosts and can be used"
+                : "known_hosts has no host key that can be used");
+}
+
+static struct error *connect_to(struct worker *worker, const struct wire *wire)
+{
+    if (git_repository_init(&worker->repository, worker->dir, 1) != 0)
+        return worker_git_error(worker, "InvalidConfiguration", "%s", worker_text(worker, "url"));
+    return scheme_is(worker, "ssh://") ? connect_by_ssh(worker, wire) : connect_once(worker, wire);
 }
 
 // --- which commit --------------------------------------------------------------------------------
@@ -349,7 +423,7 @@ static struct error *download(struct worker *worker, const struct wire *wire)
         options.depth = 1;
 #endif
     if (git_remote_download(worker->remote, &list, &options) != 0)
-        return worker_git_error(worker, connect_reason(worker), "fetch");
+        return worker_git_error(worker, connect_reason(), "fetch");
     return NULL;
 }
 

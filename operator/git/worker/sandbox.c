@@ -3,6 +3,7 @@
 // denied: libgit2, libssh2 and what verifies signatures are not ours to enumerate, but none of them
 // needs these.
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -16,6 +17,10 @@
 #include "worker.h"
 
 #define FILES_OPEN_MAX 128
+// The kernel counts all processes and threads of a user on the node, whatever container they are
+// in, and 65532 is a user whom many images have: this ends a flood, and is nothing that others
+// could use up.
+#define PROCESSES_MAX 4096
 #define PROCESSOR_SECONDS_MORE 5
 
 static struct error *limit(__rlimit_resource_t what, rlim_t value, const char *name)
@@ -41,6 +46,93 @@ static struct error *limit(__rlimit_resource_t what, rlim_t value, const char *n
 #define NAMESPACES                                                                                 \
     (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |     \
      CLONE_NEWCGROUP)
+
+// The low half of an argument; both architectures have it first.
+#define LOAD_ARGUMENT(n) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[n]))
+#define IS(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
+#define IOCTL_OWNER 0x8901 // FIOSETOWN, and SIOCSPGRP beside it
+
+static struct error *install(const struct sock_filter *filter, size_t len)
+{
+    union { // the kernel only reads it
+        const struct sock_filter *given;
+        struct sock_filter *wanted;
+    } only_read = {.given = filter};
+    struct sock_fprog program = {.len = (unsigned short)len, .filter = only_read.wanted};
+
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0 && errno != EINVAL)
+        return error_errno(errno, "seccomp");
+    return NULL; // EINVAL: a kernel without seccomp
+}
+
+// Signals to itself alone, which abort() is, and no other way to send one.
+static struct error *filter_signals(void)
+{
+    const __u32 own = (__u32)getpid();
+    const struct sock_filter filter[] = {
+        LOAD_CALL,
+        IS(SYS_kill, 1, 0),
+        IS(SYS_tgkill, 0, 4),
+        LOAD_ARGUMENT(0),
+        IS(own, 1, 0),
+        ANSWER(EPERM),
+        LOAD_CALL,
+        // A limit of processor time is a signal too.
+        IS(SYS_prlimit64, 0, 5),
+        LOAD_ARGUMENT(0),
+        IS(0, 2, 0),
+        IS(own, 1, 0),
+        ANSWER(EPERM),
+        LOAD_CALL,
+        // And so is the owner of a descriptor.
+        IS(SYS_fcntl, 0, 6),
+        LOAD_ARGUMENT(1),
+        IS(F_SETOWN, 2, 0),
+        IS(F_SETOWN_EX, 1, 0),
+        IS(F_SETSIG, 0, 1),
+        ANSWER(EPERM),
+        LOAD_CALL,
+        IS(SYS_ioctl, 0, 5),
+        LOAD_ARGUMENT(1),
+        IS(IOCTL_OWNER, 1, 0),
+        IS(IOCTL_OWNER + 1, 0, 1),
+        ANSWER(EPERM),
+        LOAD_CALL,
+        DENY(tkill),
+        DENY(rt_sigqueueinfo),
+        DENY(rt_tgsigqueueinfo),
+        DENY(pidfd_open),
+        DENY(pidfd_send_signal),
+        DENY(process_madvise),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+
+    return install(filter, COUNT(filter));
+}
+
+// No program is started, and no process. Threads make the pack of a file:// repository, and the
+// leak checker of a sanitizer is a process that nobody traces.
+#define THREADS (CLONE_THREAD | (WORKER_SANITIZED ? CLONE_UNTRACED : 0))
+static struct error *filter_starts(void)
+{
+    static const struct sock_filter filter[] = {
+        LOAD_CALL,
+        IS(SYS_clone, 0, 4),
+        LOAD_ARGUMENT(0),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, THREADS, 1, 0),
+        ANSWER(EPERM),
+        LOAD_CALL,
+#ifdef SYS_fork
+        DENY(fork),
+        DENY(vfork),
+#endif
+        DENY(execve),
+        DENY(execveat),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+
+    return install(filter, COUNT(filter));
+}
 
 static struct error *filter_calls(void)
 {
@@ -105,18 +197,19 @@ static struct error *filter_calls(void)
         DENY(personality),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    union { // the kernel only reads it
-        const struct sock_filter *given;
-        struct sock_filter *wanted;
-    } only_read = {.given = filter};
-    struct sock_fprog program = {.len = COUNT(filter), .filter = only_read.wanted};
 
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0 && errno != EINVAL)
-        return error_errno(errno, "seccomp");
-    return NULL; // EINVAL: a kernel without seccomp
+    return install(filter, COUNT(filter));
 }
 #else
 static struct error *filter_calls(void)
+{
+    return NULL;
+}
+static struct error *filter_signals(void)
+{
+    return NULL;
+}
+static struct error *filter_starts(void)
 {
     return NULL;
 }
@@ -153,13 +246,22 @@ struct error *sandbox_enter(const struct worker *worker)
     if (!err)
         err = limit(RLIMIT_NOFILE, FILES_OPEN_MAX, "open files");
     if (!err)
+        err = limit(RLIMIT_NPROC, PROCESSES_MAX, "processes");
+    if (!err)
         err = limit(RLIMIT_CPU, seconds + PROCESSOR_SECONDS_MORE, "processor time");
     // The index of a pack is smaller than the pack, or than this.
     if (!err)
-        err = limit(RLIMIT_FSIZE, worker->pack_bytes_max + ((rlim_t)64 << 20), "file sizes");
+        err = limit(RLIMIT_FSIZE, worker->pack_bytes_max + (rlim_t)FETCH_INDEX_BYTES_MAX,
+                    "file sizes");
     if (!err && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         err = error_errno(errno, "no_new_privs");
     if (!err)
         err = paths_confine(worker);
-    return err ? err : filter_calls();
+    if (!err)
+        err = filter_calls();
+    if (!err)
+        err = filter_signals();
+    if (!err && !doc_bool(worker->request, true, "verify", NULL))
+        err = filter_starts();
+    return err;
 }

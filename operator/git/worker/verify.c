@@ -204,8 +204,49 @@ static char *status_word(const struct buf *output, const char *name, unsigned pl
     return NULL;
 }
 
+// The commit that was found to be signed well before: it is in force, and stays good.
+static bool was_verified(const struct worker *worker)
+{
+    char hex[GIT_OID_HEXSZ + 1];
+
+    return str_eq(git_oid_tostr(hex, sizeof(hex), &worker->commit),
+                  worker_text(worker, "verified"));
+}
+
+// Seconds since 1970, as gpgv has it.
+static char *day_of(const char *seconds)
+{
+    char text[CLOCK_TEXT_BYTES];
+    uint64_t when;
+
+    if (!seconds || !slice_to_u64(slice_of(seconds), &when) || when > INT32_MAX * (uint64_t)4)
+        return str_dup("a day that gpgv does not tell");
+    return str_ndup(clock_format((int64_t)when * 1000, text), strlen("2026-11-21"));
+}
+
+// gpgv knows the present alone, and a committer's own time proves nothing: whoever has an old key
+// may write any. So a key that has expired signs no new commit.
+static struct error *judge_expired(struct worker *worker, const struct buf *output, char *take_key)
+{
+    AUTO_MEM char *key = take_key;
+    AUTO_MEM char *when = status_word(output, "KEYEXPIRED", 0);
+    AUTO_MEM char *day = day_of(when);
+
+    if (was_verified(worker)) {
+        worker->signer = TAKE(key);
+        return NULL;
+    }
+    return error_because(ERROR_INVALID, "SignatureInvalid",
+                         "the key %s, which signed the commit, expired on %s: sign a new commit "
+                         "with a valid key, or extend the key and put its new public key into the "
+                         "Secret",
+                         key, day);
+}
+
 static struct error *judge_gpg(struct worker *worker, const struct buf *output, bool well)
 {
+    AUTO_MEM char *expired = status_word(output, "EXPKEYSIG", 0);
+    AUTO_MEM char *revoked = status_word(output, "REVKEYSIG", 0);
     AUTO_MEM char *valid = status_word(output, "VALIDSIG", 0);
     AUTO_MEM char *good = status_word(output, "GOODSIG", 0);
     AUTO_MEM char *unknown = status_word(output, "NO_PUBKEY", 0);
@@ -214,13 +255,15 @@ static struct error *judge_gpg(struct worker *worker, const struct buf *output, 
         worker->signer = TAKE(valid);
         return NULL;
     }
+    if (well && valid && expired && !revoked)
+        return judge_expired(worker, output, TAKE(valid));
     if (unknown)
         return error_because(ERROR_INVALID, "SignerUnknown",
                              "the commit is signed with key %s, which is not in the keyring",
                              unknown);
     return error_because(ERROR_INVALID, "SignatureInvalid",
-                         "gpgv does not accept the commit's signature: it is bad, or its key has "
-                         "expired or was revoked");
+                         "gpgv does not accept the commit's signature: it is bad, or its key was "
+                         "revoked");
 }
 
 static struct error *verify_gpg(struct worker *worker, const struct signature *signature)
