@@ -48,13 +48,14 @@ source_is() {
   } | put_at "$(cfgsrc_at "$1")"
 }
 
-# secret NAME KEY=VALUE...: VALUE @FILE is a file's content.
+# secret NAME KEY=VALUE...: VALUE @FILE is a file's content. It may be sent to the hosts of $HOSTS, the case's own where that is not set.
 secret() {
   local arg args=()
   for arg in "${@:2}"; do
     if [[ $arg == *=@* ]]; then args+=("--from-file=${arg%%=@*}=${arg#*=@}"); else args+=("--from-literal=$arg"); fi
   done
-  kubectl create secret generic "$1" "${args[@]}" --dry-run=client -o yaml | put -f - >/dev/null
+  kubectl create secret generic "$1" "${args[@]}" --dry-run=client -o yaml |
+    kubectl annotate --local -f - "drawbridge.dev/hosts=${HOSTS-localhost:$GIT_PORT,127.0.0.1:$GIT_PORT}" -o yaml | put -f - >/dev/null
 }
 
 cfgsrc_at() { echo "apis/drawbridge.dev/v1alpha1/namespaces/default/configsources/$1"; }
@@ -131,6 +132,9 @@ case_servers() {
     assert_equal "$(source_status clusters lastAppliedRevision)" "main@sha1:$GIT_HEAD"
   }
   refused AuthenticationFailed 'refused the credentials' "$base/basic/config.git" ca.crt=@"$dir/pki/ca.crt" username=git password=wrong
+  HOSTS=git.example.org refused SecretNotForHost "kubectl annotate secret git -n default drawbridge.dev/hosts=localhost:$GIT_PORT" \
+    "$base/basic/config.git" ca.crt=@"$dir/pki/ca.crt" username=git password=git-word
+  HOSTS='' refused SecretNotForHost 'it allows no host yet' "$base/token/config.git" ca.crt=@"$dir/pki/ca.crt" bearerToken=token-word
   refused CertificateRefused 'not trusted' "$base/basic/config.git" username=git password=git-word
   refused CertificateRefused 'not for this name' "https://127.0.0.1:$GIT_PORT/basic/config.git" ca.crt=@"$dir/pki/ca.crt" username=git password=git-word
   refused HostKeyRefused 'known_hosts' "ssh://$user@localhost:$((GIT_PORT + 1))$GIT_BARE" identity=@"$dir/ssh/client" \

@@ -24,6 +24,8 @@
 #define API_ANNOTATION_RECONCILE "drawbridge.dev/reconcile-requested-at"
 // "namespace/name" of the ConfigSource that an object comes from
 #define API_ANNOTATION_SOURCE "drawbridge.dev/source"
+// on a Secret: hosts that its password or token may be sent to, "git.example.org, *.b.org:8443"
+#define API_ANNOTATION_HOSTS "drawbridge.dev/hosts"
 // "disabled": the ConfigSource neither changes nor prunes the object
 #define API_ANNOTATION_SYNC "drawbridge.dev/sync"
 // on a ConfigSource: the commit that may go back

@@ -15,6 +15,8 @@
 #define FETCH_PACK_BYTES_MAX ((size_t)128 << 20) // unless the spec says less
 #define FETCH_INDEX_BYTES_MAX ((size_t)64 << 20) // beside the pack
 #define FETCH_MEMORY_BYTES_MAX ((size_t)256 << 20)
+#define FETCH_WORKERS_MAX                                                                          \
+    3 // at once: so many times the memory and the pack; the caller keeps to it
 #define FETCH_OBJECTS_MAX 2000000 // in a repository
 #define FETCH_FILES_MAX 1000      // below the path
 #define FETCH_FILE_BYTES_MAX ((size_t)1 << 20)

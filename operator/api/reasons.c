@@ -308,6 +308,12 @@ static const struct api_reason reasons[] = {
     {"VerificationNotRequested", "SourceVerified",
      "The ConfigSource has no spec.verify: whoever may push may configure.",
      "Set spec.verify to have commits' signatures checked.", false},
+    {"SecretNotForHost", SOURCE,
+     "The Secret of spec.secretRef does not say that its password or token may be sent to the "
+     "host of spec.url.",
+     "If it may, annotate the Secret with drawbridge.dev/hosts, as the message says; else correct "
+     "spec.url.",
+     true},
     {"InsecureTransport", SOURCE,
      "The URL begins with git:// or http:// and spec.verify is not set: whoever is between "
      "Drawbridge and the server could change what is applied.",

@@ -5,7 +5,9 @@
 
 #define BACKOFF_MS 1000
 #define BACKOFF_MS_MAX 60000
-#define WORKERS 4 // a repository that stalls must not hold up the others
+// Passes at once. Those that look at a repository are fewer: source_turns.c.
+#define WORKERS 8
+#define QUEUED_MS 15000 // who waits for a worker is woken; this is for the case that nobody does
 
 static const struct walk_step steps[SOURCE_STEP_COUNT] = {
     [SOURCE_LOAD] = {"LOAD", source_load},
@@ -73,6 +75,8 @@ static uint64_t next_look(const struct source_pass *pass)
 
     if (!pass->source || pass->spec.suspend || pass->spec.deleting)
         return 0;
+    if (pass->queued)
+        return QUEUED_MS;
     return pass->source->look_ms > now ? pass->source->look_ms - now : 1;
 }
 
@@ -83,6 +87,8 @@ static uint64_t pass_end(void *walk)
     struct source_pass *pass = walk;
     uint64_t after_ms = next_look(pass);
 
+    if (!pass->queued)
+        source_turn_leave(pass->sources, pass->walk.key);
     if (!watch_get(pass->sources->watch, pass->walk.key))
         forget(pass->sources, pass->walk.key); // deleted while it was looked at
     // What failed comes again after its back-off, and not at the next look alone.
@@ -162,6 +168,7 @@ static void forget(struct sources *sources, const char *key)
         if (!str_eq(gone->key, key))
             continue;
         *at = gone->next;
+        source_turn_leave(sources, key);
         hide(sources, gone);
         source_free(gone);
         return;
@@ -374,13 +381,14 @@ struct sources *sources_new(struct controller *controller)
 void sources_drop(struct sources *sources)
 {
     walks_drop(&sources->passes);
+    source_turns_drop(sources);
 }
 
 void sources_free(struct sources *sources)
 {
     if (!sources)
         return;
-    walks_drop(&sources->passes);
+    sources_drop(sources);
     while (sources->known)
         forget(sources, sources->known->key);
     watch_free(sources->watch);

@@ -66,6 +66,28 @@ static bool is_named(const json_t *documents, const char *kind, const char *name
     return false;
 }
 
+// --- Secrets -------------------------------------------------------------------------------------
+
+// Of other types the API server, or somebody who trusts the type, makes more than was written: a
+// token for any ServiceAccount of the namespace, a release of helm.
+static struct error *check_secret(const json_t *object, const char *where)
+{
+    const char *type = doc_str(object, "type", NULL);
+
+    if (*type && !str_eq(type, "Opaque") && !str_eq(type, "cluster.x-k8s.io/secret"))
+        return invalid(where, "a Secret of a repository is of type Opaque, not %.100s", type);
+    return NULL;
+}
+
+static struct error *check_metadata(const json_t *object, const char *where)
+{
+    if (doc_get(object, "metadata", "annotations", API_ANNOTATION_HOSTS, NULL))
+        return invalid(where,
+                       "the annotation " API_ANNOTATION_HOSTS
+                       " is not taken from a repository: it says where a Secret may be sent");
+    return NULL;
+}
+
 // --- one document --------------------------------------------------------------------------------
 
 static struct error *check_content(const json_t *object, const struct source_kind *kind)
@@ -103,6 +125,11 @@ static struct error *check_one(const json_t *documents, const json_t *object,
             namespace, spec->namespace);
     if (kind->named_alone && !is_named(documents, kind->kind, name))
         return invalid(where, "no DRAConfiguration of the commit names this %s", kind->kind);
+    content = check_metadata(object, where);
+    if (!content && str_eq(kind->kind, "Secret"))
+        content = check_secret(object, where);
+    if (content)
+        return TAKE(content);
     content = check_content(object, kind);
     return content ? invalid(where, "%s", error_text(content)) : NULL;
 }

@@ -14,7 +14,8 @@ struct source {
     char *ref, *head;               // what the reference pointed to last
     char *head_reason, *head_error; // why that commit is not applied; NULL: it is, or will be
     char *commit_ref, *commit, *signer;
-    char *documents;  // of commit, as JSON; NULL: none
+    char *documents; // of commit, as JSON; NULL: none
+    size_t documents_len;
     uint64_t look_ms; // on the monotonic clock: not looked at again before
     int64_t answered_ms;
     unsigned failures;              // to reach the repository, in a row
@@ -28,6 +29,7 @@ struct sources {
     struct queue *queue;
     struct walks passes;
     struct source *known;
+    struct source_turn *turns; // who runs a git worker, and who waits for one
     struct metric *fetch_total, *fetch_seconds, *ready, *answered, *info;
 };
 
@@ -75,6 +77,7 @@ struct source_pass {
     char *fingerprint;
     char *held, *held_reason, *good; // revisions of the status, after what the roll-outs say now
     bool announce;    // it has to be held, and the status must say so before anything goes back
+    bool queued;      // all git workers are taken: this pass does not look
     bool back;        // the second fetch of this pass: the last known good commit
     bool fetched;     // documents are not the ones that are remembered
     char *ref, *head; // what the repository has
@@ -124,3 +127,15 @@ void source_remember(struct source_pass *pass);
 // The newest commit is not applied, for this reason, until something changes.
 void source_remember_problem(struct source_pass *pass, const struct error *err);
 struct kube_ref source_ref(const struct source_pass *pass, const char *subresource);
+
+// Whether a git worker may be run for this key now. If not it waits in line, and is queued when its
+// turn comes. Either way until source_turn_leave().
+bool source_turn_take(struct sources *sources, const char *key);
+void source_turn_leave(struct sources *sources, const char *key);
+void source_turns_drop(struct sources *sources);
+// Forgets documents, which are then fetched again when they are needed, until all that is kept is
+// not more.
+void sources_limit_memory(struct sources *sources, size_t bytes_max);
+// Whether what the Secret holds may be sent to the host of the URL: SecretNotForHost, with what to
+// do. secret may be NULL.
+struct error *source_secret_check(const json_t *secret, const char *url);

@@ -83,6 +83,9 @@ static void say_fetched(struct source_pass *pass)
     if (head)
         api_conditions_set(pass->conditions, CONDITION_FETCHED, STATE_TRUE, "AsExpected", "%s",
                            head);
+    else if (pass->queued)
+        api_conditions_set(pass->conditions, CONDITION_FETCHED, STATE_UNKNOWN, "Progressing",
+                           "Waiting for its turn: other repositories are being looked at");
     else
         api_conditions_set(pass->conditions, CONDITION_FETCHED, STATE_UNKNOWN, "Progressing",
                            "The repository was not looked at yet");
@@ -263,7 +266,7 @@ static void make_status(struct source_pass *pass)
         put(pass->status, "heldRevision", pass->held);
         put(pass->status, "heldReason", pass->held_reason);
     }
-    if (pass->fingerprint && pass->spec.reconcile_requested_at)
+    if (pass->fingerprint && !pass->queued && pass->spec.reconcile_requested_at)
         put(pass->status, "lastHandledReconcileAt", pass->spec.reconcile_requested_at);
     make_conditions(pass);
     json_object_set_new(

@@ -6,6 +6,7 @@
 
 // while the repository cannot be reached, doubling up to the interval
 #define FETCH_BACKOFF_MS 10000
+#define DOCUMENTS_BYTES_MAX ((size_t)32 << 20) // remembered, of all repositories together
 
 static void replace(char **at, char *take_text)
 {
@@ -270,6 +271,8 @@ void source_remember(struct source_pass *pass)
     replace(&source->commit, str_dup(pass->commit));
     replace(&source->signer, str_dup(pass->signer));
     replace(&source->documents, doc_print_json(pass->documents));
+    source->documents_len = source->documents ? strlen(source->documents) : 0;
+    sources_limit_memory(pass->sources, DOCUMENTS_BYTES_MAX);
 }
 
 // A pass that does not look (somebody changed an object) knows nothing newer.
@@ -362,7 +365,17 @@ static void on_fetched(void *owner, struct error *take_err, struct fetch_result 
     }
     if (!take_err && go_back(pass))
         return;
+    source_turn_leave(pass->sources, pass->walk.key);
     walk_continue(&pass->walk, NULL);
+}
+
+// The commit that was in force and signed before: that its key has expired since does not change
+// that. What a source goes back to was in force too.
+static const char *verified_commit(const struct source_pass *pass)
+{
+    return *doc_str(pass->spec.status, "signer", NULL)
+               ? source_commit_of(doc_str(pass->spec.status, "lastAppliedRevision", NULL))
+               : "";
 }
 
 // base: a revision, "" for none.
@@ -390,6 +403,7 @@ static void run_fetch(struct source_pass *pass, const char *known, const char *b
         .base_ref = base_ref,
         .accept = pass->spec.accept,
         .at = at,
+        .verified = at ? at : verified_commit(pass),
         .username = values[0],
         .password = values[1],
         .bearer_token = values[2],
@@ -435,7 +449,6 @@ struct error *source_fetch(void *walk, enum verdict *ret_verdict)
     struct source_pass *pass = walk;
     const char *known = NULL;
 
-    *ret_verdict = VERDICT_WAIT;
     pass->fingerprint = make_fingerprint(pass);
     if (str_eq(pass->source->fingerprint, pass->fingerprint)) {
         known = pass->source->head;
@@ -450,11 +463,21 @@ struct error *source_fetch(void *walk, enum verdict *ret_verdict)
     }
     if (!known && *pass->held && *pass->good)
         known = source_commit_of(pass->held);
-    if (wants_look(pass) || !pass->head ||
-        (is_held(pass) && !str_eq(pass->source->commit, source_commit_of(pass->good))))
-        run_fetch(pass, known, find_base(pass), NULL);
-    else
-        *ret_verdict = VERDICT_NEXT;
+    *ret_verdict = VERDICT_NEXT;
+    if (!wants_look(pass) && pass->head &&
+        (!is_held(pass) || str_eq(pass->source->commit, source_commit_of(pass->good))))
+        return NULL;
+    pass->problem = source_secret_check(pass->secret, pass->spec.url);
+    if (pass->problem) {
+        remember_away(pass->source, pass->problem);
+        plan_next_look(pass, false);
+        return NULL;
+    }
+    pass->queued = !source_turn_take(pass->sources, pass->walk.key);
+    if (pass->queued)
+        return NULL;
+    *ret_verdict = VERDICT_WAIT;
+    run_fetch(pass, known, find_base(pass), NULL);
     return NULL;
 }
 

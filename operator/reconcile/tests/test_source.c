@@ -3,7 +3,9 @@
 // looks that find nothing; and a commit whose roll-out was put back; with a request that fails, or
 // the controller killed, at each in turn. A script stands in for the worker.
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "source_internal.h"
 #include "scene.h"
@@ -63,7 +65,9 @@ static void make_worker(void)
     AUTO_MEM char *path = test_path("worker");
     AUTO_MEM char *script = str_format(
         "#!/bin/sh\ncd %s\nrequest=$(cat)\n"
-        "number=${request#*git://h/}; number=${number%%%%\\\"*}\nread -r head <head.$number\n"
+        "number=${request#*https://h/}; number=${number%%%%\\\"*}\n"
+        "case $number in stall.*) echo >\"$number\"; exec sleep 600 ;; esac\nread -r head "
+        "<head.$number\n"
         "case $request in *'\"at\":\"'*)\n"
         "  at=${request#*'\"at\":\"'}; at=${at%%%%\\\"*}\n"
         "  sed \"s/\\\"head\\\":\\\"$at\\\"/\\\"head\\\":\\\"$head\\\"/\" \"answer.$at\" ;;\n"
@@ -315,7 +319,7 @@ static void on_tick(void *owner)
 
 static void seed(struct story *s)
 {
-    AUTO_MEM char *url = str_format("git://h/%u", s->number);
+    AUTO_MEM char *url = str_format("https://h/%u", s->number);
 
     fake_seed(s->scene.api, CONFIGS "theirs",
               json_pack("{s:s, s:s, s:{s:b}}", "apiVersion", API_GROUP_VERSION, "kind",
@@ -575,6 +579,61 @@ TEST(a_newer_version_that_is_refused)
     CHECK_STR(doc_str(fake_get(s->scene.api, SOURCE), "status", "lastAttemptedRevision", NULL),
               "v1.2.0@sha1:4");
     check_first(s);
+    story_free(s);
+    loop_free(batch.loop);
+}
+
+static bool all_stall(const struct story *s)
+{
+    unsigned count = 0;
+
+    (void)s;
+    for (unsigned i = 1; i <= 4; i++) {
+        AUTO_MEM char *name = str_format("stall.%u", i);
+        AUTO_MEM char *path = test_path(name);
+
+        count += access(path, F_OK) == 0;
+    }
+    return count >= 2; // so many of one namespace run at once
+}
+
+static bool one_waits(const struct story *s)
+{
+    for (unsigned i = 1; i <= 4; i++) {
+        AUTO_MEM char *path =
+            str_format("/apis/drawbridge.dev/v1alpha1/namespaces/slow/configsources/stall-%u", i);
+        const json_t *conditions =
+            doc_get(fake_get(s->scene.api, path), "status", "conditions", NULL);
+
+        for (size_t k = 0; k < json_array_size(conditions); k++)
+            if (strstr(doc_str(json_array_get(conditions, k), "message", NULL),
+                       "Waiting for its turn"))
+                return true;
+    }
+    return false;
+}
+
+TEST(four_slow_repositories_of_one_namespace_hold_nobody_elses)
+{
+    struct batch batch = {.loop = loop_new()};
+    struct story *s;
+
+    make_worker();
+    s = story_start(&batch, NEVER, FAULT_NONE, false, false);
+    for (unsigned i = 1; i <= 4; i++) {
+        AUTO_MEM char *path =
+            str_format("/apis/drawbridge.dev/v1alpha1/namespaces/slow/configsources/stall-%u", i);
+        AUTO_MEM char *url = str_format("https://h/stall.%u", i);
+
+        fake_seed(s->scene.api, path,
+                  json_pack("{s:s, s:s, s:{s:s, s:s}}", "apiVersion", API_GROUP_VERSION, "kind",
+                            "ConfigSource", "spec", "url", url, "interval", "1h"));
+    }
+    fake_edit(s->scene.api, SOURCE, json_pack("{s:{s:b}}", "spec", "suspend", 1));
+    until(s, all_stall);
+    fake_edit(s->scene.api, SOURCE, json_pack("{s:{s:b}}", "spec", "suspend", 0));
+    until(s, first_is_in_force);
+    until(s, one_waits);
     story_free(s);
     loop_free(batch.loop);
 }

@@ -7,6 +7,10 @@
     "{apiVersion: drawbridge.dev/v1alpha1, kind: DRAConfiguration, metadata: {name: a}, spec: "    \
     "{featureGates: {DynamicResourceAllocation: true}}}"
 
+#define CONFIG_WITH_SECRET                                                                         \
+    "{apiVersion: drawbridge.dev/v1alpha1, kind: DRAConfiguration, metadata: {name: a}, spec: "    \
+    "{cluster: {kubeconfigSecretRef: {name: kc}}}}\n---\n"
+
 static const struct api_source spec = {.namespace = "ns", .name = "src"};
 
 static struct error *make(const char *stream, struct source_item **ret_items, size_t *ret_len)
@@ -90,6 +94,16 @@ TEST(what_is_refused)
          "no DRAConfiguration of the commit names this Secret"},
         {CONFIG "\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: values}}",
          "names this ConfigMap"},
+        {CONFIG_WITH_SECRET "{apiVersion: v1, kind: Secret, type: "
+                            "kubernetes.io/service-account-token, metadata: {name: kc, "
+                            "annotations: {kubernetes.io/service-account.name: admin}}}",
+         "of type Opaque, not kubernetes.io/service-account-token"},
+        {CONFIG_WITH_SECRET "{apiVersion: v1, kind: Secret, type: helm.sh/release.v1, metadata: "
+                            "{name: kc}}",
+         "of type Opaque, not helm.sh/release.v1"},
+        {CONFIG_WITH_SECRET "{apiVersion: v1, kind: Secret, metadata: {name: kc, annotations: "
+                            "{drawbridge.dev/hosts: elsewhere.example.org}}}",
+         "not taken from a repository"},
         {CONFIG "\n---\n" CONFIG, "the same object is in f.yaml"},
         {"{kind: DRAConfiguration}", "not  DRAConfiguration"},
     };
@@ -183,6 +197,109 @@ TEST(commit_of_a_revision)
     CHECK_STR(source_commit_of("main@sha1:0123"), "0123");
     CHECK_STR(source_commit_of("sha1:0123"), "0123");
     CHECK_STR(source_commit_of(""), "");
+}
+
+// --- where a Secret may be sent -----------------------------------------------------------------
+
+static json_t *secret_for(const char *hosts)
+{
+    json_t *secret = json_pack("{s:{s:s, s:s}, s:{s:s}}", "metadata", "name", "git", "namespace",
+                               "ns", "data", "password", "d29yZA==");
+
+    if (hosts)
+        doc_set(secret, json_string(hosts), "metadata", "annotations", "drawbridge.dev/hosts",
+                NULL);
+    return secret;
+}
+
+TEST(a_secret_is_sent_to_the_hosts_alone_that_it_is_bound_to)
+{
+    static const struct {
+        const char *hosts, *url, *reason; // NULL: it is sent
+    } all[] = {
+        {NULL, "https://git.example.org/x", "SecretNotForHost"},
+        {"", "https://git.example.org/x", "SecretNotForHost"},
+        {"git.example.org", "https://git.example.org/x", NULL},
+        {"git.example.org", "https://GIT.example.org:443/x", NULL},
+        {"a, GIT.Example.org:443,b", "https://git.example.org", NULL},
+        {"a\ngit.example.org\n", "https://git.example.org/x", NULL},
+        {"git.example.org", "https://git.example.org:8443/x", "SecretNotForHost"},
+        {"git.example.org:8443", "https://git.example.org:8443/x", NULL},
+        {"git.example.org", "https://git.example.org.evil.example/x", "SecretNotForHost"},
+        {"git.example.org", "https://evilgit.example.org/x", "SecretNotForHost"},
+        {"*.example.org", "https://git.example.org/x", NULL},
+        {"*.example.org", "https://a.b.example.org/x", NULL},
+        {"*.example.org", "https://example.org/x", "SecretNotForHost"},
+        {"*.example.org", "https://evilexample.org/x", "SecretNotForHost"},
+        {"*", "https://git.example.org/x", "SecretNotForHost"},
+        {"*.", "https://git.example.org./x", "SecretNotForHost"},
+        {"[::1]:8443", "https://[::1]:8443/x", NULL},
+        {"[::1]", "https://[::1]/x", NULL},
+        // what two parsers could read as two hosts
+        {"git.example.org", "https://git.example.org\\@evil.example/x", "InvalidConfiguration"},
+        {"git.example.org", "https://git.example.org#@evil.example/x", "InvalidConfiguration"},
+        {"git.example.org", "https://git.example.org?@evil.example/x", "InvalidConfiguration"},
+        {"git.example.org", "https://git.example.org:443@evil.example/x", "InvalidConfiguration"},
+        {"git.example.org", "https://git.example.org%2f@evil/x", "InvalidConfiguration"},
+        {"git.example.org", "https:///git.example.org/x", "InvalidConfiguration"},
+        {"git.example.org", "https://[::1/x", "InvalidConfiguration"},
+        {"git.example.org", "https://git.example.org:0/x", "InvalidConfiguration"},
+    };
+
+    for (size_t i = 0; i < COUNT(all); i++) {
+        AUTO_JSON json_t *secret = secret_for(all[i].hosts);
+        AUTO(error) struct error *err = source_secret_check(secret, all[i].url);
+
+        if (!all[i].reason != !err)
+            test_fail(__FILE__, __LINE__, "%s to %s: %s", all[i].hosts ? all[i].hosts : "none",
+                      all[i].url, err ? error_text(err) : "sent");
+        CHECK_STR(err ? error_reason(err) : "", all[i].reason ? all[i].reason : "");
+    }
+}
+
+TEST(who_is_refused_is_told_what_to_do_and_what_sends_nothing_needs_no_hosts)
+{
+    AUTO_JSON json_t *secret = secret_for(NULL);
+
+    CHECK_ERR_HAS(source_secret_check(secret, "https://git.example.org:8443/x"), ERROR_INVALID,
+                  "kubectl annotate secret git -n ns "
+                  "drawbridge.dev/hosts=git.example.org:8443 --overwrite");
+    CHECK_OK(source_secret_check(NULL, "https://git.example.org/x"));
+    CHECK_OK(source_secret_check(secret, "ssh://git@git.example.org/x"));
+    json_object_clear(json_object_get(secret, "data"));
+    json_object_set_new(json_object_get(secret, "data"), "ca.crt", json_string("eA=="));
+    CHECK_OK(source_secret_check(secret, "https://git.example.org/x"));
+    json_object_set_new(json_object_get(secret, "data"), "bearerToken", json_string("eA=="));
+    CHECK_ERR_HAS(source_secret_check(secret, "https://git.example.org/x"), ERROR_INVALID,
+                  "it allows no host yet");
+}
+
+TEST(documents_kept_of_all_repositories_have_a_limit_and_who_has_most_gives)
+{
+    struct source sources_of[] = {{.key = (char[]){"a/one"}, .documents_len = 10},
+                                  {.key = (char[]){"b/one"}, .documents_len = 20},
+                                  {.key = (char[]){"b/two"}, .documents_len = 30},
+                                  {.key = (char[]){"c/one"}, .documents_len = 40}};
+    struct sources sources = {.known = sources_of};
+
+    for (size_t i = 0; i < COUNT(sources_of); i++) {
+        sources_of[i].documents = str_dup("[]");
+        sources_of[i].head = str_dup("0123");
+        sources_of[i].next = i + 1 < COUNT(sources_of) ? &sources_of[i + 1] : NULL;
+    }
+    sources_limit_memory(&sources, 100);
+    for (size_t i = 0; i < COUNT(sources_of); i++)
+        CHECK(sources_of[i].documents && sources_of[i].head);
+    sources_limit_memory(&sources, 99); // b has 50
+    CHECK(!sources_of[2].documents && !sources_of[2].head);
+    CHECK(sources_of[0].documents && sources_of[1].documents && sources_of[3].documents);
+    sources_limit_memory(&sources, 69); // c has 40
+    CHECK(!sources_of[3].documents && sources_of[1].documents);
+    sources_limit_memory(&sources, 0);
+    for (size_t i = 0; i < COUNT(sources_of); i++) {
+        CHECK(!sources_of[i].documents && !sources_of[i].head);
+        mem_free(sources_of[i].head);
+    }
 }
 
 TEST_MAIN()
