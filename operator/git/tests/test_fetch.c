@@ -399,7 +399,7 @@ TEST(where_it_may_look)
     expect_reason(&spec, "InvalidConfiguration", "--git-file-root");
     spec.file_root = "/usr";
     expect_reason(&spec, "InvalidConfiguration", "outside");
-    spec.url = "file:///root/../etc/passwd"; // whether it is there is not told
+    spec.url = "file:///usr/../etc/passwd"; // whether it is there is not told
     expect_reason(&spec, "InvalidConfiguration", "outside");
     spec.url = "file:///usr/../nonexistent";
     expect_reason(&spec, "InvalidConfiguration", "outside");

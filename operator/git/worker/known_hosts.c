@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Lines of known_hosts by the kind of their key, since the library takes the first that fits.
 #include "known_hosts.h"
 
 #include <string.h>
