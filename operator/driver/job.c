@@ -77,8 +77,8 @@ static void job_free(struct job *job)
     json_decref(job->crds);
     json_decref(job->secrets);
     json_decref(job->objects);
-    char *owned[] = {job->key,   job->drop_secret, job->dir,    job->file,
-                     job->chart, job->version,     job->message};
+    char *owned[] = {job->key,   job->drop_secret, job->dir,     job->file,
+                     job->chart, job->version,     job->message, job->adopt};
     for (size_t i = 0; i < COUNT(owned); i++)
         mem_free(owned[i]);
     mem_free(job);
@@ -126,7 +126,7 @@ static void (*const begin[JOB_END])(struct job *job) = {
     [JOB_RENDER] = job_release, [JOB_TRY] = job_try,           [JOB_NAMESPACE] = job_namespace,
     [JOB_CRDS] = job_show,      [JOB_APPLY] = job_apply,       [JOB_UPGRADE] = job_release,
     [JOB_FORGET] = job_forget,  [JOB_UNINSTALL] = job_release, [JOB_LOOK_UP] = job_look_up,
-    [JOB_REMOVE] = job_remove,
+    [JOB_REMOVE] = job_remove,  [JOB_ADOPT] = job_adopt,
 };
 
 void job_run(struct job *job)

@@ -95,7 +95,62 @@ static struct op *make_namespace(struct job *job)
     doc_set(body, json_string(job->want.namespace), "metadata", "name", NULL);
     doc_set(body, json_string("privileged"), "metadata", "labels",
             "pod-security.kubernetes.io/enforce", NULL);
+    doc_set(body, json_string(job->want.owner_label), "metadata", "labels", DRIVER_LABEL_OWNER,
+            NULL);
     return kube_create(job->kube, &ref, body, on_namespace, job);
+}
+
+static void on_adopted(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct job *job = owner;
+
+    job->pending = NULL;
+    json_decref(take_body);
+    job->step = job->after_adopt;
+    if (take_err)
+        job_fail_with(job, "DriverOwnedElsewhere",
+                      error_wrap(take_err, "make the namespace %s the release's", job->adopt));
+    job_run(job);
+}
+
+// What Helm wants to read on an object before it takes it into a release.
+static struct op *adopt_namespace(struct job *job, const json_t *namespace)
+{
+    AUTO_JSON json_t *body = json_object();
+    struct kube_ref ref = {
+        .group = "", .version = "v1", .resource = "namespaces", .name = job->adopt};
+    struct kube_patch patch = {.type = KUBE_PATCH_MERGE, .body = body};
+
+    // as it was when it was looked at
+    doc_set(body, doc_copy(doc_get(namespace, "metadata", "resourceVersion", NULL)), "metadata",
+            "resourceVersion", NULL);
+    doc_set(body, json_string("Helm"), "metadata", "labels", "app.kubernetes.io/managed-by", NULL);
+    doc_set(body, json_string(job->want.release), "metadata", "annotations",
+            "meta.helm.sh/release-name", NULL);
+    doc_set(body, json_string(job->want.namespace), "metadata", "annotations",
+            "meta.helm.sh/release-namespace", NULL);
+    return kube_patch(job->kube, &ref, &patch, on_adopted, job);
+}
+
+static void on_in_the_way(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct job *job = owner;
+    AUTO_JSON json_t *namespace = take_body;
+
+    job->pending = NULL;
+    if (take_err)
+        job_fail_with(job, "DriverOwnedElsewhere",
+                      error_wrap(take_err, "namespace %s", job->adopt));
+    else if (str_eq(doc_str(namespace, "metadata", "labels", DRIVER_LABEL_OWNER, NULL),
+                    job->want.owner_label) &&
+             doc_get(namespace, "metadata", "resourceVersion", NULL))
+        job->pending = adopt_namespace(job, namespace);
+    else
+        job_fail(job, "DriverOwnedElsewhere",
+                 str_format("The chart makes the namespace %s, which is there already and not of "
+                            "this DRAConfiguration; delete it if nobody needs it",
+                            job->adopt));
+    job_run(job);
 }
 
 static void on_applied(void *owner, struct error *take_err, json_t *take_body)
@@ -168,6 +223,14 @@ void job_apply(struct job *job)
         job->pending = apply_crd(job, json_array_get(job->crds, job->next_item));
     else
         job->step = job->objects ? JOB_UPGRADE : JOB_RENDER;
+}
+
+void job_adopt(struct job *job)
+{
+    struct kube_ref ref = {
+        .group = "", .version = "v1", .resource = "namespaces", .name = job->adopt};
+
+    job->pending = kube_get(job->kube, &ref, on_in_the_way, job);
 }
 
 void job_remove(struct job *job)

@@ -5,6 +5,8 @@
 
 #include "job_internal.h"
 
+#define NAMESPACE_BYTES_MAX 63
+
 uint64_t driver_helm_grace_ms = 8000;
 
 typedef void after_fn(struct job *job, const struct loop_child_result *result);
@@ -116,6 +118,37 @@ static bool uninstall_recovers(struct job *job, struct slice errors)
     return true;
 }
 
+// The namespace that is there already and that the chart makes too, as helm names it; NULL: it is
+// something else that is there. Owned.
+static char *namespace_in_the_way(struct slice errors)
+{
+    static const char begins[] = "Namespace \"", ends[] = "\" in namespace \"\" exists";
+    const char *at = memmem(errors.ptr, errors.len, begins, strlen(begins));
+    struct slice rest, name;
+
+    if (!at || !said(errors, ends))
+        return NULL;
+    at += strlen(begins);
+    rest = (struct slice){at, errors.len - (size_t)(at - errors.ptr)};
+    return slice_cut(&rest, '"', &name) && name.len > 0 && name.len <= NAMESPACE_BYTES_MAX
+               ? slice_dup(name)
+               : NULL;
+}
+
+// An earlier try made it, for the release or as the release's own namespace.
+static bool adopts(struct job *job, struct slice errors)
+{
+    AUTO_MEM char *name = namespace_in_the_way(errors);
+
+    if (!name || str_eq(name, job->adopt))
+        return false;
+    mem_free(job->adopt);
+    job->adopt = TAKE(name);
+    job->after_adopt = job->step;
+    job->step = JOB_ADOPT;
+    return true;
+}
+
 // True when the failure is dealt with.
 static bool recovers(struct job *job, const char *reason, struct slice errors)
 {
@@ -128,6 +161,8 @@ static bool recovers(struct job *job, const char *reason, struct slice errors)
         job->step = JOB_FORGET;
         return true;
     }
+    if (str_eq(reason, "DriverOwnedElsewhere") && adopts(job, errors))
+        return true;
     // The chart has objects of a kind that its own CustomResourceDefinitions bring.
     if (!said(errors, "no matches for kind") || job->crds_first)
         return false;

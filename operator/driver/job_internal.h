@@ -18,6 +18,7 @@ enum job_step {
     JOB_FORGET, // the record of a release that names an API version that is gone
     JOB_UNINSTALL,
     JOB_LOOK_UP, // what such a release is made of, for
+    JOB_ADOPT,   // a namespace of ours that the chart makes too
     JOB_REMOVE,  // its objects, which helm cannot do then
     JOB_END,
 };
@@ -37,6 +38,8 @@ struct job {
     bool child;       // pending is a helm
     char *dir, *file; // of the chart
     char *chart, *version;
+    char *adopt;               // the namespace; NULL: none was in the way
+    enum job_step after_adopt; // where it was in the way
     json_t *crds, *secrets, *objects;
     size_t next_item;
     const char *reason; // why it failed; "" as long as it did not
@@ -58,5 +61,6 @@ void job_unlock(struct job *job);
 void job_try(struct job *job);
 void job_namespace(struct job *job);
 void job_apply(struct job *job);
+void job_adopt(struct job *job);
 void job_remove(struct job *job);
 void job_forget(struct job *job);

@@ -19,9 +19,11 @@ struct rig {
     struct server_conn *held; // who asked for the release first, and has no answer yet
     unsigned ended, asked;
     bool gone;
-    bool cached_claims; // the list of claims was asked of a cache
-    const char *tried;  // the answer to a dry run of a DeviceClass
-    struct op *pending; // a driver_stop(), or who waits for a file
+    bool cached_claims;          // the list of claims was asked of a cache
+    const char *namespace_owner; // of the namespace "left"; NULL: it is not asked for
+    char *patched;               // how it was changed
+    const char *tried;           // the answer to a dry run of a DeviceClass
+    struct op *pending;          // a driver_stop(), or who waits for a file
     const char *file;
     bool stopped;
     bool watching; // the server keeps the loop running: the end of the job stops it
@@ -109,7 +111,7 @@ static void rig_fini(struct rig *rig)
     if (rig->server)
         server_free(rig->server);
     loop_free(rig->loop);
-    char *owned[] = {rig->dir, rig->helm, rig->calls};
+    char *owned[] = {rig->dir, rig->helm, rig->calls, rig->patched};
     for (size_t i = 0; i < COUNT(owned); i++)
         mem_free(owned[i]);
 }
@@ -179,7 +181,16 @@ static void on_request(void *owner, struct server_conn *conn, const struct serve
 
     if (strstr(request->target, "/resourceclaims?") && strstr(request->target, "resourceVersion=0"))
         rig->cached_claims = true;
-    if (rig->tried && strstr(request->target, "/deviceclasses/")) {
+    if (rig->namespace_owner && str_eq(request->target, "/api/v1/namespaces/left")) {
+        AUTO_MEM char *body =
+            str_format("{\"metadata\": {\"name\": \"left\", \"resourceVersion\": \"7\", "
+                       "\"labels\": {\"" DRIVER_LABEL_OWNER "\": \"%s\"}}}",
+                       rig->namespace_owner);
+
+        if (str_eq(request->method, "PATCH"))
+            rig->patched = slice_dup(request->body);
+        server_reply(conn, 200, "", body);
+    } else if (rig->tried && strstr(request->target, "/deviceclasses/")) {
         server_reply(conn, 500, "", rig->tried);
     } else if (rig->tried) {
         server_reply(conn, 200, "",
@@ -332,6 +343,40 @@ TEST(an_older_chart_is_not_installed)
           "{chart: test-driver, version: 1.0.0, appliedDigest: x}");
     loop_run(rig.loop);
     check_note(&rig, "show chart\n", "DowngradeRefused", "0.9.0 is older than test-driver 1.0.0");
+}
+
+#define IN_THE_WAY                                                                                 \
+    "case $verb in 'show chart') chart ;; dry-run) [[ -e $DIR/seen ]] || { touch \"$DIR/seen\"; "  \
+    "echo 'Error: Unable to continue with install: Namespace \"left\" in namespace \"\" exists "   \
+    "and cannot be imported into the current release: invalid ownership metadata' >&2; exit 1; "   \
+    "}; " RENDERED " ;; esac"
+
+// What a failed install left, or its own namespace, for a chart that makes that namespace itself.
+TEST(a_namespace_that_an_earlier_try_left_is_taken_into_the_release)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_start(&rig, IN_THE_WAY, true);
+    rig.namespace_owner = "team.dra";
+    rig.watching = true;
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "show chart\ndry-run\ndry-run\nshow crds\nupgrade\n", "", "");
+    CHECK_HAS(rig.patched, "\"resourceVersion\":\"7\"");
+    CHECK_HAS(rig.patched, "\"meta.helm.sh/release-namespace\":\"gpu\"");
+}
+
+TEST(a_namespace_of_somebody_else_is_left_alone)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_start(&rig, IN_THE_WAY, true);
+    rig.namespace_owner = "team.other";
+    rig.watching = true;
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "show chart\ndry-run\n", "DriverOwnedElsewhere", "the namespace left");
+    CHECK(!rig.patched);
 }
 
 // --- helms that do not behave
