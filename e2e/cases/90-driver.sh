@@ -154,6 +154,57 @@ case_refused() {
   assert no_release gpu gpu # it was replaced
 }
 
+# case: shapes that charts have: a field that the API version lacks, no DaemonSet, a doubled key, sets without labels and one beside the plugin, no node selection, a namespace of its own that an earlier try left
+# timeout: 300
+case_shapes() {
+  local chart
+  use_driver_cluster 1.33 dra
+  chart=$(pack_shapes)
+  fake_node gpu-1
+  fake_node cpu-1
+  start_driver_controller
+  driver_on dra "chart: {path: $chart}" 'release: shapes' 'namespace: shapes' 'values: {extended: true}'
+  eventually 40 condition_is dra DriverReady 'False ChartRejected'
+  assert_match "$(condition_message dra DriverReady)" 'extendedResourceName: field not declared in schema'
+  assert no_release shapes shapes
+
+  note 'nothing of the driver is turned on'
+  spec_driver dra '{"values":{"extended":false,"enabled":false}}'
+  eventually 60 condition_is dra DriverReady 'False NoDaemonSet'
+  assert release_is shapes shapes deployed
+  assert_match "$(condition_message dra DriverReady)" 'set the value of the chart that turns its driver on'
+  assert condition_is dra DevicesPublished 'False NoResourceSlices'
+  refuse grep -q logs <<<"$(condition_message dra DevicesPublished)"
+
+  note 'a doubled key, a set beside the plugin, and nodes without devices'
+  fake_slice gpu-1 gpu.shapes.com 4
+  spec_driver dra '{"values":{"enabled":true,"doubled":true,"beside":true,"besideSelector":{"no":"such"}}}'
+  eventually 60 condition_is dra DriverReady 'True AsExpected'
+  assert_match "$(condition_message dra DriverReady)" '2 of 2 pods'
+  eventually 30 condition_is dra DevicesPublished 'True AsExpected'
+  assert_match "$(condition_message dra DevicesPublished)" 'picks no nodes, and 1 more run'
+
+  note 'nodes that were picked are missed; so is a label that no node has'
+  spec_driver dra '{"values":{"nodeSelector":{"devices.example.com":"true"}}}'
+  eventually 60 condition_is dra DevicesPublished 'False DevicesIncomplete'
+  assert_match "$(condition_message dra DevicesPublished)" 'cpu-1'
+  kubectl label node cpu-1 devices.example.com- >/dev/null
+  eventually 30 condition_is dra DevicesPublished 'True AsExpected'
+  spec_driver dra '{"values":{"nodeSelector":{"no":"such"}}}'
+  eventually 60 condition_is dra DriverReady 'False NoMatchingNodes'
+
+  note 'a namespace that the chart makes, and that is there already'
+  kubectl create namespace shapes-own >/dev/null
+  spec_driver dra '{"values":{"nodeSelector":{"devices.example.com":"true"},"ownNamespace":"shapes-own"}}'
+  eventually 60 condition_is dra DriverReady 'False DriverOwnedElsewhere'
+  assert_match "$(condition_message dra DriverReady)" 'namespace shapes-own, which is there already'
+  kubectl label namespace shapes-own drawbridge.dev/configuration=default.dra >/dev/null
+  request_pass dra
+  eventually 90 condition_is dra DriverReady 'True AsExpected'
+  assert kubectl get daemonset -n shapes-own shapes-plugin
+  eventually 30 condition_is dra Ready True
+}
+
 # case: helm killed at ten points (SIGKILL, SIGTERM), with the controller and without it: the next pass ends deployed, and a lock that nobody holds is taken away
 # timeout: 800
 case_killed() {
@@ -304,6 +355,8 @@ driver: {preset: NVIDIALegacy, engine: External, namespace: kube-system, values:
 smokeTest: {enabled: true}'
   eventually 60 condition_is dra SmokeTestPassed 'False DeviceClassMissing'
   assert_match "$(condition_message dra SmokeTestPassed)" 'set resources.gpus.enabled and gpuResourcesEnabledOverride to true'
+  eventually 30 condition_is dra DriverReady 'False DriverTurnedOff'
+  assert_match "$(condition_message dra DriverReady)" 'publishes no devices of gpu.nvidia.com; set resources.gpus.enabled and gpuResourcesEnabledOverride to true'
   gpu_pod big "$gpu" '[{key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}]'
   eventually 30 doctor_says 'pod default/big' 'no DeviceClass gpu.nvidia.com.*gpuResourcesEnabledOverride'
   kubectl apply -f - >/dev/null <<END

@@ -7,6 +7,13 @@ HELM=$(tools_path helm)
 # helm_run ARGUMENT...: as an administrator.
 helm_run() { HOME=$CASE_DIR "$HELM" "$@"; }
 
+# pack_shapes: the chart of shapes; prints the file.
+pack_shapes() {
+  mkdir -p "$CASE_DIR/charts"
+  helm_run package "$E2E/driver/shapes" --destination "$CASE_DIR/charts" >/dev/null
+  echo "$CASE_DIR/charts/test-shapes-0.1.0.tgz"
+}
+
 # pack_chart [VERSION]: into $CASE_DIR/charts; prints the file.
 pack_chart() {
   mkdir -p "$CASE_DIR/charts"

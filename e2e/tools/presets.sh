@@ -137,8 +137,12 @@ check_values() { # API
 
 # check_install: made by helm in a real API server, looked at, and taken out again.
 check_install() {
-  local release namespace api values
-  release=$(get .release) namespace=$(get .namespace)
+  local release namespace api values minor
+  release=$(get .release) namespace=$(get .namespace) minor=$(kubectl get --raw /version | jq -r '.minor | gsub("[^0-9]"; "")')
+  if [[ $(get .kubernetes) ]] && ((minor < $(get .kubernetes | cut -d. -f2))); then
+    echo "  not installed: 1.$minor is too old"
+    return
+  fi
   api=$(kubectl get --raw /apis/resource.k8s.io | jq -r '[.versions[].version] | if index("v1") then "v1" elif index("v1beta2") then "v1beta2" else "v1beta1" end')
   values=$(preset_values "$api")
   kubectl create namespace "$namespace" >/dev/null 2>&1 || true
