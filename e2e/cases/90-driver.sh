@@ -688,6 +688,27 @@ END
 set_status() { kubectl patch "$1" "$2" --subresource=status --type merge -p "{\"status\":$3}" >/dev/null; }
 says() { [[ $(kubectl get "$1" "$2" -o json 2>/dev/null | jq -r "$3") == "$4" ]]; }
 
+# As Helm in Flux would: what it makes carries its annotations, and no label of the release.
+flux_makes_plugin() {
+  kubectl create namespace gpu >/dev/null
+  kubectl apply -f - >/dev/null <<END
+apiVersion: apps/v1
+kind: DaemonSet
+metadata:
+  name: gpu-plugin
+  namespace: gpu
+  annotations: {meta.helm.sh/release-name: gpu, meta.helm.sh/release-namespace: gpu}
+spec:
+  selector: {matchLabels: {app: gpu-plugin}}
+  template:
+    metadata: {labels: {app: gpu-plugin}}
+    spec:
+      nodeSelector: {devices.example.com: "true"}
+      tolerations: [{operator: Exists}]
+      containers: [{name: plugin, image: node.local/busybox:1}]
+END
+}
+
 # case: Flux's HelmRelease and k3s' HelmChart: their objects are written, what they say is told, and they go with the driver; the kinds are there, their controllers are played
 # timeout: 360
 case_other_engines() {
@@ -714,6 +735,8 @@ case_other_engines() {
   eventually 40 condition_is dra DriverReady 'False DelegateFailed'
   assert_match "$(condition_message dra DriverReady)" 'no such chart'
   set_status helmrelease gpu "{$condition\"InstallSucceeded\",\"status\":\"True\",\"message\":\"\"}]}"
+  eventually 40 condition_is dra DriverReady 'False NoDaemonSet'
+  flux_makes_plugin
   eventually 40 condition_is dra DriverReady 'True AsExpected'
   eventually 20 condition_is dra Ready True
   spec_driver dra '{"engine":"HelmChart"}'

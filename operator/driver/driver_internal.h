@@ -23,6 +23,8 @@ const char *driver_smoke_image(void);
 // Names of a preset's list ("drivers", "classes") that these values leave on, as a JSON array.
 json_t *driver_preset_list(const json_t *preset, const char *list, const json_t *values);
 
+// A JSON pointer as people write values: "resources.gpus.enabled"; owned.
+char *driver_value_name(const char *pointer);
 // What to do about a value that turns something off; owned.
 char *driver_preset_fix(const json_t *preset, const char *pointer);
 

@@ -64,6 +64,16 @@ json_t *driver_preset_list(const json_t *preset, const char *list, const json_t 
     return names;
 }
 
+char *driver_value_name(const char *pointer)
+{
+    char *name = str_dup(*pointer ? pointer + 1 : "");
+
+    for (char *c = name; *c; c++)
+        if (*c == '/')
+            *c = '.';
+    return name;
+}
+
 char *driver_preset_fix(const json_t *preset, const char *pointer)
 {
     const char *fix = doc_str(preset, "fix", pointer, NULL);
@@ -86,8 +96,9 @@ char *driver_class_advice(const json_t *spec_driver, const char *class_name)
         if (!str_eq(doc_str(entry, "name", NULL), class_name) || is_on(entry, values))
             continue;
         AUTO_MEM char *fix = driver_preset_fix(preset, pointer);
+        AUTO_MEM char *value = driver_value_name(pointer);
         return str_format("the value %s is false, and so the chart makes no DeviceClass %s; %s",
-                          pointer + 1, class_name, fix);
+                          value, class_name, fix);
     }
     return str_dup("");
 }

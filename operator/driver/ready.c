@@ -213,12 +213,13 @@ static bool judge_values(const struct want *want, struct driver_verdict *verdict
     const json_t *first = json_array_get(json_object_get(want->preset, "drivers"), 0);
     const char *value = doc_str(first, "value", NULL);
     AUTO_MEM char *fix = driver_preset_fix(want->preset, value);
+    AUTO_MEM char *words = driver_value_name(value);
 
     if (!first || json_array_size(drivers) > 0)
         return false;
     say(verdict, DRIVER_FALSE, "DriverTurnedOff",
-        str_format("The value %s is false, and so the chart publishes no devices of %s; %s",
-                   value + 1, doc_str(first, "name", NULL), fix));
+        str_format("The value %s is false, and so the chart publishes no devices of %s; %s", words,
+                   doc_str(first, "name", NULL), fix));
     return true;
 }
 

@@ -557,7 +557,7 @@ TEST(the_contradiction_of_the_seed)
         yaml("{preset: NVIDIALegacy, values: {resources: {gpus: {enabled: true}}}}");
     AUTO_MEM char *advice = driver_class_advice(seed, "gpu.nvidia.com");
 
-    CHECK_HAS(advice, "resources/gpus/enabled is false");
+    CHECK_HAS(advice, "the value resources.gpus.enabled is false");
     CHECK_HAS(advice, "set resources.gpus.enabled and gpuResourcesEnabledOverride to true");
     CHECK_STR_TAKE(driver_class_advice(good, "gpu.nvidia.com"), "");
     CHECK_STR_TAKE(driver_class_advice(seed, "other"), "");
