@@ -26,7 +26,7 @@ void cli_help_all(FILE *out)
     fputs("  help       explain a verb\n"
           "\n"
           "`drawbridge VERB --help` explains the verb, with an example.\n"
-          "Exit codes: 0 well, 1 differs or not so, 2 wrong usage, 3 an error.\n",
+          "Exit codes: 0 success, 1 differences or not ready, 2 usage error, 3 an error.\n",
           out);
 }
 
@@ -69,11 +69,28 @@ void cli_help(const struct cli_verb *verb, FILE *out)
     fprintf(out, "\nexample:\n%s", verb->example);
 }
 
+void cli_put(const char *text, FILE *out)
+{
+    for (const char *at = text; *at; at++) {
+        unsigned char byte = (unsigned char)*at;
+
+        // C1 controls (U+0080 to U+009F) are two bytes of UTF-8, the first of which is 0xc2.
+        if (byte == 0xc2 && (unsigned char)at[1] >= 0x80 && (unsigned char)at[1] < 0xa0) {
+            fputc('?', out);
+            at++;
+        } else {
+            fputc((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f ? '?' : byte, out);
+        }
+    }
+}
+
 int cli_error(struct error *take_err)
 {
     AUTO(error) struct error *err = take_err;
 
-    fprintf(stderr, "drawbridge: %s\n", error_text(err));
+    cli_put("drawbridge: ", stderr);
+    cli_put(error_text(err), stderr);
+    cli_put("\n", stderr);
     return CLI_ERROR;
 }
 
@@ -129,7 +146,7 @@ static int unknown_verb(const char *name)
         best = distance;
         nearest = cli_verbs[i]->name;
     }
-    fprintf(stderr, "drawbridge: there is no verb \"%.100s\"", name);
+    fprintf(stderr, "drawbridge: unknown command \"%.100s\"", name);
     if (nearest)
         fprintf(stderr, "; did you mean %s?", nearest);
     fputs("\nSee `drawbridge --help`.\n", stderr);

@@ -51,6 +51,9 @@ int cli_usage_error(const struct cli_verb *verb, struct error *take_err);
 int cli_error(struct error *take_err);
 void cli_help(const struct cli_verb *verb, FILE *out);
 void cli_help_all(FILE *out);
+// Prints a text that may hold what others wrote (messages, names, logs): control characters but
+// newline and tab, which a terminal would obey, come out as "?".
+void cli_put(const char *text, FILE *out);
 // Flushes stdout: CLI_ERROR when what was printed did not get out, else code.
 int cli_finish(int code);
 // A whole file; "-" is stdin.

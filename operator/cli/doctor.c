@@ -177,10 +177,10 @@ static int print_text(const json_t *findings)
         const char *verdict = doc_str(finding, "verdict", NULL),
                    *fix = doc_str(finding, "fix", NULL);
 
-        printf("%-8s %s: %s\n", verdict, doc_str(finding, "check", NULL),
-               doc_str(finding, "detail", NULL));
-        if (*fix)
-            printf("         -> %s\n", fix);
+        AUTO_MEM char *line = str_format(
+            "%-8s %s: %s\n%s%s%s", verdict, doc_str(finding, "check", NULL),
+            doc_str(finding, "detail", NULL), *fix ? "         -> " : "", fix, *fix ? "\n" : "");
+        cli_put(line, stdout);
         if (str_eq(verdict, doctor_verdict_name(DOCTOR_FAIL)))
             code = 1;
     }

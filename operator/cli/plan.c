@@ -358,7 +358,7 @@ static int run(int argc, char **argv)
     planning_fini(&planning);
     if (err)
         return cli_error(err);
-    fputs(text, stdout);
+    cli_put(text, stdout);
     return cli_finish(*text ? CLI_DIFFERS : CLI_OK);
 }
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `drawbridge status`: a DRAConfiguration as a tree, down to the step each node is in.
 #include <stddef.h>
-#include <string.h>
 
 #include "client.h"
 #include "drawbridge/api.h"
-#include "drawbridge/gates.h"
+#include "status.h"
 
 struct settings {
     const char *kubeconfig, *context, *namespace, *output;
@@ -47,80 +46,6 @@ static const struct cli_option options[] = {
     {.name = NULL},
 };
 
-static const json_t *find(const json_t *list, const char *key, const char *value)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        if (str_eq(doc_str(json_array_get(list, i), key, NULL), value))
-            return json_array_get(list, i);
-    }
-    return NULL;
-}
-
-static const json_t *condition_of(const json_t *config, const char *type)
-{
-    return find(doc_get(config, "status", "conditions", NULL), "type", type);
-}
-
-static void add_node_line(struct buf *text, const json_t *node, const char *component)
-{
-    const json_t *entry = find(doc_get(node, "status", "components", NULL), "name", component);
-    const char *message = doc_str(entry, "message", NULL);
-
-    if (!entry)
-        return;
-    buf_printf(text, "|   |- %s: %s %s", doc_str(node, "metadata", "name", NULL),
-               doc_str(entry, "state", NULL), doc_str(entry, "version", NULL));
-    if (str_eq(doc_str(node, "status", "step", "component", NULL), component))
-        buf_printf(text, ", %s since %s", doc_str(node, "status", "step", "phase", NULL),
-                   doc_str(node, "status", "step", "since", NULL));
-    if (*message)
-        buf_printf(text, " (%s: %s)", doc_str(entry, "reason", NULL), message);
-    buf_add_str(text, "\n");
-}
-
-static void add_components(struct buf *text, const json_t *config, const json_t *nodes)
-{
-    const json_t *components = doc_get(config, "status", "components", NULL);
-    AUTO_MEM char *key = str_format("%s/%s", doc_str(config, "metadata", "namespace", NULL),
-                                    doc_str(config, "metadata", "name", NULL));
-
-    for (size_t i = 0; i < json_array_size(components); i++) {
-        const json_t *component = json_array_get(components, i);
-        const char *name = doc_str(component, "name", NULL);
-        const char *desired = doc_str(component, "desired", NULL);
-
-        buf_printf(text, "|- %s %lld/%lld  %s\n", name,
-                   (long long)doc_int(component, 0, "updated", NULL),
-                   (long long)doc_int(component, 0, "instances", NULL),
-                   *desired ? desired : "nothing to write");
-        for (size_t k = 0; k < json_array_size(nodes); k++) {
-            if (str_eq(doc_str(json_array_get(nodes, k), "spec", "configuration", NULL), key))
-                add_node_line(text, json_array_get(nodes, k), name);
-        }
-    }
-}
-
-static void add_tree(struct buf *text, const json_t *config, const json_t *nodes)
-{
-    const json_t *ready = condition_of(config, "Ready");
-    const json_t *conditions = doc_get(config, "status", "conditions", NULL);
-
-    buf_printf(text, "%s/%s  %s  Kubernetes %s  Ready=%s\n",
-               doc_str(config, "metadata", "namespace", NULL),
-               doc_str(config, "metadata", "name", NULL),
-               doc_str(config, "status", "platform", NULL),
-               doc_str(config, "status", "kubernetesVersion", NULL),
-               ready ? doc_str(ready, "status", NULL) : "Unknown");
-    add_components(text, config, nodes);
-    for (size_t i = 0; i < json_array_size(conditions); i++) {
-        const json_t *condition = json_array_get(conditions, i);
-
-        buf_printf(text, "%s %s=%s %s: %s\n", i + 1 < json_array_size(conditions) ? "|-" : "`-",
-                   doc_str(condition, "type", NULL), doc_str(condition, "status", NULL),
-                   doc_str(condition, "reason", NULL), doc_str(condition, "message", NULL));
-    }
-}
-
 static struct error *fetch(struct client *client, const struct settings *settings,
                            json_t **ret_configs, json_t **ret_nodes)
 {
@@ -143,35 +68,31 @@ static struct error *fetch(struct client *client, const struct settings *setting
     return NULL;
 }
 
-static char *render(const struct settings *settings, const json_t *configs, const json_t *nodes,
-                    const char *name, bool *ret_settled, size_t *ret_count)
+// The view as it is printed. Owned; NULL: there is nothing to show.
+static char *render(const struct settings *settings, const struct status_view *view)
 {
-    AUTO_BUF struct buf text = buf_make((size_t)4 << 20);
-    AUTO_JSON json_t *picked = json_array();
-
-    *ret_settled = true;
-    for (size_t i = 0; i < json_array_size(configs); i++) {
-        json_t *config = json_array_get(configs, i);
-
-        if (name && !str_eq(doc_str(config, "metadata", "name", NULL), name))
-            continue;
-        json_array_append(picked, config);
-        add_tree(&text, config, nodes);
-        if (!str_eq(doc_str(condition_of(config, "Ready"), "status", NULL), "True") &&
-            !condition_of(config, "Stalled"))
-            *ret_settled = false;
-        if (doc_int(config, -1, "status", "observedGeneration", NULL) !=
-            doc_int(config, 0, "metadata", "generation", NULL))
-            *ret_settled = false;
-    }
-    *ret_count = json_array_size(picked);
     if (str_eq(settings->output, "json"))
-        return doc_print_json_pretty(picked);
-    return str_eq(settings->output, "yaml") ? doc_print_yaml(picked) : buf_take(&text);
+        return doc_print_json_pretty(view->picked);
+    if (str_eq(settings->output, "yaml"))
+        return doc_print_yaml(view->picked);
+    return *view->text ? str_dup(view->text) : NULL;
 }
 
+static void print_change(const char *text, char **last)
+{
+    if (!text || str_eq(text, *last))
+        return;
+    cli_put(text, stdout);
+    if (!str_ends(text, "\n"))
+        cli_put("\n", stdout);
+    fflush(stdout);
+    mem_free(*last);
+    *last = str_dup(text);
+}
+
+// *ret_ready: of what was shown last; *ret_count: how many DRAConfigurations that were.
 static struct error *show(struct client *client, const struct settings *settings, const char *name,
-                          size_t *ret_count)
+                          bool *ret_ready, size_t *ret_count)
 {
     AUTO_MEM char *last = NULL;
 
@@ -179,25 +100,34 @@ static struct error *show(struct client *client, const struct settings *settings
         AUTO_JSON json_t *configs = NULL;
         AUTO_JSON json_t *nodes = NULL;
         AUTO_MEM char *text = NULL;
-        bool settled = false;
+        AUTO_VIEW struct status_view view = {0};
         struct error *err = fetch(client, settings, &configs, &nodes);
 
         // While the API server of a one-node control plane restarts, watching goes on.
         if (err && !(settings->watch && error_kind(err) == ERROR_TRANSIENT))
             return err;
-        if (!err)
-            text = render(settings, configs, nodes, name, &settled, ret_count);
-        error_free(err);
-        if (text && !str_eq(text, last)) {
-            printf("%s%s", text, str_ends(text, "\n") ? "" : "\n");
-            fflush(stdout);
-            mem_free(last);
-            last = TAKE(text);
+        if (!err) {
+            status_view_make(configs, nodes, name, &view);
+            *ret_ready = view.ready;
+            *ret_count = json_array_size(view.picked);
+            if (*ret_count > 0 || !name)
+                text = render(settings, &view);
+            print_change(text, &last);
         }
-        if (!settings->watch || settled)
+        error_free(err);
+        if (!settings->watch || (view.picked && view.settled))
             return NULL;
         client_sleep(client, 500);
     }
+}
+
+static struct error *none_found(const struct settings *settings, const char *name)
+{
+    AUTO_MEM char *where = settings->namespace ? str_format("in namespace %s", settings->namespace)
+                                               : str_dup("in any namespace");
+
+    return error_new(ERROR_NOT_FOUND, "there is no DRAConfiguration%s%s %s", name ? " " : "",
+                     name ? name : "", where);
 }
 
 static int run(int argc, char **argv)
@@ -206,6 +136,7 @@ static int run(int argc, char **argv)
     AUTO_CLIENT struct client client = {0};
     AUTO_STRLIST struct strlist names = {0};
     size_t count = 0;
+    bool ready = false;
     struct error *err =
         cli_args_parse(&cli_verb_status, argc, argv, &settings, sizeof(settings), &names);
 
@@ -215,18 +146,19 @@ static int run(int argc, char **argv)
         return cli_usage_error(&cli_verb_status, err);
     err = client_open(&client, settings.kubeconfig, settings.context);
     if (!err)
-        err = show(&client, &settings, names.len ? names.items[0] : NULL, &count);
+        err = show(&client, &settings, names.len ? names.items[0] : NULL, &ready, &count);
     if (!err && count == 0)
-        err = names.len
-                  ? error_new(ERROR_NOT_FOUND, "there is no DRAConfiguration %s", names.items[0])
-                  : error_new(ERROR_NOT_FOUND, "there is no DRAConfiguration");
-    return err ? cli_error(err) : cli_finish(CLI_OK);
+        err = none_found(&settings, names.len ? names.items[0] : NULL);
+    return err ? cli_error(err) : cli_finish(ready ? CLI_OK : CLI_DIFFERS);
 }
 
 const struct cli_verb cli_verb_status = {
     .name = "status",
     .summary = "a DRAConfiguration as a tree: components, nodes, conditions",
     .usage = "[NAME] [OPTION]...",
+    .details =
+        "Exit code 0: all that were shown are Ready, 1: one is not, 2 and more: an error. With "
+        "--watch it ends when each is Ready or Stalled.",
     .example = "  drawbridge status kubermatic -n kubermatic --watch\n",
     .options = options,
     .run = run,

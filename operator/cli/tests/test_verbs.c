@@ -63,7 +63,7 @@ TEST(help)
 TEST(mistakes)
 {
     CHECK_INT(drawbridge("drawbridge gats"), CLI_USAGE);
-    CHECK_HAS(complained, "there is no verb \"gats\"; did you mean gates?");
+    CHECK_HAS(complained, "unknown command \"gats\"; did you mean gates?");
     CHECK_INT(drawbridge("drawbridge help nothing"), CLI_USAGE);
     CHECK_INT(drawbridge("drawbridge gates --kubernets 1.33"), CLI_USAGE);
     CHECK_HAS(complained, "did you mean --kubernetes?");
