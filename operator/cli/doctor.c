@@ -146,9 +146,12 @@ static struct error *read_facts(struct client *client, json_t *facts)
         {"claims", {.group = "resource.k8s.io", .resource = "resourceclaims"}},
         {"templates", {.group = "resource.k8s.io", .resource = "resourceclaimtemplates"}},
     };
+    char now[CLOCK_TEXT_BYTES];
     struct error *err = read_discovery(client, facts);
     const char *version = driver_api_version(json_object_get(facts, "served"));
 
+    clock_format(clock_wall_ms(), now);
+    json_object_set_new(facts, "now", json_string(now));
     if (!err)
         err = read_gate(client, facts);
     for (size_t i = 0; i < COUNT(lists) && !err; i++) {
@@ -157,6 +160,10 @@ static struct error *read_facts(struct client *client, json_t *facts)
         if (lists[i].ref.version)
             err = read_list(client, facts, lists[i].key, &lists[i].ref);
     }
+    if (!err)
+        err = read_path(client, facts, "leases",
+                        "/apis/coordination.k8s.io/v1/leases?fieldSelector="
+                        "metadata.name%3Ddrawbridge");
     if (!err)
         err = read_path(client, facts, "controlPlane",
                         "/api/v1/namespaces/kube-system/pods?labelSelector=tier%3Dcontrol-plane");

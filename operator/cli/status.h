@@ -10,7 +10,8 @@ struct status_view {
     bool ready;     // all of them are, for the spec that they have
     bool settled;   // no more is to come without somebody's doing: each is ready or Stalled
 };
-// configs: the DRAConfigurations that were listed, nodes: all NodeDRAConfigurations; name NULL: all.
+// configs: the DRAConfigurations that were listed, nodes: all NodeDRAConfigurations; name NULL: all
+// of configs.
 // view is the caller's (status_view_fini()).
 void status_view_make(const json_t *configs, const json_t *nodes, const char *name,
                       struct status_view *view);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "doctor.h"
+#include "drawbridge/api.h"
 #include "test.h"
 
 #define SERVED                                                                                     \
@@ -58,11 +59,12 @@ TEST(the_control_plane)
     check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.36.3", "kube-scheduler"),
                   "kube-scheduler", "ok", "default since 1.34");
     check_finding(COMPONENT("kube-scheduler", "r:5000/kube-scheduler:v1.33.13",
+                            "kube-scheduler, "
                             "'--feature-gates=A=false,DynamicResourceAllocation=true'"),
                   "kube-scheduler", "ok", "as its flags say");
-    check_finding(
-        COMPONENT("kube-scheduler", "x", "'--feature-gates=DynamicResourceAllocation=false'"),
-        "kube-scheduler", "failed", "take that flag out");
+    check_finding(COMPONENT("kube-scheduler", "x",
+                            "kube-scheduler, '--feature-gates=DynamicResourceAllocation=false'"),
+                  "kube-scheduler", "failed", "take that flag out");
     check_finding("{agents: [{metadata: {name: a}, status: {components: [{name: kubelet, enabled: "
                   "{DynamicResourceAllocation: false}}]}}]}",
                   "kubelet", "failed", "on a, DynamicResourceAllocation is off");
@@ -73,6 +75,67 @@ TEST(the_control_plane)
         "{agents: [{metadata: {name: cp-1}, status: {components: [{name: kube-apiserver}, "
         "{name: kube-scheduler, excludesDRA: 'c.yaml: the profile x is without it'}]}}]}",
         "kube-scheduler", "failed", "on cp-1, c.yaml: the profile x");
+}
+
+#define CONFIG "configurations: [{metadata: {namespace: d, name: c}, spec: {}"
+#define NOW "now: '2026-11-01T10:00:00Z', "
+#define LEASE(renewed)                                                                             \
+    NOW "leases: [{metadata: {name: drawbridge, namespace: x}, spec: {holderIdentity: me, "        \
+        "leaseDurationSeconds: 15, renewTime: '" renewed "'}}], "
+
+TEST(nobody_acts_on_the_objects)
+{
+    check_finding("{" NOW "leases: [], " CONFIG "}]}", "controller", "failed", "has ever led");
+    check_finding("{" LEASE("2026-11-01T09:59:00.000000Z") CONFIG "}]}", "controller", "failed",
+                  "no controller leads; the Lease was last renewed at 2026-11-01T09:59:00");
+    check_finding("{" LEASE("2026-11-01T09:59:58.000000Z") CONFIG "}]}", "controller", "ok",
+                  "me leads");
+    check_finding("{" LEASE("2026-11-01T09:59:58.000000Z") CONFIG "}]}", "DRAConfiguration d/c",
+                  "failed", "no controller has reported on it");
+    check_finding("{agents: [{metadata: {name: w}, spec: {}}]}", "agent on w", "failed",
+                  "never reported");
+}
+
+TEST(a_remedy_is_what_to_do)
+{
+    // who has asked for it is not told to ask for it
+    check_finding("{served: [], resources: [], " CONFIG "}]}", "API resource.k8s.io", "failed",
+                  "see why the DRAConfiguration");
+    check_finding("{served: [], resources: [], configurations: []}", "API resource.k8s.io",
+                  "failed", "apply a DRAConfiguration");
+    // the documented action of the reason itself
+    check_finding("{" CONFIG ", status: {conditions: [{type: Ready, status: 'False', reason: "
+                  "TargetConflict, message: m}]}}]}",
+                  "DRAConfiguration d/c", "failed", api_reason_find("TargetConflict")->action);
+}
+
+TEST(gates_by_stage_and_containers_beside_the_component)
+{
+    check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.33.13",
+                            "kube-scheduler, '--feature-gates=AllBeta=true'"),
+                  "kube-scheduler", "ok", "as its flags say");
+    check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.31.0",
+                            "kube-scheduler, '--feature-gates=AllBeta=true'"), // alpha by then
+                  "kube-scheduler", "failed", "1.31");
+    check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.33.13",
+                            "kube-scheduler, "
+                            "'--feature-gates=AllBeta=true,DynamicResourceAllocation=false'"),
+                  "kube-scheduler", "failed", "take that flag out");
+    check_finding(
+        "{controlPlane: [{metadata: {labels: {component: kube-controller-manager}}, "
+        "spec: {containers: [{name: kms, image: 'r/kms:v1', command: [kms]}, {name: "
+        "kube-controller-manager, image: 'r/kube-controller-manager:v1.33.13', command: "
+        "[kube-controller-manager, '--feature-gates=DynamicResourceAllocation=false']}]}}]}",
+        "kube-controller-manager", "failed", "take that flag out");
+}
+
+TEST(no_driver_was_asked_for)
+{
+    check_finding("{" SERVED "slices: [], classes: [], " CONFIG "}]}", "ResourceSlices", "warning",
+                  "no device");
+    check_finding("{" SERVED "slices: [], classes: [], configurations: [{spec: {driver: {preset: "
+                  "NVIDIA}}}]}",
+                  "ResourceSlices", "failed", "no device");
 }
 
 TEST(devices)
