@@ -88,6 +88,23 @@ struct error *client_list(struct client *client, const struct kube_ref *ref, jso
     return finish(&call, ret_list);
 }
 
+struct error *client_apply_dry_run(struct client *client, const struct kube_ref *ref,
+                                   const char *field_manager, const json_t *object,
+                                   json_t **ret_object)
+{
+    struct call call = {.loop = client->loop};
+    struct kube_patch patch = {.type = KUBE_PATCH_APPLY,
+                               .field_manager = field_manager,
+                               .force = true,
+                               .dry_run = true,
+                               .body = object};
+    struct op *op = kube_patch(client->kube, ref, &patch, on_done, &call);
+
+    (void)op;
+    loop_run(client->loop);
+    return finish(&call, ret_object);
+}
+
 static void on_woken(void *owner)
 {
     struct client *client = owner;

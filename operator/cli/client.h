@@ -17,4 +17,9 @@ void client_fini(struct client *client);
 struct error *client_get_path(struct client *client, const char *path, json_t **ret_body);
 struct error *client_get_text(struct client *client, const char *path, char **ret_text);
 struct error *client_list(struct client *client, const struct kube_ref *ref, json_t **ret_list);
+// What a server-side apply of object by field_manager would make of what is there; nothing is
+// written. object: with apiVersion, kind, namespace and name.
+struct error *client_apply_dry_run(struct client *client, const struct kube_ref *ref,
+                                   const char *field_manager, const json_t *object,
+                                   json_t **ret_object);
 void client_sleep(struct client *client, uint64_t ms);

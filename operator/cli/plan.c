@@ -48,6 +48,8 @@ struct planning {
     struct op *timeout;
     struct error *err;
     struct platform_observed *observed;
+    const char *field_manager; // who applies the file
+    char *refusals;            // a line each; NULL: none
 };
 
 // --- the object ----------------------------------------------------------------------------------
@@ -66,7 +68,7 @@ static struct error *to_config(const json_t *object, json_t **ret_config)
     return NULL;
 }
 
-static struct error *read_config(const char *path, json_t **ret_config)
+static struct error *read_config(struct planning *p, const char *path, json_t **ret_config)
 {
     AUTO_MEM char *text = NULL;
     AUTO_JSON json_t *all = NULL;
@@ -77,8 +79,14 @@ static struct error *read_config(const char *path, json_t **ret_config)
     if (err)
         return err;
     for (size_t i = 0; i < json_array_size(all); i++) {
-        if (is_ours(json_array_get(all, i)))
-            return error_wrap(to_config(json_array_get(all, i), ret_config), "%s", path);
+        const json_t *object = json_array_get(all, i);
+
+        if (!is_ours(object))
+            continue;
+        p->field_manager = str_eq(doc_str(object, "kind", NULL), "DRAConfiguration")
+                               ? "kubectl"
+                               : API_FIELD_MANAGER_KUBERMATIC;
+        return error_wrap(to_config(object, ret_config), "%s", path);
     }
     return error_new(ERROR_INVALID, "%s: no DRAConfiguration and no KubermaticConfiguration in it",
                      path);
@@ -113,6 +121,49 @@ static struct error *fetch_config(struct planning *p, const struct settings *set
         return error_new(ERROR_NOT_FOUND, "there is no DRAConfiguration%s%s", name ? " " : "",
                          name ? name : "");
     *ret_config = doc_copy(found);
+    return NULL;
+}
+
+// What the file leaves out stays as it is in the cluster. Where our CRDs are not installed, or it
+// may not be asked, the file is all there is.
+static struct error *merge_live(struct planning *p, json_t **object)
+{
+    const char *namespace = doc_str(*object, "metadata", "namespace", NULL);
+    struct kube_ref ref = {.group = API_GROUP,
+                           .version = API_VERSION,
+                           .resource = "draconfigurations",
+                           .namespace = *namespace ? namespace : p->client.namespace,
+                           .name = doc_str(*object, "metadata", "name", NULL)};
+    json_t *merged = NULL;
+    struct error *err;
+
+    if (!*ref.name)
+        return NULL;
+    err = client_apply_dry_run(&p->client, &ref, p->field_manager, *object, &merged);
+    if (err && (error_kind(err) == ERROR_NOT_FOUND || error_kind(err) == ERROR_DENIED)) {
+        error_ignore(err, "the file stands for itself");
+        return NULL;
+    }
+    if (err)
+        return error_wrap(err, "%s %s", doc_str(*object, "kind", NULL), ref.name);
+    json_decref(*object);
+    *object = merged;
+    return NULL;
+}
+
+// Another one writes the cluster, or the spec is not valid: as the controller has said.
+static struct error *check_live(const json_t *object)
+{
+    const json_t *conditions = doc_get(object, "status", "conditions", NULL);
+
+    for (size_t i = 0; i < json_array_size(conditions); i++) {
+        const json_t *condition = json_array_get(conditions, i);
+
+        if (str_eq(doc_str(condition, "type", NULL), "ConfigValid") &&
+            str_eq(doc_str(condition, "reason", NULL), "TargetConflict"))
+            return error_new(ERROR_INVALID, "refused, nothing would change: TargetConflict: %s",
+                             doc_str(condition, "message", NULL));
+    }
     return NULL;
 }
 
@@ -257,14 +308,15 @@ static struct error *fill_reports(struct planning *p)
 
 // --- the answer ----------------------------------------------------------------------------------
 
-static struct error *say_refusals(const struct gates_resolution *resolution)
+static struct error *say_refusals(struct planning *p, const struct gates_resolution *resolution)
 {
     AUTO_BUF struct buf text = buf_make(65536);
 
     for (size_t i = 0; i < resolution->refusals_len; i++)
-        buf_printf(&text, "%s%s: %s", i ? "\n" : "", refusal_reason(resolution->refusals[i].kind),
+        buf_printf(&text, "  %s: %s\n", refusal_reason(resolution->refusals[i].kind),
                    resolution->refusals[i].message);
-    return error_new(ERROR_INVALID, "nothing would be touched:\n%s", text.ptr);
+    p->refusals = buf_take(&text); // an error is one line
+    return error_new(ERROR_INVALID, "refused, nothing would change:");
 }
 
 static struct error *work_out(struct planning *p, const struct settings *settings,
@@ -293,7 +345,7 @@ static struct error *work_out(struct planning *p, const struct settings *setting
     reconcile_inputs_make(p->observed, &inputs);
     err = reconcile_resolve(p->cluster.table, &intent, p->observed, &inputs, &resolution);
     if (!err && resolution.refusals_len > 0)
-        err = say_refusals(&resolution);
+        err = say_refusals(p, &resolution);
     if (err)
         return err;
     view.desired = resolution.desired;
@@ -313,11 +365,15 @@ static struct error *make_plan(struct planning *p, const struct settings *settin
     struct error *err = cli_load_table(settings->gates_table, &table);
 
     if (!err && settings->file)
-        err = read_config(settings->file, &object);
+        err = read_config(p, settings->file, &object);
     if (!err)
         err = client_open(&p->client, settings->kubeconfig, settings->context);
+    if (!err && settings->file)
+        err = merge_live(p, &object);
     if (!err && !settings->file)
         err = fetch_config(p, settings, name, &object);
+    if (!err && !settings->file)
+        err = check_live(object);
     if (!err)
         err = api_config_parse(object, &config);
     if (!err)
@@ -356,8 +412,13 @@ static int run(int argc, char **argv)
         return cli_usage_error(&cli_verb_plan, err);
     err = make_plan(&planning, &settings, names.len ? names.items[0] : NULL, &text);
     planning_fini(&planning);
-    if (err)
-        return cli_error(err);
+    if (err) {
+        AUTO_MEM char *refusals = planning.refusals;
+        int code = cli_error(err);
+
+        cli_put(refusals ? refusals : "", stderr);
+        return code;
+    }
     cli_put(text, stdout);
     return cli_finish(*text ? CLI_DIFFERS : CLI_OK);
 }
