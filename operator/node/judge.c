@@ -133,10 +133,33 @@ static bool was_done(const struct node_unit *unit, const char *revision,
            str_eq(doc_str(done, "digest", NULL), unit->files[plan->file].digest);
 }
 
+static void on_again(void *owner)
+{
+    struct node *node = owner;
+    node->again = NULL;
+    node_wake(node);
+}
+
+// What was not this component's fault is tried again after a while: whoever wrote the file, or the
+// disk that was full, may be gone by then.
+static bool is_over(struct node *node, const json_t *failed)
+{
+    int64_t window_ms = (int64_t)node_timing.edits_window_ms;
+    int64_t passed = clock_wall_ms() - doc_int(failed, 0, "at", NULL);
+    if (!str_eq(doc_str(failed, "reason", NULL), "FileConflict"))
+        return false;
+    if (passed < 0 || passed >= window_ms)
+        return true;
+    if (!node->again)
+        node->again = loop_sleep(node->loop, (uint64_t)(window_ms - passed), on_again, node);
+    return false;
+}
+
 static bool set_if_failed(struct node_unit *unit, const char *revision)
 {
     const json_t *failed = doc_get(node_record_peek(unit->node, unit->component), "failed", NULL);
-    if (!failed || !str_eq(doc_str(failed, "revision", NULL), revision))
+    if (!failed || !str_eq(doc_str(failed, "revision", NULL), revision) ||
+        is_over(unit->node, failed))
         return false;
     node_unit_set(unit, NODE_FAILED, known_reason(doc_str(failed, "reason", NULL)), "%s",
                   doc_str(failed, "message", NULL));
@@ -147,12 +170,13 @@ static bool set_if_failed(struct node_unit *unit, const char *revision)
 static bool edits_too_often(struct node_unit *unit, const char *revision)
 {
     uint64_t now = clock_ms();
-    if (now - unit->edited_ms > NODE_EDITS_WINDOW_MS)
+    if (now - unit->edited_ms >= node_timing.edits_window_ms)
         unit->edits = 0;
     if (unit->edits < NODE_EDITS_MAX)
         return false;
     AUTO_MEM char *message = str_format(
-        "%s was written %d times within ten minutes and each time changed back by somebody else",
+        "%s was written %d times within ten minutes and each time changed back by somebody else; "
+        "it is tried again in ten minutes",
         unit->files[NODE_FILE_MAIN].path, NODE_EDITS_MAX);
     node_step_set_failed(unit, revision, "FileConflict", message);
     return set_if_failed(unit, revision);

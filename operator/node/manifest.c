@@ -10,25 +10,43 @@ static const json_t *containers_of(const json_t *tree)
     return doc_get(tree, "spec", "containers", NULL);
 }
 
-bool node_manifest_claims(const json_t *tree, enum component component)
+static unsigned best_score(const json_t *tree, enum component component)
 {
-    if (!str_eq(doc_str(tree, "kind", NULL), "Pod"))
-        return false;
-    if (str_eq(doc_str(tree, "metadata", "labels", "component", NULL), component_name(component)))
-        return true;
+    unsigned best = 0;
     size_t i;
     json_t *container;
     json_array_foreach(containers_of(tree), i, container) {
-        if (gates_container_score(container, component) > 0)
-            return true;
+        unsigned score = gates_container_score(container, component);
+        best = score > best ? score : best;
     }
-    return false;
+    return best;
+}
+
+static bool is_pod(const json_t *tree)
+{
+    return str_eq(doc_str(tree, "kind", NULL), "Pod");
+}
+
+// Kubeadm's own tools know its pods by the label alone, so one with another name in it is somebody
+// else's: a second scheduler runs the same program.
+unsigned node_manifest_weight(const json_t *tree, enum component component, bool named)
+{
+    const char *label = doc_str(tree, "metadata", "labels", "component", NULL);
+    bool labelled = str_eq(label, component_name(component));
+    if (!is_pod(tree) || (*label && !labelled && !named))
+        return 0;
+    return best_score(tree, component) + (labelled ? NODE_MANIFEST_LABELLED : 0);
+}
+
+bool node_manifest_runs(const json_t *tree, enum component component)
+{
+    return is_pod(tree) && best_score(tree, component) > 0;
 }
 
 struct error *node_manifest_find(const json_t *tree, const char *file_name,
                                  enum component component, struct gates_container *ret_container)
 {
-    if (!str_eq(doc_str(tree, "kind", NULL), "Pod"))
+    if (!is_pod(tree))
         return error_new(ERROR_INVALID, "%s: not a Pod", file_name);
     return gates_container_find(containers_of(tree), file_name, component, ret_container);
 }

@@ -16,6 +16,7 @@ struct node_timing node_timing = {
     .probe_ms = 5000,
     .metrics_probe_ms = 30000,
     .timeout_ms_min = 10000,
+    .edits_window_ms = 600000,
 };
 
 #define TIMEOUT_MS_MAX 3600000
@@ -345,6 +346,7 @@ void node_free(struct node *node)
     node->advance = op_drop(node->advance);
     node->notify = op_drop(node->notify);
     node->hold = op_drop(node->hold);
+    node->again = op_drop(node->again);
     node->rewatch = op_drop(node->rewatch);
     node->disarm = op_drop(node->disarm);
     json_decref(node->journal);

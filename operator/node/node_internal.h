@@ -8,9 +8,9 @@
 
 #define NODE_FILE_BYTES_MAX GUARD_FILE_BYTES_MAX
 #define NODE_MESSAGE_BYTES_MAX 900
-// of one component in NODE_EDITS_WINDOW_MS: more is somebody else who writes the same file
+// of one component in node_timing.edits_window_ms: more is somebody else who writes the same file
 #define NODE_EDITS_MAX 5
-#define NODE_EDITS_WINDOW_MS 600000
+#define NODE_OTHERS_MAX 8 // files that look like a component and are not it, as reported
 
 // Times in one place; tests shorten them.
 struct node_timing {
@@ -26,6 +26,8 @@ struct node_timing {
     uint64_t retry_ms, retry_ms_max;     // back-off for a component that does not answer
     uint64_t probe_ms, metrics_probe_ms; // time-outs of requests
     uint64_t timeout_ms_min;             // lower limit of componentTimeout
+    // edits are counted for so long, and so long a file that somebody else writes is let be
+    uint64_t edits_window_ms;
 };
 extern struct node_timing node_timing;
 extern const char *node_proc_dir; // "/proc"
@@ -73,7 +75,14 @@ void node_dir_sweep(const char *path); // what an interrupted write left behind
 
 // --- manifest.c, kubelet.c -----------------------------------------------------------------------
 
-bool node_manifest_claims(const json_t *tree, enum component component);
+// How much a manifest looks like the component: by kubeadm's label, which outranks all else, and by
+// what its containers are called and start. 0: not at all, or label and file say that it is
+// another's.
+// named: its file is kubeadm's file of the component.
+#define NODE_MANIFEST_LABELLED 16
+unsigned node_manifest_weight(const json_t *tree, enum component component, bool named);
+// Whether it runs the component's program, or names a container so, whoever it is.
+bool node_manifest_runs(const json_t *tree, enum component component);
 struct error *node_manifest_find(const json_t *tree, const char *file_name,
                                  enum component component, struct gates_container *ret_container);
 // The value of --name=value or --name value, the last one; NULL when it is not there. Borrowed from
@@ -122,7 +131,8 @@ struct node_unit {
     struct node *node;
     enum component component;
     bool present;
-    char *problem; // why it cannot be read; NULL: it can
+    char *problem;  // why it cannot be read; NULL: it can
+    json_t *others; // paths of manifests that look like it and are let be; NULL: none
     struct node_file files[NODE_FILE_COUNT];
     json_t *tree, *argv;           // of the manifest; argv of the kubelet: its flags file
     struct node_drop_ins drop_ins; // the kubelet's
@@ -166,7 +176,7 @@ struct node {
     struct op *watch_manifests, *watch_kubelet, *watch_drop_ins;
     // where the kubelet's files are, as we see them; NULL: there is none
     char *kubelet_config, *drop_in_dir;
-    struct op *debounce, *advance, *notify, *hold, *rewatch, *disarm;
+    struct op *debounce, *advance, *notify, *hold, *again, *rewatch, *disarm;
 };
 
 // Sees that node_advance() runs in the next turn.

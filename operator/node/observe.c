@@ -27,6 +27,13 @@ static void sightings_fini(struct sightings *sightings)
     mem_free(sightings->items);
 }
 
+// Names of files are anybody's bytes.
+static json_t *plain_json(const char *text)
+{
+    AUTO_MEM char *plain = node_plain(slice_of(text));
+    return json_string(plain);
+}
+
 static char *take_text(struct error *take_err)
 {
     AUTO(error) struct error *err = take_err;
@@ -58,15 +65,40 @@ static void look_around(const char *dir, struct sightings *sightings)
         look_at(dir, names.items[sightings->len], &sightings->items[sightings->len]);
 }
 
-// A file that cannot be read speaks only through its name.
-static bool claims(const struct sighting *sighting, enum component component)
+// Kubeadm's name for the file.
+static bool is_named(const struct sighting *sighting, enum component component)
 {
-    if (sighting->tree)
-        return node_manifest_claims(sighting->tree, component);
     AUTO_MEM char *yaml = str_format("%s.yaml", component_name(component));
     AUTO_MEM char *json = str_format("%s.json", component_name(component));
     const char *name = node_base_name(sighting->file.path);
     return str_eq(name, yaml) || str_eq(name, json);
+}
+
+// A process that runs with just this file's words came from it.
+static bool is_running(const struct sighting *sighting, enum component component)
+{
+    struct gates_container container;
+    struct error *err =
+        node_manifest_find(sighting->tree, sighting->file.path, component, &container);
+    if (err) {
+        error_ignore(err, "other evidence must do");
+        return false;
+    }
+    AUTO_JSON json_t *argv = gates_container_argv(&container, component);
+    return node_proc_runs(argv);
+}
+
+enum { WEIGHT_NAMED = 4, WEIGHT_RUNNING = 8, WEIGHT_UNREADABLE = 64 };
+
+// How much speaks for a file being the component; 0: nothing. One that cannot be read speaks
+// through its name alone, and nobody can say that it is not the one.
+static unsigned weigh(const struct sighting *sighting, enum component component)
+{
+    bool named = is_named(sighting, component);
+    if (!sighting->tree)
+        return named ? WEIGHT_UNREADABLE : 0;
+    unsigned weight = node_manifest_weight(sighting->tree, component, named);
+    return weight > 0 && named ? weight + WEIGHT_NAMED : weight;
 }
 
 // --- units ---------------------------------------------------------------------------------------
@@ -76,6 +108,7 @@ static void clear_files(struct node_unit *unit)
     for (int i = 0; i < NODE_FILE_COUNT; i++)
         node_file_fini(&unit->files[i]);
     json_decref(TAKE(unit->tree));
+    json_decref(TAKE(unit->others));
     json_decref(TAKE(unit->argv));
     json_decref(TAKE(unit->gates));
     json_decref(TAKE(unit->runtime));
@@ -173,7 +206,7 @@ static bool same_file(const struct node_file *a, const struct node_file *b)
 // What was found for a unit. Freed by adopt().
 struct found {
     struct node_file files[NODE_FILE_COUNT];
-    const json_t *tree;
+    const json_t *tree, *others;
     const char *problem;
     struct node_drop_ins drop_ins;
     json_t *live;
@@ -184,7 +217,7 @@ static bool is_news(const struct node_unit *unit, const struct found *found)
     bool same = unit->present && str_eq(unit->problem, found->problem) &&
                 doc_equal(unit->drop_ins.before, found->drop_ins.before) &&
                 doc_equal(unit->drop_ins.after, found->drop_ins.after) &&
-                doc_equal(unit->live, found->live);
+                doc_equal(unit->live, found->live) && doc_equal(unit->others, found->others);
     for (int i = 0; i < NODE_FILE_COUNT; i++)
         same = same && same_file(&unit->files[i], &found->files[i]);
     return !same;
@@ -211,6 +244,7 @@ static void adopt(struct node_unit *unit, struct found *found)
     unit->drop_ins = found->drop_ins;
     unit->live = found->live;
     unit->tree = found->tree ? doc_copy(found->tree) : NULL;
+    unit->others = found->others ? doc_copy(found->others) : NULL;
     unit->problem = str_dup(found->problem);
     if (!found->problem) {
         struct error *err =
@@ -232,32 +266,82 @@ static void vanish(struct node_unit *unit)
     *unit = (struct node_unit){.node = unit->node, .component = unit->component};
 }
 
-static void observe_pod(struct node_unit *unit, struct sightings *sightings)
+// The files of the directory that look like one component.
+struct claims {
+    const struct sighting *best; // NULL: there is none
+    const struct sighting *same; // that nothing tells from the best; NULL: there is none
+    json_t *others;              // paths of those that are something else
+};
+
+static bool is_same_pod(const json_t *a, const json_t *b)
 {
-    struct sighting *found = NULL, *other = NULL;
+    const char *one = doc_str(a, "metadata", "namespace", NULL),
+               *two = doc_str(b, "metadata", "namespace", NULL);
+    return a && b && str_eq(*one ? one : "default", *two ? two : "default") &&
+           str_eq(doc_str(a, "metadata", "name", NULL), doc_str(b, "metadata", "name", NULL));
+}
+
+static void weigh_all(const struct sightings *sightings, enum component component,
+                      struct claims *claims)
+{
+    AUTO_MEM unsigned *weights = mem_alloc((sightings->len + 1) * sizeof(*weights));
+    unsigned found = 0, best = 0;
     for (size_t i = 0; i < sightings->len; i++) {
-        if (!claims(&sightings->items[i], unit->component))
-            continue;
-        other = found ? &sightings->items[i] : NULL;
-        found = found ? found : &sightings->items[i];
-        if (other)
-            break;
+        weights[i] = weigh(&sightings->items[i], component);
+        found += weights[i] > 0;
     }
-    if (!found) {
+    for (size_t i = 0; i < sightings->len; i++) {
+        if (found > 1 && weights[i] > 0 && sightings->items[i].tree &&
+            is_running(&sightings->items[i], component))
+            weights[i] += WEIGHT_RUNNING;
+        if (weights[i] > best)
+            claims->best = &sightings->items[i];
+        best = weights[i] > best ? weights[i] : best;
+    }
+    for (size_t i = 0; i < sightings->len; i++) {
+        const struct sighting *other = &sightings->items[i];
+        if (best == 0 || other == claims->best ||
+            (weights[i] == 0 && !node_manifest_runs(other->tree, component)))
+            continue;
+        if (weights[i] == best || is_same_pod(claims->best->tree, other->tree))
+            claims->same = claims->same ? claims->same : other;
+        else if (json_array_size(claims->others) < NODE_OTHERS_MAX)
+            json_array_append_new(claims->others, plain_json(other->file.path));
+    }
+}
+
+// Two files for one pod: the kubelet runs one of them, and at its next start maybe the other.
+static char *say_twice(const struct claims *claims, enum component component)
+{
+    const char *one = claims->best->file.path, *two = claims->same->file.path;
+    if (is_same_pod(claims->best->tree, claims->same->tree))
+        return str_format("%s and %s both are the pod %s of %s: the kubelet runs one of the two; "
+                          "keep copies in another directory",
+                          one, two, doc_str(claims->best->tree, "metadata", "name", NULL),
+                          component_name(component));
+    return str_format("%s and %s both are %s", one, two, component_name(component));
+}
+
+static void observe_pod(struct node_unit *unit, const struct sightings *sightings)
+{
+    AUTO_JSON json_t *others = json_array();
+    struct claims claims = {.others = others};
+    weigh_all(sightings, unit->component, &claims);
+    const struct sighting *best = claims.best;
+    if (!best) {
         vanish(unit);
         return;
     }
-    AUTO_MEM char *twice = other ? str_format("%s and %s both are %s", found->file.path,
-                                              other->file.path, component_name(unit->component))
-                                 : NULL;
+    AUTO_MEM char *twice = claims.same ? say_twice(&claims, unit->component) : NULL;
     struct found news = {
         .files = {{
-            .path = str_dup(found->file.path),
-            .text = found->file.text ? str_ndup(found->file.text, found->file.len) : NULL,
-            .len = found->file.len,
+            .path = str_dup(best->file.path),
+            .text = best->file.text ? str_ndup(best->file.text, best->file.len) : NULL,
+            .len = best->file.len,
         }},
-        .tree = found->tree,
-        .problem = twice ? twice : found->problem};
+        .tree = best->tree,
+        .others = others,
+        .problem = twice ? twice : best->problem};
     doc_digest(node_file_slice(&news.files[0]), news.files[0].digest);
     adopt(unit, &news);
 }

@@ -152,6 +152,8 @@ static json_t *build_component(const struct node_unit *unit)
     if (unit->state == NODE_FAILED || unit->state == NODE_UNREADABLE)
         set_string(component, "reason", unit->reason);
     set_string(component, "message", unit->message);
+    if (json_array_size(unit->others) > 0)
+        json_object_set(component, "otherManifests", unit->others);
     return component;
 }
 

@@ -80,9 +80,9 @@ void node_step_set_failed(struct node_unit *unit, const char *revision, const ch
 {
     AUTO_MEM char *plain = node_plain(slice_of(message));
     json_t *record = node_record(unit->node, unit->component);
-    json_object_set_new(
-        record, "failed",
-        json_pack("{s:s, s:s, s:s}", "revision", revision, "reason", reason, "message", plain));
+    json_object_set_new(record, "failed",
+                        json_pack("{s:s, s:s, s:s, s:I}", "revision", revision, "reason", reason,
+                                  "message", plain, "at", (json_int_t)clock_wall_ms()));
     struct error *err = node_journal_save(unit->node);
     if (err)
         error_ignore(err, "a failure that is forgotten is tried once more");

@@ -2,7 +2,8 @@
 // What a pass found, in conditions: one sentence each that says what is true and what to do next.
 #include "reconcile_internal.h"
 
-#define NODES_NAMED 5 // in one message
+#define OTHERS_NAMED 4 // manifests, in one message
+#define NODES_NAMED 5  // in one message
 
 static const char *name_of(const struct pass *pass, const struct plan_step *step)
 {
@@ -243,22 +244,49 @@ static void say_control_plane(struct pass *pass)
             "Every control plane component runs with what is wanted, read back from it");
 }
 
+static void append(struct pass *pass, enum condition condition, const char *more)
+{
+    AUTO_MEM char *said = str_dup(api_conditions_message(pass->conditions, condition));
+
+    api_conditions_set(pass->conditions, condition,
+                       api_conditions_state(pass->conditions, condition),
+                       api_conditions_reason(pass->conditions, condition), "%s; %s", said, more);
+}
+
 // What looks like a control plane where none is. It counts for nothing, and whoever put it there
 // should know.
 static void name_strangers(struct pass *pass)
 {
-    const enum condition condition = CONDITION_CONTROL_PLANE_UPDATED;
     AUTO_MEM char *names = join_names(pass->observed->strangers);
-    AUTO_MEM char *said = str_dup(api_conditions_message(pass->conditions, condition));
+    AUTO_MEM char *more = str_format(
+        "not counted, since these nodes do not have the label " PLATFORM_CONTROL_PLANE_LABEL ": %s",
+        names);
 
-    if (!*names)
-        return;
-    api_conditions_set(
-        pass->conditions, condition, api_conditions_state(pass->conditions, condition),
-        api_conditions_reason(pass->conditions, condition),
-        "%s; not counted, since these nodes do not have the label " PLATFORM_CONTROL_PLANE_LABEL
-        ": %s",
-        said, names);
+    if (*names)
+        append(pass, CONDITION_CONTROL_PLANE_UPDATED, more);
+}
+
+// Manifests that look like a component and are something else: which one is taken for the real one
+// is to be seen.
+static void name_other_manifests(struct pass *pass)
+{
+    AUTO_STRLIST struct strlist names = {0};
+
+    for (size_t i = 0; i < pass->observed->len && names.len < OTHERS_NAMED; i++) {
+        const struct plan_instance *instance = &pass->observed->instances[i];
+        const json_t *others = json_object_get(instance->reported, "otherManifests");
+
+        if (instance->control_plane && json_array_size(others) > 0)
+            strlist_take(&names,
+                         str_format("%s beside %s", json_string_value(json_array_get(others, 0)),
+                                    instance->id));
+    }
+    if (names.len > 0) {
+        AUTO_MEM char *list = strlist_join(&names, ", ");
+        AUTO_MEM char *more = str_format("manifests of somebody else's, left alone: %s", list);
+
+        append(pass, CONDITION_CONTROL_PLANE_UPDATED, more);
+    }
 }
 
 static char *flags_text(const struct pass *pass, size_t index)
@@ -536,6 +564,7 @@ void conditions_make(struct pass *pass)
     if (pass->planned) {
         say_control_plane(pass);
         name_strangers(pass);
+        name_other_manifests(pass);
         say_nodes(pass);
     } else if (pass->resolved && pass->observed->type == PLATFORM_OBSERVE) {
         say_observed(pass);

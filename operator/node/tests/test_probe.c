@@ -192,6 +192,11 @@ static bool scheduler_observed(struct world *world)
     return str_eq(world_state(world, "kube-scheduler"), "Observed") && idle(world);
 }
 
+static bool scheduler_up_to_date(struct world *world)
+{
+    return str_eq(world_state(world, "kube-scheduler"), "UpToDate") && idle(world);
+}
+
 TEST(two_files_for_one_component)
 {
     struct world world;
@@ -210,6 +215,88 @@ TEST(two_files_for_one_component)
     CHECK_HAS(doc_str(world_component(&world, "kube-scheduler"), "message", NULL), "copy.yaml.bak");
     unlink(copy);
     CHECK(world_wait(&world, scheduler_observed, 5000));
+    world_fini(&world);
+}
+
+// A second scheduler runs the standard program under names of its own.
+static void write_second_scheduler(const char *path, const char *label)
+{
+    AUTO_MEM char *labels = *label ? str_format("  labels: {component: %s}\n", label) : str_dup("");
+    AUTO_MEM char *text = str_format(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: batch-scheduler\n  namespace: "
+        "kube-system\n%sspec:\n  containers:\n  - command: [kube-scheduler, "
+        "--config=/etc/batch.yaml]\n    image: registry/kube-scheduler:v1.33.4\n    name: "
+        "batch-scheduler\n",
+        labels);
+    test_write(path, text);
+}
+
+// It is before the real one in the order of names, so that being first is not what counts.
+static void check_second_scheduler(const char *label)
+{
+    struct world world;
+    world_init(&world);
+    world_add(&world, COMPONENT_SCHEDULER, "");
+    AUTO_MEM char *second = str_format("%s/batch-scheduler.yaml", world.manifests);
+    write_second_scheduler(second, label);
+    AUTO_MEM char *before = test_read(second);
+    world_start_agent(&world);
+    world_desire_json(&world, "{\"epoch\": 1, \"components\": [{\"name\": \"kube-scheduler\", "
+                              "\"revision\": \"r1\", \"featureGates\": "
+                              "{\"DynamicResourceAllocation\": true}}]}");
+    CHECK(world_wait(&world, scheduler_up_to_date, 10000));
+    CHECK_STR_TAKE(test_read(second), before);
+    CHECK_STR(doc_str(world_component(&world, "kube-scheduler"), "otherManifests", "0", NULL),
+              second);
+    world_fini(&world);
+}
+
+TEST(a_second_scheduler_with_a_label_of_its_own_is_named_and_holds_nothing)
+{
+    check_second_scheduler("batch-scheduler");
+}
+
+TEST(a_second_scheduler_without_a_label_is_named_and_holds_nothing)
+{
+    check_second_scheduler("");
+}
+
+TEST(a_second_scheduler_with_the_label_of_the_real_one_is_named_and_holds_nothing)
+{
+    check_second_scheduler("kube-scheduler");
+}
+
+TEST(a_second_scheduler_alone_is_not_taken_for_the_real_one)
+{
+    struct world world;
+    world_init(&world);
+    AUTO_MEM char *second = str_format("%s/batch-scheduler.yaml", world.manifests);
+    write_second_scheduler(second, "batch-scheduler");
+    world_start_agent(&world);
+    world_run(&world, 100);
+    CHECK(world_component(&world, "kube-scheduler") == NULL);
+    world_fini(&world);
+}
+
+TEST(a_copy_of_the_pod_is_reported_with_both_names_and_nothing_is_written)
+{
+    struct world world;
+    world_init(&world);
+    world_add(&world, COMPONENT_SCHEDULER, "");
+    AUTO_MEM char *copy = str_format("%s/kube-scheduler.yaml.before-change", world.manifests);
+    AUTO_MEM char *text = test_read(world.fakes[COMPONENT_SCHEDULER].path);
+    AUTO_MEM char *other = str_format("%s# changed since\n", text);
+    test_write(copy, other);
+    world_start_agent(&world);
+    world_desire_json(&world, "{\"epoch\": 1, \"components\": [{\"name\": \"kube-scheduler\", "
+                              "\"revision\": \"r1\", \"featureGates\": "
+                              "{\"DynamicResourceAllocation\": true}}]}");
+    CHECK(world_wait(&world, scheduler_unreadable, 5000));
+    CHECK_HAS(doc_str(world_component(&world, "kube-scheduler"), "message", NULL),
+              "kube-scheduler.yaml.before-change both are the pod kube-scheduler");
+    CHECK_STR_TAKE(test_read(world.fakes[COMPONENT_SCHEDULER].path), text);
+    unlink(copy);
+    CHECK(world_wait(&world, scheduler_up_to_date, 10000));
     world_fini(&world);
 }
 

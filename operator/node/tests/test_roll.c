@@ -486,4 +486,19 @@ TEST(no_endless_war_over_a_file)
     world_fini(&world);
 }
 
+// Who wrote it is gone: nobody has to ask for it.
+TEST(a_file_that_somebody_else_wrote_is_tried_again_by_itself)
+{
+    struct world world;
+    one_scheduler(&world, "");
+    node_timing.edits_window_ms = 1000;
+    world.other = loop_sleep(world.loop, 50, on_war, &world);
+    world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
+    CHECK(world_wait(&world, scheduler_failed, 10000));
+    CHECK_STR(reason_of(&world, "kube-scheduler"), "FileConflict");
+    world.other = op_drop(world.other);
+    CHECK(world_wait(&world, all_up_to_date, 10000));
+    world_fini(&world);
+}
+
 TEST_MAIN()

@@ -271,7 +271,8 @@ WORLD void world_init(struct world *world)
                                        .retry_ms_max = 300,
                                        .probe_ms = 2000,
                                        .metrics_probe_ms = 2000,
-                                       .timeout_ms_min = 500};
+                                       .timeout_ms_min = 500,
+                                       .edits_window_ms = 600000};
     world->loop = loop_new();
     world->http = http_new(world->loop, "test");
     world->manifests = test_path("manifests");

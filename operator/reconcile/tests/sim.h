@@ -45,6 +45,7 @@ struct sim_part { // a component on the node, as its agent sees it
     char *revision; // NULL: never asked for
     bool failed;
     const char *refuses;        // a gate that it does not come up with; NULL: none
+    const char *other;          // a manifest that looks like it; NULL: none
     const char *claim, *reason; // a state that its agent reports instead; NULL: none
 };
 
@@ -269,6 +270,8 @@ FAKE json_t *sim_report(const struct sim *sim, enum component component)
         json_object_set_new(report, "reason", json_string("ComponentCrashed"));
         json_object_set_new(report, "message", json_string("unknown flag, it says"));
     }
+    if (part->other)
+        json_object_set_new(report, "otherManifests", json_pack("[s]", part->other));
     if (part->claim) {
         json_object_set_new(report, "state", json_string(part->claim));
         json_object_set_new(report, "reason", json_string(part->reason));

@@ -214,4 +214,30 @@ TEST(a_mirror_pod_of_a_worker_holds_nothing_and_is_named)
     stop(sim);
 }
 
+TEST(a_kubelet_whose_file_cannot_be_edited_did_not_put_itself_back)
+{
+    struct sim *sim = start();
+
+    claim(sim, COMPONENT_KUBELET, "Unreadable", "ManifestInvalid");
+    wait_until(sim, "NodesUpdated", "False ManifestInvalid");
+    CHECK_STR(message_of(sim, "NodesUpdated"), "kubelet on cp-1: the agent's words");
+    claim(sim, COMPONENT_KUBELET, NULL, NULL);
+    wait_until(sim, "Ready", "True");
+    check_nothing_undone(sim, COMPONENT_COUNT);
+    stop(sim);
+}
+
+TEST(a_second_scheduler_is_named_and_holds_nothing)
+{
+    struct sim *sim = start();
+
+    sim->parts[COMPONENT_SCHEDULER].other = "/etc/kubernetes/manifests/batch-scheduler.yaml";
+    wait_until(sim, "Ready", "True");
+    CHECK_INT(with_gate(sim), COMPONENT_COUNT);
+    CHECK_HAS(message_of(sim, "ControlPlaneUpdated"),
+              "left alone: /etc/kubernetes/manifests/batch-scheduler.yaml beside kube-scheduler on "
+              "cp-1");
+    stop(sim);
+}
+
 TEST_MAIN()
