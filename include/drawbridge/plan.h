@@ -59,6 +59,7 @@ struct plan_step {
     // done, but what has no effect any more is still written: it goes when the upgrade of the
     // control plane is over
     bool deferred;
+    bool again; // it failed and is to be tried once more, as policy.retry asks
 };
 
 struct plan_policy {
@@ -67,6 +68,8 @@ struct plan_policy {
     unsigned max_unavailable;
     uint64_t min_ready_ms; // between instances of one component on different nodes
     bool suspend;          // nothing becomes PLAN_NOW
+    // a word of somebody who asks to try again what failed, other than the one before; NULL: nobody
+    const char *retry;
 };
 
 struct plan_count {
@@ -88,6 +91,7 @@ struct plan {
     bool done; // every step is
     // the failed step is a kubelet's: the roll-out pauses, nothing is put back elsewhere
     bool nodes_failed;
+    bool again;       // a step that is to be tried again still waits: retry is not done with
     uint64_t wait_ms; // > 0: ask again then (minReady), nothing else will wake the pass
     struct plan_count counts[COMPONENT_COUNT]; // of live instances, templates left out
 };

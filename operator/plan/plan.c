@@ -69,6 +69,46 @@ static void judge(struct plan_step *step, const struct plan_instance *instance)
         step->state = PLAN_WAITING;
 }
 
+static void rename_step(struct plan_step *step, const char *revision)
+{
+    json_object_set_new(step->want, "revision", json_string(revision));
+    step->revision = doc_str(step->want, "revision", NULL);
+}
+
+// The same may be asked for under another name already, which stays: a new one is a new try.
+static void keep_name(struct plan_step *step, const struct plan_instance *instance)
+{
+    const char *asked = doc_str(instance->asked, "revision", NULL);
+    AUTO_JSON json_t *same = NULL;
+
+    if (!instance->asked || str_eq(asked, step->revision))
+        return;
+    same = doc_copy(step->want);
+    json_object_set_new(same, "revision", json_string(asked));
+    if (doc_equal(same, instance->asked))
+        rename_step(step, asked);
+}
+
+// An agent does not try a revision twice. When somebody asks for that, what failed gets a name of
+// its own for this request, and is asked for once more when its turn comes.
+static void try_again(struct plan_step *step, const struct plan_instance *instance,
+                      const char *first, const char *retry)
+{
+    AUTO_MEM char *text = NULL;
+    char digest[DOC_DIGEST_BYTES];
+
+    if (!retry || step->state != PLAN_FAILED || !instance->node)
+        return;
+    text = str_format("%s %s", first, retry);
+    doc_digest(slice_of(text), digest);
+    digest[PLAN_REVISION_BYTES - 1] = '\0';
+    if (str_eq(digest, step->revision))
+        return; // this is what failed just now
+    rename_step(step, digest);
+    step->state = PLAN_WAITING;
+    step->again = true;
+}
+
 // An upgrade in progress is left in peace: what has no effect any more goes when the control plane
 // is of one minor again. To the control plane belong the kubelets of its nodes, whose upgrade
 // follows and restarts every component, and kubeadm-config, which kubeadm writes last.
@@ -306,7 +346,10 @@ void plan_make(const struct plan_policy *policy, const struct plan_instance *ins
         plan.steps[i].instance = i;
         plan.steps[i].want = plan_want(&instances[i], &desired[i]);
         plan.steps[i].revision = doc_str(plan.steps[i].want, "revision", NULL);
+        AUTO_MEM char *first = str_dup(plan.steps[i].revision);
+        keep_name(&plan.steps[i], &instances[i]);
         judge(&plan.steps[i], &instances[i]);
+        try_again(&plan.steps[i], &instances[i], first, policy->retry);
     }
     hold_cleanups(&plan, instances, len);
     if (len > 0)
@@ -318,6 +361,8 @@ void plan_make(const struct plan_policy *policy, const struct plan_instance *ins
         if (plan.steps[i].state == PLAN_RUNNING || plan.steps[i].state == PLAN_NOW)
             plan.current = i;
     }
+    for (size_t i = 0; i < len; i++)
+        plan.again = plan.again || (plan.steps[i].again && plan.steps[i].state == PLAN_WAITING);
     *ret_plan = plan;
 }
 

@@ -38,6 +38,7 @@ void intent_make(const struct api_config *config, struct intent *ret_intent)
     retry = config->reconcile_requested_at &&
             !str_eq(config->reconcile_requested_at,
                     doc_str(config->status, "lastHandledReconcileAt", NULL));
+    intent.again = retry;
     intent.fresh = retry || !str_eq(doc_str(config->status, "lastAttemptedRevision", NULL),
                                     intent.asked_revision);
     from = find_known_good(config);

@@ -25,6 +25,7 @@ struct intent {
     char asked_revision[PLAN_REVISION_BYTES]; // of the spec
     bool rolled_back; // the spec's revision failed; in force is the last known good (or nothing)
     bool known_good;  // the spec's revision was applied and is the last known good one itself
+    bool again;       // somebody asks to try again what failed
     bool fresh;       // the spec's revision was not attempted yet, or somebody asks to try again
 };
 void intent_make(const struct api_config *config, struct intent *ret_intent);

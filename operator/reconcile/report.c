@@ -243,7 +243,8 @@ static void put_revisions(struct pass *pass, json_t *status)
             json_object_set_new(status, kept[i],
                                 doc_copy(json_object_get(pass->config.status, kept[i])));
     }
-    if (pass->config.reconcile_requested_at)
+    // What is to be tried again and has not had its turn is asked for in the next pass too.
+    if (pass->config.reconcile_requested_at && !(pass->planned && pass->plan.again))
         json_object_set_new(status, "lastHandledReconcileAt",
                             json_string(pass->config.reconcile_requested_at));
     if (pass->intent.rolled_back)

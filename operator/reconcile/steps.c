@@ -209,6 +209,7 @@ struct error *step_plan(void *walk, enum verdict *ret_verdict)
         .max_unavailable = pass->config.max_unavailable,
         .min_ready_ms = pass->config.min_ready_ms,
         .suspend = pass->config.suspend,
+        .retry = pass->intent.again ? pass->config.reconcile_requested_at : NULL,
     };
 
     *ret_verdict = VERDICT_NEXT;

@@ -484,6 +484,52 @@ TEST(the_way_back_is_asked_for_by_a_changed_control_plane_component_alone)
     world_fini(&w);
 }
 
+TEST(what_failed_is_tried_once_more_for_each_request)
+{
+    struct world w = {0};
+    struct plan plan;
+    struct plan_policy asked = enable;
+    AUTO_MEM char *first = NULL;
+
+    add_control_plane(&w, "a");
+    finish(&w, 0, "UpToDate", LONG_AGO);
+    finish(&w, 1, "Failed", LONG_AGO);
+    asked.retry = "2026-11-27T10:00:00Z";
+    make(&w, asked, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-controller-manager on a"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on a"), "Done"); // what is well is let be
+    CHECK_INT(plan.undo, plan.len);
+    first = str_dup(step_of(&w, &plan, "kube-controller-manager on a")->revision);
+    CHECK(!str_eq(first, doc_str(w.instances[1].asked, "revision", NULL)));
+    w.instances[1].asked =
+        own(&w, doc_copy(step_of(&w, &plan, "kube-controller-manager on a")->want));
+    plan_fini(&plan);
+
+    make(&w, enable, &plan); // the agent has not seen it yet
+    CHECK_STR(state_of(&w, &plan, "kube-controller-manager on a"), "Running");
+    CHECK_STR(step_of(&w, &plan, "kube-controller-manager on a")->revision, first);
+    plan_fini(&plan);
+
+    say(&w, 1, "revision", first); // it fails again: that was the one try
+    make(&w, asked, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-controller-manager on a"), "Failed");
+    CHECK_INT(plan.steps[plan.undo].instance, 1);
+    plan_fini(&plan);
+    asked.retry = "2026-11-27T11:00:00Z";
+    asked.suspend = true;
+    make(&w, asked, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-controller-manager on a"), "Waiting");
+    CHECK(plan.again); // not forgotten while it cannot be done
+    plan_fini(&plan);
+
+    say(&w, 1, "state", "UpToDate");
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-controller-manager on a"), "Done");
+    CHECK(!plan.again);
+    plan_fini(&plan);
+    world_fini(&w);
+}
+
 TEST(suspend_shows_and_does_nothing)
 {
     struct world w = {0};

@@ -176,6 +176,26 @@ TEST(a_component_that_fails_later_with_a_revision_that_was_good_undoes_nothing_e
     stop(sim);
 }
 
+// Its cause is gone, and somebody says so.
+TEST(what_failed_with_a_good_revision_is_tried_again_by_the_annotation)
+{
+    struct sim *sim = start();
+    struct sim_part *part = &sim->parts[COMPONENT_SCHEDULER];
+
+    wait_until(sim, "Ready", "True");
+    part->failed = true;
+    sim_wake_agent(sim);
+    wait_until(sim, "ControlPlaneUpdated", "False ComponentCrashed");
+    fake_edit(sim->api, SIM_CONFIG,
+              json_pack("{s:{s:{s:s}}}", "metadata", "annotations",
+                        "drawbridge.dev/reconcile-requested-at", "2026-11-27T10:00:00Z"));
+    wait_until(sim, "Ready", "True");
+    check_nothing_undone(sim, COMPONENT_COUNT);
+    CHECK_STR(doc_str(fake_get(sim->api, SIM_CONFIG), "status", "lastHandledReconcileAt", NULL),
+              "2026-11-27T10:00:00Z");
+    stop(sim);
+}
+
 // The next revision fails: it alone is taken back, and what was good stays on everywhere.
 TEST(a_later_revision_that_fails_leaves_the_good_one_in_force)
 {
