@@ -65,6 +65,10 @@ struct kube_ref {
 };
 // "/apis/apps/v1/namespaces/x/deployments/y/status", segments percent-encoded
 char *kube_path(const struct kube_ref *ref);
+// Whether one metadata.resourceVersion is newer than another of the same resource. False also where
+// they cannot be compared: comparable are decimal numbers that begin with 1 to 9, of any length
+// (Kubernetes 1.35, API concepts, resource versions). May be NULL.
+bool kube_is_newer(const char *version, const char *than);
 
 // take_err: kind by HTTP status and Status.reason (404 NOT_FOUND, 409 CONFLICT, 410 GONE, 401/403
 // DENIED, 422/400/415 REJECTED, 413 LIMIT, 429 THROTTLED, 5xx TRANSIENT), text: the server's

@@ -4,7 +4,7 @@
 // Purpose   reflector (list, watch, bookmarks, 410, back-off), store, work queue
 // May use   kube loop doc base
 // Never     writes to the server
-// Limits    WATCH_OBJECTS_MAX objects a store
+// Limits    WATCH_OBJECTS_MAX objects a store, or fewer; above it does not follow, and says so
 // Blocking  no
 #pragma once
 
@@ -20,6 +20,7 @@ struct watch_spec {
     struct kube *kube;
     struct kube_ref ref; // a collection; strings borrowed for the life of the watch
     const char *label_selector, *field_selector; // NULL: none
+    size_t objects_max;                          // 0: WATCH_OBJECTS_MAX
     // Makes of an object what is kept (a new reference); NULL keeps all of it but
     // metadata.managedFields.
     json_t *(*trim)(const json_t *object);
@@ -51,8 +52,10 @@ typedef void watch_each_fn(void *owner, const char *key, const json_t *object);
 // in order of key; object borrowed for the call
 void watch_each(const struct watch *watch, watch_each_fn *fn, void *owner);
 // Puts the answer of our own write (of an object that the selectors match) into the store when it
-// is newer, so that the next pass does not decide on older state. Its echo from the server is not
-// reported (an echo that came before the answer was).
+// is newer, so that the next pass does not decide on older state. It is reported like anybody's
+// change, before this returns; its echo from the server, which changes nothing, is not. What was
+// put there survives a list only if its resourceVersion is greater than the list's. An answer whose
+// version cannot be compared with what is there is left to the server to tell.
 void watch_note_write(struct watch *watch, const json_t *object);
 
 // --- queue: each key at most once, one worker a key; what is added while it is worked on runs once

@@ -17,14 +17,6 @@ struct adopter {
     char *key;         // in work
 };
 
-// The echo of our own write is not reported, and its answer may hold somebody else's change: after
-// one the key is looked at once more.
-static void look_again(struct adopter *a)
-{
-    queue_add(a->queue, a->key);
-    queue_add(a->controller->queue, a->key);
-}
-
 static void end_work(struct adopter *a, struct error *take_err)
 {
     AUTO_MEM char *key = TAKE(a->key);
@@ -44,10 +36,8 @@ static void on_mirrored(void *owner, struct error *take_err, json_t *take_body)
     struct adopter *a = owner;
 
     a->pending = NULL;
-    if (!take_err && a->kubermatics) {
+    if (!take_err && a->kubermatics)
         watch_note_write(a->kubermatics, take_body);
-        look_again(a);
-    }
     json_decref(take_body);
     end_work(a, error_wrap(take_err, "mirror the conditions"));
 }
@@ -116,7 +106,6 @@ static void on_adopted(void *owner, struct error *take_err, json_t *take_body)
         return;
     }
     watch_note_write(a->controller->configs, body);
-    look_again(a);
     mirror(a, kubermatic, body);
 }
 

@@ -23,7 +23,6 @@ struct agent {
 };
 
 static void write_status(struct agent *agent);
-static void take_spec(struct agent *agent, const json_t *object);
 
 static void on_retry(void *owner)
 {
@@ -36,17 +35,11 @@ static void on_retry(void *owner)
 static void on_written(void *owner, struct error *take_err, json_t *take_body)
 {
     struct agent *agent = owner;
-    const json_t *now;
 
     agent->pending = NULL;
     if (!take_err) {
         agent->retry_ms = RETRY_MS_FIRST;
-        // The echo of our write is not reported, and its answer may hold a newer spec; or the watch
-        // was quicker and the answer is the older one. The store knows.
-        watch_note_write(agent->watch, take_body);
-        now = watch_get(agent->watch, agent->spec.node_name);
-        if (now)
-            take_spec(agent, now);
+        watch_note_write(agent->watch, take_body); // which may hold a newer spec
     } else {
         // While the API server of this node is being changed this is what happens: the node goes on
         // without us.

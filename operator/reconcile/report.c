@@ -307,8 +307,8 @@ static void on_reported(void *owner, struct error *take_err, json_t *take_body)
 
     if (!take_err) {
         watch_note_write(pass->controller->configs, take_body);
+        // A status is no news to on_config(), but it is what a mirror shows.
         adopter_note_config(pass->controller->adopter, pass->walk.key);
-        sources_note_config(pass->controller->sources, pass->object, take_body);
         emit_component_events(pass);
         emit_ready_event(pass);
     }

@@ -209,12 +209,8 @@ static void on_applied(void *owner, struct error *take_err, json_t *take_body)
     }
     if (trim(pass))
         return;
-    if (str_eq(item->kind->kind, "DRAConfiguration")) {
-        AUTO_MEM char *key = watch_key(body);
+    if (str_eq(item->kind->kind, "DRAConfiguration"))
         watch_note_write(pass->sources->controller->configs, body);
-        // the echo of a write of ours is not reported
-        queue_add(pass->sources->controller->queue, key);
-    }
     events_emit(pass->sources->controller->events, pass->object, false, "Applied", "%s, of %s",
                 item->where, pass->commit);
     pass->changed++;

@@ -31,6 +31,11 @@ const char *store_key(const struct store_entry *entry)
     return entry->bytes;
 }
 
+const char *store_version(const struct store_entry *entry)
+{
+    return entry->bytes + entry->version_at;
+}
+
 // The index of key, or of where it belongs.
 static size_t place_of(const struct store *store, const char *key, bool *ret_there)
 {
@@ -60,14 +65,16 @@ struct store_entry *store_find(const struct store *store, const char *key)
     return there ? store->entries[place] : NULL;
 }
 
-static struct store_entry *entry_new(const char *key, struct slice text, uint64_t version)
+static struct store_entry *entry_new(const char *key, struct slice text, const char *version)
 {
-    size_t key_bytes = strlen(key) + 1;
-    struct store_entry *entry = mem_alloc(sizeof(*entry) + key_bytes + text.len + 1);
-    entry->version = version;
-    entry->text_at = (uint32_t)key_bytes;
+    size_t key_bytes = strlen(key) + 1, version_bytes = strlen(version) + 1;
+    struct store_entry *entry =
+        mem_alloc(sizeof(*entry) + key_bytes + version_bytes + text.len + 1);
+    entry->version_at = (uint32_t)key_bytes;
+    entry->text_at = (uint32_t)(key_bytes + version_bytes);
     memcpy(entry->bytes, key, key_bytes);
-    memcpy(entry->bytes + key_bytes, text.ptr, text.len);
+    memcpy(entry->bytes + entry->version_at, version, version_bytes);
+    memcpy(entry->bytes + entry->text_at, text.ptr, text.len);
     return entry;
 }
 
@@ -84,7 +91,7 @@ static void insert_at(struct store *store, size_t place, struct store_entry *ent
 }
 
 struct store_entry *store_put(struct store *store, const char *key, const json_t *kept,
-                              struct slice text, uint64_t version)
+                              struct slice text, const char *version)
 {
     AUTO_MEM char *printed = text.len == 0 ? doc_print_json(kept) : NULL;
     struct store_entry *entry = entry_new(key, printed ? slice_of(printed) : text, version);

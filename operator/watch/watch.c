@@ -24,13 +24,14 @@ struct watch {
     // a list must ask for the newest: the version is too old, or from a server that was ahead
     bool newest_next;
     bool got_event; // of this watch
-    bool too_many;  // the list exceeds WATCH_OBJECTS_MAX
+    bool too_many;  // there was no room for an object of this list or watch
     bool synced;
     struct error *error;
     uint64_t watch_began_ms;
     uint64_t backoff_ms, backoff_at_ms;
     uint64_t relist_ms; // when a version was last too old
     uint32_t round;     // of lists
+    size_t listed;      // objects of this list so far
     uint64_t term;      // of watches
     bool *freed;        // of the turn that calls the owner
 };
@@ -45,15 +46,9 @@ char *watch_key(const json_t *object)
     return namespace[0] ? str_format("%s/%s", namespace, name) : str_dup(name);
 }
 
-// Kubernetes' are numbers and grow; another server's text still tells "same" from "other".
-static uint64_t version_of(const json_t *object, bool *ret_number)
+static const char *version_of(const json_t *object)
 {
-    struct slice text = slice_of(doc_str(object, "metadata", "resourceVersion", NULL));
-    uint64_t version = 0;
-    *ret_number = slice_to_u64(text, &version);
-    if (*ret_number)
-        return version;
-    return slice_hash(text, 0);
+    return doc_str(object, "metadata", "resourceVersion", NULL);
 }
 
 // A reference of our own. Counting it changes nothing that a reader of the document sees.
@@ -95,27 +90,58 @@ static bool report(struct watch *watch, const char *key, const json_t *was, cons
     return true;
 }
 
-// An object as a list or an event has it; text: the same where it is at hand, else empty. False:
+enum origin { FROM_LIST, FROM_EVENT, FROM_WRITE };
+
+// A list that asked for the newest and began after our write was answered cannot be older than it,
+// whatever the versions say: etcd was restored from a backup.
+static bool list_decides(const struct watch *watch, const struct store_entry *entry)
+{
+    return watch->listing && watch->newest_next && entry->noted_round != watch->round;
+}
+
+// What our own write was answered with is newer than this version of the server's.
+static bool is_overtaken(const struct watch *watch, const struct store_entry *entry,
+                         const char *version)
+{
+    return entry->noted && kube_is_newer(store_version(entry), version) &&
+           !list_decides(watch, entry);
+}
+
+static size_t objects_max(const struct watch *watch)
+{
+    return watch->spec.objects_max ? watch->spec.objects_max : WATCH_OBJECTS_MAX;
+}
+
+// Whether what came changes the store.
+static bool is_news(struct watch *watch, struct store_entry *entry, const char *version,
+                    enum origin origin)
+{
+    // Not newer than what the watch has told already: then the store knows better, also that it is
+    // gone by now.
+    if (origin == FROM_WRITE)
+        return kube_is_newer(version, entry ? store_version(entry) : watch->version);
+    if (!entry)
+        return true;
+    if (!str_eq(store_version(entry), version))
+        return !is_overtaken(watch, entry, version);
+    entry->noted = false; // the server says so, too
+    return false;
+}
+
+// The one way into the store. text: the object as it came where it is at hand, else empty. False:
 // the watch is gone.
-static bool take_object(struct watch *watch, json_t *object, struct slice text, uint32_t round)
+static bool take_object(struct watch *watch, json_t *object, struct slice text, enum origin origin)
 {
     AUTO_MEM char *key = watch_key(object);
-    bool number;
-    uint64_t version = version_of(object, &number);
+    const char *version = version_of(object);
     struct store_entry *entry = store_find(watch->store, key);
-    if (entry && round)
-        entry->round = round;
-    if (entry && entry->version == version) {
-        entry->noted = false;
+    if (entry && origin == FROM_LIST)
+        entry->round = watch->round;
+    // What a list does not have makes room for what it has, at its end.
+    size_t others = origin == FROM_LIST ? watch->listed++ : watch->store->len;
+    if (!is_news(watch, entry, version, origin))
         return true;
-    }
-    if (entry && entry->noted && number && version < entry->version) {
-        // What our own write was answered with is newer. A list may say so once, then the server's
-        // word counts again.
-        entry->noted = !round;
-        return true;
-    }
-    if (!entry && watch->store->len >= WATCH_OBJECTS_MAX) {
+    if (!entry && others >= objects_max(watch)) {
         watch->too_many = true;
         return true;
     }
@@ -125,8 +151,10 @@ static bool take_object(struct watch *watch, json_t *object, struct slice text, 
     AUTO_JSON json_t *now = trim(watch, object);
     entry = store_put(watch->store, key, now, now == object ? text : slice_of(""), version);
     entry->facet = facet;
-    if (round)
-        entry->round = round;
+    entry->noted = origin == FROM_WRITE;
+    entry->noted_round = watch->round;
+    if (origin == FROM_LIST)
+        entry->round = watch->round;
     return told || report(watch, key, was, now);
 }
 
@@ -142,16 +170,13 @@ static void take_deletion(struct watch *watch, const json_t *object)
 {
     AUTO_MEM char *key = watch_key(object);
     struct store_entry *entry = store_find(watch->store, key);
-    bool number;
-    uint64_t version = version_of(object, &number);
-    if (!entry || (entry->noted && number && version < entry->version))
-        return;
-    (void)drop_entry(watch, entry);
+    if (entry && !is_overtaken(watch, entry, version_of(object)))
+        (void)drop_entry(watch, entry);
 }
 
 static void set_version(struct watch *watch, const json_t *object)
 {
-    const char *version = doc_str(object, "metadata", "resourceVersion", NULL);
+    const char *version = version_of(object);
     if (!version[0] || str_eq(version, watch->version))
         return;
     mem_free(watch->version);
@@ -215,7 +240,7 @@ static void pause_then(struct watch *watch, bool list, struct error *take_err)
 static void on_item(void *owner, json_t *item)
 {
     struct watch *watch = owner;
-    (void)take_object(watch, item, slice_of(""), watch->round);
+    (void)take_object(watch, item, slice_of(""), FROM_LIST);
 }
 
 // What the list did not have is gone. False: the watch is, too.
@@ -226,17 +251,19 @@ static bool sweep(struct watch *watch)
         if (i >= watch->store->len)
             continue;
         struct store_entry *entry = watch->store->entries[i];
-        if (entry->round == watch->round)
+        // What we made after the list was taken stays: the watch goes on from the list.
+        if (entry->round == watch->round || is_overtaken(watch, entry, watch->version))
             continue;
-        if (entry->noted) {
-            // made by us after the list was taken; the watch or the next list decides
-            entry->noted = false;
-            continue;
-        }
         if (!drop_entry(watch, entry))
             return false;
     }
     return true;
+}
+
+static struct error *too_many(const struct watch *watch)
+{
+    return error_new(ERROR_LIMIT, "there are more than %zu %s", objects_max(watch),
+                     watch->spec.ref.resource);
 }
 
 static void list_failed(struct watch *watch, struct error *take_err)
@@ -256,19 +283,18 @@ static void on_list_end(void *owner, struct error *take_err, json_t *take_body)
     struct watch *watch = owner;
     AUTO_JSON json_t *body = take_body;
     watch->pending = NULL;
-    watch->listing = false;
     if (!take_err && watch->too_many)
-        take_err = error_new(ERROR_LIMIT, "there are more than %d %s", WATCH_OBJECTS_MAX,
-                             watch->spec.ref.resource);
+        take_err = too_many(watch);
     if (take_err) {
+        watch->listing = false;
         list_failed(watch, take_err);
         return;
     }
-    watch->newest_next = false;
     set_version(watch, body);
     set_error(watch, NULL);
     if (!sweep(watch))
         return;
+    watch->listing = watch->newest_next = false;
     begin_watch(watch);
     if (!watch->synced) {
         watch->synced = true;
@@ -283,11 +309,21 @@ static void begin_list(struct watch *watch)
     // back in time.
     const char *version = watch->newest_next ? "" : watch->version ? watch->version : "0";
     watch->round++;
+    watch->listed = 0;
     watch->too_many = false;
     watch->listing = true;
     watch->pending =
         kube_list_each(watch->spec.kube, &watch->spec.ref, watch->spec.label_selector,
                        watch->spec.field_selector, version, on_item, on_list_end, watch);
+}
+
+// There is no room for what an event told of: a store that lacks objects must not look whole. A
+// list finds out when there is room again.
+static void stop_following(struct watch *watch)
+{
+    watch->pending = op_drop(watch->pending);
+    watch->watching = false;
+    pause_then(watch, true, too_many(watch));
 }
 
 static void on_event(void *owner, enum kube_event event, const json_t *object, struct slice text)
@@ -306,7 +342,8 @@ static void on_event(void *owner, enum kube_event event, const json_t *object, s
     case KUBE_MODIFIED: {
         // kube frees the event after this call: trimming by reference needs a reference of our own.
         AUTO_JSON json_t *held = hold(object);
-        (void)take_object(watch, held, text, 0);
+        if (take_object(watch, held, text, FROM_EVENT) && watch->too_many)
+            stop_following(watch);
         return;
     }
     }
@@ -335,6 +372,7 @@ static void on_watch_end(void *owner, struct error *take_err, json_t *take_body 
 static void begin_watch(struct watch *watch)
 {
     watch->got_event = false;
+    watch->too_many = false;
     watch->watching = true;
     watch->term++;
     watch->watch_began_ms = clock_ms();
@@ -406,20 +444,6 @@ void watch_each(const struct watch *watch, watch_each_fn *fn, void *owner)
 
 void watch_note_write(struct watch *watch, const json_t *object)
 {
-    AUTO_MEM char *key = watch_key(object);
-    bool number, seen_number;
-    uint64_t version = version_of(object, &number), seen = 0;
-    const struct store_entry *old = store_find(watch->store, key);
-    seen_number = slice_to_u64(slice_of(watch->version), &seen);
-    // Not newer than what the watch has told already: then the store knows better, also that it is
-    // gone by now.
-    if (number && old && version <= old->version)
-        return;
-    if (number && !old && (!seen_number || version <= seen))
-        return;
     AUTO_JSON json_t *held = hold(object);
-    AUTO_JSON json_t *kept = trim(watch, held);
-    struct store_entry *entry = store_put(watch->store, key, kept, slice_of(""), version);
-    entry->noted = true;
-    entry->facet = watch->spec.facet ? watch->spec.facet(object) : 0;
+    (void)take_object(watch, held, slice_of(""), FROM_WRITE);
 }

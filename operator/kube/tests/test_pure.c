@@ -25,6 +25,20 @@ TEST(paths)
     CHECK_STR_TAKE(kube_path(&ref), "/api/v1/pods/%2E%2E");
 }
 
+TEST(resource_versions_are_numbers_of_any_length)
+{
+    CHECK(kube_is_newer("2", "1"));
+    CHECK(kube_is_newer("10", "9"));
+    CHECK(kube_is_newer("18446744073709551617", "18446744073709551616")); // 2^64 and one more
+    CHECK(!kube_is_newer("1", "1"));
+    CHECK(!kube_is_newer("9", "10"));
+    static const char *const others[] = {NULL, "", "0", "01", "1a", "-1", "+1", " 1", "1 ", "1.0"};
+    for (size_t i = 0; i < COUNT(others); i++) {
+        CHECK(!kube_is_newer(others[i], "1"));
+        CHECK(!kube_is_newer("2", others[i]));
+    }
+}
+
 TEST(queries)
 {
     struct kube_ref ref = {.group = "", .version = "v1", .resource = "pods"};

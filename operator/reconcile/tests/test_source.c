@@ -170,6 +170,8 @@ static void on_write(void *owner, const struct fake_path *path, const json_t *wa
     if (path->subresource)
         return;
     s->written++;
+    if (str_eq(path->name, "hosted"))
+        fake_cut_watches(s->scene.api); // the answer comes before the event
     if (s->phase == PHASE_HELD && doc_get(now, "spec", "featureGates", "B", NULL) &&
         !doc_get(was, "spec", "featureGates", "B", NULL))
         story_fail(s, "the commit that had to be put back is applied once more");
@@ -634,6 +636,33 @@ TEST(four_slow_repositories_of_one_namespace_hold_nobody_elses)
     fake_edit(s->scene.api, SOURCE, json_pack("{s:{s:b}}", "spec", "suspend", 0));
     until(s, first_is_in_force);
     until(s, one_waits);
+    story_free(s);
+    loop_free(batch.loop);
+}
+
+static bool deployments_are_followed(const struct story *s)
+{
+    const char *log = s->scene.api->log.ptr;
+
+    return log && strstr(log, "GET /apis/apps/v1/namespaces/ns/deployments?watch=true");
+}
+
+// What a ConfigSource applies is our own write, and is noticed like anybody's.
+TEST(a_hosted_control_plane_from_a_source_is_followed)
+{
+    struct batch batch = {.loop = loop_new()};
+    struct story *s;
+
+    make_worker();
+    write_in_dir("answer.5",
+                 "{\"ref\":\"main\",\"head\":\"5\",\"commit\":\"5\",\"fetched\":true,"
+                 "\"documents\":[{\"file\":\"f.yaml\",\"index\":0,\"object\":{\"apiVersion\":"
+                 "\"" API_GROUP_VERSION "\",\"kind\":\"DRAConfiguration\",\"metadata\":{\"name\":"
+                 "\"hosted\"},\"spec\":{\"platform\":{\"type\":\"HostedControlPlane\"}}}}]}");
+    s = story_start(&batch, NEVER, FAULT_NONE, false, false);
+    s->phase = PHASE_SECOND;
+    set_head(s, "5");
+    until(s, deployments_are_followed);
     story_free(s);
     loop_free(batch.loop);
 }

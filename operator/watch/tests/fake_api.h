@@ -16,6 +16,7 @@ enum fault {
     FAULT_GARBAGE,
     FAULT_CUT_LATE,
     FAULT_TOO_LARGE,
+    FAULT_403,
     FAULT_COUNT
 };
 
@@ -38,6 +39,7 @@ struct fake {
     struct watch *watch;
     bool free_in_change;
     uint64_t (*facet)(const json_t *object);
+    size_t objects_max; // 0: as many as a store has by itself
 };
 
 static inline void fake_send_event(struct fake *fake, const char *line)
@@ -120,6 +122,10 @@ static inline bool fake_fails(struct fake *fake, struct server_conn *conn)
     case FAULT_410:
         server_reply(conn, 410, "",
                      "{\"kind\":\"Status\",\"message\":\"fault\",\"reason\":\"Expired\"}");
+        return true;
+    case FAULT_403:
+        server_reply(conn, 403, "",
+                     "{\"kind\":\"Status\",\"message\":\"fault\",\"reason\":\"Forbidden\"}");
         return true;
     case FAULT_429:
         server_reply(conn, 429, "", "{\"kind\":\"Status\",\"message\":\"fault\"}");
@@ -260,6 +266,7 @@ static inline void fake_follow(struct fake *fake)
     struct watch_spec spec = {.kube = fake->world->kube,
                               .ref = {.group = "e", .version = "v1", .resource = "things"},
                               .facet = fake->facet,
+                              .objects_max = fake->objects_max,
                               .on_change = fake_on_change,
                               .on_sync = fake_on_sync,
                               .owner = fake};

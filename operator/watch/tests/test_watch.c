@@ -155,34 +155,172 @@ TEST(freed_at_every_turn)
     }
 }
 
-TEST(our_own_writes_are_seen_at_once_and_not_reported)
+// What the API server answered to a write of ours that made this version.
+static json_t *answer(const char *name, const char *version, int value)
+{
+    return json_pack("{s:{s:s, s:s}, s:i}", "metadata", "name", name, "resourceVersion", version,
+                     "value", value);
+}
+
+static void note(struct fake *fake, const char *name, const char *version, int value)
+{
+    AUTO_JSON json_t *ours = answer(name, version, value);
+    watch_note_write(fake->watch, ours);
+}
+
+// One that has the first list and follows.
+static struct fake *fake_that_follows(const char *name, int value)
 {
     struct fake *fake = fake_new();
-    fake_put(fake, "a", 1);
+    if (name)
+        fake_put(fake, name, value);
     fake_follow(fake);
     CHECK(fake_wait_agreed(fake, 2000));
     world_run_for(fake->world, 30);
     buf_reset(&fake->log);
+    return fake;
+}
+
+TEST(our_own_writes_are_seen_at_once_and_reported_like_others)
+{
+    struct fake *fake = fake_that_follows("a", 1);
     // Somebody else writes 102, we write 103; our answer is there before the events.
-    AUTO_JSON json_t *ours = json_pack("{s:{s:s, s:s}, s:i}", "metadata", "name", "a",
-                                       "resourceVersion", "103", "value", 3);
-    watch_note_write(fake->watch, ours);
+    note(fake, "a", "103", 3);
     CHECK_INT(doc_int(watch_get(fake->watch, "a"), 0, "value", NULL), 3);
+    CHECK_STR(fake->log.ptr, "a:1>3 ");
     fake_put(fake, "a", 2);
     world_run_for(fake->world, 30);
     // the older event did not undo it
     CHECK_INT(doc_int(watch_get(fake->watch, "a"), 0, "value", NULL), 3);
     fake_put(fake, "a", 3);
     world_run_for(fake->world, 30);
-    CHECK_INT(fake->log.len, 0);
+    CHECK_STR(fake->log.ptr, "a:1>3 "); // its echo says nothing new
     fake_put(fake, "a", 4);
     CHECK(fake_wait_agreed(fake, 2000));
-    CHECK_STR(fake->log.ptr, "a:3>4 ");
+    CHECK_STR(fake->log.ptr, "a:1>3 a:3>4 ");
     // The answer to a write that a deletion has overtaken does not bring the object back.
     fake_remove(fake, "a");
     CHECK(fake_wait_agreed(fake, 2000));
-    watch_note_write(fake->watch, ours);
+    note(fake, "a", "103", 3);
     CHECK_INT(watch_count(fake->watch), 0);
+    CHECK_STR(fake->log.ptr, "a:1>3 a:3>4 a:4>-1 ");
+    fake_free(fake);
+}
+
+TEST(an_object_that_we_make_is_reported_and_its_echo_is_not)
+{
+    struct fake *fake = fake_that_follows(NULL, 0);
+    note(fake, "b", "101", 1);
+    CHECK_STR(fake->log.ptr, "b:-1>1 ");
+    fake_put(fake, "b", 1);
+    world_run_for(fake->world, 30);
+    CHECK_STR(fake->log.ptr, "b:-1>1 ");
+    fake_free(fake);
+}
+
+TEST(freed_in_the_report_of_our_own_write)
+{
+    struct fake *fake = fake_that_follows("a", 1);
+    fake->free_in_change = true;
+    note(fake, "a", "102", 2);
+    CHECK(fake->watch == NULL);
+    fake_free(fake);
+}
+
+// The ghost after a Revert: our last write takes the finalizer off, the object goes, the history is
+// compacted while the API server is away, and so nothing but a new list can tell.
+TEST(no_ghost_after_our_write_the_removal_a_compacted_history_and_a_new_list)
+{
+    for (int made_by_us = 0; made_by_us < 2; made_by_us++) {
+        struct fake *fake = fake_that_follows(made_by_us ? NULL : "a", 1);
+        fake_end_watches(fake, true);
+        note(fake, "a", "102", 2); // answered before anything else is seen
+        CHECK_INT(watch_count(fake->watch), 1);
+        fake_put(fake, "a", 1); // 101 or 102: ours
+        fake_put(fake, "a", 2);
+        fake_remove(fake, "a");
+        fake_put(fake, "other", 7);
+        fake_compact(fake);
+        CHECK(fake_wait_agreed(fake, 5000));
+        CHECK_HAS(fake->log.ptr, "a:2>-1 ");
+        fake_free(fake);
+    }
+}
+
+// A server behind a load balancer may list what is older than our write was answered with.
+TEST(what_we_wrote_survives_a_list_that_is_older)
+{
+    struct fake *fake = fake_that_follows("a", 1);
+    note(fake, "b", "102", 5);
+    buf_reset(&fake->log);
+    fake->fault = FAULT_403; // a watch that is refused is followed by a list
+    fake->fault_at = fake->world->step + 1;
+    fake_end_watches(fake, false);
+    while (fake->lists < 2)
+        world_run_for(fake->world, 5);
+    CHECK_HAS(fake->last_list, "resourceVersion=101");
+    world_run_for(fake->world, 60);
+    CHECK_INT(watch_count(fake->watch), 2);
+    fake_put(fake, "b", 5);
+    CHECK(fake_wait_agreed(fake, 2000));
+    CHECK_INT(fake->log.len, 0);
+    fake_free(fake);
+}
+
+// etcd was restored from a backup: versions begin again below what we wrote.
+TEST(a_list_of_the_newest_that_begins_after_our_write_has_the_last_word)
+{
+    struct fake *fake = fake_that_follows("a", 1);
+    note(fake, "a", "500", 8);
+    note(fake, "b", "501", 9);
+    buf_reset(&fake->log);
+    fake_compact(fake);
+    fake->compacted++; // the watch is refused: a list of the newest comes
+    fake_end_watches(fake, true);
+    while (fake->lists < 2)
+        world_run_for(fake->world, 5);
+    fake->compacted--;
+    CHECK(fake_wait_agreed(fake, 5000));
+    CHECK_STR(fake->log.ptr, "a:8>1 b:9>-1 ");
+    fake_free(fake);
+}
+
+// Versions that are no numbers cannot be compared: the server's own list and events count alone.
+TEST(an_answer_whose_version_cannot_be_compared_waits_for_the_server)
+{
+    struct fake *fake = fake_that_follows("a", 1);
+    static const char *const versions[] = {"", "0", "0103", "10e", "-103", "x103"};
+    for (size_t i = 0; i < COUNT(versions); i++)
+        note(fake, "a", versions[i], 9);
+    CHECK_INT(doc_int(watch_get(fake->watch, "a"), 0, "value", NULL), 1);
+    CHECK_INT(fake->log.len, 0);
+    // longer than any integer of this machine
+    note(fake, "a", "100000000000000000000000000000000", 2);
+    CHECK_INT(doc_int(watch_get(fake->watch, "a"), 0, "value", NULL), 2);
+    fake_free(fake);
+}
+
+TEST(more_objects_than_the_store_may_have_end_the_watch_with_a_word)
+{
+    struct fake *fake = fake_new();
+    fake->objects_max = 2;
+    fake_put(fake, "a", 1);
+    fake_put(fake, "b", 1);
+    fake_follow(fake);
+    CHECK(fake_wait_agreed(fake, 2000));
+    world_run_for(fake->world, 30);
+    fake_put(fake, "c", 1); // by an event
+    while (!watch_error(fake->watch))
+        world_run_for(fake->world, 5);
+    CHECK_STR(error_text(watch_error(fake->watch)), "there are more than 2 things");
+    CHECK_INT(error_kind(watch_error(fake->watch)), ERROR_LIMIT);
+    unsigned lists = fake->lists;
+    while (fake->lists < lists + 2) // and a list is no better
+        world_run_for(fake->world, 5);
+    CHECK(watch_error(fake->watch) != NULL);
+    fake_remove(fake, "a");
+    CHECK(fake_wait_agreed(fake, 10000));
+    CHECK(watch_error(fake->watch) == NULL);
     fake_free(fake);
 }
 
