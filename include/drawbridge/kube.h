@@ -45,10 +45,16 @@ AUTO_DECLARE(kube_config, struct kube_config)
 
 struct kube;
 struct kube *kube_new(struct loop *loop, struct http *http, struct kube_config *take_config);
-// The same server with the same credentials, but in the name of user
-// ("system:serviceaccount:NAMESPACE:NAME"): who we are needs the right to impersonate it, and what
-// it may not do is not done.
+// The same server with the same credentials and guard, but in the name of user
+// ("system:serviceaccount:NAMESPACE:NAME"; NULL: our own): who we are needs the right to
+// impersonate it, and what it may not do is not done.
 struct kube *kube_new_as(const struct kube *like, const char *user);
+// From now on may_write() is asked before each request that is not a GET, also before it is tried
+// again. Without leave nothing is sent and the answer is CANCELED. What would change or delete an
+// object without a precondition is INTERNAL and not sent either. For who writes only while it
+// holds a lease; clients made like this one have the same guard.
+typedef bool kube_may_write_fn(void *owner);
+void kube_guard(struct kube *kube, kube_may_write_fn *may_write, void *owner);
 void kube_free(struct kube *kube);       // all its ops must be gone
 bool kube_busy(const struct kube *kube); // it has ops
 AUTO_DECLARE(kube, struct kube)
@@ -113,16 +119,27 @@ MUST_USE struct op *kube_replace(struct kube *kube, const struct kube_ref *ref, 
 enum kube_patch_type { KUBE_PATCH_MERGE, KUBE_PATCH_JSON, KUBE_PATCH_APPLY };
 struct kube_patch {
     enum kube_patch_type type;
+    // Its metadata.resourceVersion makes it conditional; of a JSON patch, one that is set or
+    // tested, or a test of metadata.uid.
     const json_t *body;
     const char *field_manager; // required for APPLY
     bool force;                // APPLY: take over fields of other managers
+    bool creates;              // APPLY: it was not there, so that there is nothing to hold it to
     bool dry_run;
 };
 MUST_USE struct op *kube_patch(struct kube *kube, const struct kube_ref *ref,
                                const struct kube_patch *patch, kube_done_fn *done, void *owner);
-// uid and resource_version (NULL: any) are preconditions. Propagation is Background.
+// uid and resource_version (NULL or "": any) are preconditions. Propagation is Background.
 MUST_USE struct op *kube_delete(struct kube *kube, const struct kube_ref *ref, const char *uid,
                                 const char *resource_version, kube_done_fn *done, void *owner);
+// For who decides on a name alone: the object is read anew, by no cache, and what is written is
+// held to the version that was read. Apply (with force): creates it where it is not there. Delete:
+// NOT_FOUND where it is not there.
+MUST_USE struct op *kube_apply_now(struct kube *kube, const struct kube_ref *ref,
+                                   const json_t *body, const char *field_manager,
+                                   kube_done_fn *done, void *owner);
+MUST_USE struct op *kube_delete_now(struct kube *kube, const struct kube_ref *ref,
+                                    kube_done_fn *done, void *owner);
 // GET of any path ("/version", "/apis/resource.k8s.io") as JSON, or as text.
 MUST_USE struct op *kube_get_path(struct kube *kube, const char *path, kube_done_fn *done,
                                   void *owner);

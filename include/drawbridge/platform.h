@@ -149,13 +149,12 @@ struct platform_change {
     struct plan_header header;
     bool enable;
     const char *owner_namespace, *owner_name;
-    bool (*may_write)(void *owner); // asked before each write: the lease
-    void *may_write_owner;
 };
 // Writes what the plan says now. Kubeadm: makes the NodeDRAConfigurations that are missing, updates
 // those that differ, removes those of nodes that are gone, edits the ConfigMaps.
 // HostedControlPlane: edits the object of the step, puts back what did not come up, notes what did.
-// Each write carries the resourceVersion it was decided on. Nothing that is as wanted is written.
+// Each write carries the resourceVersion it was decided on; whether it may leave is the guard's of
+// the cluster's client to say. Nothing that is as wanted is written.
 MUST_USE struct op *platform_apply(struct loop *loop, const struct platform_cluster *cluster,
                                    const struct platform_change *change, platform_applied_fn *done,
                                    void *owner);
@@ -165,7 +164,6 @@ MUST_USE struct op *platform_apply(struct loop *loop, const struct platform_clus
 MUST_USE struct op *platform_release(struct loop *loop, const struct platform_cluster *cluster,
                                      enum platform_type type,
                                      const struct platform_observed *observed, bool forget,
-                                     bool (*may_write)(void *), void *may_write_owner,
                                      platform_applied_fn *done, void *owner);
 
 // --- pure parts, for `drawbridge plan` and tests -------------------------------------------------

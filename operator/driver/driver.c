@@ -84,20 +84,31 @@ static struct kube_ref smoke_ref(const struct work *w, bool claim, const char *n
     return ref;
 }
 
+// Deletes the claim or the pod of the test that was looked at, and no other one of its name.
+static struct op *remove_seen(struct work *w, bool claim, kube_done_fn *done)
+{
+    AUTO_MEM char *name = driver_smoke_name(w->real);
+    struct kube_ref ref = smoke_ref(w, claim, name);
+
+    return kube_delete(
+        w->driver->spec.kube, &ref,
+        doc_str(w->facts, claim ? "smokeClaim" : "smokePod", "metadata", "uid", NULL), NULL, done,
+        w);
+}
+
 static void on_pod_removed(void *owner, struct error *take_err, json_t *take_body)
 {
     struct work *w = owner;
-    AUTO_MEM char *name = driver_smoke_name(w->real);
-    struct kube_ref ref = smoke_ref(w, true, name);
 
     w->pending = NULL;
-    if (take_err && error_kind(take_err) != ERROR_NOT_FOUND) {
+    if ((take_err && error_kind(take_err) != ERROR_NOT_FOUND) ||
+        !json_object_get(w->facts, "smokeClaim")) {
         on_acted(w, take_err, take_body);
         return;
     }
     error_free(take_err);
     json_decref(take_body);
-    w->pending = kube_delete(w->driver->spec.kube, &ref, NULL, NULL, on_acted, w);
+    w->pending = remove_seen(w, true, on_acted);
 }
 
 static void on_defer(void *owner)
@@ -134,13 +145,10 @@ static void write_next(struct work *w)
 {
     const json_t *object = json_array_get(w->writes, w->next_write);
     struct kube_ref ref = driver_delegate_ref(object);
-    struct kube_patch patch = {.type = KUBE_PATCH_APPLY,
-                               .body = object,
-                               .field_manager = DRIVER_FIELD_MANAGER,
-                               .force = true};
 
-    w->pending = w->removes ? kube_delete(w->account_kube, &ref, NULL, NULL, on_delegate_written, w)
-                            : kube_patch(w->account_kube, &ref, &patch, on_delegate_written, w);
+    w->pending = w->removes ? kube_delete_now(w->account_kube, &ref, on_delegate_written, w)
+                            : kube_apply_now(w->account_kube, &ref, object, DRIVER_FIELD_MANAGER,
+                                             on_delegate_written, w);
 }
 
 static void act_and_finish(struct work *w)
@@ -150,11 +158,13 @@ static void act_and_finish(struct work *w)
     bool claim = str_eq(doc_str(w->smoke.create, "kind", NULL), "ResourceClaim");
     struct kube_ref ref = smoke_ref(w, w->smoke.create && claim, name);
 
-    if (driver->spec.may_write(driver->spec.owner) && w->next_write < json_array_size(w->writes))
+    if (w->next_write < json_array_size(w->writes))
         write_next(w);
-    else if (driver->spec.may_write(driver->spec.owner) && w->smoke.remove)
-        w->pending = kube_delete(driver->spec.kube, &ref, NULL, NULL, on_pod_removed, w);
-    else if (driver->spec.may_write(driver->spec.owner) && w->smoke.create)
+    else if (w->smoke.remove && json_object_get(w->facts, "smokePod"))
+        w->pending = remove_seen(w, false, on_pod_removed);
+    else if (w->smoke.remove)
+        w->pending = remove_seen(w, true, on_acted);
+    else if (w->smoke.create)
         w->pending = kube_create(driver->spec.kube, &ref, w->smoke.create, on_acted, w);
     else
         w->pending = loop_defer(driver->loop, on_defer, w);

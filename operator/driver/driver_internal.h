@@ -130,7 +130,7 @@ enum release_state {
 struct release {
     enum release_state state;
     const char *word;                           // helm's own
-    const char *secret;                         // of the newest revision
+    const char *secret, *secret_version;        // of the newest revision, and its resourceVersion
     const char *digest, *owner, *chart, *names; // labels, "" when absent
     int64_t version;
     int64_t since_s; // of the newest revision
@@ -244,7 +244,8 @@ struct job_order {
     bool uninstall, make_namespace;
     // an uninstall that did not come to its end: what is left is taken over
     bool forget;
-    const char *drop_secret; // a lock that nobody holds any more, NULL: none
+    // a lock that nobody holds any more, NULL: none; and its resourceVersion
+    const char *drop_secret, *drop_version;
 };
 // The job holds object and take_want, which borrows from it.
 void job_start(struct driver *driver, const char *key, const json_t *object, struct want *take_want,

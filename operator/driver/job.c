@@ -77,8 +77,8 @@ static void job_free(struct job *job)
     json_decref(job->crds);
     json_decref(job->secrets);
     json_decref(job->objects);
-    char *owned[] = {job->key,   job->drop_secret, job->dir,     job->file,
-                     job->chart, job->version,     job->message, job->adopt};
+    char *owned[] = {job->key,   job->drop_secret, job->drop_version, job->dir,  job->file,
+                     job->chart, job->version,     job->message,      job->adopt};
     for (size_t i = 0; i < COUNT(owned); i++)
         mem_free(owned[i]);
     mem_free(job);
@@ -164,6 +164,7 @@ void job_start(struct driver *driver, const char *key, const json_t *object, str
     job->uninstall = order->uninstall;
     job->make_namespace = order->make_namespace;
     job->drop_secret = str_dup(order->drop_secret);
+    job->drop_version = str_dup(order->drop_version);
     job->forced = order->forget;
     job->step = order->forget ? JOB_FORGET : JOB_UNLOCK;
     job->reason = "";

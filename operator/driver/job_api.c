@@ -19,7 +19,7 @@ static void on_unlocked(void *owner, struct error *take_err, json_t *take_body)
     job_run(job);
 }
 
-static struct op *delete_secret(struct job *job, const char *name)
+static struct op *delete_secret(struct job *job, const char *name, const char *version)
 {
     struct kube_ref ref = {.group = "",
                            .version = "v1",
@@ -27,7 +27,7 @@ static struct op *delete_secret(struct job *job, const char *name)
                            .namespace = job->want.namespace,
                            .name = name};
 
-    return kube_delete(job->kube, &ref, NULL, NULL, on_unlocked, job);
+    return kube_delete(job->kube, &ref, NULL, version, on_unlocked, job);
 }
 
 static void on_namespace(void *owner, struct error *take_err, json_t *take_body)
@@ -172,12 +172,8 @@ static struct op *apply_crd(struct job *job, const json_t *crd)
                            .version = "v1",
                            .resource = "customresourcedefinitions",
                            .name = doc_str(crd, "metadata", "name", NULL)};
-    struct kube_patch patch = {.type = KUBE_PATCH_APPLY,
-                               .body = crd,
-                               .field_manager = DRIVER_FIELD_MANAGER,
-                               .force = true};
 
-    return kube_patch(job->kube, &ref, &patch, on_applied, job);
+    return kube_apply_now(job->kube, &ref, crd, DRIVER_FIELD_MANAGER, on_applied, job);
 }
 
 static void on_secrets(void *owner, struct error *take_err, json_t *take_body)
@@ -198,7 +194,7 @@ static void on_secrets(void *owner, struct error *take_err, json_t *take_body)
 void job_unlock(struct job *job)
 {
     if (job->drop_secret)
-        job->pending = delete_secret(job, job->drop_secret);
+        job->pending = delete_secret(job, job->drop_secret, job->drop_version);
     else
         job->step = job->uninstall ? JOB_UNINSTALL : JOB_FETCH;
 }
@@ -249,7 +245,8 @@ void job_forget(struct job *job)
         job->pending = kube_list_metadata(job->kube, &ref, labels, on_secrets, job);
     } else if (job->next_item < json_array_size(job->secrets)) {
         const json_t *secret = json_array_get(job->secrets, job->next_item++);
-        job->pending = delete_secret(job, doc_str(secret, "metadata", "name", NULL));
+        job->pending = delete_secret(job, doc_str(secret, "metadata", "name", NULL),
+                                     doc_str(secret, "metadata", "resourceVersion", NULL));
     } else {
         job->step = job->uninstall ? JOB_END : job->file ? JOB_RENDER : JOB_FETCH;
     }

@@ -26,7 +26,7 @@ enum job_step {
 struct job {
     struct job *next;
     struct driver *driver;
-    char *key, *drop_secret;
+    char *key, *drop_secret, *drop_version;
     json_t *object;
     struct want want;
     bool uninstall, make_namespace;

@@ -106,7 +106,7 @@ static bool waits_for_retry(struct work *w, bool uninstall)
 
 // A lock of a release whose helm cannot be running any more. False: it may, and so we wait.
 static bool may_unlock(struct work *w, const struct release *release, bool uninstall,
-                       const char **ret_secret)
+                       struct job_order *order)
 {
     const struct driver_spec *spec = &w->driver->spec;
     int64_t age_s = clock_wall_ms() / 1000 - release->since_s;
@@ -114,12 +114,12 @@ static bool may_unlock(struct work *w, const struct release *release, bool unins
 
     const struct note *note = job_note(w->driver, w->want.namespace, w->want.release);
 
-    *ret_secret = NULL;
     // One that is half uninstalled is no lock for another uninstall.
     if (release->state != RELEASE_PENDING && (release->state != RELEASE_UNINSTALLING || uninstall))
         return true;
     if ((note && str_eq(note->reason, "HelmInterrupted")) || age_s > limit_s || age_s < -60) {
-        *ret_secret = release->state == RELEASE_PENDING ? release->secret : NULL;
+        order->drop_secret = release->state == RELEASE_PENDING ? release->secret : NULL;
+        order->drop_version = release->secret_version;
         return true;
     }
     work_say(
@@ -140,7 +140,7 @@ static void begin_job(struct work *w, const struct release *release, bool uninst
         .forget = !uninstall && release->state == RELEASE_UNINSTALLING,
     };
 
-    if (!may_unlock(w, release, uninstall, &order.drop_secret))
+    if (!may_unlock(w, release, uninstall, &order))
         return;
     if (w->driver->halted || !w->driver->spec.may_write(w->driver->spec.owner)) {
         work_say(w, DRIVER_UNKNOWN, "Progressing", str_dup("Another controller leads"));

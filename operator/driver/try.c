@@ -152,7 +152,7 @@ static void send(struct try *t, const json_t *group_list, const json_t *resource
 
     if (doc_bool(resource, false, "namespaced", NULL))
         ref.namespace = *own ? own : t->namespace;
-    t->pending = t->remove ? kube_delete(t->kube, &ref, NULL, NULL, on_tried, t)
+    t->pending = t->remove ? kube_delete_now(t->kube, &ref, on_tried, t)
                            : kube_patch(t->kube, &ref, &patch, on_tried, t);
 }
 

@@ -38,6 +38,8 @@ struct kube {
     uint64_t token_checked_ms, pems_checked_ms;
     bool token_checked, pems_checked;
     struct kube_pem ca, cert, key;
+    kube_may_write_fn *may_write; // NULL: always
+    void *may_write_owner;
     unsigned ops;
 };
 
@@ -97,6 +99,7 @@ struct kube_request {
     const char *content_type; // static; NULL: no body
     const char *accept;       // static
     char *take_body;          // NULL: none
+    bool unconditional;       // changes what is there, whatever it is by then
     size_t body_bytes_max;
     uint64_t timeout_ms, idle_ms; // as in http.h
     void (*on_data)(void *owner, struct slice bytes);

@@ -8,7 +8,7 @@ struct exchange {
     struct op op; // first
     struct kube *kube;
     struct op *pending;    // an http request, a sleep, or the deferred report of refused
-    struct error *refused; // there was no request: our credentials cannot be read
+    struct error *refused; // there was no request: no credentials, or no leave to write
     struct kube_request request;
     char *url;
     kube_answer_fn *done;
@@ -107,10 +107,25 @@ static void on_data(void *owner, struct slice bytes)
     exchange->request.on_data(exchange->owner, bytes);
 }
 
+// The one place that every write goes through, each time that it is sent.
+static struct error *check_guard(const struct kube *kube, const struct kube_request *request)
+{
+    if (!kube->may_write || str_eq(request->method, "GET"))
+        return NULL;
+    if (!kube->may_write(kube->may_write_owner))
+        return error_new(ERROR_CANCELED, "the lease is lost: nothing is written");
+    if (request->unconditional)
+        return error_new(ERROR_INTERNAL, "%s %s would be written without a precondition",
+                         request->method, request->take_path);
+    return NULL;
+}
+
 static void exchange_begin(struct exchange *exchange)
 {
     struct kube *kube = exchange->kube;
-    exchange->refused = kube_creds_refresh(kube);
+    exchange->refused = check_guard(kube, &exchange->request);
+    if (!exchange->refused)
+        exchange->refused = kube_creds_refresh(kube);
     if (exchange->refused) {
         exchange->pending = loop_defer(kube->loop, on_refused, exchange);
         return;

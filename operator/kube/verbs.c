@@ -43,8 +43,15 @@ struct kube *kube_new_as(const struct kube *like, const char *user)
         .insecure = from->insecure,
     };
     kube = kube_new(like->loop, like->http, config);
-    kube->impersonate = str_dup(user);
+    kube->impersonate = str_dup(user ? user : like->impersonate);
+    kube_guard(kube, like->may_write, like->may_write_owner);
     return kube;
+}
+
+void kube_guard(struct kube *kube, kube_may_write_fn *may_write, void *owner)
+{
+    kube->may_write = may_write;
+    kube->may_write_owner = owner;
 }
 
 void kube_free(struct kube *kube)
@@ -125,13 +132,33 @@ static struct kube_request request_of(const char *method, char *take_path)
     };
 }
 
-static struct op *send_body(struct kube *kube, const char *method, char *take_path,
+static struct op *send_body(struct kube *kube, struct kube_request request,
                             const char *content_type, const json_t *body, const struct call *like)
 {
-    struct kube_request request = request_of(method, take_path);
     request.content_type = content_type;
     request.take_body = doc_print_json(body);
     return send_call(kube, &request, like);
+}
+
+// Whether the server compares a version in the body with that of the object that is there. A uid
+// would not do: it drops that of a subresource's body unseen.
+static bool has_version(const json_t *body)
+{
+    return *doc_str(body, "metadata", "resourceVersion", NULL);
+}
+
+// Of a JSON patch: it tests one of them, or gives the object a version, which the server compares.
+static bool has_test(const json_t *operations)
+{
+    for (size_t i = 0; i < json_array_size(operations); i++) {
+        const json_t *operation = json_array_get(operations, i);
+        const char *path = doc_str(operation, "path", NULL);
+        bool tests = str_eq(doc_str(operation, "op", NULL), "test");
+        if (*doc_str(operation, "value", NULL) &&
+            (str_eq(path, "/metadata/resourceVersion") || (tests && str_eq(path, "/metadata/uid"))))
+            return true;
+    }
+    return false;
 }
 
 struct op *kube_get(struct kube *kube, const struct kube_ref *ref, kube_done_fn *done, void *owner)
@@ -173,7 +200,7 @@ static struct op *create(struct kube *kube, const struct kube_ref *ref, const js
     struct kube_ref collection = *ref;
     if (!ref->subresource)
         collection.name = NULL;
-    return send_body(kube, "POST", kube_path(&collection), JSON_TYPE, body, like);
+    return send_body(kube, request_of("POST", kube_path(&collection)), JSON_TYPE, body, like);
 }
 
 struct op *kube_create(struct kube *kube, const struct kube_ref *ref, const json_t *body,
@@ -191,7 +218,9 @@ struct op *kube_create_text(struct kube *kube, const struct kube_ref *ref, const
 struct op *kube_replace(struct kube *kube, const struct kube_ref *ref, const json_t *body,
                         kube_done_fn *done, void *owner)
 {
-    return send_body(kube, "PUT", kube_path(ref), JSON_TYPE, body,
+    struct kube_request request = request_of("PUT", kube_path(ref));
+    request.unconditional = !has_version(body);
+    return send_body(kube, request, JSON_TYPE, body,
                      &(struct call){.done = done, .wrote = true, .owner = owner});
 }
 
@@ -214,8 +243,10 @@ struct op *kube_patch(struct kube *kube, const struct kube_ref *ref, const struc
         kube_query_add(&query, "force", "true");
     if (patch->dry_run)
         kube_query_add(&query, "dryRun", "All");
-    char *path = buf_take(&query.url);
-    return send_body(kube, "PATCH", path, patch_content_type(patch->type), patch->body,
+    struct kube_request request = request_of("PATCH", buf_take(&query.url));
+    request.unconditional =
+        !patch->dry_run && !patch->creates && !has_test(patch->body) && !has_version(patch->body);
+    return send_body(kube, request, patch_content_type(patch->type), patch->body,
                      &(struct call){.done = done, .wrote = true, .owner = owner});
 }
 
@@ -224,10 +255,12 @@ struct op *kube_delete(struct kube *kube, const struct kube_ref *ref, const char
 {
     AUTO_JSON json_t *options = json_pack("{s:s, s:s, s:s}", "kind", "DeleteOptions", "apiVersion",
                                           "v1", "propagationPolicy", "Background");
-    if (uid)
+    if (uid && *uid)
         doc_set(options, json_string(uid), "preconditions", "uid", NULL);
-    if (resource_version)
+    if (resource_version && *resource_version)
         doc_set(options, json_string(resource_version), "preconditions", "resourceVersion", NULL);
-    return send_body(kube, "DELETE", kube_path(ref), JSON_TYPE, options,
+    struct kube_request request = request_of("DELETE", kube_path(ref));
+    request.unconditional = json_object_size(json_object_get(options, "preconditions")) == 0;
+    return send_body(kube, request, JSON_TYPE, options,
                      &(struct call){.done = done, .owner = owner});
 }

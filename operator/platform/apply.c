@@ -10,8 +10,6 @@ struct writing {
     const struct platform_cluster *cluster;
     platform_applied_fn *done;
     void *owner;
-    bool (*may_write)(void *owner);
-    void *may_write_owner;
     struct op *pending;
     struct write *writes;
     size_t len, next;
@@ -310,8 +308,7 @@ static struct op *send_write(struct writing *w, const struct write *write)
         return kube_create(w->cluster->kube, &ref, write->body, on_written, w);
     ref.name = write->name;
     if (write->how == WRITE_DELETE)
-        return kube_delete(w->cluster->kube, &ref, write->uid && *write->uid ? write->uid : NULL,
-                           NULL, on_written, w);
+        return kube_delete(w->cluster->kube, &ref, write->uid, NULL, on_written, w);
     return kube_patch(w->cluster->kube, &ref, &patch, on_written, w);
 }
 
@@ -322,10 +319,6 @@ static void advance(void *owner)
     w->pending = NULL;
     if (w->next == w->len) {
         finish(w, NULL);
-        return;
-    }
-    if (w->may_write && !w->may_write(w->may_write_owner)) {
-        finish(w, error_new(ERROR_CANCELED, "the lease is lost: nothing more is written"));
         return;
     }
     w->pending = send_write(w, &w->writes[w->next]);
@@ -340,15 +333,12 @@ static void on_failed_early(void *owner)
 }
 
 static struct writing *writing_new(const struct platform_cluster *cluster,
-                                   bool (*may_write)(void *), void *may_write_owner,
                                    platform_applied_fn *done, void *owner)
 {
     struct writing *w = NEW(struct writing);
 
     w->op.drop = writing_drop;
     w->cluster = cluster;
-    w->may_write = may_write;
-    w->may_write_owner = may_write_owner;
     w->done = done;
     w->owner = owner;
     return w;
@@ -358,8 +348,7 @@ struct op *platform_apply(struct loop *loop, const struct platform_cluster *clus
                           const struct platform_change *change, platform_applied_fn *done,
                           void *owner)
 {
-    struct writing *w =
-        writing_new(cluster, change->may_write, change->may_write_owner, done, owner);
+    struct writing *w = writing_new(cluster, done, owner);
 
     w->failed = change->observed->type == PLATFORM_HOSTED_CONTROL_PLANE
                     ? platform_hosted()->make_writes(w, change)
@@ -370,11 +359,12 @@ struct op *platform_apply(struct loop *loop, const struct platform_cluster *clus
 
 struct op *platform_release(struct loop *loop, const struct platform_cluster *cluster,
                             enum platform_type type, const struct platform_observed *observed,
-                            bool forget, bool (*may_write)(void *), void *may_write_owner,
-                            platform_applied_fn *done, void *owner)
+                            bool forget, platform_applied_fn *done, void *owner)
 {
-    struct writing *w = writing_new(cluster, may_write, may_write_owner, done, owner);
+    struct writing *w = writing_new(cluster, done, owner);
     struct vanished vanished = {w, NULL};
+    const json_t *undo =
+        observed ? json_object_get(observed->config_maps, PLATFORM_UNDO_CONFIGMAP) : NULL;
 
     if (type == PLATFORM_HOSTED_CONTROL_PLANE) {
         if (forget && observed)
@@ -383,10 +373,12 @@ struct op *platform_release(struct loop *loop, const struct platform_cluster *cl
         return &w->op;
     }
     watch_each(cluster->node_configs, on_node_config, &vanished);
-    if (forget)
-        platform_add_write(w, WRITE_DELETE, KIND_CONFIG_MAP, PLATFORM_NAMESPACE,
-                           PLATFORM_UNDO_CONFIGMAP)
-            ->quiet = true;
+    if (forget && undo) {
+        struct write *write = platform_add_write(w, WRITE_DELETE, KIND_CONFIG_MAP,
+                                                 PLATFORM_NAMESPACE, PLATFORM_UNDO_CONFIGMAP);
+        write->quiet = true;
+        guard(write, undo);
+    }
     w->pending = loop_defer(loop, advance, w);
     return &w->op;
 }

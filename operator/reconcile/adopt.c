@@ -88,6 +88,8 @@ static void mirror(struct adopter *a, const json_t *kubermatic, const json_t *co
         end_work(a, NULL);
         return;
     }
+    doc_set(body, json_string(doc_str(kubermatic, "metadata", "resourceVersion", NULL)), "metadata",
+            "resourceVersion", NULL);
     json_object_set(body, "status", difference);
     a->pending = kube_patch(a->controller->spec.kube, &ref, &patch, on_mirrored, a);
 }
@@ -142,6 +144,10 @@ static struct error *adopt(struct adopter *a, const json_t *kubermatic)
     ref.namespace = doc_str(wanted, "metadata", "namespace", NULL);
     ref.name = doc_str(wanted, "metadata", "name", NULL);
     patch.body = wanted;
+    patch.creates = !config;
+    if (config)
+        doc_set(wanted, json_string(doc_str(config, "metadata", "resourceVersion", NULL)),
+                "metadata", "resourceVersion", NULL);
     a->pending = kube_patch(a->controller->spec.kube, &ref, &patch, on_adopted, a);
     return NULL;
 }

@@ -378,8 +378,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
                              .on_lost = on_lost,
                              .owner = c};
 
-    struct driver_spec driver = {.kube = spec->kube,
-                                 .helm = spec->helm,
+    struct driver_spec driver = {.helm = spec->helm,
                                  .dir = spec->helm_dir,
                                  .kubeconfig = spec->helm_kubeconfig,
                                  .context = spec->helm_context,
@@ -394,8 +393,12 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
 
     c->loop = loop;
     c->spec = *spec;
+    // All that is written but the Lease itself goes through this client.
+    c->spec.kube = kube_new_as(spec->kube, NULL);
+    kube_guard(c->spec.kube, controller_may_write, c);
+    driver.kube = c->spec.kube;
     make_metrics(c);
-    c->events = events_new(loop, spec->kube, "drawbridge-controller", spec->identity);
+    c->events = events_new(loop, c->spec.kube, "drawbridge-controller", spec->identity);
     c->queue = queue_new(loop, &queue);
     c->passes.kind = &pass_kind;
     c->passes.loop = loop;
@@ -474,6 +477,7 @@ void controller_free(struct controller *c)
     platform_targets_free(c->cluster.targets);
     lead_free(c->lead);
     events_free(c->events);
+    kube_free(c->spec.kube);
     mem_free(c->scout);
     mem_free(c);
 }

@@ -62,6 +62,6 @@ struct error *step_release(void *walk, enum verdict *ret_verdict)
     else
         pass->walk.pending =
             platform_release(c->loop, &c->cluster, pass->config.platform, pass->observed,
-                             pass->config.revert, controller_may_write, c, on_released, pass);
+                             pass->config.revert, on_released, pass);
     return NULL;
 }

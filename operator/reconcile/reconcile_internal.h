@@ -99,7 +99,7 @@ void walks_drop(struct walks *walks); // where they are
 struct adopter;
 struct controller {
     struct loop *loop;
-    struct controller_spec spec;
+    struct controller_spec spec; // its kube is guarded by the lease, and ours
     struct platform_cluster cluster;
     struct watch *configs;
     struct queue *queue;

@@ -34,12 +34,16 @@ static struct op *send(struct source_pass *pass, const struct source_item *item,
                        bool dry_run, kube_done_fn *done)
 {
     struct kube_ref ref = item_ref(pass, item->kind, doc_str(body, "metadata", "name", NULL));
+    AUTO_JSON json_t *held = doc_copy(body);
     struct kube_patch patch = {.type = KUBE_PATCH_APPLY,
-                               .body = body,
+                               .body = held,
                                .field_manager = API_FIELD_MANAGER_SOURCE,
                                .force = true,
+                               .creates = !item->version,
                                .dry_run = dry_run};
 
+    if (item->version && !dry_run)
+        doc_set(held, json_string(item->version), "metadata", "resourceVersion", NULL);
     return kube_patch(pass->sources->controller->spec.kube, &ref, &patch, done, pass);
 }
 
@@ -148,6 +152,9 @@ static void on_live(void *owner, struct error *take_err, json_t *take_body)
         return;
     }
     error_free(take_err);
+    mem_free(item->version);
+    item->version =
+        pass->live ? str_dup(doc_str(pass->live, "metadata", "resourceVersion", NULL)) : NULL;
     other = doc_str(pass->live, "metadata", "annotations", API_ANNOTATION_SOURCE, NULL);
     if (*other && !is_ours(pass, pass->live) && watch_get(pass->sources->watch, other)) {
         struct error *err =
@@ -194,7 +201,7 @@ struct error *source_preview(void *walk, enum verdict *ret_verdict)
 
 static bool apply_next(struct source_pass *pass);
 
-static bool trim(struct source_pass *pass);
+static bool trim(struct source_pass *pass, const json_t *applied);
 
 static void on_applied(void *owner, struct error *take_err, json_t *take_body)
 {
@@ -207,7 +214,7 @@ static void on_applied(void *owner, struct error *take_err, json_t *take_body)
         walk_continue(&pass->walk, error_wrap(take_err, "%s", item->where));
         return;
     }
-    if (trim(pass))
+    if (trim(pass, body))
         return;
     if (str_eq(item->kind->kind, "DRAConfiguration"))
         watch_note_write(pass->sources->controller->configs, body);
@@ -220,7 +227,7 @@ static void on_applied(void *owner, struct error *take_err, json_t *take_body)
 }
 
 // Takes out what the commit does not say; once.
-static bool trim(struct source_pass *pass)
+static bool trim(struct source_pass *pass, const json_t *applied)
 {
     struct source_item *item = &pass->items[pass->at];
     AUTO_JSON json_t *extra = TAKE(item->extra);
@@ -229,20 +236,22 @@ static bool trim(struct source_pass *pass)
     struct kube_patch patch = {
         .type = KUBE_PATCH_MERGE, .body = body, .field_manager = API_FIELD_MANAGER_SOURCE};
 
-    if (!extra || !controller_may_write(pass->sources->controller))
+    if (!extra)
         return false;
+    doc_set(body, json_string(doc_str(applied, "metadata", "resourceVersion", NULL)), "metadata",
+            "resourceVersion", NULL);
     json_object_set(body, "spec", extra);
     pass->walk.pending =
         kube_patch(pass->sources->controller->spec.kube, &ref, &patch, on_applied, pass);
     return true;
 }
 
-// False: nothing is left, or nothing may be written.
+// False: nothing is left.
 static bool apply_next(struct source_pass *pass)
 {
     while (pass->at < pass->len && (pass->items[pass->at].skip || !pass->items[pass->at].differs))
         pass->at++;
-    if (pass->at == pass->len || !controller_may_write(pass->sources->controller))
+    if (pass->at == pass->len)
         return false;
     pass->walk.pending =
         send(pass, &pass->items[pass->at], pass->items[pass->at].body, false, on_applied);
@@ -317,8 +326,7 @@ static void on_doomed(void *owner, struct error *take_err, json_t *take_body)
         return;
     }
     // Gone, somebody else's by now, or to be left alone.
-    if (take_err || !is_ours(pass, object) || leave_alone(object) ||
-        !controller_may_write(pass->sources->controller)) {
+    if (take_err || !is_ours(pass, object) || leave_alone(object)) {
         error_free(take_err);
         end_entry(pass);
         return;
@@ -360,7 +368,7 @@ struct error *source_prune(void *walk, enum verdict *ret_verdict)
     struct source_pass *pass = walk;
     pass->at = 0;
     pass->left = json_array();
-    pass->in_force = controller_may_write(pass->sources->controller);
+    pass->in_force = true;
     *ret_verdict = pass->spec.prune && prune_next(pass) ? VERDICT_WAIT : VERDICT_NEXT;
     return NULL;
 }

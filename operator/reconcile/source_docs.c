@@ -226,6 +226,7 @@ void source_items_free(struct source_item *items, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         mem_free(items[i].where);
+        mem_free(items[i].version);
         json_decref(items[i].body);
         json_decref(items[i].extra);
     }

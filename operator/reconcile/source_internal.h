@@ -56,9 +56,10 @@ const struct source_kind *source_kind_find(const char *kind);
 
 struct source_item {
     const struct source_kind *kind;
-    char *where;  // "a/b.yaml: DRAConfiguration x"
-    json_t *body; // what is applied
-    bool skip;    // its owner wants it left alone
+    char *where;   // "a/b.yaml: DRAConfiguration x"
+    json_t *body;  // what is applied
+    char *version; // of the object that the preview compared with; NULL: there was none
+    bool skip;     // its owner wants it left alone
     bool differs;
     // a merge patch that takes out of spec what the commit does not say; NULL: nothing
     json_t *extra;

@@ -260,8 +260,6 @@ struct error *step_apply(void *walk, enum verdict *ret_verdict)
         .enable = reconcile_enables(&intent),
         .owner_namespace = pass->config.namespace,
         .owner_name = pass->config.name,
-        .may_write = controller_may_write,
-        .may_write_owner = c,
     };
 
     *ret_verdict = VERDICT_NEXT;

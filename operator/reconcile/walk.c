@@ -93,8 +93,10 @@ static void walk_end(struct walk *walk)
     // A conflict or a server that restarts is everyday life; what stays is logged once a pass, with
     // the back-off of the queue.
     if (walk->err)
-        log_line(failed ? LOG_WARN : LOG_ERROR, "reconcile", "%s%s: %s", walk->walks->kind->prefix,
-                 key, error_text(walk->err));
+        log_line(failed                                    ? LOG_WARN
+                 : error_kind(walk->err) == ERROR_CANCELED ? LOG_DEBUG
+                                                           : LOG_ERROR,
+                 "reconcile", "%s%s: %s", walk->walks->kind->prefix, key, error_text(walk->err));
     count(walk, failed ? "error" : after_ms ? "requeue_after" : "success");
     walk_free(walk);
     queue_done(queue, key, failed, after_ms);

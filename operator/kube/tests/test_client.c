@@ -303,6 +303,161 @@ static void answer_pages(void *owner UNUSED, struct server_conn *conn,
                           "\"items\":[{\"metadata\":{\"name\":\"a\"}}]}");
 }
 
+// --- the guard -----------------------------------------------------------------------------------
+
+static bool lease;
+static bool have_lease(void *owner UNUSED)
+{
+    return lease;
+}
+
+static void on_text_done(void *owner, struct error *take_err, struct slice text UNUSED)
+{
+    world_on_done(owner, take_err, NULL);
+}
+
+enum write_verb { CREATE, CREATE_TEXT, REPLACE, MERGE, JSON, APPLY, DRY_RUN, DELETE, WRITES };
+
+// version: of the precondition, NULL: none
+static struct op *send_write(struct world *world, enum write_verb verb, const char *version)
+{
+    AUTO_JSON json_t *body = json_pack("{s:{s:s}}", "metadata", "name", "y");
+    AUTO_JSON json_t *operations =
+        json_pack("[{s:s, s:s, s:s}]", "op", version ? "test" : "add", "path", "/metadata/uid",
+                  "value", version ? version : "1");
+    struct kube_patch patch = {.body = verb == JSON ? operations : body, .field_manager = "m"};
+    if (version)
+        doc_set(body, json_string(version), "metadata", "resourceVersion", NULL);
+    switch (verb) {
+    case CREATE:
+        return kube_create(world->kube, &POD, body, world_on_done, world);
+    case CREATE_TEXT:
+        return kube_create_text(world->kube, &POD, body, on_text_done, world);
+    case REPLACE:
+        return kube_replace(world->kube, &POD, body, world_on_done, world);
+    case MERGE:
+    case JSON:
+    case APPLY:
+    case DRY_RUN:
+        patch.type = verb == MERGE  ? KUBE_PATCH_MERGE
+                     : verb == JSON ? KUBE_PATCH_JSON
+                                    : KUBE_PATCH_APPLY;
+        patch.dry_run = verb == DRY_RUN;
+        return kube_patch(world->kube, &POD, &patch, world_on_done, world);
+    case DELETE:
+        return kube_delete(world->kube, &POD, version, NULL, world_on_done, world);
+    case WRITES:
+        break;
+    }
+    return NULL;
+}
+
+TEST(with_the_lease_lost_no_write_of_any_kind_leaves)
+{
+    struct world *world = world_new(answer_name);
+    kube_guard(world->kube, have_lease, NULL);
+    for (int as_other = 0; as_other < 2; as_other++) {
+        for (int verb = 0; verb < WRITES; verb++) {
+            lease = false;
+            unsigned before = server_requests(world->server);
+            world_wait(world, send_write(world, (enum write_verb)verb, "7"));
+            CHECK_ERR_HAS(TAKE(world->err), ERROR_CANCELED, "the lease is lost");
+            CHECK_INT(server_requests(world->server), before);
+            lease = true;
+            world_wait(world, send_write(world, (enum write_verb)verb, "7"));
+            CHECK_OK(TAKE(world->err));
+            CHECK_INT(server_requests(world->server), before + 1);
+        }
+        lease = false;
+        world_wait(world, kube_get(world->kube, &POD, world_on_done, world)); // reads go on
+        CHECK_OK(TAKE(world->err));
+        struct kube *own = world->kube;
+        world->kube = kube_new_as(own, as_other ? NULL : "system:serviceaccount:n:a");
+        kube_free(own);
+    }
+    world_free(world);
+}
+
+TEST(a_guarded_write_without_a_precondition_does_not_leave)
+{
+    struct world *world = world_new(answer_name);
+    lease = true;
+    kube_guard(world->kube, have_lease, NULL);
+    for (int verb = 0; verb < WRITES; verb++) {
+        bool harmless = verb == CREATE || verb == CREATE_TEXT || verb == DRY_RUN;
+        unsigned before = server_requests(world->server);
+        world_wait(world, send_write(world, (enum write_verb)verb, NULL));
+        if (harmless)
+            CHECK_OK(TAKE(world->err));
+        else
+            CHECK_ERR_HAS(TAKE(world->err), ERROR_INTERNAL, "without a precondition");
+        CHECK_INT(server_requests(world->server), before + (harmless ? 1 : 0));
+    }
+    world_free(world);
+}
+
+static void answer_429_and_lose_the_lease(void *owner UNUSED, struct server_conn *conn,
+                                          const struct server_request *request UNUSED)
+{
+    lease = false;
+    server_reply(conn, 429, "Retry-After: 1\r\n", "{\"kind\":\"Status\",\"message\":\"later\"}");
+}
+
+TEST(a_write_is_not_tried_again_when_the_lease_was_lost_meanwhile)
+{
+    struct world *world = world_new(answer_429_and_lose_the_lease);
+    lease = true;
+    kube_guard(world->kube, have_lease, NULL);
+    world_wait(world, send_write(world, MERGE, "7"));
+    CHECK_ERR(TAKE(world->err), ERROR_CANCELED);
+    CHECK_INT(server_requests(world->server), 1);
+    world_free(world);
+}
+
+// The object is there with version 7, until it was asked for once more.
+static unsigned reads, reads_there;
+static void answer_read_then_write(void *owner UNUSED, struct server_conn *conn,
+                                   const struct server_request *request)
+{
+    bool there = reads < reads_there;
+    if (!str_eq(request->method, "GET")) {
+        server_reply(conn, 200, "", "{}");
+        return;
+    }
+    reads++;
+    server_reply(conn, there ? 200 : 404, "",
+                 there ? "{\"metadata\":{\"uid\":\"u\",\"resourceVersion\":\"7\"}}"
+                       : "{\"kind\":\"Status\",\"message\":\"no such thing\"}");
+}
+
+TEST(who_decides_on_a_name_alone_reads_first_and_writes_that_version)
+{
+    struct world *world = world_new(answer_read_then_write);
+    AUTO_JSON json_t *body = json_pack("{s:{s:s}}", "metadata", "name", "y");
+    lease = true;
+    kube_guard(world->kube, have_lease, NULL);
+    reads = 0;
+    reads_there = 2;
+    world_wait(world, kube_apply_now(world->kube, &POD, body, "m", world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    CHECK_STR(world->method, "PATCH");
+    CHECK_HAS(world->target, "fieldManager=m&force=true");
+    CHECK_STR(world->sent, "{\"metadata\":{\"name\":\"y\",\"resourceVersion\":\"7\"}}");
+    world_wait(world, kube_delete_now(world->kube, &POD, world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    CHECK_STR(world->method, "DELETE");
+    CHECK_HAS(world->sent, "\"preconditions\":{\"uid\":\"u\",\"resourceVersion\":\"7\"}");
+    // not there
+    world_wait(world, kube_apply_now(world->kube, &POD, body, "m", world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    CHECK_STR(world->sent, "{\"metadata\":{\"name\":\"y\"}}");
+    unsigned before = server_requests(world->server);
+    world_wait(world, kube_delete_now(world->kube, &POD, world_on_done, world));
+    CHECK_ERR(TAKE(world->err), ERROR_NOT_FOUND);
+    CHECK_INT(server_requests(world->server), before + 1); // the read
+    world_free(world);
+}
+
 TEST(lists_page_by_page)
 {
     struct world *world = world_new(answer_pages);

@@ -47,6 +47,8 @@ struct fake_api {
     unsigned requests; // so far
     unsigned asked;    // those that are neither watches nor of the Lease
     uint64_t asked_ms; // when the last of those came
+    bool fenced;       // the lease is lost: no write may arrive any more,
+    unsigned underway; // but those that had left by then
     struct buf log;
     struct buf kinds; // of each request: w changes something, r does not (events and the Lease
                       // count as such)
@@ -294,6 +296,47 @@ FAKE void fake_watch(struct fake_api *api, struct server_conn *conn, const struc
     test_fail(__FILE__, __LINE__, "more watches than expected");
 }
 
+// Every change of what is there says what it expects to find.
+FAKE void fake_check_condition(const struct server_request *request, const json_t *body, bool there)
+{
+    bool conditional = *doc_str(body, "metadata", "resourceVersion", NULL) ||
+                       json_object_size(json_object_get(body, "preconditions")) > 0;
+
+    for (size_t i = 0; json_is_array(body) && i < json_array_size(body); i++)
+        conditional =
+            conditional || str_eq(doc_str(json_array_get(body, i), "op", NULL), "test") ||
+            str_eq(doc_str(json_array_get(body, i), "path", NULL), "/metadata/resourceVersion");
+    if (there && !conditional && !strstr(request->target, "dryRun=All"))
+        test_fail(__FILE__, __LINE__, "a write without a precondition: %s %s", request->method,
+                  request->target);
+}
+
+FAKE bool fake_is_write(const struct server_request *request)
+{
+    return !str_eq(request->method, "GET") && !strstr(request->target, "/leases");
+}
+
+// From now on the lease is lost. in_flight: requests of the client, this one among them.
+FAKE void fake_fence(struct fake_api *api, unsigned in_flight)
+{
+    unsigned others = 1;
+
+    for (size_t i = 0; i < FAKE_WATCHERS_MAX; i++)
+        others += api->watchers[i].conn != NULL;
+    api->fenced = true;
+    api->underway = in_flight > others ? in_flight - others : 0;
+}
+
+FAKE void fake_check_fence(struct fake_api *api, const struct server_request *request)
+{
+    if (!api->fenced || !fake_is_write(request))
+        return;
+    if (api->underway == 0)
+        test_fail(__FILE__, __LINE__, "%s\na write with the lease lost: %s %s", api->log.ptr,
+                  request->method, request->target);
+    api->underway--;
+}
+
 FAKE void fake_create(struct fake_api *api, struct server_conn *conn, const struct fake_path *path,
                       const json_t *body)
 {
@@ -419,6 +462,13 @@ FAKE void fake_apply(struct fake_api *api, struct server_conn *conn, const struc
 {
     const json_t *was = fake_get(api, path->object);
     json_t *now = was ? doc_merge_patch(was, body) : doc_copy(body);
+    const char *asked = doc_str(body, "metadata", "resourceVersion", NULL);
+
+    if (*asked && !str_eq(asked, doc_str(was, "metadata", "resourceVersion", NULL))) {
+        json_decref(now);
+        fake_refuse(conn, 409, "Conflict");
+        return;
+    }
 
     if (was)
         fake_keep_system(now, was);
@@ -444,12 +494,14 @@ FAKE void fake_remove(struct fake_api *api, struct server_conn *conn, const stru
 {
     const json_t *was = fake_get(api, path->object);
     const char *uid = doc_str(options, "preconditions", "uid", NULL);
+    const char *version = doc_str(options, "preconditions", "resourceVersion", NULL);
 
     if (!was) {
         fake_refuse(conn, 404, "NotFound");
         return;
     }
-    if (*uid && !str_eq(uid, doc_str(was, "metadata", "uid", NULL))) {
+    if ((*uid && !str_eq(uid, doc_str(was, "metadata", "uid", NULL))) ||
+        (*version && !str_eq(version, doc_str(was, "metadata", "resourceVersion", NULL)))) {
         fake_refuse(conn, 409, "Conflict");
         return;
     }
@@ -488,6 +540,8 @@ FAKE void fake_serve(struct fake_api *api, struct server_conn *conn,
     fake_path_parse(request->target, &path);
     if (request->body.len > 0)
         CHECK_OK(doc_parse_json(request->body, "body", &body));
+    if (fake_is_write(request) && !str_eq(request->method, "POST"))
+        fake_check_condition(request, body, fake_get(api, path.object) != NULL);
     if (str_eq(request->method, "GET"))
         fake_read(api, conn, &path, request->target);
     else if (str_eq(request->method, "POST"))
@@ -518,6 +572,7 @@ FAKE void fake_on_request(void *owner, struct server_conn *conn,
                                      strstr(request->target, "/leases")
                                  ? "r"
                                  : "w");
+    fake_check_fence(api, request);
     fault = api->choose ? api->choose(api->owner, index, request) : FAULT_NONE;
     buf_printf(&api->log, "%llu %u %s %s fault %d\n", (unsigned long long)clock_ms() % 1000000,
                index, request->method, request->target, (int)fault);

@@ -21,6 +21,7 @@ struct scene {
     unsigned at; // the request at which it happens; none: NEVER
     enum fault fault;
     bool kill;
+    bool fence; // the lease is lost there, and nobody tells the pass
     uint64_t backoff_ms_max;
     struct loop *loop;
     struct http *http;
@@ -76,9 +77,20 @@ FAKE void scene_on_dying(void *owner)
 // This request is the one.
 FAKE enum fault scene_strike(struct scene *scene)
 {
+    if (scene->fence) {
+        scene->controller->stop = true; // controller_may_write() says no
+        fake_fence(scene->api, http_in_flight(scene->http));
+        return FAULT_NONE;
+    }
     if (scene->kill && !scene->dying)
         scene->dying = loop_defer(scene->loop, scene_on_dying, scene);
     return scene->fault;
+}
+
+// Nothing was asked for a while after the lease was lost.
+FAKE bool scene_is_fenced(const struct scene *scene)
+{
+    return scene->api->fenced && clock_ms() - scene->api->asked_ms >= 400;
 }
 
 // The story is over; the last one ends the batch.

@@ -38,6 +38,7 @@ struct sim_plan { // what goes wrong
     bool edit;     // somebody edits the ConfigMaps and a label there
     uint64_t seed; // not 0: faults everywhere, from this seed
     bool crash;    // kube-controller-manager does not come up with the gate
+    bool fence;    // the lease is lost there, and nobody tells the pass
 };
 
 struct sim_part { // a component on the node, as its agent sees it

@@ -198,6 +198,10 @@ static void on_tick(void *owner)
     struct story *s = owner;
 
     s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_tick, s);
+    if (scene_is_fenced(&s->scene)) {
+        scene_close(&s->scene);
+        return;
+    }
     if (clock_ms() - s->began_ms > LIMIT_MS)
         story_fail(s, "it does not come to its end");
     if (s->phase == PHASE_APPLY && is_applied(s) && is_quiet(s)) {
@@ -238,14 +242,17 @@ static void seed(struct story *s)
                         "deletionPolicy", "Revert", "rollout", "componentTimeout", "1m"));
 }
 
+static bool fence; // instead of a fault
+
 static struct story *story_start(struct batch *batch, unsigned at, enum fault fault, bool kill,
                                  bool broken)
 {
     struct story *s = NEW(struct story);
 
-    *s = (struct story){.scene = {.at = at, .fault = fault, .kill = kill, .backoff_ms_max = 500},
-                        .broken = broken,
-                        .began_ms = clock_ms()};
+    *s = (struct story){
+        .scene = {.at = at, .fault = fault, .kill = kill, .fence = fence, .backoff_ms_max = 500},
+        .broken = broken,
+        .began_ms = clock_ms()};
     scene_open(&s->scene, batch, s);
     s->scene.api->choose = choose;
     s->scene.api->on_write = on_write;
@@ -452,6 +459,14 @@ TEST(a_write_that_fails_or_whose_answer_is_lost)
     AUTO_MEM char *kinds = run_alone(false);
 
     run_each(kinds, 'w', false, false);
+}
+
+TEST(with_the_lease_lost_at_each_write_no_other_leaves)
+{
+    AUTO_MEM char *kinds = run_alone(true);
+
+    fence = true;
+    run_each(kinds, 'w', false, true);
 }
 
 TEST_MAIN()

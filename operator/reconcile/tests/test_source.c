@@ -312,7 +312,7 @@ static void on_tick(void *owner)
     s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_tick, s);
     check_progress(s);
     advance(s);
-    if (s->phase != PHASE_OVER)
+    if (s->phase != PHASE_OVER && !scene_is_fenced(&s->scene))
         return;
     scene_close(&s->scene);
 }
@@ -331,15 +331,18 @@ static void seed(struct story *s)
                         "ConfigSource", "spec", "url", url, "interval", "1h", "prune", 1));
 }
 
+static bool fence; // instead of a fault
+
 static struct story *story_start(struct batch *batch, unsigned at, enum fault fault, bool kill,
                                  bool hold)
 {
     static unsigned count;
     struct story *s = NEW(struct story);
 
-    *s = (struct story){.scene = {.at = at, .fault = fault, .kill = kill, .backoff_ms_max = 1000},
-                        .number = ++count,
-                        .hold = hold};
+    *s = (struct story){
+        .scene = {.at = at, .fault = fault, .kill = kill, .fence = fence, .backoff_ms_max = 1000},
+        .number = ++count,
+        .hold = hold};
     s->kinds = buf_make(100000);
     set_head(s, FIRST);
     scene_open(&s->scene, batch, s);
@@ -427,6 +430,20 @@ TEST(a_commit_that_is_held)
 TEST(held_and_a_request_fails_or_the_controller_is_killed)
 {
     make_worker();
+    run_each(true);
+}
+
+TEST(with_the_lease_lost_at_each_request_no_write_leaves)
+{
+    make_worker();
+    fence = true;
+    run_each(false);
+}
+
+TEST(held_and_with_the_lease_lost_at_each_request_no_write_leaves)
+{
+    make_worker();
+    fence = true;
     run_each(true);
 }
 

@@ -7,8 +7,9 @@
 
 #include "sim.h"
 
-#define QUIET_MS 1000      // without a request but watches and the Lease
-#define QUIET_LONG_MS 6500 // longer than any poll of a controller that has nothing to do
+#define QUIET_MS 1000       // without a request but watches and the Lease
+#define QUIET_LONG_MS 6500  // longer than any poll of a controller that has nothing to do
+#define QUIET_FENCED_MS 400 // what a pass has left to ask comes at once
 #define TICK_MS 50
 #define STUCK_TICKS 700 // looks in a row without a request: on a busy machine seconds say little
 #define MOST_REQUESTS_MORE 400
@@ -85,6 +86,10 @@ static enum fault choose(void *owner, unsigned index, const struct server_reques
         return FAULT_NONE;
     if (sim->plan.edit)
         edit_as_somebody(sim);
+    if (sim->plan.fence) {
+        sim->controller->stop = true; // controller_may_write() says no
+        fake_fence(sim->api, http_in_flight(sim->http));
+    }
     if (sim->plan.kill)
         sim->kill = loop_defer(sim->loop, on_kill, sim);
     return sim->plan.fault;
@@ -251,6 +256,10 @@ static void on_tick(void *owner)
     uint64_t now_ms = clock_ms();
 
     sim->tick = NULL;
+    if (sim->api->fenced && now_ms - sim->api->asked_ms >= QUIET_FENCED_MS) {
+        end(sim);
+        return;
+    }
     if (!has_reached(sim))
         sim->reached_ms = 0;
     else if (!sim->reached_ms)
@@ -374,6 +383,16 @@ TEST(killed_at_each_request)
     static const struct sim_plan kinds[] = {
         {.name = "kill after", .fault = FAULT_MUTE_AFTER, .kill = true},
         {.name = "kill before", .fault = FAULT_MUTE, .kill = true}};
+
+    torture(kinds, COUNT(kinds));
+}
+
+TEST(with_the_lease_lost_at_each_request_no_write_leaves)
+{
+    static const struct sim_plan kinds[] = {
+        {.name = "fence", .fence = true},
+        {.name = "fence, 429", .fence = true, .fault = FAULT_429},
+        {.name = "fence, crash", .fence = true, .crash = true}};
 
     torture(kinds, COUNT(kinds));
 }
