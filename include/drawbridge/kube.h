@@ -14,6 +14,10 @@
 #include "drawbridge/doc.h"
 #include "drawbridge/http.h"
 
+// Kubeadm gives it to control-plane nodes; no kubelet may give it to its own (admission plugin
+// NodeRestriction), so it tells whose words about a control plane count.
+#define KUBE_CONTROL_PLANE_LABEL "node-role.kubernetes.io/control-plane"
+
 #define KUBE_BODY_BYTES_MAX ((size_t)64 << 20)
 #define KUBE_LINE_BYTES_MAX ((size_t)4 << 20)
 #define KUBE_TIMEOUT_MS 30000

@@ -16,8 +16,6 @@
 // kube-system: what the ConfigMaps of kubeadm said before us
 #define PLATFORM_UNDO_CONFIGMAP "drawbridge-undo"
 
-// Kubeadm gives it to control-plane nodes; kubelets may not (NodeRestriction).
-#define PLATFORM_CONTROL_PLANE_LABEL "node-role.kubernetes.io/control-plane"
 #define PLATFORM_STRANGERS_MAX 8
 
 // A cluster we act on: one client and its watches, shared by all passes. Today the one Drawbridge
@@ -91,7 +89,7 @@ struct platform_observed {
     json_t *nodes;
     // the Nodes that have no kubelet to look after: name → why ("virtual kubelet", "Windows", ...)
     json_t *ignored;
-    // Kubeadm: control-plane components that nodes without PLATFORM_CONTROL_PLANE_LABEL claim to
+    // Kubeadm: control-plane components that nodes without KUBE_CONTROL_PLANE_LABEL claim to
     // have, by a mirror pod or in an agent's report: "kube-apiserver on worker-1". They count for
     // nothing. At most PLATFORM_STRANGERS_MAX.
     json_t *strangers;

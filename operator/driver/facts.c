@@ -260,14 +260,17 @@ static json_t *trim_claim(const json_t *claim)
 static json_t *trim_controller(const json_t *pod)
 {
     const json_t *containers = doc_get(pod, "spec", "containers", NULL);
+    json_t *kept = json_object();
     json_t *words = json_array();
 
+    keep(kept, "node", doc_get(pod, "spec", "nodeName", NULL));
+    json_object_set_new(kept, "words", words);
     for (size_t i = 0; i < json_array_size(containers); i++) {
         static const char *const from[] = {"command", "args"};
         for (size_t k = 0; k < COUNT(from); k++)
             json_array_extend(words, json_object_get(json_array_get(containers, i), from[k]));
     }
-    return words;
+    return kept;
 }
 
 // What the agent of a control plane's node says of its kube-scheduler.

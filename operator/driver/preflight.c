@@ -245,6 +245,21 @@ char *driver_claim_controller_off(const json_t *words)
     return all.len && !star ? buf_take(&all) : NULL;
 }
 
+// Kubelets can make any mirror pod and their agents report anything: of the control plane its own
+// nodes speak alone.
+static bool is_control_plane(const json_t *facts, const char *name)
+{
+    const json_t *nodes = driver_items(facts, "nodes");
+
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        const json_t *node = json_array_get(nodes, i);
+
+        if (str_eq(doc_str(node, "name", NULL), name))
+            return doc_get(node, "labels", KUBE_CONTROL_PLANE_LABEL, NULL) != NULL;
+    }
+    return false;
+}
+
 static const char *check_controllers(const struct driver_work *work, const struct want *want,
                                      const json_t *facts, const struct release *release,
                                      char **ret_message)
@@ -255,8 +270,10 @@ static const char *check_controllers(const struct driver_work *work, const struc
     (void)want;
     (void)release;
     for (size_t i = 0; i < json_array_size(pods); i++) {
-        AUTO_MEM char *list = driver_claim_controller_off(json_array_get(pods, i));
-        if (!list)
+        const json_t *pod = json_array_get(pods, i);
+        AUTO_MEM char *list = driver_claim_controller_off(json_object_get(pod, "words"));
+
+        if (!list || !is_control_plane(facts, doc_str(pod, "node", NULL)))
             continue;
         *ret_message = str_format(
             "kube-controller-manager runs with --controllers=%.200s: nobody makes claims from "
@@ -280,7 +297,7 @@ static const char *check_scheduler(const struct driver_work *work, const struct 
         const json_t *agent = json_array_get(agents, i);
         const char *what = doc_str(agent, "excludesDRA", NULL);
 
-        if (!*what)
+        if (!*what || !is_control_plane(facts, doc_str(agent, "name", NULL)))
             continue;
         *ret_message = str_format("kube-scheduler on %s would bind pods without their devices: "
                                   "%.600s; take it back in there and restart the scheduler",

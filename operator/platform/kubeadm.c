@@ -15,7 +15,7 @@ static bool is_control_plane(const struct collection *c, const char *node)
 {
     const json_t *found = watch_get(c->cluster->nodes, node);
 
-    return doc_get(found, "metadata", "labels", PLATFORM_CONTROL_PLANE_LABEL, NULL) != NULL;
+    return doc_get(found, "metadata", "labels", KUBE_CONTROL_PLANE_LABEL, NULL) != NULL;
 }
 
 static void note_stranger(struct collection *c, enum component component, const char *node)
@@ -157,7 +157,7 @@ static struct error *check_api_server(const struct platform_observed *observed)
     }
     err = error_new(
         ERROR_INVALID,
-        "no node with the label " PLATFORM_CONTROL_PLANE_LABEL " runs kube-apiserver as a static "
+        "no node with the label " KUBE_CONTROL_PLANE_LABEL " runs kube-apiserver as a static "
         "pod%s%s%s: label the control plane nodes as kubeadm does; where this is not a kubeadm "
         "cluster, set spec.platform.type to Observe",
         stranger ? " (not counted: " : "", stranger ? stranger : "", stranger ? ")" : "");

@@ -53,7 +53,7 @@ static const char *why_ignored(const json_t *node)
 
 json_t *platform_trim_node(const json_t *node)
 {
-    static const char *const label = PLATFORM_CONTROL_PLANE_LABEL;
+    static const char *const label = KUBE_CONTROL_PLANE_LABEL;
     const json_t *role = doc_get(node, "metadata", "labels", label, NULL);
     const char *ignored = why_ignored(node);
     json_t *kept = json_object();

@@ -259,7 +259,7 @@ static void name_strangers(struct pass *pass)
 {
     AUTO_MEM char *names = join_names(pass->observed->strangers);
     AUTO_MEM char *more = str_format(
-        "not counted, since these nodes do not have the label " PLATFORM_CONTROL_PLANE_LABEL ": %s",
+        "not counted, since these nodes do not have the label " KUBE_CONTROL_PLANE_LABEL ": %s",
         names);
 
     if (*names)

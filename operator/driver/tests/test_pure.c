@@ -418,29 +418,47 @@ TEST(preflight)
                     "", "");
 }
 
-TEST(preflight_of_the_control_plane_and_the_nodes)
+#define CP "nodes: [{name: cp, labels: {node-role.kubernetes.io/control-plane: ''}}, {name: w}]"
+
+TEST(preflight_of_the_control_plane)
+{
+    static const struct {
+        const char *words, *list; // list NULL: nothing is wrong
+    } rows[] = {
+        {"kube-controller-manager, '--controllers=*,bootstrapsigner'", NULL},
+        {"x, '--controllers=*,-resourceclaim-controller'",
+         "--controllers=*,-resourceclaim-controller"},
+        {"x, '--controllers=deployment'", "--controllers=deployment"},
+        {"x, --controllers, 'deployment,ttl'", "deployment,ttl"},
+        {"x, '--controllers=*', '--controllers=-resourceclaim-controller'",
+         "*,-resourceclaim-controller"},
+        {"x, '--controllers=ttl', '--controllers=resourceclaim-controller'", NULL},
+        {"x, --controllers-other=x", NULL},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO_MEM char *facts =
+            str_format("{controllers: [{node: cp, words: [%s]}], " CP "}", rows[i].words);
+
+        check_preflight(EXAMPLE, 36, facts, rows[i].list ? "ClaimControllerOff" : "",
+                        rows[i].list ? rows[i].list : "");
+    }
+    check_preflight(EXAMPLE, 36,
+                    "{agents: [{name: w}, {name: cp, excludesDRA: 'x: filter'}], " CP "}",
+                    "SchedulerPluginOff", "kube-scheduler on cp would bind pods");
+}
+
+TEST(what_a_worker_says_of_the_control_plane_holds_no_driver)
 {
     check_preflight(EXAMPLE, 36,
-                    "{controllers: [[kube-controller-manager, '--controllers=*,bootstrapsigner']]}",
-                    "", "");
-    check_preflight(EXAMPLE, 36,
-                    "{controllers: [[x, '--controllers=*,-resourceclaim-controller']]}",
-                    "ClaimControllerOff", "--controllers=*,-resourceclaim-controller");
-    check_preflight(EXAMPLE, 36, "{controllers: [[x, '--controllers=deployment']]}",
-                    "ClaimControllerOff", "");
-    check_preflight(EXAMPLE, 36, "{controllers: [[x, --controllers, 'deployment,ttl']]}",
-                    "ClaimControllerOff", "deployment,ttl");
-    check_preflight(
-        EXAMPLE, 36,
-        "{controllers: [[x, '--controllers=*', '--controllers=-resourceclaim-controller']]}",
-        "ClaimControllerOff", "*,-resourceclaim-controller");
-    check_preflight(
-        EXAMPLE, 36,
-        "{controllers: [[x, '--controllers=ttl', '--controllers=resourceclaim-controller'], "
-        "[x, --controllers-other=x]]}",
-        "", "");
-    check_preflight(EXAMPLE, 36, "{agents: [{name: a}, {name: b, excludesDRA: 'x: filter'}]}",
-                    "SchedulerPluginOff", "kube-scheduler on b would bind pods");
+                    "{controllers: [{node: w, words: [x, '--controllers=ttl']}], " CP "}", "", "");
+    check_preflight(EXAMPLE, 36, "{controllers: [{words: [x, '--controllers=ttl']}], " CP "}", "",
+                    "");
+    check_preflight(EXAMPLE, 36, "{agents: [{name: w, excludesDRA: 'x: filter'}], " CP "}", "", "");
+}
+
+TEST(preflight_of_the_nodes)
+{
     check_preflight(EXAMPLE, 36, "{nodes: [{name: a, runtime: 'containerd://1.6.2'}]}",
                     "CDINotSupported", "a runs containerd://1.6.2");
     check_preflight(EXAMPLE, 36,

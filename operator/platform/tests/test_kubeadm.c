@@ -322,7 +322,7 @@ TEST(without_a_control_plane_that_counts_the_label_is_asked_for)
     observe(c, PLATFORM_KUBEADM);
     CHECK_STR(error_reason(c->err), "NoInstances");
     CHECK_HAS(error_text(c->err), "not counted: kube-apiserver on cp-1");
-    CHECK_ERR_HAS(TAKE(c->err), ERROR_INVALID, PLATFORM_CONTROL_PLANE_LABEL);
+    CHECK_ERR_HAS(TAKE(c->err), ERROR_INVALID, KUBE_CONTROL_PLANE_LABEL);
     cluster_free(c);
 }
 
