@@ -70,6 +70,9 @@ struct plan_policy {
     bool suspend;          // nothing becomes PLAN_NOW
     // a word of somebody who asks to try again what failed, other than the one before; NULL: nobody
     const char *retry;
+    // what each instance is to have in the revision that would be gone back to; NULL: nothing of
+    // ours. What is the same there is not changed by this revision, and is no reason to go back.
+    const struct gates_desired *good;
 };
 
 struct plan_count {

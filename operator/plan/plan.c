@@ -281,14 +281,20 @@ static void open_steps(const struct plan_policy *policy, const struct plan_insta
 
 // --- summary -------------------------------------------------------------------------------------
 
-// Whether what it was asked for is a change: of what it says, or of what we have written there.
-static bool is_changed(const struct plan_step *step)
+// Whether it was asked for something else than it has in the revision that would be gone back to.
+static bool is_changed(const struct plan_step *step, const struct gates_desired *good)
 {
-    return step->changes || json_object_size(json_object_get(step->want, "featureGates")) > 0 ||
-           json_object_size(json_object_get(step->want, "runtimeConfig")) > 0;
+    const json_t *gates = json_object_get(step->want, "featureGates");
+    const json_t *runtime = json_object_get(step->want, "runtimeConfig");
+
+    if (good)
+        return !plan_same_map(gates, good[step->instance].feature_gates) ||
+               (runtime && !plan_same_map(runtime, good[step->instance].runtime_config));
+    return step->changes || json_object_size(gates) > 0 || json_object_size(runtime) > 0;
 }
 
-static void count(struct plan *plan, const struct plan_instance *instances)
+static void count(struct plan *plan, const struct plan_instance *instances,
+                  const struct gates_desired *good)
 {
     plan->done = true;
     for (size_t i = 0; i < plan->len; i++) {
@@ -302,7 +308,7 @@ static void count(struct plan *plan, const struct plan_instance *instances)
             plan->failed = i;
         if (step->state == PLAN_BLOCKED && plan->blocked == plan->len)
             plan->blocked = i;
-        if (step->state == PLAN_FAILED && plan->undo == plan->len && is_changed(step) &&
+        if (step->state == PLAN_FAILED && plan->undo == plan->len && is_changed(step, good) &&
             instance->component != COMPONENT_KUBELET)
             plan->undo = i;
         if (step->state == PLAN_MISSING && plan->missing == plan->len)
@@ -354,7 +360,7 @@ void plan_make(const struct plan_policy *policy, const struct plan_instance *ins
     hold_cleanups(&plan, instances, len);
     if (len > 0)
         qsort_r(plan.steps, len, sizeof(*plan.steps), compare_steps, &sort);
-    count(&plan, instances);
+    count(&plan, instances, policy->good);
     if (!policy->suspend && !is_held(&plan, instances))
         open_steps(policy, instances, now_wall_ms, &plan);
     for (size_t i = 0; i < len && plan.current == len; i++) {

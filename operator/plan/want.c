@@ -9,7 +9,7 @@ static const json_t *owned(const struct plan_instance *instance, const char *map
     return doc_get(instance->reported, "owned", map, NULL);
 }
 
-static bool same_map(const json_t *a, const json_t *b)
+bool plan_same_map(const json_t *a, const json_t *b)
 {
     if (json_object_size(a) == 0 && json_object_size(b) == 0)
         return true;
@@ -52,8 +52,8 @@ json_t *plan_want(const struct plan_instance *instance, const struct gates_desir
 
 bool plan_want_changes(const json_t *want, const struct plan_instance *instance)
 {
-    return !same_map(json_object_get(want, "featureGates"), owned(instance, "featureGates")) ||
-           !same_map(json_object_get(want, "runtimeConfig"), owned(instance, "runtimeConfig"));
+    return !plan_same_map(json_object_get(want, "featureGates"), owned(instance, "featureGates")) ||
+           !plan_same_map(json_object_get(want, "runtimeConfig"), owned(instance, "runtimeConfig"));
 }
 
 bool plan_want_is_met(const json_t *want, const struct plan_instance *instance)

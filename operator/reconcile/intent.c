@@ -21,6 +21,18 @@ static const json_t *find_known_good(const struct api_config *config)
     return NULL;
 }
 
+bool intent_known_good(const struct api_config *config, struct gates_intent *ret_good)
+{
+    const json_t *found = find_known_good(config);
+
+    if (!found)
+        return false;
+    *ret_good = (struct gates_intent){json_object_get(found, "featureGates"),
+                                      json_object_get(found, "runtimeConfig"),
+                                      doc_bool(found, false, "allowAlpha", NULL)};
+    return true;
+}
+
 static json_t *object_or_empty(const json_t *tree)
 {
     return json_is_object(tree) ? doc_copy(tree) : json_object();

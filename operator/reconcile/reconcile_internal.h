@@ -31,6 +31,8 @@ struct intent {
 void intent_make(const struct api_config *config, struct intent *ret_intent);
 void intent_fini(struct intent *intent);
 struct gates_intent intent_gates(const struct intent *intent);
+// What would be gone back to, borrowed from the status; false: there is nothing.
+bool intent_known_good(const struct api_config *config, struct gates_intent *ret_good);
 // status.history with a new first entry, or the first one updated when it is of the same revision
 // (but the entry of one that was applied stays when it fails later); at most 5, of which one is the
 // last that was applied.

@@ -200,9 +200,26 @@ struct error *step_resolve(void *walk, enum verdict *ret_verdict)
     return err;
 }
 
+// What each instance has in the revision that is gone back to if this one fails. Only a roll-out of
+// another one needs it.
+static void resolve_good(const struct pass *pass, struct gates_resolution *ret_good)
+{
+    struct gates_intent good;
+    struct error *err;
+
+    if (pass->intent.known_good || pass->intent.rolled_back || pass->config.deleting ||
+        !intent_known_good(&pass->config, &good))
+        return;
+    err = reconcile_resolve(pass->controller->spec.table, &good, pass->observed, &pass->inputs,
+                            ret_good);
+    if (err)
+        error_ignore(err, "without it every component counts as changed");
+}
+
 struct error *step_plan(void *walk, enum verdict *ret_verdict)
 {
     struct pass *pass = walk;
+    AUTO_RESOLUTION struct gates_resolution good = {0};
     struct gates_intent intent = intent_gates(&pass->intent);
     struct plan_policy policy = {
         .enable = reconcile_enables(&intent),
@@ -216,6 +233,8 @@ struct error *step_plan(void *walk, enum verdict *ret_verdict)
     // Nothing is touched while there is a refusal.
     if (pass->resolution.refusals_len > 0 || pass->observed->type == PLATFORM_OBSERVE)
         return NULL;
+    resolve_good(pass, &good);
+    policy.good = good.desired_len == pass->observed->len ? good.desired : NULL;
     plan_make(&policy, pass->observed->instances, pass->resolution.desired, pass->observed->len,
               clock_wall_ms(), &pass->plan);
     pass->planned = true;

@@ -484,6 +484,33 @@ TEST(the_way_back_is_asked_for_by_a_changed_control_plane_component_alone)
     world_fini(&w);
 }
 
+TEST(what_this_revision_does_not_change_is_no_reason_to_put_it_back)
+{
+    struct world w = {0};
+    struct plan plan;
+    struct plan_policy policy = enable;
+    struct gates_desired good[3];
+
+    add_control_plane(&w, "a");
+    for (size_t i = 0; i < 3; i++) {
+        finish(&w, i, "UpToDate", LONG_AGO);
+        good[i] = w.desired[i];
+    }
+    policy.good = good;
+    w.desired[0].feature_gates =
+        own(&w, json_pack("{s:b,s:b}", "DynamicResourceAllocation", 1, "DRAAdminAccess", 1));
+    say(&w, 2, "state", "Failed"); // the scheduler, with what it had before
+    make(&w, policy, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Failed");
+    CHECK_INT(plan.undo, plan.len);
+    plan_fini(&plan);
+    finish(&w, 0, "Failed", LONG_AGO);
+    make(&w, policy, &plan);
+    CHECK_INT(plan.steps[plan.undo].instance, 0);
+    plan_fini(&plan);
+    world_fini(&w);
+}
+
 TEST(what_failed_is_tried_once_more_for_each_request)
 {
     struct world w = {0};

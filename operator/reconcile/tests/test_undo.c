@@ -213,6 +213,26 @@ TEST(a_later_revision_that_fails_leaves_the_good_one_in_force)
     stop(sim);
 }
 
+// The scheduler fails while a revision is rolled out that changes the API server alone.
+TEST(a_component_that_a_revision_does_not_change_does_not_undo_it)
+{
+    struct sim *sim = start();
+
+    wait_until(sim, "Ready", "True");
+    claim(sim, COMPONENT_SCHEDULER, "Failed", "ComponentCrashed");
+    fake_edit(
+        sim->api, SIM_CONFIG,
+        json_pack("{s:{s:{s:b}}}", "spec", "featureGates", "DRAResourceClaimDeviceStatus", 0));
+    wait_until(sim, "ControlPlaneUpdated", "False ComponentCrashed");
+    check_nothing_undone(sim, COMPONENT_COUNT);
+    claim(sim, COMPONENT_SCHEDULER, NULL, NULL);
+    wait_until(sim, "Ready", "True");
+    CHECK(json_is_false(
+        json_object_get(sim->parts[COMPONENT_APISERVER].gates, "DRAResourceClaimDeviceStatus")));
+    check_nothing_undone(sim, COMPONENT_COUNT);
+    stop(sim);
+}
+
 TEST(a_mirror_pod_of_a_worker_holds_nothing_and_is_named)
 {
     struct sim *sim = start();
