@@ -154,6 +154,33 @@ case_refused() {
   assert no_release gpu gpu # it was replaced
 }
 
+# case: presets.sh holds a preset against an unpacked chart, and finds what differs
+case_presets_tool() {
+  local dir=$CASE_DIR/charts
+  mkdir -p "$dir"
+  cp -r "$E2E/driver/shapes" "$dir/Example"
+  sed -i 's/^name: .*/name: dra-example-driver/' "$dir/Example/Chart.yaml"
+  sed -i 's/gpu.shapes.com/gpu.example.com/' "$dir/Example/values.yaml"
+  presets_say 0 'rendered: 1.33: 2 objects; 1.34: 2 objects; 1.36: 2 objects'
+  sed -i 's/gpu.example.com/gpu.other.com/' "$dir/Example/values.yaml"
+  presets_say 1 'WRONG classes: the chart makes gpu.other.com; the preset says gpu.example.com'
+  presets_say 1 'WRONG drivers: gpu.example.com is nowhere in the chart'
+  sed -i -e 's/gpu.other.com/gpu.example.com/' -e 's/^nodeSelector: {}/nodeSelector: {has: gpu}/' "$dir/Example/values.yaml"
+  presets_say 1 'WRONG nodeLabels: the chart picks nodes by has, has=gpu'
+  sed -i -e 's/{has: gpu}/{}/' -e 's/^enabled: true/enabled: false/' "$dir/Example/values.yaml"
+  presets_say 1 'WRONG no DaemonSet is the plugin'
+  sed -i 's/^name: .*/name: another/' "$dir/Example/Chart.yaml"
+  presets_say 1 'WRONG chartNames: the chart is called another'
+}
+
+# presets_say STATUS WORDS
+presets_say() {
+  local said rc=0
+  said=$(HELM=$HELM "$E2E/tools/presets.sh" "$CASE_DIR/charts" Example) || rc=$?
+  assert_equal "$rc" "$1" status
+  assert_match "$said" "$2"
+}
+
 # case: shapes that charts have: a field that the API version lacks, no DaemonSet, a doubled key, sets without labels and one beside the plugin, no node selection, a namespace of its own that an earlier try left
 # timeout: 300
 case_shapes() {
@@ -162,6 +189,7 @@ case_shapes() {
   chart=$(pack_shapes)
   fake_node gpu-1
   fake_node cpu-1
+  kubectl taint node cp-1 no=driver:NoSchedule >/dev/null # it has no kubelet
   start_driver_controller
   driver_on dra "chart: {path: $chart}" 'release: shapes' 'namespace: shapes' 'values: {extended: true}'
   eventually 40 condition_is dra DriverReady 'False ChartRejected'
