@@ -220,7 +220,7 @@ case_shapes() {
 
   note 'a namespace that the chart makes, and that is there already'
   kubectl create namespace shapes-own >/dev/null
-  spec_driver dra '{"values":{"nodeSelector":{"devices.example.com":"true"},"ownNamespace":"shapes-own"}}'
+  spec_driver dra '{"values":{"nodeSelector":{"no":null,"devices.example.com":"true"},"ownNamespace":"shapes-own"}}'
   eventually 60 condition_is dra DriverReady 'False DriverOwnedElsewhere'
   assert_match "$(condition_message dra DriverReady)" 'namespace shapes-own, which is there already'
   kubectl label namespace shapes-own drawbridge.dev/configuration=default.dra >/dev/null

@@ -21,15 +21,16 @@ WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 export HELM_CACHE_HOME=$WORK/helm HELM_CONFIG_HOME=$WORK/helm HELM_DATA_HOME=$WORK/helm HELM_NO_PLUGINS=1
 WRONG=0
+declare -A TOLD=()
 
 # A chart that prints its values, and one that prints a manifest's documents, as JSON: helm reads YAML, and so nothing else has to.
 mkdir -p "$WORK/values/templates" "$WORK/documents/templates"
 printf 'apiVersion: v2\nname: x\nversion: 1.0.0\n' | tee "$WORK/values/Chart.yaml" >"$WORK/documents/Chart.yaml"
-echo '#JSON{{ toJson .Values }}' >"$WORK/values/templates/NOTES"
-echo '{{ range splitList "\n---" (print "\n" (.Files.Get "manifest")) }}{{ with fromYaml . }}
-#JSON{{ toJson . }}{{ end }}{{ end }}' >"$WORK/documents/templates/all.yaml"
 echo '#JSON{{ toJson .Values }}' >"$WORK/values/templates/all.yaml"
-rm "$WORK/values/templates/NOTES"
+cat >"$WORK/documents/templates/all.yaml" <<'END'
+{{ range splitList "\n---" (print "\n" (.Files.Get "manifest")) }}{{ with fromYaml . }}
+#JSON{{ toJson . }}{{ end }}{{ end }}
+END
 
 values_json() { "$HELM" template x "$WORK/values" -f "$1" | sed -n 's/^#JSON//p'; }
 documents_json() {
@@ -39,7 +40,9 @@ documents_json() {
 
 PRESETS=$(values_json "$ROOT/operator/driver/data/presets.yaml")
 
-wrong() {
+wrong() { # once for a preset, not for each version
+  [[ ! ${TOLD[$NAME: $*]:-} ]] || return 0
+  TOLD[$NAME: $*]=1
   echo "  WRONG $*"
   WRONG=1
 }
@@ -92,6 +95,7 @@ check_api() { # DOCUMENTS API
   [[ ! $made || ! $(get .apiValue) || $made == "resource.k8s.io/$2" ]] || wrong "apiValue: $made and not resource.k8s.io/$2"
 }
 
+# shellcheck disable=SC2016 # jq's
 PLUGINS='[.[] | select(.kind == "DaemonSet")] | . as $all |
   [.[] | select($plugin != "" and (.metadata.name | contains($plugin)))] as $named |
   [.[] | select([.spec.template.spec.volumes[]?.hostPath.path // "" | test("/plugins_registry/?$")] | any)] as $registering |
