@@ -9,8 +9,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev c
       libuv1-dev libcurl4-openssl-dev libjansson-dev libyaml-dev libgit2-dev libssl-dev
 COPY . /src
 RUN cmake -S /src -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE=-O2 -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON \
-      -DDRAWBRIDGE_HARDEN=ON -DBUILD_TESTING=OFF && cmake --build /build --target drawbridge drawbridge-guard drawbridge-git \
-    && strip /build/drawbridge /build/drawbridge-guard /build/drawbridge-git
+      -DDRAWBRIDGE_HARDEN=ON -DBUILD_TESTING=OFF && cmake --build /build --target drawbridge drawbridge-guard drawbridge-git drawbridge-confine \
+    && strip /build/drawbridge /build/drawbridge-guard /build/drawbridge-git /build/drawbridge-confine
 
 FROM ${BASE} AS runtime
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libuv1 libcurl4 libjansson4 libyaml-0-2 libssl3 \
@@ -33,7 +33,7 @@ RUN cd /src && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /helm helm.s
 FROM runtime AS operator
 RUN apt-get update && apt-get install -y --no-install-recommends libgit2-1.5 openssh-client gpgv && rm -rf /var/lib/apt/lists/*
 COPY --from=helm /helm /usr/local/bin/helm
-COPY --from=build /build/drawbridge-git /usr/local/bin/drawbridge-git
+COPY --from=build /build/drawbridge-git /build/drawbridge-confine /usr/local/bin/
 # ssh-keygen, which verifies signatures, does nothing for a user without a name; that shows here and not in a cluster
 RUN echo 'drawbridge:x:65532:65532::/nonexistent:/usr/sbin/nologin' >>/etc/passwd
 USER 65532:65532

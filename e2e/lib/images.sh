@@ -137,7 +137,7 @@ images_base_files() {
 images_of_files() {
   local from=${DRAWBRIDGE_RELEASE:-$ROOT/build/release/drawbridge} root
   if [[ -z ${DRAWBRIDGE_RELEASE:-} ]]; then
-    (cd "$ROOT" && cmake --preset release && cmake --build --preset release --target drawbridge drawbridge-guard drawbridge-git) >/dev/null ||
+    (cd "$ROOT" && cmake --preset release && cmake --build --preset release --target drawbridge drawbridge-guard drawbridge-git drawbridge-confine) >/dev/null ||
       fail 'the release build fails'
   fi
   from=${from%/*}
@@ -146,7 +146,7 @@ images_of_files() {
   images_files "$root" "$from"/drawbridge{,-guard}:/usr/local/bin /usr/bin/nsenter:/usr/bin
   "$E2E/node/image" "$1/agent.tar" "$NODE_REPOSITORY/drawbridge-agent:test" '["/usr/local/bin/drawbridge"]' "$root"
   rm -rf "$root" && mkdir "$root"
-  images_files "$root" "$from"/drawbridge{,-git}:/usr/local/bin "$(tools_path helm)":/usr/local/bin /usr/bin/{ssh,ssh-keygen,gpgv}:/usr/bin
+  images_files "$root" "$from"/drawbridge{,-git,-confine}:/usr/local/bin "$(tools_path helm)":/usr/local/bin /usr/bin/{ssh,ssh-keygen,gpgv}:/usr/bin
   "$E2E/node/image" "$1/operator.tar" "$NODE_REPOSITORY/drawbridge-operator:test" '["/usr/local/bin/drawbridge"]' "$root"
   rm -rf "$root"
 }

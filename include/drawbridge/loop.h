@@ -63,6 +63,17 @@ struct error *loop_watch_dir(struct loop *loop, const char *dir, loop_fn *fn, vo
 
 // --- child processes -----------------------------------------------------------------------------
 
+// What a child gets at most, and whatever it starts. It cannot lift that again. 0: no such limit.
+struct loop_confine {
+    size_t data_bytes_max; // of memory that it writes to
+    size_t file_bytes_max; // of each file
+    uint64_t processor_s_max;
+    unsigned processes_max; // of its user on this machine: the kernel counts no finer
+    // NULL-terminated, and not NULL: of the file system it has these, the system's programs and
+    // libraries, and nothing else, where the kernel has Landlock; and it signals nobody.
+    const char *const *readable, *const *writable;
+};
+
 struct loop_child_spec {
     const char *const *argv; // NULL-terminated; argv[0] is looked up in PATH
     const char *const *env;  // NULL-terminated NAME=VALUE; NULL: this process' own
@@ -70,6 +81,9 @@ struct loop_child_spec {
     size_t output_bytes_max; // for stdout and stderr each; what exceeds it is cut, not fatal
     uint64_t timeout_ms;     // then SIGTERM; 0 is not allowed
     uint64_t grace_ms;       // from SIGTERM to SIGKILL
+    // NULL: none. Set, the child is started by the program drawbridge-confine, which stands beside
+    // this one (or is $DRAWBRIDGE_CONFINE) and becomes it.
+    const struct loop_confine *confine;
 };
 struct loop_child_result {
     int exit_code; // -1 when a signal ended it
@@ -87,6 +101,15 @@ MUST_USE struct op *loop_child_run(struct loop *loop, const struct loop_child_sp
 // Asks the child to end: SIGTERM now, SIGKILL after its grace_ms. done runs as ever, with what the
 // child said.
 void loop_child_end(struct op *op);
+
+// For a program that confines itself. what: of setrlimit(2). starts: it
+// may start other programs.
+struct error *loop_confine_limit(int what, uint64_t value, const char *name);
+struct error *loop_confine_paths(const char *const *readable, const char *const *writable);
+struct error *loop_confine_calls(bool starts);
+bool loop_confine_has_paths(void); // whether this kernel has Landlock
+// The program of that name beside this one, or what the variable of the environment says; yours.
+char *loop_program(const char *name, const char *variable);
 
 // --- a TCP listener, for serve -------------------------------------------------------------------
 

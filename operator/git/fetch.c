@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts the worker, gives it the request on stdin, and reads its one JSON object.
-#include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "git_internal.h"
 
@@ -217,31 +213,12 @@ static void on_child(void *owner, struct error *take_err, const struct loop_chil
     fetch_result_fini(&result);
 }
 
-// Beside this very program, wherever that is.
-static char *worker_path(void)
-{
-    const char *given = getenv("DRAWBRIDGE_GIT_WORKER");
-    char self[PATH_MAX];
-    ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    char *slash;
-
-    if (given && *given)
-        return str_dup(given);
-    if (len < 0)
-        return str_dup(WORKER_NAME);
-    self[len] = '\0';
-    slash = strrchr(self, '/');
-    if (slash)
-        *slash = '\0';
-    return str_format("%s/" WORKER_NAME, self);
-}
-
 // The worker gets an environment of its own: nothing of the controller's, and no credential.
 static struct op *start(struct fetch *fetch, const struct fetch_spec *spec)
 {
     AUTO_JSON json_t *request = make_request(spec, fetch->dir);
     AUTO_MEM char *text = doc_print_json(request);
-    AUTO_MEM char *path = worker_path();
+    AUTO_MEM char *path = loop_program(WORKER_NAME, "DRAWBRIDGE_GIT_WORKER");
     AUTO_MEM char *home = str_format("HOME=%s", fetch->dir);
     const char *const argv[] = {path, NULL};
     const char *const env[] = {home, "PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8", NULL};

@@ -3,8 +3,11 @@
 // long, and is reaped also when nobody is interested any more.
 #include "loop_internal.h"
 
+#include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // How long somebody may hold the pipes after the child itself has ended (a daemon it left behind).
 enum { DRAIN_MS = 250 };
@@ -204,8 +207,55 @@ static struct child *make(struct loop *loop, const struct loop_child_spec *spec,
     return child;
 }
 
+char *loop_program(const char *name, const char *variable)
+{
+    const char *given = getenv(variable);
+    char self[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char *slash;
+
+    if (given && *given)
+        return str_dup(given);
+    if (len < 0)
+        return str_dup(name);
+    self[len] = '\0';
+    slash = strrchr(self, '/');
+    if (slash)
+        *slash = '\0';
+    return str_format("%s/%s", self, name);
+}
+
+static void add_limit(struct strlist *words, const char *name, uint64_t value)
+{
+    if (value)
+        strlist_take(words, str_format("%s=%llu", name, (unsigned long long)value));
+}
+
+static void add_paths(struct strlist *words, const char *name, const char *const *paths)
+{
+    for (; paths && *paths; paths++)
+        strlist_take(words, str_format("%s=%s", name, *paths));
+}
+
+static void confine(const struct loop_child_spec *spec, struct strlist *words)
+{
+    const struct loop_confine *confine = spec->confine;
+
+    strlist_take(words, loop_program("drawbridge-confine", "DRAWBRIDGE_CONFINE"));
+    add_limit(words, "data", confine->data_bytes_max);
+    add_limit(words, "file", confine->file_bytes_max);
+    add_limit(words, "cpu", confine->processor_s_max);
+    add_limit(words, "processes", confine->processes_max);
+    add_paths(words, "read", confine->readable);
+    add_paths(words, "write", confine->writable);
+    strlist_add(words, "--");
+    for (const char *const *word = spec->argv; *word; word++)
+        strlist_add(words, *word);
+}
+
 static int spawn(struct child *child, const struct loop_child_spec *spec)
 {
+    AUTO_STRLIST struct strlist confined = {0};
     union { // libuv only reads them
         const char *const *given;
         char **wanted;
@@ -216,9 +266,13 @@ static int spawn(struct child *child, const struct loop_child_spec *spec)
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->output},
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->errors},
     };
+    if (spec->confine) {
+        confine(spec, &confined);
+        argv.given = (const char *const *)confined.items;
+    }
     uv_process_options_t options = {
         .exit_cb = on_exit_of,
-        .file = spec->argv[0],
+        .file = argv.given[0],
         .args = argv.wanted,
         .env = env.wanted,
         .flags = UV_PROCESS_DETACHED, // a session, and so a process group, of its own

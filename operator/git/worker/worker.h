@@ -45,8 +45,6 @@ MUST_USE NONNULL struct error *worker_git_error(const struct worker *worker, con
 
 // Limits    of memory, time, files and system calls. After it nothing may be set up any more.
 struct error *sandbox_enter(const struct worker *worker);
-// The part of it that is about files.
-struct error *paths_confine(const struct worker *worker);
 
 // Connects, finds where the reference points, and unless that is known, fetches it. *ret_fetched
 // false: it is.

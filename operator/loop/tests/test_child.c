@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct run {
@@ -52,6 +53,79 @@ static void run_sh(struct run *r, const char *script, struct loop_child_spec spe
     loop_run(loop);
     CHECK_INT(r->calls, 1);
     CHECK(r->op == NULL);
+}
+
+#define CONFINE TEST_BINARY_ROOT "/drawbridge-confine"
+
+static void run_confined(struct run *r, const char *script, const struct loop_confine *confine)
+{
+    setenv("DRAWBRIDGE_CONFINE", CONFINE, 1);
+    run_sh(r, script, (struct loop_child_spec){.confine = confine});
+    CHECK_OK(r->err);
+}
+
+TEST(a_confined_child_has_limits)
+{
+    struct loop_confine limits = {.data_bytes_max = (size_t)64 << 20,
+                                  .file_bytes_max = 1 << 20,
+                                  .processor_s_max = 7,
+                                  .processes_max = 4000};
+    struct run r = {0};
+
+    run_confined(&r,
+                 "grep -E 'data size|file size|cpu time|processes|core' /proc/self/limits | tr -s "
+                 "' '; exit 3",
+                 &limits);
+    CHECK_INT(r.result.exit_code, 3);
+    CHECK_HAS(r.output, "Max cpu time 7 7 seconds");
+    CHECK_HAS(r.output, "Max file size 1048576 1048576 bytes");
+    CHECK_HAS(r.output, "Max data size 67108864 67108864 bytes");
+    CHECK_HAS(r.output, "Max core file size 0 0 bytes");
+    CHECK_HAS(r.output, "Max processes 4000 4000 processes");
+}
+
+TEST(a_confined_child_reaches_its_own_files_alone_and_signals_nobody)
+{
+    AUTO_MEM char *dir = test_path("own");
+    AUTO_MEM char *token = test_path("token");
+    AUTO_MEM char *file = test_path("own/file");
+    AUTO_MEM char *script =
+        str_format("cat %s; echo x >%s && cat %s; kill -0 $PPID; cat /proc/$PPID/environ; true",
+                   token, file, file);
+    const char *const writable[] = {dir, NULL};
+    struct loop_confine files = {.writable = writable};
+    struct run free_one = {0};
+    struct run r = {0};
+
+    CHECK_INT(mkdir(dir, 0700), 0);
+    test_write(token, "secret-word");
+    run_sh(&free_one, script, (struct loop_child_spec){0});
+    CHECK_HAS(free_one.output, "secret-word");
+    run_confined(&r, script, &files);
+    CHECK_HAS(r.output, "x");
+    CHECK_HAS(r.errors, "kill: ");
+    if (!loop_confine_has_paths())
+        return; // this kernel has no Landlock
+    CHECK_STR(r.output, "x\n");
+    CHECK_HAS(r.errors, "token: Permission denied");
+    CHECK_HAS(r.errors, "environ: Permission denied");
+}
+
+TEST(a_confined_program_that_is_not_there)
+{
+    const char *const argv[] = {"/nonexistent/program", NULL};
+    struct loop_confine none = {.processor_s_max = 7};
+    AUTO(loop) struct loop *loop = loop_new();
+    struct run r = {.loop = loop};
+    struct loop_child_spec spec = {
+        .argv = argv, .timeout_ms = 10000, .output_bytes_max = 4096, .confine = &none};
+
+    setenv("DRAWBRIDGE_CONFINE", CONFINE, 1);
+    r.op = loop_child_run(loop, &spec, on_child, &r);
+    loop_run(loop);
+    CHECK_OK(r.err);
+    CHECK_INT(r.result.exit_code, 127);
+    CHECK_HAS(r.errors, "/nonexistent/program: No such file");
 }
 
 TEST(output_errors_and_exit_code)
