@@ -13,12 +13,12 @@ rights() {
 case_of_the_chart() {
   use_cluster 1.33
   rights >"$CASE_DIR/ours"
-  assert_equal "$(jq length "$CASE_DIR/ours")" 6 'roles of the test clusters'
+  assert_equal "$(jq length "$CASE_DIR/ours")" 9 'roles of the test clusters'
   jq -r '.[] | "\(.kind) \(.name) \(.namespace // "default")"' "$CASE_DIR/ours" |
     while read -r kind name namespace; do kubectl delete "$kind" "$name" -n "$namespace" >/dev/null; done
   assert_equal "$(rights)" '[]' 'roles that are left'
   "$(tools_path helm)" template drawbridge "$ROOT/charts/drawbridge" -n drawbridge-system --kube-version 1.33.0 \
-    --show-only templates/controller-rbac.yaml --show-only templates/agent-rbac.yaml \
+    --show-only templates/controller-rbac.yaml --show-only templates/agent-rbac.yaml --show-only templates/helm-rbac.yaml \
     --set 'image.operator.repository=x,image.agent.repository=x,controller.driverAccounts[0].namespace=default,controller.driverAccounts[0].name=installer' \
     --set 'controller.driverAccounts[1].namespace=default,controller.driverAccounts[1].name=weak' | kubectl apply -f - >/dev/null
   rights >"$CASE_DIR/chart"

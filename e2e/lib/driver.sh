@@ -30,7 +30,13 @@ use_driver_cluster() {
 }
 
 # start_driver_controller [FLAG...]
-start_driver_controller() { start_controller --helm "${HELM_PROGRAM:-$HELM}" --helm-dir "$CASE_DIR/helm" --smoke-test-image node.local/busybox:1 "$@"; }
+# helm is who it is under the chart; $HELM_PROGRAM, a program of the case's own in helm's place, is the controller itself and reads what it likes.
+start_driver_controller() {
+  local account=(--helm-service-account drawbridge-system/drawbridge-helm)
+  [[ -z ${HELM_PROGRAM:-} ]] || account=()
+  start_controller --helm "${HELM_PROGRAM:-$HELM}" --helm-dir "$CASE_DIR/helm" --chart-root "$CASE_DIR/charts" "${account[@]}" \
+    --smoke-test-image node.local/busybox:1 "$@"
+}
 
 # driver_on NAME LINE...: a DRAConfiguration that only looks at the flags and installs the chart; the lines are of spec.driver.
 driver_on() {

@@ -7,7 +7,7 @@
 // In → Out  a DRAConfiguration and what the API server says → one action at most, three verdicts
 // May use   watch kube loop doc base
 // Never     reads what is in a release's Secret (labels alone); deletes pods or claims of others;
-//           runs two helms for one release
+//           runs two helms at once
 // Limits    DRIVER_OUTPUT_BYTES_MAX of what a helm says; DRIVER_VALUES_BYTES_MAX of values
 // Blocking  reads a chart archive and the directory it was fetched into
 #pragma once
@@ -17,6 +17,10 @@
 #define DRIVER_OUTPUT_BYTES_MAX ((size_t)4 << 20)
 #define DRIVER_VALUES_BYTES_MAX ((size_t)1 << 20)
 #define DRIVER_CHART_BYTES_MAX ((size_t)16 << 20)
+// of one helm; there is one at a time
+#define DRIVER_MEMORY_BYTES_MAX ((size_t)256 << 20)
+#define DRIVER_FILE_BYTES_MAX ((size_t)64 << 20) // the index of a repository is larger than a chart
+#define DRIVER_PROCESSES_MAX 4096 // of helm's user on the node, whatever container they are in
 // on the Secret of a release: what it was made from
 #define DRIVER_LABEL_DIGEST "drawbridge.dev/digest"
 #define DRIVER_LABEL_OWNER "drawbridge.dev/configuration"
@@ -27,17 +31,22 @@
 
 struct driver;
 struct driver_spec {
-    struct kube *kube;              // the cluster that is acted upon
-    const char *helm;               // the program
-    const char *dir;                // helm's own: caches, charts that were fetched
-    const char *kubeconfig;         // for helm; NULL: the pod's service account
-    const char *context;            // of the kubeconfig; NULL: its current one
+    struct kube *kube;      // the cluster that is acted upon
+    const char *helm;       // the program
+    const char *dir;        // helm's own: caches, charts that were fetched
+    const char *kubeconfig; // for helm; NULL: the pod's service account
+    const char *context;    // of the kubeconfig; NULL: its current one
+    // "NAMESPACE/NAME" of a ServiceAccount that may impersonate and nothing else: helm gets tokens
+    // of it in the place of our credentials, and of the file system its own directory alone. NULL:
+    // helm is what we are.
+    const char *helm_account;
+    const char *chart_root;         // spec.driver.chart.path is below it; NULL: there is none
     const char *namespace;          // where the smoke test runs
     const char *smoke_test_image;   // NULL: the presets'
     uint64_t smoke_test_timeout_ms; // until its pod must run
     uint64_t helm_timeout_ms;       // for one run of helm; SIGTERM then
-    // a helm that was started for this key has ended, or something that its last pass looked at has
-    // changed
+    // helm has ended for this key, or waits for another one to end, or does not wait any more, or
+    // something that its last pass looked at has changed
     void (*on_change)(void *owner, const char *key);
     bool (*may_write)(void *owner);
     // Whether a DRAConfiguration of namespace from may name a driver in namespace to, where no

@@ -63,6 +63,11 @@ void kube_free(struct kube *kube);       // all its ops must be gone
 bool kube_busy(const struct kube *kube); // it has ops
 AUTO_DECLARE(kube, struct kube)
 const char *kube_server(const struct kube *kube);
+// For a kubeconfig that somebody else shall use: the server as its "cluster", yours, with ca_file
+// as the authority's file where there is one; and that authority as PEM (NULL: the system's),
+// borrowed until the next request, and known after the first one.
+json_t *kube_cluster(const struct kube *kube, const char *ca_file);
+const char *kube_ca(const struct kube *kube);
 
 // --- what ----------------------------------------------------------------------------------------
 

@@ -102,6 +102,13 @@ MUST_USE struct op *loop_child_run(struct loop *loop, const struct loop_child_sp
 // child said.
 void loop_child_end(struct op *op);
 
+// A directory of its own for a child, "PARENT/PREFIX-PID-XXXXXX", mode 0700; parent NULL: $TMPDIR
+// or /tmp. It and all in it go with remove; sweep removes those of processes that are gone, and of
+// this one: call it once, before the first.
+struct error *loop_scratch_make(const char *parent, const char *prefix, char **ret_dir);
+void loop_scratch_remove(const char *dir);
+void loop_scratch_sweep(const char *parent, const char *prefix);
+
 // For a program that confines itself. what: of setrlimit(2). starts: it
 // may start other programs.
 struct error *loop_confine_limit(int what, uint64_t value, const char *name);

@@ -14,6 +14,9 @@
 #include "drawbridge/serve.h"
 
 struct controller;
+// What the process itself is given beside its children: the chart's pod has room for all of them.
+#define CONTROLLER_MEMORY_BYTES ((size_t)256 << 20)
+
 struct controller_spec {
     struct kube *kube; // the cluster that Drawbridge runs in
     const struct gates_table *table;
@@ -31,6 +34,7 @@ struct controller_spec {
     // gets (NULL: the pod's account), how long one run may take, and the image of the smoke test's
     // pod (NULL: the built-in one), which runs in lease_namespace.
     const char *helm, *helm_dir, *helm_kubeconfig, *helm_context;
+    const char *helm_account, *chart_root; // driver_spec's
     uint64_t helm_timeout_ms;
     const char *smoke_test_image;
     uint64_t smoke_test_timeout_ms;

@@ -12,7 +12,7 @@ struct settings {
     const char *lease_namespace;
     struct strlist governing_namespaces, reach;
     const char *gates_table;
-    const char *helm, *helm_dir, *smoke_test_image;
+    const char *helm, *helm_dir, *helm_account, *chart_root, *smoke_test_image;
     uint64_t helm_timeout_ms, smoke_test_timeout_ms;
     const char *git_file_root;
     unsigned git_pack_max_mib;
@@ -61,6 +61,16 @@ static const struct cli_option options[] = {
      .argument = "DIR",
      .fallback = "/tmp/drawbridge-helm",
      .help = "for helm's caches and for charts that it fetches"},
+    {.name = "helm-service-account",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct settings, helm_account),
+     .argument = "NAMESPACE/NAME",
+     .help = "whom helm is to the API server; default: who the controller is"},
+    {.name = "chart-root",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct settings, chart_root),
+     .argument = "DIR",
+     .help = "charts of spec.driver.chart.path are below it; default: none"},
     {.name = "helm-timeout",
      .type = CLI_DURATION,
      .offset = offsetof(struct settings, helm_timeout_ms),
@@ -202,6 +212,8 @@ static struct error *serve_until_stopped(struct run *run, const struct settings 
     spec.reach = &settings->reach;
     spec.helm = settings->helm;
     spec.helm_dir = settings->helm_dir;
+    spec.helm_account = settings->helm_account;
+    spec.chart_root = settings->chart_root;
     spec.helm_timeout_ms = settings->helm_timeout_ms;
     spec.smoke_test_image = settings->smoke_test_image;
     spec.smoke_test_timeout_ms = settings->smoke_test_timeout_ms;

@@ -172,8 +172,11 @@ struct helm_call {
 };
 void helm_call_fini(struct helm_call *call);
 #define AUTO_CALL __attribute__((cleanup(helm_call_fini)))
-// user: whom it acts as, NULL: us.
-void helm_call_make(const struct driver_spec *spec, const char *user, struct helm_call *ret_call);
+// dir: of the job. Without helm_call_connect() it knows no API server.
+void helm_call_make(const struct driver_spec *spec, const char *dir, struct helm_call *ret_call);
+// user: whom it acts as, NULL: nobody else.
+void helm_call_connect(struct helm_call *call, const struct driver_spec *spec, const char *dir,
+                       const char *user);
 void helm_call_pull(struct helm_call *call, const struct want *want, const char *dir);
 // forced: the release's own record is gone, its objects are taken over.
 // dry_run: renders with what the server has, and writes nothing.
@@ -182,11 +185,16 @@ void helm_call_upgrade(struct helm_call *call, const struct driver_spec *spec,
                        bool forced, bool dry_run);
 void helm_call_uninstall(struct helm_call *call, const struct driver_spec *spec,
                          const struct want *want);
-// and in a pod the kubeconfig that helm gets
-struct error *helm_prepare_dir(const struct driver_spec *spec);
-// The directory that a chart is fetched into, made and empty; and the one archive in it afterwards.
-struct error *helm_chart_dir(const struct driver_spec *spec, const char *digest, char **ret_dir);
+#define DRIVER_SCRATCH "job"
+// A directory for one job: all that helm writes is in it and goes with it.
+struct error *helm_make_dir(const struct driver_spec *spec, char **ret_dir);
+// The kubeconfig of a pod whose account helm has too.
+struct error *helm_write_pod_config(const char *dir);
+// The one archive in the directory that a chart was fetched into, which is not too large.
 struct error *helm_chart_file(const char *dir, char **ret_file);
+struct error *helm_check_size(const char *file);
+// Whether charts may be read there: InvalidConfiguration.
+struct error *helm_check_path(const struct driver_spec *spec, const char *path);
 // sha256 of a file, 64 hex digits.
 struct error *driver_file_digest(const char *path, char *ret_digest);
 
@@ -239,6 +247,11 @@ struct driver {
     uint64_t passes; // begun
     bool halted;
     struct driver_stop *stop; // who waits until no job runs
+    struct job *turn;         // whose helm runs, or is about to; NULL: none
+    char *last_turn;          // the namespace that had it last
+    uint64_t places;
+    char *token; // of spec.helm_account
+    uint64_t token_until_ms;
 };
 struct job_order {
     bool uninstall, make_namespace;
@@ -250,6 +263,10 @@ struct job_order {
 // The job holds object and take_want, which borrows from it.
 void job_start(struct driver *driver, const char *key, const json_t *object, struct want *take_want,
                const struct job_order *order);
+// Whether it waits until another release's helm has ended.
+bool job_waits(const struct driver *driver, const char *namespace, const char *release);
+void driver_next_turn(struct driver *driver);
+void driver_forget_token(struct driver *driver);
 bool job_runs(const struct driver *driver, const char *namespace, const char *release);
 const struct note *job_note(const struct driver *driver, const char *namespace,
                             const char *release);

@@ -4,6 +4,7 @@
 // --rollback-on-failure, no plugins, no token on a command line.
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,31 +37,39 @@ static void add_inherited(struct strlist *env)
             add(env, "%s=%s", names[i], getenv(names[i]));
 }
 
-void helm_call_make(const struct driver_spec *spec, const char *user, struct helm_call *ret_call)
+void helm_call_make(const struct driver_spec *spec, const char *dir, struct helm_call *ret_call)
 {
     struct helm_call call = {0};
 
     add(&call.argv, "%s", spec->helm);
     add_inherited(&call.env);
-    add(&call.env, "HOME=%s", spec->dir);
-    add(&call.env, "HELM_CACHE_HOME=%s/cache", spec->dir);
+    add(&call.env, "HOME=%s", dir);
+    add(&call.env, "TMPDIR=%s", dir);
+    add(&call.env, "HELM_CACHE_HOME=%s/cache", dir);
     add(&call.env, "HELM_CONFIG_HOME=%s/config", spec->dir);
-    add(&call.env, "HELM_DATA_HOME=%s/data", spec->dir);
+    add(&call.env, "HELM_DATA_HOME=%s/data", dir);
+    // helm gives memory back before it reaches its limit.
+    add(&call.env, "GOMEMLIMIT=%zu", DRIVER_MEMORY_BYTES_MAX / 4 * 3);
     // A discovery that was kept knows versions that are gone: an uninstall would take the answer
     // 404 for done.
     strlist_add(&call.env, "KUBECACHEDIR=/dev/null/none");
     strlist_add(&call.env, "HELM_NO_PLUGINS=1");
     strlist_add(&call.env, "NO_COLOR=1");
     strlist_add(&call.env, "HELM_DRIVER=secret");
-    if (spec->kubeconfig)
-        add(&call.env, "KUBECONFIG=%s", spec->kubeconfig);
-    else
-        add(&call.env, "KUBECONFIG=%s/pod.conf", spec->dir);
-    if (spec->context)
-        add(&call.env, "HELM_KUBECONTEXT=%s", spec->context);
-    if (user)
-        add(&call.env, "HELM_KUBEASUSER=%s", user);
     *ret_call = call;
+}
+
+void helm_call_connect(struct helm_call *call, const struct driver_spec *spec, const char *dir,
+                       const char *user)
+{
+    if (spec->kubeconfig && !spec->helm_account)
+        add(&call->env, "KUBECONFIG=%s", spec->kubeconfig);
+    else
+        add(&call->env, "KUBECONFIG=%s/kube.conf", dir);
+    if (spec->context && !spec->helm_account)
+        add(&call->env, "HELM_KUBECONTEXT=%s", spec->context);
+    if (user)
+        add(&call->env, "HELM_KUBEASUSER=%s", user);
 }
 
 void helm_call_fini(struct helm_call *call)
@@ -129,18 +138,11 @@ void helm_call_uninstall(struct helm_call *call, const struct driver_spec *spec,
 
 // --- its directory
 
-static struct error *make_dir(const char *dir)
-{
-    if (mkdir(dir, 0700) == 0 || errno == EEXIST)
-        return NULL;
-    return error_errno(errno, "%s", dir);
-}
-
 // Without a file of its own helm would take the pod's account and forget whom it shall act as.
-static struct error *write_pod_config(const struct driver_spec *spec)
+struct error *helm_write_pod_config(const char *dir)
 {
     const char *host = getenv("KUBERNETES_SERVICE_HOST"), *port = getenv("KUBERNETES_SERVICE_PORT");
-    AUTO_MEM char *path = str_format("%s/pod.conf", spec->dir);
+    AUTO_MEM char *path = str_format("%s/kube.conf", dir);
     bool six = host && strchr(host, ':');
     FILE *file;
     int wrong;
@@ -161,16 +163,11 @@ static struct error *write_pod_config(const struct driver_spec *spec)
     return wrong ? error_new(ERROR_TRANSIENT, "%s cannot be written", path) : NULL;
 }
 
-struct error *helm_prepare_dir(const struct driver_spec *spec)
+struct error *helm_make_dir(const struct driver_spec *spec, char **ret_dir)
 {
-    AUTO_MEM char *charts = str_format("%s/charts", spec->dir);
-    struct error *err = make_dir(spec->dir);
-
-    if (!err)
-        err = make_dir(charts);
-    if (!err && !spec->kubeconfig)
-        err = write_pod_config(spec);
-    return err;
+    if (mkdir(spec->dir, 0700) != 0 && errno != EEXIST)
+        return error_errno(errno, "%s", spec->dir);
+    return loop_scratch_make(spec->dir, DRIVER_SCRATCH, ret_dir);
 }
 
 // Calls each() for what is in the directory; what cannot be read is as if it were empty.
@@ -188,30 +185,10 @@ static void each_file(const char *dir, void (*each)(const char *path, void *owne
         closedir(listing);
 }
 
-static void remove_one(const char *path, void *owner)
-{
-    (void)owner;
-    (void)unlink(path); // what stays is found to be one too many
-}
-
 static void collect_archive(const char *path, void *owner)
 {
     if (str_ends(path, ".tgz"))
         strlist_add(owner, path);
-}
-
-struct error *helm_chart_dir(const struct driver_spec *spec, const char *digest, char **ret_dir)
-{
-    AUTO_MEM char *dir = str_format("%s/charts/%s", spec->dir, digest);
-    struct error *err = helm_prepare_dir(spec);
-
-    if (!err)
-        err = make_dir(dir);
-    if (err)
-        return err;
-    each_file(dir, remove_one, NULL);
-    *ret_dir = TAKE(dir);
-    return NULL;
 }
 
 struct error *helm_chart_file(const char *dir, char **ret_file)
@@ -222,5 +199,44 @@ struct error *helm_chart_file(const char *dir, char **ret_file)
     if (files.len != 1)
         return error_new(ERROR_INVALID, "helm left %zu archives in %s", files.len, dir);
     *ret_file = str_dup(files.items[0]);
-    return NULL;
+    return helm_check_size(*ret_file);
+}
+
+struct error *helm_check_size(const char *file)
+{
+    struct stat about;
+
+    if (stat(file, &about) != 0 || S_ISDIR(about.st_mode))
+        return NULL; // helm says what is wrong, or reads what is there file by file
+    if (about.st_size <= (off_t)DRIVER_CHART_BYTES_MAX)
+        return NULL;
+    return error_because(ERROR_INVALID, "LimitReached",
+                         "the chart's archive is larger than %zu MiB and is not unpacked",
+                         DRIVER_CHART_BYTES_MAX >> 20);
+}
+
+// Whether it is there is told of what is below the root alone.
+struct error *helm_check_path(const struct driver_spec *spec, const char *path)
+{
+    const char *root = spec->chart_root;
+    size_t len = root ? strlen(root) : 0;
+    char real_root[PATH_MAX], real[PATH_MAX];
+
+    if (!root)
+        return error_because(
+            ERROR_INVALID, "InvalidConfiguration",
+            "spec.driver.chart.path is turned off: name a registry or repository in its place, or "
+            "start the controller with --chart-root=DIR");
+    while (len > 0 && root[len - 1] == '/')
+        len--;
+    if (strncmp(path, root, len) == 0 && path[len] == '/' && !strstr(path, "/../") &&
+        !str_ends(path, "/..")) {
+        if (!realpath(path, real) || !realpath(root, real_root))
+            return NULL; // helm says so
+        len = strlen(real_root);
+        if (strncmp(real, real_root, len) == 0 && (real[len] == '/' || real[len] == '\0'))
+            return NULL;
+    }
+    return error_because(ERROR_INVALID, "InvalidConfiguration",
+                         "spec.driver.chart.path is outside of --chart-root");
 }

@@ -71,6 +71,9 @@ static void job_free(struct job *job)
         at = &(*at)->next;
     *at = job->next;
     op_drop(job->pending);
+    job_leave_turn(job);
+    if (job->dir)
+        loop_scratch_remove(job->dir);
     kube_free(job->kube);
     driver_want_fini(&job->want);
     json_decref(job->object);
@@ -94,6 +97,7 @@ static void job_end(struct job *job)
     if (!driver->halted)
         note_result(job);
     job_free(job);
+    driver_next_turn(driver);
     driver_note_idle(driver);
     driver->spec.on_change(driver->spec.owner, key);
 }
@@ -129,6 +133,12 @@ static void (*const begin[JOB_END])(struct job *job) = {
     [JOB_REMOVE] = job_remove,  [JOB_ADOPT] = job_adopt,
 };
 
+static bool is_helms(enum job_step step)
+{
+    return step == JOB_FETCH || step == JOB_SHOW || step == JOB_RENDER || step == JOB_CRDS ||
+           step == JOB_UPGRADE || step == JOB_UNINSTALL || step == JOB_LOOK_UP;
+}
+
 void job_run(struct job *job)
 {
     const struct driver_spec *spec = &job->driver->spec;
@@ -136,6 +146,10 @@ void job_run(struct job *job)
     while (!job->pending && job->step != JOB_END) {
         if (job->driver->halted || !spec->may_write(spec->owner))
             job_fail(job, "HelmInterrupted", str_dup("Drawbridge does not lead any more"));
+        else if (is_helms(job->step) && !job_take_turn(job))
+            return;
+        else if (job_needs_token(job))
+            job_ask_token(job);
         else
             begin[job->step](job);
     }

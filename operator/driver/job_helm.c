@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The steps of a job that helm does: what it is called for, and what its answer, or its failure,
 // leads to.
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "job_internal.h"
 
@@ -13,7 +17,8 @@ typedef void after_fn(struct job *job, const struct loop_child_result *result);
 
 static void after_fetch(struct job *job, const struct loop_child_result *result)
 {
-    struct error *err = helm_chart_file(job->dir, &job->file);
+    AUTO_MEM char *dir = str_format("%s/chart", job->dir);
+    struct error *err = helm_chart_file(dir, &job->file);
     char digest[DOC_DIGEST_BYTES];
 
     (void)result;
@@ -190,6 +195,10 @@ static void take_failure(struct job *job, const struct loop_child_result *result
         job_fail(job, fetching ? "ChartUnavailable" : "HelmInterrupted",
                  str_format("helm did not end within %llu s and was stopped",
                             (unsigned long long)(job->driver->spec.helm_timeout_ms / 1000)));
+    else if (result->signum == SIGXCPU)
+        job_fail(job, "LimitReached",
+                 str_format("helm used more than %llu s of processor time for this chart",
+                            (unsigned long long)(job->driver->spec.helm_timeout_ms / 1000)));
     else if (result->signum || result->exit_code > 128) // a shell around helm tells its signal so
         job_fail(job, "HelmInterrupted",
                  str_format("helm was ended by signal %d",
@@ -197,7 +206,8 @@ static void take_failure(struct job *job, const struct loop_child_result *result
     else if (fetching && job->want.digest && pins_another(message))
         job_fail(job, "ChartDigestMismatch", TAKE(message));
     else
-        job_fail(job, fetching ? "ChartUnavailable" : reason, TAKE(message));
+        job_fail(job, fetching && !str_eq(reason, "LimitReached") ? "ChartUnavailable" : reason,
+                 TAKE(message));
 }
 
 // What is read as a document must be all there.
@@ -210,9 +220,11 @@ static bool is_cut(const struct job *job, const struct loop_child_result *result
 static void on_helm(void *owner, struct error *take_err, const struct loop_child_result *result)
 {
     struct job *job = owner;
+    struct driver *driver = job->driver;
 
     job->pending = NULL;
     job->child = false;
+    job_leave_turn(job);
     if (take_err)
         job_fail_with(job, "HelmNotFound", take_err);
     else if (result->exit_code == 0 && is_cut(job, result))
@@ -223,11 +235,31 @@ static void on_helm(void *owner, struct error *take_err, const struct loop_child
     else
         take_failure(job, result);
     job_run(job);
+    driver_next_turn(driver);
 }
 
 static void run_helm(struct job *job, const struct helm_call *call, struct slice input)
 {
     const struct driver_spec *spec = &job->driver->spec;
+    AUTO_MEM char *config = str_format("%s/config", spec->dir);
+    // Its program may be anywhere, and charts are where the administrator has them.
+    const char *const places[] = {spec->helm,
+                                  config,
+                                  spec->chart_root,
+                                  getenv("SSL_CERT_FILE"),
+                                  getenv("SSL_CERT_DIR"),
+                                  getenv("HELM_REGISTRY_CONFIG")};
+    const char *readable[COUNT(places) + 1] = {NULL};
+    size_t len = 0;
+    const char *const writable[] = {job->dir, NULL};
+    struct loop_confine confine = {
+        .data_bytes_max = DRIVER_MEMORY_BYTES_MAX,
+        .file_bytes_max = DRIVER_FILE_BYTES_MAX,
+        .processor_s_max = (spec->helm_timeout_ms + driver_helm_grace_ms) / 1000 + 1,
+        .processes_max = DRIVER_PROCESSES_MAX,
+        .readable = spec->helm_account ? readable : NULL,
+        .writable = spec->helm_account ? writable : NULL,
+    };
     struct loop_child_spec child = {
         .argv = (const char *const *)call->argv.items,
         .env = (const char *const *)call->env.items,
@@ -236,31 +268,60 @@ static void run_helm(struct job *job, const struct helm_call *call, struct slice
         // helm has its own, which does not bound everything
         .timeout_ms = spec->helm_timeout_ms + driver_helm_grace_ms,
         .grace_ms = driver_helm_grace_ms,
+        .confine = &confine,
     };
 
+    for (size_t i = 0; i < COUNT(places); i++)
+        if (places[i] && *places[i])
+            readable[len++] = places[i];
     job->child = true;
     job->pending = loop_child_run(job->driver->loop, &child, on_helm, job);
 }
 
 // --- steps
 
+// False: the job has failed.
+static bool prepare(struct job *job, bool connects, struct helm_call *ret_call)
+{
+    const struct driver_spec *spec = &job->driver->spec;
+    AUTO(error) struct error *err = job->dir ? NULL : helm_make_dir(spec, &job->dir);
+
+    if (!err && connects && spec->helm_account)
+        err = job_write_config(job);
+    else if (!err && connects && !spec->kubeconfig)
+        err = helm_write_pod_config(job->dir);
+    if (err) {
+        job_fail(job, connects ? "InstallFailed" : "ChartUnavailable", str_dup(error_text(err)));
+        return false;
+    }
+    helm_call_make(spec, job->dir, ret_call);
+    if (connects)
+        helm_call_connect(ret_call, spec, job->dir, job->want.user);
+    return true;
+}
+
 void job_fetch(struct job *job)
 {
     AUTO_CALL struct helm_call call = {0};
+    AUTO_MEM char *dir = NULL;
     struct error *err;
 
     if (job->want.path) {
         job->file = str_dup(job->want.path);
         job->step = JOB_SHOW;
+        err = helm_check_size(job->file);
+        if (err)
+            job_fail_with(job, "ChartUnavailable", err);
         return;
     }
-    err = helm_chart_dir(&job->driver->spec, job->want.digest_text, &job->dir);
-    if (err) {
-        job_fail_with(job, "ChartUnavailable", err);
+    if (!prepare(job, false, &call))
+        return;
+    dir = str_format("%s/chart", job->dir);
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
+        job_fail_with(job, "ChartUnavailable", error_errno(errno, "%s", dir));
         return;
     }
-    helm_call_make(&job->driver->spec, NULL, &call);
-    helm_call_pull(&call, &job->want, job->dir);
+    helm_call_pull(&call, &job->want, dir);
     run_helm(job, &call, (struct slice){0});
 }
 
@@ -268,7 +329,8 @@ void job_show(struct job *job)
 {
     AUTO_CALL struct helm_call call = {0};
 
-    helm_call_make(&job->driver->spec, NULL, &call);
+    if (!prepare(job, false, &call))
+        return;
     strlist_add(&call.argv, "show");
     strlist_add(&call.argv, job->step == JOB_SHOW ? "chart" : "crds");
     strlist_add(&call.argv, job->file);
@@ -279,7 +341,8 @@ void job_look_up(struct job *job)
 {
     AUTO_CALL struct helm_call call = {0};
 
-    helm_call_make(&job->driver->spec, job->want.user, &call);
+    if (!prepare(job, true, &call))
+        return;
     strlist_add(&call.argv, "get");
     strlist_add(&call.argv, "manifest");
     strlist_add(&call.argv, job->want.release);
@@ -292,13 +355,9 @@ void job_release(struct job *job)
     AUTO_CALL struct helm_call call = {0};
     // JSON is YAML
     AUTO_MEM char *values = job->uninstall ? NULL : doc_print_json(job->want.values);
-    AUTO(error) struct error *err = helm_prepare_dir(&job->driver->spec);
 
-    if (err) {
-        job_fail(job, "InstallFailed", str_dup(error_text(err)));
+    if (!prepare(job, true, &call))
         return;
-    }
-    helm_call_make(&job->driver->spec, job->want.user, &call);
     if (!job->uninstall)
         helm_call_upgrade(&call, &job->driver->spec, &job->want, job->file, job->chart, job->forced,
                           job->step == JOB_RENDER);

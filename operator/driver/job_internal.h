@@ -35,8 +35,11 @@ struct job {
     enum job_step step;
     struct kube *kube; // as the account
     struct op *pending;
-    bool child;       // pending is a helm
-    char *dir, *file; // of the chart
+    bool child;     // pending is a helm
+    bool waits;     // for its turn; pending is NULL then
+    uint64_t place; // in the line
+    char *dir;      // for all that helm writes
+    char *file;     // of the chart
     char *chart, *version;
     char *adopt;               // the namespace; NULL: none was in the way
     enum job_step after_adopt; // where it was in the way
@@ -51,6 +54,15 @@ void job_run(struct job *job);
 void job_fail(struct job *job, const char *reason, char *take_message);
 // fallback: the reason where the error has none of its own.
 void job_fail_with(struct job *job, const char *fallback, struct error *take_err);
+
+// turn.c: one helm at a time. False: it waits in line, and is run again when its turn has come.
+bool job_take_turn(struct job *job);
+void job_leave_turn(struct job *job);
+
+// job_token.c: helm's own account
+bool job_needs_token(const struct job *job);
+void job_ask_token(struct job *job);
+struct error *job_write_config(const struct job *job);
 
 // Steps: each begins something (job->pending), or goes on (job->step).
 void job_fetch(struct job *job);

@@ -160,8 +160,10 @@ static void begin_job(struct work *w, const struct release *release, bool uninst
 
 static bool prepare(struct work *w)
 {
-    struct error *err =
-        driver_values_make(w->object, w->facts, driver_api_version(w->in.served), &w->want);
+    struct error *err = w->want.path ? helm_check_path(&w->driver->spec, w->want.path) : NULL;
+
+    if (!err)
+        err = driver_values_make(w->object, w->facts, driver_api_version(w->in.served), &w->want);
 
     if (!err)
         return true;
@@ -197,7 +199,10 @@ static bool may_install(struct work *w, const struct release *release)
 static void install_if_needed(struct work *w, const struct release *release)
 {
     // The end of a helm calls for a pass.
-    if (job_runs(w->driver, w->want.namespace, w->want.release))
+    if (job_waits(w->driver, w->want.namespace, w->want.release))
+        work_say(w, DRIVER_FALSE, "Installing",
+                 str_dup("Waiting until helm is done with another release: one runs at a time"));
+    else if (job_runs(w->driver, w->want.namespace, w->want.release))
         work_say(w, DRIVER_FALSE, "Installing",
                  str_format("helm is at work on release %s in namespace %s", w->want.release,
                             w->want.namespace));
@@ -401,6 +406,9 @@ void work_judge_gone(struct work *w)
         work_say(w, DRIVER_FALSE, "DriverForbidden",
                  str_dup(doc_str(w->facts, "denied", "secrets", NULL)));
         work_look_again(w, DRIVER_LOOK_LATER_MS);
+    } else if (job_waits(w->driver, w->want.namespace, w->want.release)) {
+        work_say(w, DRIVER_FALSE, "Uninstalling",
+                 str_dup("Waiting until helm is done with another release: one runs at a time"));
     } else if (job_runs(w->driver, w->want.namespace, w->want.release)) {
         work_say(w, DRIVER_FALSE, "Uninstalling",
                  str_format("helm is at work on release %s", w->want.release));

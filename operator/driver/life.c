@@ -43,6 +43,7 @@ struct driver *driver_new(struct loop *loop, const struct driver_spec *spec)
 
     driver->loop = loop;
     driver->spec = *spec;
+    loop_scratch_sweep(spec->dir, DRIVER_SCRATCH);
     return driver;
 }
 
@@ -93,5 +94,7 @@ void driver_free(struct driver *driver)
     follow_end(driver);
     job_kill_all(driver);
     free_notes(driver);
+    driver_forget_token(driver);
+    mem_free(driver->last_turn);
     mem_free(driver);
 }

@@ -54,12 +54,29 @@ static struct slice find_error(struct slice errors)
     return slice_trim((struct slice){from, errors.len - (size_t)(from - errors.ptr)});
 }
 
+// What Go's runtime says when memory ends is a page long; a file that may not grow is one line.
+static bool reached_limit(struct slice errors, char **ret_message)
+{
+    if (has(errors, "fatal error: out of memory") || has(errors, "runtime: out of memory") ||
+        has(errors, "cannot allocate memory"))
+        *ret_message = str_format("helm needs more than %zu MiB of memory for this chart",
+                                  DRIVER_MEMORY_BYTES_MAX >> 20);
+    else if (has(errors, "file too large"))
+        *ret_message = str_format("the chart or the repository's index is larger than %zu MiB",
+                                  DRIVER_FILE_BYTES_MAX >> 20);
+    else
+        return false;
+    return true;
+}
+
 const char *driver_read_errors(struct slice errors, char **ret_message)
 {
     struct slice text = errors.len ? find_error(errors) : errors;
     const char *reason = "InstallFailed";
     char *message;
 
+    if (errors.len && reached_limit(errors, ret_message))
+        return "LimitReached";
     for (size_t i = 0; i < COUNT(rows); i++) {
         if (!text.len || !has(text, rows[i].words))
             continue;

@@ -172,7 +172,7 @@ static struct error *read_answer(const struct loop_child_result *ended,
 static void fetch_free(struct fetch *fetch)
 {
     if (fetch->dir)
-        scratch_remove(fetch->dir);
+        loop_scratch_remove(fetch->dir);
     error_free(fetch->err);
     mem_free(fetch->dir);
     mem_free(fetch);
@@ -238,6 +238,7 @@ static struct op *start(struct fetch *fetch, const struct fetch_spec *spec)
 
 struct op *fetch_run(struct loop *loop, const struct fetch_spec *spec, fetch_fn *fn, void *owner)
 {
+    static bool swept; // what dead processes left
     struct fetch *fetch = NEW(struct fetch);
 
     ASSERT(spec->timeout_ms > 0 && spec->url);
@@ -245,7 +246,10 @@ struct op *fetch_run(struct loop *loop, const struct fetch_spec *spec, fetch_fn 
     fetch->loop = loop;
     fetch->fn = fn;
     fetch->owner = owner;
-    fetch->err = scratch_make(&fetch->dir);
+    if (!swept)
+        loop_scratch_sweep(NULL, WORKER_NAME);
+    swept = true;
+    fetch->err = loop_scratch_make(NULL, WORKER_NAME, &fetch->dir);
     fetch->child = fetch->err ? loop_defer(loop, on_failed, fetch) : start(fetch, spec);
     return &fetch->op;
 }

@@ -75,6 +75,28 @@ const char *kube_server(const struct kube *kube)
     return kube->config->server;
 }
 
+const char *kube_ca(const struct kube *kube)
+{
+    return kube->ca.text;
+}
+
+json_t *kube_cluster(const struct kube *kube, const char *ca_file)
+{
+    const struct kube_config *config = kube->config;
+    json_t *cluster = json_object();
+
+    doc_set(cluster, json_string(config->server), "server", NULL);
+    if (kube_ca(kube))
+        doc_set(cluster, json_string(ca_file), "certificate-authority", NULL);
+    if (config->insecure)
+        doc_set(cluster, json_true(), "insecure-skip-tls-verify", NULL);
+    if (config->server_name)
+        doc_set(cluster, json_string(config->server_name), "tls-server-name", NULL);
+    if (config->proxy)
+        doc_set(cluster, json_string(config->proxy), "proxy-url", NULL);
+    return cluster;
+}
+
 // A request whose answer goes to done as JSON, or to text_done as it is.
 struct call {
     struct op op; // first

@@ -382,6 +382,8 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
                                  .dir = spec->helm_dir,
                                  .kubeconfig = spec->helm_kubeconfig,
                                  .context = spec->helm_context,
+                                 .helm_account = spec->helm_account,
+                                 .chart_root = spec->chart_root,
                                  .namespace = spec->lease_namespace,
                                  .smoke_test_image = spec->smoke_test_image,
                                  .smoke_test_timeout_ms = spec->smoke_test_timeout_ms,

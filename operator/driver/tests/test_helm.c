@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What helm is called with, and the smoke test's way from one pass to the next.
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "objects.h"
 
@@ -43,7 +46,7 @@ TEST(an_upgrade_has_exactly_these_flags)
             i == 2 ? ",drawbridge.dev/name-override=nvidia-dra-driver-gpu" : "", ways[i]);
 
         want.renamed = i == 2;
-        helm_call_make(&spec, NULL, &call);
+        helm_call_make(&spec, "/tmp/h/job-1", &call);
         helm_call_upgrade(&call, &spec, &want, "/x.tgz", "x", i == 2, i == 1);
         check_words(&call.argv, all); // no --wait, no --rollback-on-failure, values on stdin
     }
@@ -61,16 +64,16 @@ TEST(the_other_calls)
     AUTO_CALL struct helm_call two = {0};
     AUTO_CALL struct helm_call three = {0};
 
-    helm_call_make(&spec, NULL, &remove);
+    helm_call_make(&spec, "/tmp/h/job-1", &remove);
     helm_call_uninstall(&remove, &spec, &want);
     check_words(&remove.argv, "/bin/helm uninstall r --namespace=ns --timeout=90s");
-    helm_call_make(&spec, NULL, &one);
+    helm_call_make(&spec, "/tmp/h/job-1", &one);
     helm_call_pull(&one, &pinned, "/d");
     check_words(&one.argv, "/bin/helm pull oci://r/x@sha256:00 --destination=/d");
-    helm_call_make(&spec, NULL, &two);
+    helm_call_make(&spec, "/tmp/h/job-1", &two);
     helm_call_pull(&two, &by_version, "/d");
     check_words(&two.argv, "/bin/helm pull oci://r/x --version=1.2.3 --destination=/d");
-    helm_call_make(&spec, NULL, &three);
+    helm_call_make(&spec, "/tmp/h/job-1", &three);
     helm_call_pull(&three, &in_repo, "/d");
     check_words(&three.argv,
                 "/bin/helm pull x --repo=https://example.com --version=1.2.3 --destination=/d");
@@ -92,13 +95,60 @@ TEST(the_environment_is_made_and_not_inherited)
                                    "HELM_REGISTRY_CONFIG", NULL};
          *name; name++)
         CHECK_INT(unsetenv(*name), 0);
-    helm_call_make(&spec, "system:serviceaccount:team:installer", &call);
+    helm_call_make(&spec, "/tmp/h/job-1", &call);
+#define ALWAYS                                                                                     \
+    "PATH=/bin HTTPS_PROXY=http://proxy HOME=/tmp/h/job-1 TMPDIR=/tmp/h/job-1 "                    \
+    "HELM_CACHE_HOME=/tmp/h/job-1/cache HELM_CONFIG_HOME=/tmp/h/config "                           \
+    "HELM_DATA_HOME=/tmp/h/job-1/data GOMEMLIMIT=201326592 KUBECACHEDIR=/dev/null/none "           \
+    "HELM_NO_PLUGINS=1 NO_COLOR=1 HELM_DRIVER=secret"
+    check_words(&call.env, ALWAYS); // a helm that fetches knows no API server
+    helm_call_connect(&call, &spec, "/tmp/h/job-1", "system:serviceaccount:team:installer");
     check_words(&call.env,
-                "PATH=/bin HTTPS_PROXY=http://proxy HOME=/tmp/h "
-                "HELM_CACHE_HOME=/tmp/h/cache HELM_CONFIG_HOME=/tmp/h/config "
-                "HELM_DATA_HOME=/tmp/h/data KUBECACHEDIR=/dev/null/none HELM_NO_PLUGINS=1 "
-                "NO_COLOR=1 HELM_DRIVER=secret KUBECONFIG=/k "
-                "HELM_KUBEASUSER=system:serviceaccount:team:installer");
+                ALWAYS " KUBECONFIG=/k HELM_KUBEASUSER=system:serviceaccount:team:installer");
+}
+
+// With an account of its own helm has a kubeconfig of its own and not the controller's.
+TEST(helm_with_an_account_of_its_own_does_not_get_the_controllers_kubeconfig)
+{
+    struct driver_spec spec = SPEC;
+    AUTO_CALL struct helm_call call = {0};
+    AUTO_MEM char *words = NULL;
+
+    spec.helm_account = "system/helm";
+    spec.context = "admin";
+    helm_call_make(&spec, "/tmp/h/job-1", &call);
+    helm_call_connect(&call, &spec, "/tmp/h/job-1", "system:serviceaccount:team:installer");
+    words = strlist_join(&call.env, " ");
+    CHECK_HAS(words, "KUBECONFIG=/tmp/h/job-1/kube.conf ");
+    CHECK(!strstr(words, "KUBECONFIG=/k") && !strstr(words, "admin"));
+}
+
+// Below --chart-root alone, and of what is elsewhere nobody is told whether it is there.
+TEST(a_chart_path_tells_nothing_of_other_files)
+{
+    struct driver_spec spec = SPEC;
+    AUTO_MEM char *root = test_path("charts");
+    AUTO_MEM char *link = test_path("charts/out");
+    AUTO_MEM char *inside = test_path("charts/x.tgz");
+    AUTO_MEM char *through = test_path("charts/out/passwd");
+    AUTO_MEM char *up = str_format("%s/../secret", root);
+    AUTO_MEM char *beside = str_format("%s-too/x", root);
+    const char *const outside[] = {"/etc/passwd", "/nonexistent", through, up, beside, "x", "/"};
+
+    CHECK_ERR_HAS(helm_check_path(&spec, "/etc/passwd"), ERROR_INVALID, "--chart-root=DIR");
+    spec.chart_root = root;
+    CHECK_INT(mkdir(root, 0700), 0);
+    CHECK_INT(symlink("/etc", link), 0);
+    CHECK_OK(helm_check_path(&spec, inside)); // helm says that it is not there
+    test_write(inside, "x");
+    CHECK_OK(helm_check_path(&spec, inside));
+    for (size_t i = 0; i < COUNT(outside); i++) {
+        AUTO(error) struct error *err = helm_check_path(&spec, outside[i]);
+
+        CHECK(err != NULL);
+        CHECK_STR(error_text(err), "spec.driver.chart.path is outside of --chart-root");
+        CHECK_STR(error_reason(err), "InvalidConfiguration");
+    }
 }
 
 // --- the smoke test

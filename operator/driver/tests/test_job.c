@@ -2,7 +2,9 @@
 // A job from its first helm to its last, with a script in helm's place: which calls come in which
 // order, and what becomes of a helm that floods, hangs or is told to end; a pass beside it asks a
 // scripted API server, the others none.
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -15,9 +17,10 @@ struct rig {
     struct http *http;
     struct driver *driver;
     char *dir, *helm, *calls;
+    const char *account; // helm's; NULL: ours
     struct server *server;
     struct server_conn *held; // who asked for the release first, and has no answer yet
-    unsigned ended, asked;
+    unsigned ended, asked, tokens;
     bool gone;
     bool cached_claims;          // the list of claims was asked of a cache
     const char *namespace_owner; // of the namespace "left"; NULL: it is not asked for
@@ -63,7 +66,8 @@ static void rig_start(struct rig *rig, const char *script, bool serves)
     AUTO_MEM char *cluster = NULL;
     struct kube_config *kube = NULL;
 
-    *rig = (struct rig){0};
+    *rig = (struct rig){.account = rig->account};
+    setenv("DRAWBRIDGE_CONFINE", TEST_BINARY_ROOT "/drawbridge-confine", 1);
     rig->dir = test_path("");
     rig->helm = test_path("helm-program");
     rig->calls = test_path("calls");
@@ -88,6 +92,8 @@ static void rig_start(struct rig *rig, const char *script, bool serves)
                                .helm = rig->helm,
                                .dir = rig->dir,
                                .kubeconfig = "/dev/null",
+                               .helm_account = rig->account,
+                               .chart_root = "/charts",
                                .namespace = "system",
                                .helm_timeout_ms = 10000,
                                .on_change = on_change,
@@ -155,7 +161,7 @@ static void check_note(struct rig *rig, const char *calls, const char *reason, c
 
 TEST(an_install)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
     AUTO_MEM char *file = NULL;
     AUTO_MEM char *values = NULL;
 
@@ -169,6 +175,171 @@ TEST(an_install)
     CHECK_STR(job_note(rig.driver, "gpu", "r")->chart, "test-driver");
 }
 
+// --- what a helm may take, and where
+
+static char *read_in_dir(const char *name)
+{
+    AUTO_MEM char *path = test_path(name);
+
+    return test_read(path);
+}
+
+static size_t jobs_left(void)
+{
+    DIR *dir = opendir(test_dir());
+    const struct dirent *entry;
+    size_t count = 0;
+
+    while ((entry = readdir(dir)))
+        count += str_starts(entry->d_name, DRIVER_SCRATCH "-");
+    closedir(dir);
+    return count;
+}
+
+#define FETCHED "{chart: {repo: 'https://charts.example.org', name: x}, release: r, namespace: gpu}"
+#define PULLS                                                                                      \
+    "dir=${!#}; dir=${dir#--destination=}\n"                                                       \
+    "case $verb in 'pull x') mkdir -p \"$HELM_CACHE_HOME\"; echo x >\"$HELM_CACHE_HOME/index\"; "
+
+TEST(helm_has_limits_of_memory_files_time_and_processes)
+{
+    AUTO_RIG struct rig rig = {0};
+    AUTO_MEM char *limits = NULL;
+
+    rig_init(&rig, "cat /proc/self/limits | tr -s ' ' >$DIR/limits\n" USUAL);
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    limits = read_in_dir("limits");
+    CHECK_HAS(limits, "Max data size 268435456 268435456 ");
+    CHECK_HAS(limits, "Max file size 67108864 67108864 ");
+    CHECK_HAS(limits, "Max cpu time 19 19 "); // 10 s and the grace
+    CHECK_HAS(limits, "Max processes 4096 4096 ");
+    CHECK_HAS(limits, "Max core file size 0 0 ");
+}
+
+TEST(a_chart_that_needs_too_much_memory_is_limit_reached)
+{
+    AUTO_RIG struct rig rig = {0};
+
+    rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) { echo 'fatal error: out of "
+                   "memory allocating heap arena metadata'; echo 'goroutine 1 [running]:'; } >&2; "
+                   "exit 2 ;; esac");
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "show chart\ndry-run\n", "LimitReached", "more than 256 MiB of memory");
+}
+
+TEST(an_archive_that_is_too_large_is_not_unpacked)
+{
+    AUTO_RIG struct rig rig = {0};
+
+    rig_init(&rig, PULLS "truncate -s 16777217 \"$dir/x.tgz\" ;; esac");
+    begin(&rig, FETCHED, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "pull x\n", "LimitReached", "larger than 16 MiB");
+    CHECK_INT(jobs_left(), 0);
+}
+
+TEST(a_fetched_chart_and_helms_caches_go_with_the_job)
+{
+    AUTO_RIG struct rig rig = {0};
+    AUTO_MEM char *kept = NULL;
+
+    rig_init(&rig, PULLS "echo x >\"$dir/x.tgz\"; ls -d $DIR/job-*/* | wc -l >$DIR/kept ;; "
+                         "'show chart') chart ;; dry-run) " RENDERED " ;; esac");
+    begin(&rig, FETCHED, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "pull x\nshow chart\ndry-run\nshow crds\nupgrade\n", "", "");
+    kept = read_in_dir("kept");
+    CHECK_STR(kept, "2\n");
+    CHECK_INT(jobs_left(), 0);
+}
+
+// --- one at a time
+
+static void begin_release(struct rig *rig, const char *namespace, const char *release)
+{
+    AUTO_MEM char *text =
+        str_format("{metadata: {namespace: %s, name: dra}, spec: {driver: {chart: "
+                   "{path: /charts/x}, release: %s, namespace: gpu}}, status: {}}",
+                   namespace, release);
+    AUTO_JSON json_t *facts = json_object();
+    AUTO_JSON json_t *object = NULL;
+    AUTO_WANT struct want want = {0};
+    struct job_order order = {0};
+
+    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &object));
+    CHECK_OK(driver_want_make(object, &want));
+    CHECK_OK(driver_values_make(object, facts, "v1", &want));
+    job_start(rig->driver, "team/dra", object, &want, &order);
+}
+
+TEST(one_helm_runs_at_a_time_and_namespaces_take_turns)
+{
+    AUTO_RIG struct rig rig = {0};
+    AUTO_MEM char *made = NULL;
+    AUTO_MEM char *first = NULL;
+
+    rig_init(&rig, "mkdir $DIR/one || echo 'TWO AT ONCE' >>$DIR/order\n"
+                   "[[ $1 != upgrade || $verb != upgrade ]] || echo $3 >>$DIR/order\n"
+                   "case $verb in 'show chart') chart ;; dry-run) " RENDERED " ;; esac\n"
+                   "rmdir $DIR/one");
+    for (unsigned i = 0; i < 3; i++) {
+        AUTO_MEM char *release = str_format("many-%u", i);
+        begin_release(&rig, "team", release);
+    }
+    begin_release(&rig, "other", "single");
+    CHECK(!job_waits(rig.driver, "gpu", "single"));
+    loop_run(rig.loop);
+    made = read_in_dir("order");
+    CHECK_INT(strlen(made), strlen("many-0\nmany-1\nmany-2\nsingle\n"));
+    // Whoever is alone in its namespace is not behind all of another's.
+    first = str_ndup(made, strcspn(made, "\n"));
+    CHECK_STR(first, "single");
+    for (const char *const *name = (const char *const[]){"many-0", "many-1", "many-2", NULL}; *name;
+         name++)
+        CHECK_STR(job_note(rig.driver, "gpu", *name)->reason, "");
+    CHECK(rig.ended > 4); // also that they wait was told
+}
+
+// --- an account of its own
+
+#define OF_ITS_OWN                                                                                 \
+    "{chart: {path: /charts/x}, release: r, namespace: gpu, serviceAccountName: installer}"
+
+static void on_token_request(struct server_conn *conn, const struct server_request *request)
+{
+    AUTO_MEM char *body = slice_dup(request->body);
+
+    CHECK_STR(request->method, "POST");
+    CHECK_HAS(body, "\"kind\":\"TokenRequest\"");
+    server_reply(conn, 201, "",
+                 "{\"status\": {\"token\": \"short-lived\", \"expirationTimestamp\": "
+                 "\"2099-01-01T00:00:00Z\"}}");
+}
+
+TEST(helm_gets_a_token_of_its_own_account_and_reads_no_other_file)
+{
+    AUTO_RIG struct rig rig = {.account = "system/helm"};
+    AUTO_MEM char *token = NULL;
+
+    rig_start(&rig,
+              "exec 2>>$HOME/log; cat $DIR/token; case $verb in 'show chart') chart ;; dry-run) "
+              "[[ -z $(cat $DIR/token) ]] || exit 1; [[ $(stat -c %a $KUBECONFIG) == 600 ]] || "
+              "exit 1; grep -q '\"token\": *\"short-lived\"' $KUBECONFIG || exit 1; "
+              "kill -0 $PPID && exit 1; [[ $HELM_KUBEASUSER == "
+              "system:serviceaccount:team:installer ]] || exit 1; " RENDERED " ;; esac; exit 0",
+              true);
+    token = test_path("token");
+    test_write(token, "of-the-controller");
+    rig.watching = true;
+    begin(&rig, OF_ITS_OWN, "{}");
+    loop_run(rig.loop);
+    CHECK_STR(job_note(rig.driver, "gpu", "r")->message, NULL);
+    CHECK_INT(rig.tokens, 1);
+    CHECK_INT(jobs_left(), 0);
+}
+
 // A helm that is at work until the release was asked for.
 #define SLOW                                                                                       \
     "case $verb in 'show chart') chart ;; dry-run) " RENDERED                                      \
@@ -179,6 +350,11 @@ static void on_request(void *owner, struct server_conn *conn, const struct serve
 {
     struct rig *rig = owner;
 
+    if (strstr(request->target, "/serviceaccounts/helm/token")) {
+        rig->tokens++;
+        on_token_request(conn, request);
+        return;
+    }
     if (strstr(request->target, "/resourceclaims?") && strstr(request->target, "resourceVersion=0"))
         rig->cached_claims = true;
     if (rig->namespace_owner && str_eq(request->target, "/api/v1/namespaces/left")) {
@@ -244,7 +420,7 @@ static void pass_beside_helm(struct rig *rig, bool gone)
 
 TEST(what_was_asked_before_helm_ended_is_asked_again)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
 
     rig_start(&rig, SLOW, true);
     pass_beside_helm(&rig, false);
@@ -252,7 +428,7 @@ TEST(what_was_asked_before_helm_ended_is_asked_again)
 
 TEST(also_by_who_shall_uninstall)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
 
     rig_start(&rig, SLOW, true);
     pass_beside_helm(&rig, true);
@@ -263,7 +439,7 @@ TEST(also_by_who_shall_uninstall)
 // under its users.
 TEST(whether_claims_are_in_use_is_not_asked_of_a_cache)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
 
     rig_start(&rig, SLOW, true);
     pass_beside_helm(&rig, true);
@@ -283,7 +459,7 @@ TEST(whether_claims_are_in_use_is_not_asked_of_a_cache)
 // Helm takes a key that is there twice: labels of a helper and the chart's own.
 TEST(a_key_that_a_chart_renders_twice_is_no_reason_to_refuse_it)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
 
     rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) printf '%s' "
                    "'{\"manifest\":\"a: 1\\na: 2\\n\"}' ;; esac");
@@ -295,7 +471,7 @@ TEST(a_key_that_a_chart_renders_twice_is_no_reason_to_refuse_it)
 // The server was reached: it is the chart that does not fit the API version.
 TEST(a_field_that_the_api_version_lacks_is_the_charts_fault)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
 
     rig_start(&rig, RENDERS_CLASS, true);
     rig.tried = "{\"kind\": \"Status\", \"message\": \"failed to create typed patch object (/x; "
@@ -310,7 +486,7 @@ TEST(a_field_that_the_api_version_lacks_is_the_charts_fault)
 // The kinds of a chart's own CustomResourceDefinitions are there before its objects are looked at.
 TEST(a_chart_with_kinds_of_its_own)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
 
     rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) [[ -e $DIR/seen ]] || { touch "
                    "\"$DIR/seen\"; echo "
@@ -324,7 +500,7 @@ TEST(a_chart_with_kinds_of_its_own)
 
 TEST(a_kind_that_never_comes)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
 
     rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) echo 'Error: unable to build "
                    "kubernetes objects from "
@@ -336,7 +512,7 @@ TEST(a_kind_that_never_comes)
 
 TEST(an_older_chart_is_not_installed)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
 
     rig_init(&rig, "case $verb in 'show chart') chart 0.9.0 ;; esac");
     begin(&rig, "{preset: Example, chart: {path: /charts/x}, release: r, namespace: gpu}",
@@ -383,7 +559,7 @@ TEST(a_namespace_of_somebody_else_is_left_alone)
 
 TEST(a_flood_is_cut)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
 
     rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) head -c 6000000 /dev/zero | tr "
                    "'\\0' x ;; esac");
@@ -394,7 +570,7 @@ TEST(a_flood_is_cut)
 
 TEST(a_flood_of_errors_is_cut)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
 
     rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) echo 'Error: first' >&2; head -c "
                    "6000000 /dev/zero | "
@@ -407,7 +583,7 @@ TEST(a_flood_of_errors_is_cut)
 
 TEST(a_helm_that_hangs_is_ended)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
 
     driver_helm_grace_ms = 200;
     rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) trap '' TERM; while :; do sleep "
@@ -440,7 +616,7 @@ static void on_look(void *owner)
 // Our own SIGTERM is helm's too, and it has the time to give its lock back.
 TEST(who_stops_waits_for_helm)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
     AUTO_MEM char *begun = test_path("begun");
     AUTO_MEM char *given_back = test_path("given-back");
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The directory that a fetch has for itself. The worker may be killed at any time, so it is made
-// and removed here.
+// The directory that a child has for itself. It may be killed at any time, so it is made and
+// removed here.
 #include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
@@ -10,14 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "git_internal.h"
+#include "drawbridge/loop.h"
 
-#define PREFIX "drawbridge-git-"
 #define OPEN_MAX_DEPTH 16
 
-static const char *temporary(void)
+static const char *or_temporary(const char *parent)
 {
-    const char *dir = getenv("TMPDIR");
+    const char *dir = parent ? parent : getenv("TMPDIR");
 
     return dir && *dir ? dir : "/tmp";
 }
@@ -33,49 +32,48 @@ static int remove_one(const char *path, const struct stat *about, int type, stru
     return 0; // the rest may still be removable
 }
 
-void scratch_remove(const char *dir)
+void loop_scratch_remove(const char *dir)
 {
     (void)nftw(dir, remove_one, OPEN_MAX_DEPTH, FTW_DEPTH | FTW_PHYS);
 }
 
-// "drawbridge-git-PID-XXXXXX" of a process that is gone, or of one that had our number before us.
-static bool is_left_over(const char *name)
+// "PREFIX-PID-XXXXXX" of a process that is gone, or of one that had our number before us.
+static bool is_left_over(const char *name, const char *prefix)
 {
-    struct slice rest = slice_of(name + strlen(PREFIX)), part;
+    struct slice rest = slice_of(name), part;
     uint64_t pid;
 
+    if (!str_starts(name, prefix) || name[strlen(prefix)] != '-')
+        return false;
+    rest = slice_of(name + strlen(prefix) + 1);
     if (!slice_cut(&rest, '-', &part) || !slice_to_u64(part, &pid) || pid > INT32_MAX)
         return false;
     return (pid_t)pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH);
 }
 
-static void sweep(void)
+void loop_scratch_sweep(const char *parent, const char *prefix)
 {
-    DIR *dir = opendir(temporary());
+    DIR *dir = opendir(or_temporary(parent));
     const struct dirent *entry;
 
     while (dir && (entry = readdir(dir))) {
         AUTO_MEM char *path = NULL;
         struct stat about;
 
-        if (!str_starts(entry->d_name, PREFIX) || !is_left_over(entry->d_name))
+        if (!is_left_over(entry->d_name, prefix))
             continue;
-        path = str_format("%s/%s", temporary(), entry->d_name);
+        path = str_format("%s/%s", or_temporary(parent), entry->d_name);
         if (lstat(path, &about) == 0 && S_ISDIR(about.st_mode) && about.st_uid == geteuid())
-            scratch_remove(path);
+            loop_scratch_remove(path);
     }
     if (dir)
         closedir(dir);
 }
 
-struct error *scratch_make(char **ret_dir)
+struct error *loop_scratch_make(const char *parent, const char *prefix, char **ret_dir)
 {
-    static bool swept;
-    AUTO_MEM char *dir = str_format("%s/" PREFIX "%d-XXXXXX", temporary(), (int)getpid());
+    AUTO_MEM char *dir = str_format("%s/%s-%d-XXXXXX", or_temporary(parent), prefix, (int)getpid());
 
-    if (!swept)
-        sweep();
-    swept = true;
     if (!mkdtemp(dir))
         return error_errno(errno, "%s", dir);
     *ret_dir = TAKE(dir);
