@@ -22,7 +22,7 @@ use_device_node() {
   done
   kubectl apply -f "$E2E/driver/installer.yaml" >/dev/null
   kubectl create clusterrolebinding installer-admin --clusterrole=cluster-admin --serviceaccount=default:installer >/dev/null
-  start_on_node --helm "$HELM" --helm-dir "$CASE_DIR/helm" --smoke-test-image "$(node_tag "$VERSION" pause)"
+  start_on_node --helm "$HELM" --helm-dir "$CASE_DIR/helm" --chart-root "$CASE_DIR/charts" --smoke-test-image "$(node_tag "$VERSION" pause)"
 }
 
 # devices_on [LINE...]: DRA, the driver with four devices, and a smoke test.
