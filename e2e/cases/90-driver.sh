@@ -136,6 +136,14 @@ case_refused() {
   refused DriverForbidden 'impersonate' '{"namespace":"gpu","serviceAccountName":"somebody"}'
   # may read releases and make a DeviceClass, and no more: without a dry run first helm would stop half way
   refused DriverForbidden 'DaemonSet gpu-kubelet-plugin: .*cannot patch resource .daemonsets' '{"serviceAccountName":"weak"}'
+  note 'a chart that takes all memory, and one that is nowhere near --chart-root'
+  mkdir -p "$CASE_DIR/bomb/templates"
+  printf 'apiVersion: v2\nname: bomb\nversion: 1.0.0\n' >"$CASE_DIR/bomb/Chart.yaml"
+  echo '{{ repeat 600000000 "x" }}' >"$CASE_DIR/bomb/templates/all.yaml"
+  helm_run package "$CASE_DIR/bomb" --destination "$CASE_DIR/charts" >/dev/null
+  refused LimitReached 'more than 256 MiB of memory' "{\"serviceAccountName\":\"installer\",\"chart\":{\"path\":\"$CASE_DIR/charts/bomb-1.0.0.tgz\"}}"
+  refused InvalidConfiguration 'outside of --chart-root' '{"chart":{"path":"/etc/passwd"}}'
+  spec_driver dra "{\"chart\":{\"path\":\"$chart\"}}"
   refused PresetUnknown 'there are NVIDIA' '{"serviceAccountName":"installer","preset":"Nvidia"}'
   refused NotSupported 'ApplicationInstallation' '{"preset":null,"engine":"ApplicationInstallation"}'
   kubectl create -f - >/dev/null <<<'{"apiVersion":"resource.k8s.io/v1beta1","kind":"DeviceClass","metadata":{"name":"gpu.example.com"},"spec":{}}'

@@ -407,6 +407,10 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
     c->passes.queue = c->queue;
     walks_count(&c->passes, spec->metrics);
     c->adopter = adopter_new(c);
+    if (spec->helm_account && !loop_confine_has_paths())
+        log_line(LOG_WARN, "reconcile",
+                 "this kernel has no Landlock: helm has a token of its own, but nothing keeps it "
+                 "from reading the controller's; nor git workers");
     c->driver = driver_new(loop, &driver);
     c->sources = sources_new(c);
     start_watches(c);
