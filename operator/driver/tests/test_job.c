@@ -29,6 +29,7 @@ struct rig {
     struct op *pending;          // a driver_stop(), or who waits for a file
     const char *file;
     bool stopped;
+    char *said;    // of DriverReady, by the last pass
     bool watching; // the server keeps the loop running: the end of the job stops it
 };
 
@@ -111,6 +112,7 @@ static void rig_init(struct rig *rig, const char *script)
 static void rig_fini(struct rig *rig)
 {
     op_drop(rig->pending);
+    mem_free(rig->said);
     kube_free(rig->driver->spec.kube);
     driver_free(rig->driver);
     http_free(rig->http);
@@ -392,8 +394,40 @@ static void on_passed(void *owner, struct error *take_err, struct driver_result 
     CHECK_OK(take_err);
     rig->pending = NULL;
     rig->gone = take_result->gone;
+    rig->said = TAKE(take_result->ready.message);
     driver_result_free(take_result);
     loop_stop(rig->loop);
+}
+
+// The pass that a release has while another one has helm.
+TEST(who_waits_for_helm_says_so)
+{
+    AUTO_RIG struct rig rig = {0};
+    AUTO_MEM char *text = str_format(
+        "{metadata: {namespace: team, name: dra}, spec: {driver: %s}, status: {}}", PLAIN);
+    AUTO_MEM char *go = test_path("go");
+    AUTO_JSON json_t *object = NULL;
+    AUTO_JSON json_t *served = json_pack("[s]", "v1");
+    struct driver_work work = {.key = "team/dra", .served = served};
+
+    rig_start(&rig,
+              "case $verb in 'show chart') until [[ -e $DIR/go ]]; do sleep 0.01; done; chart ;; "
+              "dry-run) " RENDERED " ;; esac",
+              true);
+    rig.asked = 1; // no answer is held back
+    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &object));
+    work.object = object;
+    begin_release(&rig, "other", "first");
+    begin(&rig, PLAIN, "{}");
+    rig.pending = driver_pass(rig.driver, &work, on_passed, &rig);
+    loop_run(rig.loop);
+    CHECK_STR_TAKE(TAKE(rig.said),
+                   "Waiting until helm is done with another release: one runs at a time");
+    test_write(go, "");
+    rig.watching = true;
+    while (!job_note(rig.driver, "gpu", "r"))
+        loop_run(rig.loop);
+    CHECK_STR(job_note(rig.driver, "gpu", "r")->reason, "");
 }
 
 // A pass that asked for the release while helm was at work does not take the answer for what helm
