@@ -228,7 +228,7 @@ case_others() {
   start_reverter
   kubectl patch statefulset kube-scheduler -n tenant --type json -p '[{"op": "remove", "path": "/metadata/ownerReferences"}]' >/dev/null
   eventually 90 condition_is dra Degraded 'True ChangesReverted' tenant
-  eventually 30 condition_is dra ControlPlaneUpdated 'False ChangesReverted' tenant
+  eventually 30 condition_is dra ControlPlaneUpdated 'False RolledBack' tenant
   assert_equal "$(wc -l <"$CASE_DIR/reverted")" 2 'how often it was put back'
   assert_match "$(condition_message dra Degraded tenant)" 'kube-apiserver in Deployment tenant/kube-apiserver: .* 2 times, last by the field manager the-other'
   generations >"$CASE_DIR/generations-1"

@@ -375,6 +375,8 @@ void node_step_resume(struct node_unit *unit)
                            ? "ReadBackMismatch"
                        : str_eq(doc_str(edit, "rollback", "reason", NULL), "KubeletUnguarded")
                            ? "KubeletUnguarded"
+                       : str_eq(doc_str(edit, "rollback", "reason", NULL), "FileConflict")
+                           ? "FileConflict"
                            : node_step_not_ready(step);
         step->message = str_dup(doc_str(edit, "rollback", "message", NULL));
         roll_back(step);
@@ -446,12 +448,15 @@ void node_wait_fail(struct node_step *step, const char *reason, char *take_messa
         end_and_save(step);
         return;
     }
-    step->reason = reason;
+    // What happens to a file that somebody else has his hands on says nothing about the component.
+    step->reason = unit->problem ? "FileConflict" : reason;
+    AUTO_MEM char *said =
+        unit->problem ? str_format("%s; meanwhile: %s", message, unit->problem) : str_dup(message);
     mem_free(step->message);
-    step->message = node_plain(slice_of(message));
+    step->message = node_plain(slice_of(said));
     json_t *edit = json_object_get(node_record(unit->node, unit->component), "edit");
     json_object_set_new(edit, "rollback",
-                        json_pack("{s:s, s:s}", "reason", reason, "message", step->message));
+                        json_pack("{s:s, s:s}", "reason", step->reason, "message", step->message));
     struct error *err = node_journal_save(unit->node);
     if (err)
         error_ignore(err, "a restart would wait for the component once more, and then roll back");

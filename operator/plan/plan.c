@@ -17,13 +17,12 @@ const char *plan_state_name(enum plan_state state)
 
 // --- the state of one instance -------------------------------------------------------------------
 
-// What is said of a file: it cannot be read, or somebody else writes it too. Nothing was tried with
-// it, or what was tried is gone from it.
+// What is said of a file: it cannot be read, or somebody else writes it too.
 static bool is_obstructed(const json_t *reported)
 {
     const char *state = doc_str(reported, "state", NULL);
 
-    return str_eq(state, "Unreadable") || str_eq(state, "Reverted") ||
+    return str_eq(state, "Unreadable") ||
            (str_eq(state, "Failed") && str_eq(doc_str(reported, "reason", NULL), "FileConflict"));
 }
 
@@ -64,7 +63,7 @@ static void judge(struct plan_step *step, const struct plan_instance *instance)
     else if (!step->changes && plan_want_is_met(step->want, instance))
         step->state = PLAN_DONE;
     else if (str_eq(doc_str(instance->reported, "state", NULL), "Reverted"))
-        step->state = PLAN_BLOCKED; // somebody else takes it out each time
+        step->state = PLAN_FAILED; // somebody else takes it out each time
     else
         step->state = PLAN_WAITING;
 }

@@ -487,6 +487,36 @@ TEST(no_endless_war_over_a_file)
 }
 
 // Who wrote it is gone: nobody has to ask for it.
+static bool flag_is_written(struct world *world)
+{
+    AUTO_MEM char *text = scheduler_text(world);
+    return strstr(text, "--feature-gates=") != NULL;
+}
+
+static bool scheduler_unreadable(struct world *world)
+{
+    return str_eq(world_state(world, "kube-scheduler"), "Unreadable");
+}
+
+// The kubelet may run the copy then, so that it does not come up says nothing about the gates.
+TEST(a_copy_that_appears_while_it_is_waited_for_is_no_failure_of_the_component)
+{
+    struct world world;
+    one_scheduler(&world, "");
+    world.fakes[SCHED].lies = true;
+    AUTO_MEM char *copy = str_format("%s/kube-scheduler.yaml.bak", world.manifests);
+    AUTO_MEM char *text = scheduler_text(&world);
+    world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
+    CHECK(world_wait(&world, flag_is_written, 10000));
+    test_write(copy, text);
+    CHECK(world_wait(&world, scheduler_unreadable, 10000));
+    unlink(copy);
+    CHECK(world_wait(&world, scheduler_failed, 10000));
+    CHECK_STR(reason_of(&world, "kube-scheduler"), "FileConflict");
+    CHECK_STR_TAKE(scheduler_text(&world), text);
+    world_fini(&world);
+}
+
 TEST(a_file_that_somebody_else_wrote_is_tried_again_by_itself)
 {
     struct world world;

@@ -391,7 +391,7 @@ TEST(a_busy_component_is_not_begun_and_holds_the_next)
     world_fini(&w);
 }
 
-TEST(what_is_taken_out_each_time_is_blocked_while_something_is_wanted_of_it)
+TEST(what_is_taken_out_each_time_fails_while_something_is_wanted_of_it)
 {
     struct world w = {0};
     struct plan plan;
@@ -400,9 +400,8 @@ TEST(what_is_taken_out_each_time_is_blocked_while_something_is_wanted_of_it)
     w.instances[0].reported = own(&w, json_pack("{s:s,s:{s:{},s:{}}}", "state", "Reverted", "owned",
                                                 "featureGates", "runtimeConfig"));
     make(&w, (struct plan_policy){.enable = true}, &plan);
-    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Blocked");
-    CHECK_INT(plan.blocked, 0);
-    CHECK_INT(plan.undo, plan.len);
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Failed");
+    CHECK_INT(plan.failed, 0);
     plan_fini(&plan);
     w.desired[0].feature_gates = own(&w, json_object());
     make(&w, (struct plan_policy){.enable = true}, &plan);
