@@ -146,7 +146,6 @@ case_servers() {
   refused GitUnreachable 'localhost' "https://localhost:$((GIT_PORT + 5))/config.git"
   note 'what anybody on the way could change is not asked for without signatures'
   refused InsecureTransport 'spec.verify' "git://localhost:$((GIT_PORT + 2))/config.git"
-  refused InsecureTransport 'spec.verify' "http://localhost:$((GIT_PORT + 5))/config.git"
   patience=5s
   refused FetchTimedOut 'spec.timeout' "https://localhost:$((GIT_PORT + 4))/config.git"
   patience=1m
