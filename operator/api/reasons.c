@@ -234,8 +234,10 @@ static const struct api_reason reasons[] = {
      "Correct the place that the message names.", false},
 
     // the driver: helm
-    {"Installing", "DriverReady", "helm is at work.", "Wait.", false},
-    {"Uninstalling", "DriverReady", "helm takes the release out.", "Wait.", false},
+    {"Installing", "DriverReady",
+     "helm is at work, or will be when it is done with another release.", "Wait.", false},
+    {"Uninstalling", "DriverReady",
+     "helm takes the release out, or will when it is done with another one.", "Wait.", false},
     {"HelmNotFound", "DriverReady", "The program helm could not be started.",
      "Install helm 4, or set --helm.", false},
     {"HelmInterrupted", "DriverReady", "helm was ended before it was ready.",

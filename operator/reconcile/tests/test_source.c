@@ -66,7 +66,8 @@ static void make_worker(void)
     AUTO_MEM char *script = str_format(
         "#!/bin/sh\ncd %s\nrequest=$(cat)\n"
         "number=${request#*https://h/}; number=${number%%%%\\\"*}\n"
-        "case $number in stall.*) echo >\"$number\"; exec sleep 600 ;; esac\nread -r head "
+        "case $number in stall.*) echo >\"$number\"; exec sleep 600 ;; esac\n"
+        "printf %%s \"$request\" >\"request.$number\"\nread -r head "
         "<head.$number\n"
         "case $request in *'\"at\":\"'*)\n"
         "  at=${request#*'\"at\":\"'}; at=${at%%%%\\\"*}\n"
@@ -598,6 +599,38 @@ TEST(a_newer_version_that_is_refused)
     CHECK_STR(doc_str(fake_get(s->scene.api, SOURCE), "status", "lastAttemptedRevision", NULL),
               "v1.2.0@sha1:4");
     check_first(s);
+    story_free(s);
+    loop_free(batch.loop);
+}
+
+static bool look_again_is_handled(const struct story *s)
+{
+    return was_handled(s, "again");
+}
+
+// What was signed and is in force stays good when its key expires, also for a process that has not
+// seen it before: the worker is told which commit that is.
+TEST(the_worker_is_told_which_commit_was_found_to_be_signed_before)
+{
+    struct batch batch = {.loop = loop_new()};
+    AUTO_MEM char *name = NULL;
+    AUTO_MEM char *path = NULL;
+    AUTO_MEM char *first = NULL;
+    AUTO_MEM char *again = NULL;
+    struct story *s;
+
+    make_worker();
+    s = story_start(&batch, NEVER, FAULT_NONE, false, false);
+    name = str_format("request.%u", s->number);
+    path = test_path(name);
+    until(s, first_is_in_force);
+    first = test_read(path);
+    CHECK(!strstr(first, "\"verified\":"));
+    fake_edit(s->scene.api, SOURCE, json_pack("{s:{s:s}}", "status", "signer", "ops@example.org"));
+    ask_for_look(s, "again");
+    until(s, look_again_is_handled);
+    again = test_read(path);
+    CHECK_HAS(again, "\"verified\":\"" FIRST "\"");
     story_free(s);
     loop_free(batch.loop);
 }
