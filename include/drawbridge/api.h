@@ -68,6 +68,10 @@ struct api_config {
 // INVALID with the path of the field ("spec.rollout.componentTimeout: ...") when the object is not
 // what the CRD says; reason InvalidConfiguration.
 struct error *api_config_parse(const json_t *object, struct api_config *ret_config);
+// The platform to act upon: the spec's. Where that is Auto and Kubeadm was found once, as the
+// status says, it stays Kubeadm until the spec names another: what was written can only be taken
+// back the way it was written, whatever the cluster looks like by then.
+enum platform_type api_config_platform(const struct api_config *config);
 // The fields that are set and that this version does not act upon yet ("spec.cluster", which goes
 // with HostedControlPlane alone; "spec.driver.engine"), or
 // "": reason NotSupported.
@@ -129,6 +133,10 @@ struct api_reason {
 };
 const struct api_reason *api_reasons(size_t *ret_len);
 const struct api_reason *api_reason_find(const char *name); // NULL: not in the list
+
+// Whether the change to it is worth an event of type Warning: it is terminal, or something that
+// should be there is not.
+bool api_reason_warns(const struct api_reason *reason);
 
 enum tristate { STATE_FALSE, STATE_TRUE, STATE_UNKNOWN };
 struct api_conditions; // collects what a pass found

@@ -29,6 +29,10 @@ struct plan_instance {
     // somebody else configures it: what it needs counts, nothing is asked of it
     bool elsewhere;
     bool busy; // something else is at work there just now: nothing is begun
+    // Wall clock, 0: never, or nobody says. Since when its node is not ready; when its agent could
+    // first know of it; since when the agent says to be at work on it.
+    int64_t not_ready_ms, known_ms, worked_ms;
+    bool stale; // its agent has seen a newer epoch than the one of what it is asked for
     struct version version, emulated;
     const json_t *asked;    // its entry in spec.components of the NodeDRAConfiguration, NULL: none
     const json_t *reported; // its entry in status.components, NULL: none. Templates: {featureGates,
@@ -46,6 +50,8 @@ enum plan_state {
     // gone, and then it goes on by itself
     PLAN_BLOCKED,
     PLAN_MISSING, // no agent reports for it
+    PLAN_AWAY,    // a kubelet to be changed whose node is not ready: it is not asked for anything
+    PLAN_OVERDUE, // asked for, and nothing came of it in the time that it may take
 };
 const char *plan_state_name(enum plan_state state);
 
@@ -60,7 +66,16 @@ struct plan_step {
     // control plane is over
     bool deferred;
     bool again; // it failed and is to be tried once more, as policy.retry asks
+    // Not done, and nobody waits for it any more: what comes after goes on without it.
+    bool left;
+    // Until then it is waited for (wall clock): for an answer, an agent, or a node. 0: for nothing
+    int64_t until_ms;
 };
+
+// An agent has componentTimeout for a component that it restarts, and as much again for each phase
+// that it reports (spec.components[].askedAt and status.step.since tell when they began). So much
+// more may pass until its word is here. An agent that has never reported has this time alone.
+#define PLAN_MARGIN_MS 60000
 
 struct plan_policy {
     bool enable; // order: true kube-apiserver first, false kubelets first
@@ -73,6 +88,10 @@ struct plan_policy {
     // what each instance is to have in the revision that would be gone back to; NULL: nothing of
     // ours. What is the same there is not changed by this revision, and is no reason to go back.
     const struct gates_desired *good;
+    // Everything is taken back for good: nodes that are not ready are asked too, so that their
+    // agents do it when they return, and left when they do not answer in time.
+    bool leaving;
+    uint64_t component_timeout_ms;
 };
 
 struct plan_count {
@@ -91,30 +110,44 @@ struct plan {
     size_t missing; // index of the first step without an agent, len: none
     // index of the first step that is running or to be asked for, len: none
     size_t current;
-    bool done; // every step is
-    // the failed step is a kubelet's: the roll-out pauses, nothing is put back elsewhere
-    bool nodes_failed;
-    bool again;       // a step that is to be tried again still waits: retry is not done with
-    uint64_t wait_ms; // > 0: ask again then (minReady), nothing else will wake the pass
+    bool done;     // every step is
+    bool complete; // every step is done or left
+    int64_t now_wall_ms;
+    size_t *by_node; // indexes of the steps that are not templates', by node and component
+    size_t by_node_len;
+    bool nodes_failed; // the failed step is a kubelet's: nothing is put back elsewhere
+    bool nodes_paused; // a kubelet put itself back: no other is begun
+    bool again;        // a step that is to be tried again still waits: retry is not done with
+    // > 0: ask again then (minReady, a deadline), nothing else will wake the pass
+    uint64_t wait_ms;
     struct plan_count counts[COMPONENT_COUNT]; // of live instances, templates left out
 };
 
-// desired: one for each instance, as gates_resolve() gave them. now_wall_ms: for minReady alone.
-// Rules: one component after the other, the next only when every instance of the one before is done
-// (a barrier); control-plane nodes one at a time; worker kubelets max_unavailable at a time, the
-// worst first; templates last when enabling, first when disabling; a failed or blocked instance
-// stops everything that has not begun. An edit that takes out alone what is no longer
-// needed waits until the control plane, the kubelets of its nodes and kubeadm-config are of one
-// minor, so that an upgrade in progress is left in peace.
+// desired: one for each instance, as gates_resolve() gave them. now_wall_ms: for minReady and
+// deadlines.
+// Rules: one component after the other, the next only when every instance of the one before is
+// done (a barrier); control-plane nodes one at a time; worker kubelets max_unavailable at a time,
+// the worst first; templates last when enabling, first when disabling; a failed or blocked control
+// plane instance stops everything that has not begun, a failed kubelet the other kubelets and what
+// comes after. A node that is not ready counts as unavailable. A kubelet without an agent, on a
+// node that is not ready, that does not answer, or that is blocked holds nobody but itself once
+// its time is over; a control plane instance does hold what comes after, unless everything is
+// taken back and its node is not ready. An edit that takes out alone what is no longer needed
+// waits until the control plane, the kubelets of its nodes and kubeadm-config are of one minor, so
+// that an upgrade in progress is left in peace.
 void plan_make(const struct plan_policy *policy, const struct plan_instance *instances,
                const struct gates_desired *desired, size_t len, int64_t now_wall_ms,
                struct plan *ret_plan);
 void plan_fini(struct plan *plan);
 #define AUTO_PLAN __attribute__((cleanup(plan_fini)))
 
+// The steps of a node, ordered by component: indexes into plan->steps.
+const size_t *plan_steps_of(const struct plan *plan, const struct plan_instance *instances,
+                            const char *node, size_t *ret_len);
+
 // The spec of a node's NodeDRAConfiguration after this pass: for each of its steps that is done,
 // running or to be asked for what it wants (if it was ever asked for or changes something), for the
-// others what was asked before. was: the spec as it is, NULL: none.
+// others what was asked before; askedAt says when that was. was: the spec as it is, NULL: none.
 struct plan_header {
     uint64_t epoch;
     const char *configuration, *revision; // "namespace/name"; of the intent

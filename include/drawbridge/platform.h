@@ -156,13 +156,14 @@ struct platform_change {
 MUST_USE struct op *platform_apply(struct loop *loop, const struct platform_cluster *cluster,
                                    const struct platform_change *change, platform_applied_fn *done,
                                    void *owner);
-// The end of a DRAConfiguration. Kubeadm: removes every NodeDRAConfiguration, files stay as they
-// are. forget: what we keep about the edits goes too (everything was reverted): of
+// The end of a DRAConfiguration. Kubeadm: removes every NodeDRAConfiguration but those of the nodes
+// that are keys of keep (NULL: none), whose agents still have something to take out; files stay as
+// they are. forget: what we keep about the edits goes too (everything was reverted): of
 // HostedControlPlane the records in the objects that were observed. observed may be NULL else.
 MUST_USE struct op *platform_release(struct loop *loop, const struct platform_cluster *cluster,
                                      enum platform_type type,
-                                     const struct platform_observed *observed, bool forget,
-                                     platform_applied_fn *done, void *owner);
+                                     const struct platform_observed *observed, const json_t *keep,
+                                     bool forget, platform_applied_fn *done, void *owner);
 
 // --- pure parts, for `drawbridge plan` and tests -------------------------------------------------
 

@@ -181,6 +181,14 @@ struct error *api_config_parse(const json_t *object, struct api_config *ret_conf
     return NULL;
 }
 
+enum platform_type api_config_platform(const struct api_config *config)
+{
+    if (config->platform == PLATFORM_AUTO &&
+        str_eq(doc_str(config->status, "platform", NULL), platform_type_name(PLATFORM_KUBEADM)))
+        return PLATFORM_KUBEADM;
+    return config->platform;
+}
+
 char *api_config_unsupported(const json_t *object)
 {
     AUTO_STRLIST struct strlist names = {0};

@@ -73,9 +73,6 @@ static const struct api_reason reasons[] = {
      "The administrator of Drawbridge does not allow DRAConfigurations of this namespace what this "
      "one names: this cluster, or another namespace.",
      "Ask the administrator to list the namespace, in the value that the message names.", true},
-    {"PlatformUnknown", "ConfigValid ControlPlaneUpdated",
-     "platform.type is Auto, and nothing tells who owns the flags.", "Set spec.platform.type.",
-     true},
     {"VersionsUnknown", "ConfigValid ControlPlaneUpdated NodesUpdated Upgradeable Degraded",
      "The version of a component could not be read.",
      "Look at the component that the message names.", false},
@@ -153,8 +150,11 @@ static const struct api_reason reasons[] = {
     {"NodeFailed", FLAGS,
      "A kubelet did not come up with what it was given, and the roll-out is paused.",
      "Look at the node's NodeDRAConfiguration; correct the spec or the node.", true},
-    {"NodeNotReady", FLAGS, "A node is not ready, and the roll-out does not touch it.",
-     "Bring the node back.", false},
+    {"NodeNotReady", FLAGS,
+     "A node is not ready. Its kubelet is not changed before it is; other nodes wait for it as "
+     "long "
+     "as for one that is being changed.",
+     "Bring the node back, or delete the Node.", false},
     {"RolledBack", FLAGS,
      "A component did not come up with a new revision, and all that this revision changed was put "
      "back; it is not tried again.",
@@ -164,11 +164,13 @@ static const struct api_reason reasons[] = {
      "Look at the component on the node that the message names.", true},
     {"RolloutPaused", FLAGS, "A component failed, and rollout.onFailure is Pause.",
      "Correct the spec or the node.", true},
-    {"ProgressDeadlineExceeded", FLAGS, "The roll-out has not moved for longer than it may take.",
-     "Look at the node that the message names.", true},
-    {"AgentMissing", FLAGS, "A managed node has no agent.",
+    {"ProgressDeadlineExceeded", FLAGS,
+     "An agent is at a component for longer than rollout.componentTimeout and a minute.",
+     "Look at the agent's log on the node that the message names.", true},
+    {"AgentMissing", FLAGS, "No agent has reported for a managed node for a minute.",
      "See whether the agent's DaemonSet runs there, tolerations included.", false},
-    {"AgentNotReporting", FLAGS, "An agent has not answered to what was asked of it.",
+    {"AgentNotReporting", FLAGS,
+     "An agent has not answered to what was asked of it in rollout.componentTimeout and a minute.",
      "Look at the agent's log on that node.", false},
     {"StaleEpoch", FLAGS, "An agent has seen a newer leader than the one that wrote its spec.",
      "Nothing, unless it goes on: then see whether two installations write the same cluster.",
@@ -287,7 +289,8 @@ static const struct api_reason reasons[] = {
      "Set the value that the message names, or correct the name.", false},
     {"DevicesIncomplete", "DevicesPublished", "Some nodes with the driver publish nothing.",
      "See the logs of the driver's pods on the nodes that the message names.", false},
-    {"ClaimsInUse", "DriverReady", "The driver is to go, and claims still have devices of it.",
+    {"ClaimsInUse", "DriverReady ControlPlaneUpdated",
+     "The driver is to go, and claims still have devices of it.",
      "End the pods that use the claims in the message; Drawbridge never deletes them.", false},
 
     // the smoke test
@@ -373,8 +376,6 @@ static const struct api_reason reasons[] = {
      "Nothing, it is tried again; the last good state is kept.", false},
     {"RequestThrottled", ANY, "The API server asks for patience.", "Nothing, it is tried again.",
      false},
-    {"RequestFailed", ANY, "A request to the API server failed.",
-     "Read the message; it is tried again.", false},
     {"Forbidden", ANY, "The API server does not allow a request.",
      "Give Drawbridge's ServiceAccount the right that the message names.", false},
     {"Conflict", ANY, "Somebody else changed the object meanwhile; it is read again.",
@@ -405,6 +406,14 @@ bool api_reason_is_fine(const char *name)
     return api_word_in("DefaultOn NotRequested DRADisabled DriverNotRequested NoManagedNodes "
                        "Retained Reverted VerificationNotRequested",
                        name);
+}
+
+bool api_reason_warns(const struct api_reason *reason)
+{
+    return reason->terminal ||
+           api_word_in("AgentMissing AgentNotReporting NodeNotReady StaleEpoch NoInstances "
+                       "ClusterConfigNotUpdated ClaimsInUse",
+                       reason->name);
 }
 
 bool api_reason_fits(const struct api_reason *reason, enum condition condition)

@@ -8,14 +8,14 @@
 
 const char *plan_state_name(enum plan_state state)
 {
-    static const char *const names[] = {"Done",   "Waiting", "Now",    "Running",
-                                        "Failed", "Blocked", "Missing"};
+    static const char *const names[] = {"Done",    "Waiting", "Now",  "Running", "Failed",
+                                        "Blocked", "Missing", "Away", "Overdue"};
 
     ASSERT(state < COUNT(names));
     return names[state];
 }
 
-// --- the state of one instance -------------------------------------------------------------------
+// --- the state of one instance ------------------------------------------------------------------
 
 // What is said of a file: it cannot be read, or somebody else writes it too.
 static bool is_obstructed(const json_t *reported)
@@ -39,7 +39,7 @@ static enum plan_state state_asked(const struct plan_instance *instance, const c
     return str_eq(state, "Failed") ? PLAN_FAILED : PLAN_RUNNING;
 }
 
-static void judge(struct plan_step *step, const struct plan_instance *instance)
+static void judge(struct plan_step *step, const struct plan_instance *instance, bool leaving)
 {
     if (instance->elsewhere) {
         step->state = PLAN_DONE;
@@ -48,6 +48,11 @@ static void judge(struct plan_step *step, const struct plan_instance *instance)
     step->changes = plan_want_changes(step->want, instance);
     if (instance->object) {
         step->state = step->changes ? PLAN_WAITING : PLAN_DONE;
+        return;
+    }
+    // Nothing of ours was ever there.
+    if (leaving && !instance->asked && !step->changes) {
+        step->state = PLAN_DONE;
         return;
     }
     if (!instance->agent || !instance->reported) {
@@ -84,6 +89,8 @@ static void keep_name(struct plan_step *step, const struct plan_instance *instan
         return;
     same = doc_copy(step->want);
     json_object_set_new(same, "revision", json_string(asked));
+    if (json_object_get(instance->asked, "askedAt"))
+        json_object_set(same, "askedAt", json_object_get(instance->asked, "askedAt"));
     if (doc_equal(same, instance->asked))
         rename_step(step, asked);
 }
@@ -143,7 +150,7 @@ static void hold_cleanups(struct plan *plan, const struct plan_instance *instanc
     }
 }
 
-// --- order ---------------------------------------------------------------------------------------
+// --- order --------------------------------------------------------------------------------------
 
 static unsigned rank_of(const struct plan_instance *instance, bool enable)
 {
@@ -165,8 +172,15 @@ static unsigned badness(const struct plan_step *step, const struct plan_instance
         return 0;
     if (step->state == PLAN_FAILED || step->state == PLAN_BLOCKED)
         return 1;
+    if (instance->not_ready_ms)
+        return 4;
     return doc_bool(instance->reported, true, "healthy", NULL) ? 3 : 2;
 }
+
+struct node_context {
+    const struct plan_instance *instances;
+    const struct plan_step *steps;
+};
 
 struct sort_context {
     const struct plan_instance *instances;
@@ -190,14 +204,13 @@ static int compare_steps(const void *left, const void *right, void *context)
     return strcmp(one->id, two->id);
 }
 
-// --- pace ----------------------------------------------------------------------------------------
+// --- pace ---------------------------------------------------------------------------------------
 
-// How long the instance must still wait because another of its kind has only just come back; 0: not
-// at all.
+// How long the next instance of a group must still wait because another one has only just come
+// back; 0: not at all.
 static uint64_t wait_for_min_ready(const struct plan *plan, const struct plan_instance *instances,
-                                   size_t index, uint64_t min_ready_ms, int64_t now_wall_ms)
+                                   enum component component, uint64_t min_ready_ms)
 {
-    const struct plan_instance *me = &instances[plan->steps[index].instance];
     uint64_t wait_ms = 0;
 
     for (size_t i = 0; i < plan->len; i++) {
@@ -205,14 +218,12 @@ static uint64_t wait_for_min_ready(const struct plan *plan, const struct plan_in
         int64_t updated_ms;
         int64_t until_ms;
 
-        if (other->object || other->component != me->component || str_eq(other->node, me->node))
-            continue;
-        if (plan->steps[i].state != PLAN_DONE ||
+        if (other->object || other->component != component || plan->steps[i].state != PLAN_DONE ||
             !clock_parse(doc_str(other->reported, "updatedAt", NULL), &updated_ms))
             continue;
         until_ms = updated_ms + (int64_t)min_ready_ms;
-        if (until_ms > now_wall_ms && (uint64_t)(until_ms - now_wall_ms) > wait_ms)
-            wait_ms = (uint64_t)(until_ms - now_wall_ms);
+        if (until_ms > plan->now_wall_ms && (uint64_t)(until_ms - plan->now_wall_ms) > wait_ms)
+            wait_ms = (uint64_t)(until_ms - plan->now_wall_ms);
     }
     return wait_ms < min_ready_ms
                ? wait_ms
@@ -228,57 +239,87 @@ static unsigned slots_of(const struct plan_policy *policy, const struct plan_ins
     return 1;
 }
 
-// Opens the steps of one group (from .. to), whose predecessors are all done.
-static void open_group(const struct plan_policy *policy, const struct plan_instance *instances,
-                       int64_t now_wall_ms, struct plan *plan, size_t from, size_t to)
+static void wait_at_most(struct plan *plan, uint64_t wait_ms)
 {
-    unsigned slots = slots_of(policy, &instances[plan->steps[from].instance]);
+    if (wait_ms > 0 && (plan->wait_ms == 0 || wait_ms < plan->wait_ms))
+        plan->wait_ms = wait_ms;
+}
 
+// Whether the instance is, or may be, away from its work just now: it is being changed, or its node
+// is not ready and may come back.
+static bool takes_slot(const struct plan_policy *policy, const struct plan *plan,
+                       const struct plan_step *step, const struct plan_instance *instance)
+{
+    if (step->state == PLAN_RUNNING ||
+        (step->state == PLAN_OVERDUE && instance->component != COMPONENT_KUBELET && !step->left))
+        return true;
+    return !policy->leaving && instance->component == COMPONENT_KUBELET &&
+           plan_back_until(policy, instance) > plan->now_wall_ms;
+}
+
+// Opens the steps of one group (from .. to), whose predecessors are all done or left.
+static void open_group(const struct plan_policy *policy, const struct plan_instance *instances,
+                       struct plan *plan, size_t from, size_t to)
+{
+    const struct plan_instance *first = &instances[plan->steps[from].instance];
+    unsigned slots = slots_of(policy, first);
+    uint64_t wait_ms =
+        first->object ? 0
+                      : wait_for_min_ready(plan, instances, first->component, policy->min_ready_ms);
+
+    for (size_t i = from; i < to && slots > 0; i++)
+        slots -= takes_slot(policy, plan, &plan->steps[i], &instances[plan->steps[i].instance]);
     for (size_t i = from; i < to; i++) {
-        if (plan->steps[i].state == PLAN_RUNNING && slots > 0)
-            slots--;
-    }
-    for (size_t i = from; i < to && slots > 0; i++) {
-        uint64_t wait_ms;
+        struct plan_step *step = &plan->steps[i];
+        const struct plan_instance *instance = &instances[step->instance];
+        bool away = policy->leaving && instance->not_ready_ms;
 
-        if (plan->steps[i].state != PLAN_WAITING || instances[plan->steps[i].instance].busy)
+        if (step->state != PLAN_WAITING || instance->busy || (slots == 0 && !away))
             continue;
-        if (!instances[plan->steps[i].instance].object) {
-            wait_ms = wait_for_min_ready(plan, instances, i, policy->min_ready_ms, now_wall_ms);
-            if (wait_ms > 0) {
-                plan->wait_ms = wait_ms;
-                return;
-            }
+        if (wait_ms > 0) {
+            wait_at_most(plan, wait_ms);
+            return;
         }
-        plan->steps[i].state = PLAN_NOW;
-        slots--;
+        step->state = PLAN_NOW;
+        step->until_ms = plan->now_wall_ms + plan_allowance(policy);
+        if (!away)
+            slots--;
     }
 }
 
+static bool is_kubelets_turn(const struct plan_instance *instance)
+{
+    return instance->component == COMPONENT_KUBELET && !instance->object;
+}
+
 static void open_steps(const struct plan_policy *policy, const struct plan_instance *instances,
-                       int64_t now_wall_ms, struct plan *plan)
+                       struct plan *plan)
 {
     size_t from = 0;
 
     while (from < plan->len) {
-        unsigned rank = rank_of(&instances[plan->steps[from].instance], policy->enable);
+        const struct plan_instance *first = &instances[plan->steps[from].instance];
+        unsigned rank = rank_of(first, policy->enable);
         size_t to = from;
-        bool done = true;
+        bool over = true;
 
         while (to < plan->len &&
                rank_of(&instances[plan->steps[to].instance], policy->enable) == rank) {
-            done = done && plan->steps[to].state == PLAN_DONE;
+            over = over && (plan->steps[to].state == PLAN_DONE || plan->steps[to].left);
             to++;
         }
-        if (!done) {
-            open_group(policy, instances, now_wall_ms, plan, from, to);
+        // What failed on one node is not tried on the next.
+        if (plan->nodes_paused && is_kubelets_turn(first))
             return;
-        }
+        // Those that are left may be back: their turn comes beside what comes after.
+        open_group(policy, instances, plan, from, to);
+        if (!over)
+            return;
         from = to;
     }
 }
 
-// --- summary -------------------------------------------------------------------------------------
+// --- summary ------------------------------------------------------------------------------------
 
 // Whether it was asked for something else than it has in the revision that would be gone back to.
 static bool is_changed(const struct plan_step *step, const struct gates_desired *good)
@@ -295,14 +336,16 @@ static bool is_changed(const struct plan_step *step, const struct gates_desired 
 static void count(struct plan *plan, const struct plan_instance *instances,
                   const struct gates_desired *good)
 {
-    plan->done = true;
+    plan->done = plan->complete = true;
     for (size_t i = 0; i < plan->len; i++) {
         const struct plan_step *step = &plan->steps[i];
         const struct plan_instance *instance = &instances[step->instance];
         struct plan_count *of = &plan->counts[instance->component];
 
-        if (step->state != PLAN_DONE)
-            plan->done = false;
+        plan->done = plan->done && step->state == PLAN_DONE;
+        plan->complete = plan->complete && (step->state == PLAN_DONE || step->left);
+        plan->nodes_paused = plan->nodes_paused || (step->state == PLAN_FAILED && !step->left &&
+                                                    instance->component == COMPONENT_KUBELET);
         if (step->state == PLAN_FAILED && plan->failed == plan->len)
             plan->failed = i;
         if (step->state == PLAN_BLOCKED && plan->blocked == plan->len)
@@ -323,26 +366,74 @@ static void count(struct plan *plan, const struct plan_instance *instances,
         instances[plan->steps[plan->failed].instance].component == COMPONENT_KUBELET;
 }
 
+static bool is_stuck(const struct plan_step *step)
+{
+    return !step->left && (step->state == PLAN_FAILED || step->state == PLAN_BLOCKED ||
+                           step->state == PLAN_MISSING);
+}
+
 // A control-plane component that nobody reports on could need anything: nothing begins before all
 // are seen.
 static bool is_held(const struct plan *plan, const struct plan_instance *instances)
 {
-    if (plan->failed < plan->len || plan->blocked < plan->len)
-        return true;
     for (size_t i = 0; i < plan->len; i++) {
-        if (plan->steps[i].state == PLAN_MISSING &&
-            instances[plan->steps[i].instance].component != COMPONENT_KUBELET)
+        const struct plan_step *step = &plan->steps[i];
+
+        if (is_stuck(step) && instances[step->instance].component != COMPONENT_KUBELET)
             return true;
     }
     return false;
+}
+
+// The next moment at which time alone changes something.
+static void wait_for_time(const struct plan_policy *policy, const struct plan_instance *instances,
+                          struct plan *plan)
+{
+    for (size_t i = 0; i < plan->len; i++) {
+        const struct plan_instance *instance = &instances[plan->steps[i].instance];
+        int64_t until_ms = plan->steps[i].until_ms;
+
+        if (until_ms == 0 && !plan->done && !instance->object)
+            until_ms = plan_back_until(policy, instance);
+        if (until_ms > plan->now_wall_ms)
+            wait_at_most(plan, (uint64_t)(until_ms - plan->now_wall_ms));
+    }
+}
+
+static int compare_nodes(const void *left, const void *right, void *context)
+{
+    const struct node_context *by = context;
+    const struct plan_instance *a = &by->instances[by->steps[*(const size_t *)left].instance];
+    const struct plan_instance *b = &by->instances[by->steps[*(const size_t *)right].instance];
+    int order = strcmp(a->node, b->node);
+
+    return order != 0 ? order : (int)a->component - (int)b->component;
+}
+
+static void sort_by_node(struct plan *plan, const struct plan_instance *instances)
+{
+    struct node_context by = {instances, plan->steps};
+
+    plan->by_node = mem_alloc(plan->len * sizeof(*plan->by_node));
+    for (size_t i = 0; i < plan->len; i++) {
+        if (!instances[plan->steps[i].instance].object && instances[plan->steps[i].instance].node)
+            plan->by_node[plan->by_node_len++] = i;
+    }
+    if (plan->by_node_len > 0)
+        qsort_r(plan->by_node, plan->by_node_len, sizeof(*plan->by_node), compare_nodes, &by);
 }
 
 void plan_make(const struct plan_policy *policy, const struct plan_instance *instances,
                const struct gates_desired *desired, size_t len, int64_t now_wall_ms,
                struct plan *ret_plan)
 {
-    struct plan plan = {
-        .len = len, .failed = len, .blocked = len, .undo = len, .missing = len, .current = len};
+    struct plan plan = {.len = len,
+                        .failed = len,
+                        .blocked = len,
+                        .undo = len,
+                        .missing = len,
+                        .current = len,
+                        .now_wall_ms = now_wall_ms};
     struct sort_context sort = {instances, policy->enable};
 
     ASSERT(len <= GATES_INSTANCES_MAX);
@@ -353,15 +444,19 @@ void plan_make(const struct plan_policy *policy, const struct plan_instance *ins
         plan.steps[i].revision = doc_str(plan.steps[i].want, "revision", NULL);
         AUTO_MEM char *first = str_dup(plan.steps[i].revision);
         keep_name(&plan.steps[i], &instances[i]);
-        judge(&plan.steps[i], &instances[i]);
+        judge(&plan.steps[i], &instances[i], policy->leaving);
         try_again(&plan.steps[i], &instances[i], first, policy->retry);
     }
     hold_cleanups(&plan, instances, len);
+    for (size_t i = 0; i < len; i++)
+        plan_judge_time(policy, &plan.steps[i], &instances[i], now_wall_ms);
     if (len > 0)
         qsort_r(plan.steps, len, sizeof(*plan.steps), compare_steps, &sort);
     count(&plan, instances, policy->good);
     if (!policy->suspend && !is_held(&plan, instances))
-        open_steps(policy, instances, now_wall_ms, &plan);
+        open_steps(policy, instances, &plan);
+    wait_for_time(policy, instances, &plan);
+    sort_by_node(&plan, instances);
     for (size_t i = 0; i < len && plan.current == len; i++) {
         if (plan.steps[i].state == PLAN_RUNNING || plan.steps[i].state == PLAN_NOW)
             plan.current = i;
@@ -376,83 +471,6 @@ void plan_fini(struct plan *plan)
     for (size_t i = 0; i < plan->len; i++)
         json_decref(plan->steps[i].want);
     mem_free(plan->steps);
+    mem_free(plan->by_node);
     *plan = (struct plan){0};
-}
-
-// --- what a node is asked for --------------------------------------------------------------------
-
-static bool takes_want(const struct plan_step *step, const struct plan_instance *instance)
-{
-    if (step->deferred)
-        return false;
-    switch (step->state) {
-    case PLAN_NOW:
-    case PLAN_RUNNING:
-        return true;
-    case PLAN_DONE:
-        return instance->asked != NULL || step->changes;
-    case PLAN_WAITING:
-    case PLAN_FAILED:
-    case PLAN_BLOCKED:
-    case PLAN_MISSING:
-        break;
-    }
-    return false;
-}
-
-static void put_kubelet_version(json_t *spec, const struct plan_instance *instances, size_t len,
-                                const char *node)
-{
-    for (size_t i = 0; i < len; i++) {
-        AUTO_MEM char *version = NULL;
-
-        if (instances[i].component != COMPONENT_KUBELET || !str_eq(instances[i].node, node))
-            continue;
-        version = version_format(instances[i].version);
-        json_object_set_new(spec, "kubeletVersion", json_string(version));
-    }
-}
-
-json_t *plan_node_spec(const struct plan *plan, const struct plan_instance *instances,
-                       const char *node, const struct plan_header *header, bool enable,
-                       const json_t *was)
-{
-    json_t *components = json_array();
-    json_t *spec = json_object();
-
-    json_object_set_new(spec, "epoch", json_integer((json_int_t)header->epoch));
-    json_object_set_new(spec, "configuration", json_string(header->configuration));
-    json_object_set_new(spec, "revision", json_string(header->revision));
-    json_object_set_new(spec, "direction", json_string(enable ? "Enable" : "Disable"));
-    json_object_set_new(spec, "componentTimeoutSeconds",
-                        json_integer((json_int_t)(header->component_timeout_ms / 1000)));
-    put_kubelet_version(spec, instances, plan->len, node);
-    for (int component = 0; component < COMPONENT_COUNT; component++) {
-        for (size_t i = 0; i < plan->len; i++) {
-            const struct plan_step *step = &plan->steps[i];
-            const struct plan_instance *instance = &instances[step->instance];
-
-            if ((int)instance->component != component || instance->object ||
-                !str_eq(instance->node, node))
-                continue;
-            if (takes_want(step, instance))
-                json_array_append_new(components, doc_copy(step->want));
-            else if (instance->asked)
-                json_array_append_new(components, doc_copy(instance->asked));
-        }
-    }
-    // An entry for a component that is not seen just now stays: the agent would otherwise forget
-    // what it was asked for.
-    for (size_t i = 0; i < json_array_size(json_object_get(was, "components")); i++) {
-        const json_t *old = json_array_get(json_object_get(was, "components"), i);
-        bool known = false;
-
-        for (size_t k = 0; k < json_array_size(components); k++)
-            known = known || str_eq(doc_str(json_array_get(components, k), "name", NULL),
-                                    doc_str(old, "name", NULL));
-        if (!known)
-            json_array_append_new(components, doc_copy(old));
-    }
-    json_object_set_new(spec, "components", components);
-    return spec;
 }

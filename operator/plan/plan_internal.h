@@ -14,3 +14,15 @@ bool plan_want_changes(const json_t *want, const struct plan_instance *instance)
 bool plan_want_is_cleanup(const json_t *want, const struct plan_instance *instance);
 // Whether every expectation of want is what the component reported.
 bool plan_want_is_met(const json_t *want, const struct plan_instance *instance);
+
+// --- deadlines (deadline.c)
+
+// What an agent may take for one phase of a step.
+int64_t plan_allowance(const struct plan_policy *policy);
+// Until when a node that is not ready counts as one that comes back; 0: it is ready.
+int64_t plan_back_until(const struct plan_policy *policy, const struct plan_instance *instance);
+// When the instance was asked for what it is asked for now.
+int64_t plan_asked_at(const struct plan_instance *instance, int64_t now_wall_ms);
+// Sets until_ms and left, and makes a state of time that is over.
+void plan_judge_time(const struct plan_policy *policy, struct plan_step *step,
+                     const struct plan_instance *instance, int64_t now_wall_ms);

@@ -56,13 +56,15 @@ static void guard(struct write *write, const json_t *object)
 static char *summarize_node(const struct platform_change *change, const char *node)
 {
     AUTO_BUF struct buf text = buf_make(4096);
+    size_t len;
+    const size_t *steps = plan_steps_of(change->plan, change->observed->instances, node, &len);
 
-    for (size_t i = 0; i < change->plan->len; i++) {
-        const struct plan_step *step = &change->plan->steps[i];
+    for (size_t i = 0; i < len; i++) {
+        const struct plan_step *step = &change->plan->steps[steps[i]];
         const struct plan_instance *instance = &change->observed->instances[step->instance];
         AUTO_MEM char *summary = NULL;
 
-        if (step->state != PLAN_NOW || instance->object || !str_eq(instance->node, node))
+        if (step->state != PLAN_NOW)
             continue;
         summary = plan_step_summary(step, instance);
         buf_printf(&text, "%s%s: %s", text.len ? "; " : "", component_name(instance->component),
@@ -120,7 +122,8 @@ static void add_node_write(struct writing *w, const struct platform_change *chan
 
 struct vanished {
     struct writing *w;
-    const json_t *nodes; // NULL: every one goes
+    const json_t *nodes; // those that stay
+    const char *why;
 };
 
 static void on_node_config(void *owner, const char *key, const json_t *config)
@@ -131,7 +134,7 @@ static void on_node_config(void *owner, const char *key, const json_t *config)
     if (json_object_get(v->nodes, key))
         return;
     write = platform_add_write(v->w, WRITE_DELETE, KIND_NODE_CONFIG, NULL, key);
-    write->what = str_dup(v->nodes ? "the node is gone" : "released");
+    write->what = str_dup(v->why);
     guard(write, config);
 }
 
@@ -181,7 +184,7 @@ struct error *platform_kubeadm_writes(struct writing *w, const struct platform_c
 {
     AUTO_JSON json_t *texts = NULL;
     AUTO_JSON json_t *undo = NULL;
-    struct vanished vanished = {w, change->observed->nodes};
+    struct vanished vanished = {w, change->observed->nodes, "the node is gone"};
     struct error *err = platform_edit_templates(change->observed, change->plan, &texts, &undo);
     const char *name;
     json_t *text, *number;
@@ -270,6 +273,13 @@ static void note_made(struct writing *w, const struct write *write)
 
 static void advance(void *owner);
 
+// Whether the API server takes no such write from us, and not just now.
+static bool is_refused(const struct error *err)
+{
+    return error_kind(err) == ERROR_DENIED || error_kind(err) == ERROR_INVALID ||
+           error_kind(err) == ERROR_LIMIT;
+}
+
 static void on_written(void *owner, struct error *take_err, json_t *take_body)
 {
     struct writing *w = owner;
@@ -282,6 +292,8 @@ static void on_written(void *owner, struct error *take_err, json_t *take_body)
     } else if (take_err) {
         AUTO_MEM char *object = describe(write);
 
+        if (write->kind == KIND_CONFIG_MAP && is_refused(take_err))
+            error_set_reason(take_err, "ClusterConfigNotUpdated");
         finish(w, error_wrap(take_err, "write %s", object));
         return;
     } else if (write->kind == KIND_NODE_CONFIG && write->how != WRITE_DELETE) {
@@ -359,10 +371,10 @@ struct op *platform_apply(struct loop *loop, const struct platform_cluster *clus
 
 struct op *platform_release(struct loop *loop, const struct platform_cluster *cluster,
                             enum platform_type type, const struct platform_observed *observed,
-                            bool forget, platform_applied_fn *done, void *owner)
+                            const json_t *keep, bool forget, platform_applied_fn *done, void *owner)
 {
     struct writing *w = writing_new(cluster, done, owner);
-    struct vanished vanished = {w, NULL};
+    struct vanished vanished = {w, keep, "released"};
     const json_t *undo =
         observed ? json_object_get(observed->config_maps, PLATFORM_UNDO_CONFIGMAP) : NULL;
 

@@ -40,6 +40,20 @@ static const json_t *find_component(const json_t *list, enum component component
     return NULL;
 }
 
+// What tells how long the agent has had.
+static void fill_times(const json_t *config, struct plan_instance *instance)
+{
+    const json_t *step = doc_get(config, "status", "step", NULL);
+
+    if (!clock_parse(doc_str(config, "metadata", "creationTimestamp", NULL), &instance->known_ms))
+        instance->known_ms = 0;
+    if (!str_eq(doc_str(step, "component", NULL), component_name(instance->component)) ||
+        !clock_parse(doc_str(step, "since", NULL), &instance->worked_ms))
+        instance->worked_ms = 0;
+    instance->stale =
+        doc_int(config, 0, "status", "epoch", NULL) > doc_int(config, 0, "spec", "epoch", NULL);
+}
+
 // The agent's word counts for the version: it asks the running process. The image's tag is the next
 // best.
 static void fill_from_agent(struct collection *c, struct plan_instance *instance)
@@ -47,6 +61,7 @@ static void fill_from_agent(struct collection *c, struct plan_instance *instance
     const json_t *config = watch_get(c->cluster->node_configs, instance->node);
     struct version version;
 
+    instance->not_ready_ms = platform_not_ready_ms(c->cluster, instance->node);
     if (!config)
         return;
     config = platform_keep(c->observed, config);
@@ -55,6 +70,7 @@ static void fill_from_agent(struct collection *c, struct plan_instance *instance
         find_component(doc_get(config, "spec", "components", NULL), instance->component);
     instance->reported =
         find_component(doc_get(config, "status", "components", NULL), instance->component);
+    fill_times(config, instance);
     if (version_parse(doc_str(instance->reported, "version", NULL), &version) &&
         (instance->component != COMPONENT_KUBELET || instance->version.major == 0))
         instance->version = version;

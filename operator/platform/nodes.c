@@ -51,6 +51,22 @@ static const char *why_ignored(const json_t *node)
     return other_system(node);
 }
 
+// The kubelet's own word, or the controller manager's when the kubelet is silent (Unknown). Without
+// the heartbeat, so that it changes when the state does.
+static void keep_not_ready(json_t *kept, const json_t *node)
+{
+    const json_t *conditions = doc_get(node, "status", "conditions", NULL);
+
+    for (size_t i = 0; i < json_array_size(conditions); i++) {
+        const json_t *condition = json_array_get(conditions, i);
+
+        if (str_eq(doc_str(condition, "type", NULL), "Ready") &&
+            !str_eq(doc_str(condition, "status", NULL), "True"))
+            doc_set(kept, json_string(doc_str(condition, "lastTransitionTime", NULL)),
+                    "notReadySince", NULL);
+    }
+}
+
 json_t *platform_trim_node(const json_t *node)
 {
     static const char *const label = KUBE_CONTROL_PLANE_LABEL;
@@ -66,6 +82,8 @@ json_t *platform_trim_node(const json_t *node)
         doc_set(kept, json_string(ignored), "ignored", NULL);
     doc_set(kept, json_string(doc_str(node, "status", "nodeInfo", "kubeletVersion", NULL)),
             "kubeletVersion", NULL);
+    if (!ignored)
+        keep_not_ready(kept, node);
     return kept;
 }
 
@@ -99,6 +117,19 @@ void platform_each_managed_node(const struct platform_cluster *cluster,
     struct managed_context context = {observed, each, owner};
 
     watch_each(cluster->nodes, on_node, &context);
+}
+
+int64_t platform_not_ready_ms(const struct platform_cluster *cluster, const char *name)
+{
+    const json_t *since = doc_get(watch_get(cluster->nodes, name), "notReadySince", NULL);
+    int64_t at_ms;
+
+    if (!since)
+        return 0;
+    // A time that is none, or in the future, must not make anybody wait.
+    return clock_parse(json_string_value(since), &at_ms) && at_ms > 0 && at_ms <= clock_wall_ms()
+               ? at_ms
+               : 1;
 }
 
 // --- those that have instances -------------------------------------------------------------------

@@ -3,7 +3,6 @@
 #include "reconcile_internal.h"
 
 #define OTHERS_NAMED 4 // manifests, in one message
-#define NODES_NAMED 5  // in one message
 
 static const char *name_of(const struct pass *pass, const struct plan_step *step)
 {
@@ -63,6 +62,96 @@ static void say_config(struct pass *pass)
 
 // --- ControlPlaneUpdated and NodesUpdated --------------------------------------------------------
 
+static bool is_kubelet(const struct pass *pass, const struct plan_step *step)
+{
+    return instance_of(pass, step)->component == COMPONENT_KUBELET;
+}
+
+static bool is_part_done(const struct pass *pass, bool kubelets)
+{
+    for (size_t i = 0; i < pass->plan.len; i++) {
+        const struct plan_step *step = &pass->plan.steps[i];
+
+        if (is_kubelet(pass, step) == kubelets && step->state != PLAN_DONE && !step->left)
+            return false;
+    }
+    return true;
+}
+
+// Why nothing comes of what was asked.
+static const char *reason_overdue(const struct plan_instance *instance)
+{
+    if (instance->not_ready_ms)
+        return "NodeNotReady";
+    if (instance->stale)
+        return "StaleEpoch";
+    return str_eq(doc_str(instance->reported, "revision", NULL),
+                  doc_str(instance->asked, "revision", NULL))
+               ? "ProgressDeadlineExceeded"
+               : "AgentNotReporting";
+}
+
+// The others that nobody waits for: "; the same goes for b, c, ...".
+static void add_left(const struct pass *pass, const struct plan_step *first, struct buf *text)
+{
+    unsigned named = 0;
+
+    for (size_t i = 0; i < pass->plan.len && first->left; i++) {
+        const struct plan_step *step = &pass->plan.steps[i];
+
+        if (step == first || !step->left || is_kubelet(pass, step) != is_kubelet(pass, first))
+            continue;
+        if (named == NODES_NAMED) {
+            buf_add_str(text, ", ...");
+            return;
+        }
+        buf_printf(text, "%s%s",
+                   named++ ? ", " : "; not waited for either: ", instance_of(pass, step)->node);
+    }
+}
+
+static void say_overdue(struct pass *pass, enum condition condition, const struct plan_step *step)
+{
+    const struct plan_instance *instance = instance_of(pass, step);
+    const char *reason = reason_overdue(instance),
+               *asked = doc_str(instance->asked, "askedAt", NULL);
+    AUTO_BUF struct buf text = buf_make(8192);
+    char since[CLOCK_TEXT_BYTES], until[CLOCK_TEXT_BYTES];
+
+    if (instance->not_ready_ms) {
+        buf_printf(&text, "%s: the node is not ready since %s; it is changed when the node is back",
+                   instance->id, clock_format(instance->not_ready_ms, since));
+        if (step->until_ms)
+            buf_printf(&text, " and counts as unavailable until %s",
+                       clock_format(step->until_ms, until));
+        else if (step->left)
+            buf_add_str(&text, ", and the others do not wait for it");
+    } else if (instance->stale) {
+        buf_printf(&text,
+                   "%s: its agent has seen a newer leader than the one that wrote its "
+                   "NodeDRAConfiguration; see whether two installations write this cluster",
+                   instance->id);
+    } else if (str_eq(reason, "AgentNotReporting")) {
+        buf_printf(&text, "%s was asked at %s, and its agent has not answered; see the agent's log",
+                   instance->id, asked);
+    } else {
+        buf_printf(&text,
+                   "%s was asked at %s and is not done, longer than "
+                   "spec.rollout.componentTimeout; see the agent's log",
+                   instance->id, asked);
+    }
+    add_left(pass, step, &text);
+    api_conditions_set(pass->conditions, condition, STATE_FALSE, reason, "%s", text.ptr);
+}
+
+// What is going on, while it goes on.
+static const char *moving(const struct pass *pass)
+{
+    return pass->config.deleting      ? "Reverting"
+           : pass->intent.rolled_back ? "RollingBack"
+                                      : "RollingOut";
+}
+
 static void say_step(struct pass *pass, enum condition condition, const struct plan_step *step)
 {
     const struct plan_instance *instance = instance_of(pass, step);
@@ -74,44 +163,87 @@ static void say_step(struct pass *pass, enum condition condition, const struct p
     if (str_eq(doc_str(config, "status", "step", "component", NULL),
                component_name(instance->component)))
         phase = doc_str(config, "status", "step", "phase", NULL);
-    if (*phase)
-        api_conditions_set(pass->conditions, condition, STATE_FALSE,
-                           pass->intent.rolled_back ? "RollingBack" : "RollingOut",
+    if (instance->stale && step->state == PLAN_RUNNING)
+        say_overdue(pass, condition, step);
+    else if (*phase)
+        api_conditions_set(pass->conditions, condition, STATE_FALSE, moving(pass),
                            "%s: %s since %s", instance->id, phase,
                            doc_str(config, "status", "step", "since", NULL));
     else if (*doc_str(instance->reported, "message", NULL) && !instance->node)
-        api_conditions_set(pass->conditions, condition, STATE_FALSE,
-                           pass->intent.rolled_back ? "RollingBack" : "RollingOut", "%s: %s",
+        api_conditions_set(pass->conditions, condition, STATE_FALSE, moving(pass), "%s: %s",
                            instance->id, doc_str(instance->reported, "message", NULL));
     else
-        api_conditions_set(pass->conditions, condition, STATE_FALSE,
-                           pass->intent.rolled_back ? "RollingBack" : "RollingOut", "%s: %s",
+        api_conditions_set(pass->conditions, condition, STATE_FALSE, moving(pass), "%s: %s",
                            instance->id, *summary ? summary : "being verified");
 }
 
-// What is told of several steps: the worst of them, and of two the first.
-static unsigned weight_of(enum plan_state state)
-{
-    static const unsigned weights[] = {
-        [PLAN_DONE] = 0,    [PLAN_WAITING] = 1, [PLAN_NOW] = 2,   [PLAN_RUNNING] = 2,
-        [PLAN_MISSING] = 2, [PLAN_BLOCKED] = 3, [PLAN_FAILED] = 4};
-
-    return weights[state];
-}
-
+// A step that failed or is blocked: what its agent, or the platform, says of it.
 static void say_trouble(struct pass *pass, enum condition condition, const struct plan_step *step)
 {
-    const json_t *reported = instance_of(pass, step)->reported;
-    const char *reason = doc_str(reported, "reason", NULL);
-    bool alone = step->state == PLAN_FAILED && pass->intent.known_good &&
-                 instance_of(pass, step)->component != COMPONENT_KUBELET;
+    const struct plan_instance *instance = instance_of(pass, step);
+    const char *reason = doc_str(instance->reported, "reason", NULL);
+    const char *message = doc_str(instance->reported, "message", NULL);
+    bool kubelet = instance->component == COMPONENT_KUBELET && !instance->object;
+    bool alone = step->state == PLAN_FAILED && pass->intent.known_good && !kubelet;
 
-    api_conditions_set(pass->conditions, condition, STATE_FALSE,
-                       api_reason_find(reason) ? reason : "ComponentNotReady", "%s: %s%s",
-                       name_of(pass, step), doc_str(reported, "message", NULL),
-                       alone ? "; everything else stays as it is: this revision was applied and "
-                               "good before"
-                             : "");
+    // Whether the node put anything back, its own words tell.
+    if (kubelet && step->state == PLAN_FAILED)
+        api_conditions_set(pass->conditions, condition, STATE_FALSE, "NodeFailed",
+                           "%s failed and the roll-out is paused: %s", instance->id, message);
+    else
+        api_conditions_set(pass->conditions, condition, STATE_FALSE,
+                           api_reason_find(reason) ? reason : "ComponentNotReady", "%s: %s%s",
+                           instance->id, message,
+                           alone        ? "; everything else stays as it is: this revision was "
+                                          "applied and good before"
+                           : step->left ? "; it is not touched, and nobody waits for it"
+                                        : "");
+}
+
+// Its turn has not come: what comes before it.
+static void say_waiting(struct pass *pass, enum condition condition, const struct plan_step *step)
+{
+    struct gates_intent intent = intent_gates(&pass->intent);
+    bool kubelets = condition == CONDITION_NODES_UPDATED;
+    const char *reason = moving(pass);
+
+    if (instance_of(pass, step)->busy && !pass->config.suspend) {
+        api_conditions_set(pass->conditions, condition, STATE_FALSE, "WaitingForComponent",
+                           "%s is not rolled out and available; it is not changed before it is",
+                           name_of(pass, step));
+        return;
+    }
+    // The control plane comes first when something is turned on, the nodes when it is turned off.
+    if (pass->config.suspend)
+        reason = "Suspended";
+    else if (kubelets == reconcile_enables(&intent) && !is_part_done(pass, !kubelets))
+        reason = kubelets ? "WaitingForControlPlane" : "WaitingForNodes";
+    api_conditions_set(pass->conditions, condition, STATE_FALSE, reason,
+                       "%s has to be changed and waits its turn", name_of(pass, step));
+}
+
+static void say_missing(struct pass *pass, enum condition condition, const struct plan_step *step)
+{
+    if (step->until_ms)
+        api_conditions_set(pass->conditions, condition, STATE_FALSE, "Progressing",
+                           "Waiting for the agent to report on %s", name_of(pass, step));
+    else
+        api_conditions_set(pass->conditions, condition, STATE_FALSE, "AgentMissing",
+                           "No agent reports for %s; see whether the pod of the agent's DaemonSet "
+                           "runs there",
+                           name_of(pass, step));
+}
+
+// What a step tells of its part: the greatest first, what nobody waits for last.
+static unsigned weight_of(const struct plan_step *step)
+{
+    static const unsigned weights[] = {
+        [PLAN_DONE] = 0,    [PLAN_WAITING] = 2, [PLAN_AWAY] = 3,
+        [PLAN_MISSING] = 4, [PLAN_RUNNING] = 5, [PLAN_NOW] = 5,
+        [PLAN_OVERDUE] = 6, [PLAN_BLOCKED] = 7, [PLAN_FAILED] = 8,
+    };
+
+    return step->left ? 1 : weights[step->state];
 }
 
 // Says how one part (kubelets, or everything else) stands, if that is not simply done. True: said.
@@ -122,10 +254,7 @@ static bool say_part(struct pass *pass, enum condition condition, bool kubelets)
     for (size_t i = 0; i < pass->plan.len; i++) {
         const struct plan_step *step = &pass->plan.steps[i];
 
-        if ((instance_of(pass, step)->component == COMPONENT_KUBELET) != kubelets ||
-            step->state == PLAN_DONE)
-            continue;
-        if (!pick || weight_of(step->state) > weight_of(pick->state))
+        if (is_kubelet(pass, step) == kubelets && weight_of(step) > (pick ? weight_of(pick) : 0))
             pick = step;
     }
     if (!pick)
@@ -136,22 +265,14 @@ static bool say_part(struct pass *pass, enum condition condition, bool kubelets)
         say_trouble(pass, condition, pick);
         break;
     case PLAN_MISSING:
-        api_conditions_set(pass->conditions, condition, STATE_FALSE, "AgentMissing",
-                           "No agent reports for %s; see whether `drawbridge agent` runs there",
-                           name_of(pass, pick));
+        say_missing(pass, condition, pick);
         break;
     case PLAN_WAITING:
-        if (instance_of(pass, pick)->busy && !pass->config.suspend) {
-            api_conditions_set(pass->conditions, condition, STATE_FALSE, "WaitingForComponent",
-                               "%s is not rolled out and available; it is not changed before it is",
-                               name_of(pass, pick));
-            break;
-        }
-        api_conditions_set(pass->conditions, condition, STATE_FALSE,
-                           pass->config.suspend ? "Suspended"
-                           : kubelets           ? "WaitingForControlPlane"
-                                                : "WaitingForNodes",
-                           "%s has to be changed and waits its turn", name_of(pass, pick));
+        say_waiting(pass, condition, pick);
+        break;
+    case PLAN_AWAY:
+    case PLAN_OVERDUE:
+        say_overdue(pass, condition, pick);
         break;
     case PLAN_NOW:
     case PLAN_RUNNING:
@@ -358,16 +479,9 @@ static void say_nodes(struct pass *pass)
     AUTO_MEM char *ignored = ignored_text(pass);
 
     if (say_part(pass, CONDITION_NODES_UPDATED, true)) {
-        // A failing node names itself; the roll-out is paused, not put back. Whether the node put
-        // anything back, its own words tell.
-        if (pass->plan.nodes_failed)
-            api_conditions_set(
-                c, CONDITION_NODES_UPDATED, STATE_FALSE, "NodeFailed",
-                "%s failed and the roll-out is paused: %s",
-                name_of(pass, &pass->plan.steps[pass->plan.failed]),
-                doc_str(instance_of(pass, &pass->plan.steps[pass->plan.failed])->reported,
-                        "message", NULL));
-    } else if (pass->observed->type == PLATFORM_HOSTED_CONTROL_PLANE) {
+        return;
+    }
+    if (pass->observed->type == PLATFORM_HOSTED_CONTROL_PLANE) {
         say_nodes_elsewhere(pass);
     } else if (managed == 0) {
         api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes",
@@ -539,6 +653,14 @@ static void say_error(struct pass *pass)
     struct policy policy = policy_of(pass->walk.err);
     const char *reason = policy_reason(pass->walk.err);
 
+    // The components are as they are, whatever becomes of the ConfigMaps.
+    if (str_eq(reason, "ClusterConfigNotUpdated")) {
+        api_conditions_set(
+            pass->conditions, CONDITION_CONTROL_PLANE_UPDATED, STATE_FALSE, reason,
+            "%s; new nodes and the next kubeadm upgrade would come without the flags",
+            error_text(pass->walk.err));
+        return;
+    }
     if (!policy.retry) {
         api_conditions_set(pass->conditions, CONDITION_CONFIG_VALID, STATE_FALSE,
                            str_eq(reason, "Progressing") ? "InvalidConfiguration" : reason, "%s",
@@ -550,6 +672,23 @@ static void say_error(struct pass *pass)
             api_conditions_set(pass->conditions, told[i], STATE_UNKNOWN, reason, "%s",
                                error_text(pass->walk.err));
     }
+}
+
+// The driver and the claims go first: until then nothing else is begun, and its own condition says
+// what it waits for.
+static void say_retiring(struct pass *pass)
+{
+    const struct driver_verdict *driver = pass->driver ? &pass->driver->ready : NULL;
+
+    if (!pass->retired || !driver || pass->driver->gone || !*driver->reason || pass->walk.err)
+        return;
+    if (!pass->plan.done)
+        api_conditions_set(pass->conditions, CONDITION_CONTROL_PLANE_UPDATED, STATE_FALSE,
+                           str_eq(driver->reason, "ClaimsInUse") ? driver->reason : moving(pass),
+                           "No flag is taken out before the driver and its claims are gone: %s",
+                           driver->message);
+    api_conditions_set(pass->conditions, CONDITION_READY, STATE_FALSE, driver->reason, "%s",
+                       driver->message);
 }
 
 void conditions_make(struct pass *pass)
@@ -570,6 +709,7 @@ void conditions_make(struct pass *pass)
         say_observed(pass);
     }
     conditions_say_driver(pass);
+    say_retiring(pass);
     sources_say(pass->controller->sources, pass->object, pass->conditions);
     if (pass->walk.err)
         say_error(pass);

@@ -85,7 +85,7 @@ static const char *waiting_for(const struct pass *pass)
         return NULL;
     if (!pass->planned)
         return "WaitingForControlPlane";
-    return pass->plan.done ? NULL : "WaitingForNodes";
+    return pass->plan.complete ? NULL : "WaitingForNodes";
 }
 
 static struct op *begin(struct pass *pass, bool gone)

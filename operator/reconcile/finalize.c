@@ -33,6 +33,50 @@ static struct op *remove_finalizer(struct pass *pass)
     return kube_patch(pass->controller->spec.kube, &ref, &patch, on_finalizer_removed, pass);
 }
 
+// The nodes that were not ready, and whose agents have what was asked of them still to do; NULL:
+// none. Their NodeDRAConfigurations stay for that.
+static json_t *nodes_to_do(const struct pass *pass)
+{
+    json_t *nodes = NULL;
+
+    for (size_t i = 0; pass->planned && pass->config.revert && i < pass->plan.len; i++) {
+        const struct plan_step *step = &pass->plan.steps[i];
+
+        if (!step->left)
+            continue;
+        if (!nodes)
+            nodes = json_object();
+        json_object_set_new(nodes, pass->observed->instances[step->instance].node, json_true());
+    }
+    return nodes;
+}
+
+static void emit_end(struct pass *pass)
+{
+    AUTO_JSON json_t *left = nodes_to_do(pass);
+    AUTO_STRLIST struct strlist names = {0};
+    AUTO_MEM char *text = NULL;
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(left, name, value) {
+        if (names.len < NODES_NAMED)
+            strlist_add(&names, name);
+    }
+    text = strlist_join(&names, ", ");
+    if (left)
+        events_emit(
+            pass->controller->events, pass->object, true, "NodeNotReady",
+            "Not reverted, as the nodes are not ready: %s%s; their NodeDRAConfigurations stay, "
+            "so that their agents do it when they are back",
+            text, names.len < json_object_size(left) ? ", ..." : "");
+    else
+        events_emit(pass->controller->events, pass->object, false,
+                    pass->config.revert ? "Reverted" : "Retained",
+                    pass->config.revert ? "Every component is as it was before"
+                                        : "What was written stays as it is");
+}
+
 static void on_released(void *owner, struct error *take_err, const struct platform_writes *writes)
 {
     struct pass *pass = owner;
@@ -43,10 +87,7 @@ static void on_released(void *owner, struct error *take_err, const struct platfo
         walk_continue(&pass->walk, error_wrap(take_err, "release what was written"));
         return;
     }
-    events_emit(pass->controller->events, pass->object, false,
-                pass->config.revert ? "Reverted" : "Retained",
-                pass->config.revert ? "Every component is as it was before"
-                                    : "What was written stays as it is");
+    emit_end(pass);
     pass->walk.pending = remove_finalizer(pass);
 }
 
@@ -54,6 +95,7 @@ struct error *step_release(void *walk, enum verdict *ret_verdict)
 {
     struct pass *pass = walk;
     struct controller *c = pass->controller;
+    AUTO_JSON json_t *keep = nodes_to_do(pass);
 
     *ret_verdict = VERDICT_WAIT;
     // Who never wrote here, or may not any more, has nothing to release.
@@ -61,7 +103,7 @@ struct error *step_release(void *walk, enum verdict *ret_verdict)
         pass->walk.pending = remove_finalizer(pass);
     else
         pass->walk.pending =
-            platform_release(c->loop, &c->cluster, pass->config.platform, pass->observed,
+            platform_release(c->loop, &c->cluster, pass->config.platform, pass->observed, keep,
                              pass->config.revert, on_released, pass);
     return NULL;
 }

@@ -23,7 +23,7 @@ static const struct walk_step steps[STEP_COUNT] = {
 static bool has_released_all(const struct pass *pass)
 {
     return pass->config.deleting &&
-           ((pass->planned && pass->plan.done && !pass->observed->unsettled) ||
+           ((pass->planned && pass->plan.complete && !pass->observed->unsettled) ||
             pass->observed->type == PLATFORM_OBSERVE);
 }
 
@@ -104,7 +104,7 @@ static uint64_t pass_end(void *walk)
     if (!pass_has_driver(pass))
         driver_forget(pass->controller->driver, pass->walk.key);
     controller_note_end(pass->controller, pass->walk.key, pass->walk.failed || pass->after_ms > 0);
-    return pass->after_ms;
+    return pass->walk.failed ? 0 : pass->after_ms; // what failed comes again after its back-off
 }
 
 const struct walk_kind pass_kind = {.controller = "draconfiguration",

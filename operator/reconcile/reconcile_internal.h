@@ -213,6 +213,7 @@ bool pass_drives(const struct pass *pass);
 bool pass_has_driver(const struct pass *pass);
 void conditions_say_driver(struct pass *pass);
 void report_put_driver(const struct pass *pass, json_t *status);
+#define NODES_NAMED 5 // in one message; of the others there is a number, or three dots
 // Fills pass->conditions from what the pass found.
 void conditions_make(struct pass *pass);
 // Whether this pass may change anything: platform, suspend, refusals, conflicts.

@@ -135,7 +135,7 @@ static void put_components(const struct pass *pass, json_t *status)
 
 static void put_nodes(const struct pass *pass, json_t *status)
 {
-    unsigned updated = 0, failed = 0, missing = 0;
+    unsigned updated = 0, failed = 0, missing = 0, not_ready = 0;
 
     for (size_t i = 0; i < pass->plan.len; i++) {
         const struct plan_step *step = &pass->plan.steps[i];
@@ -146,6 +146,7 @@ static void put_nodes(const struct pass *pass, json_t *status)
         updated += step->state == PLAN_DONE;
         failed += step->state == PLAN_FAILED || step->state == PLAN_BLOCKED;
         missing += step->state == PLAN_MISSING;
+        not_ready += instance->not_ready_ms != 0;
     }
     doc_set(status, json_integer(pass->observed->managed_nodes), "nodes", "managed", NULL);
     doc_set(status, json_integer(pass->observed->unmanaged_nodes), "nodes", "ignored", NULL);
@@ -154,6 +155,7 @@ static void put_nodes(const struct pass *pass, json_t *status)
     doc_set(status, json_integer(updated), "nodes", "updated", NULL);
     doc_set(status, json_integer(failed), "nodes", "failed", NULL);
     doc_set(status, json_integer(missing), "nodes", "withoutAgent", NULL);
+    doc_set(status, json_integer(not_ready), "nodes", "notReady", NULL);
 }
 
 // --- what was seen -------------------------------------------------------------------------------
@@ -259,7 +261,7 @@ static void put_revisions(struct pass *pass, json_t *status)
     if (pass->plan.undo < pass->plan.len && !pass->intent.known_good && pass->config.rollback &&
         pass_writes(pass))
         note_failure(pass, status);
-    else if (pass->plan.done)
+    else if (pass->plan.complete)
         note_success(pass, status);
 }
 
@@ -295,7 +297,7 @@ static void emit_ready_event(struct pass *pass)
     if (str_eq(doc_str(was, "status", NULL), doc_str(now, "status", NULL)) &&
         str_eq(doc_str(was, "reason", NULL), reason))
         return;
-    events_emit(pass->controller->events, pass->object, known && known->terminal && !ready,
+    events_emit(pass->controller->events, pass->object, known && api_reason_warns(known) && !ready,
                 ready ? "Ready" : reason, "%s", doc_str(now, "message", NULL));
 }
 
@@ -327,7 +329,11 @@ static void choose_next_look(struct pass *pass)
     if (pass->observed->api_unread) {
         again_ms = OBSERVE_AGAIN_MS;
     } else if (pass->observed->type != PLATFORM_OBSERVE) {
-        if (pass->planned && pass->plan.done && !pass->intent.rolled_back)
+        bool served =
+            api_conditions_state(pass->conditions, CONDITION_RESOURCE_API_SERVED) == STATE_TRUE;
+
+        if (pass->planned && pass->plan.complete && !pass->intent.rolled_back &&
+            (pass->plan.done || !served))
             again_ms = SERVED_AGAIN_MS;
     } else if (pass->observed->edition == 0 ||
                controller_scouts(pass->controller, pass->walk.key)) {

@@ -170,7 +170,7 @@ struct error *step_observe(void *walk, enum verdict *ret_verdict)
     struct controller *c = pass->controller;
 
     pass->target = (struct platform_target){
-        .type = pass->config.platform,
+        .type = api_config_platform(&pass->config),
         .namespace = pass->config.namespace,
         .cluster = pass->config.cluster,
         .hosted = pass->config.hosted,
@@ -227,6 +227,8 @@ struct error *step_plan(void *walk, enum verdict *ret_verdict)
         .min_ready_ms = pass->config.min_ready_ms,
         .suspend = pass->config.suspend,
         .retry = pass->intent.again ? pass->config.reconcile_requested_at : NULL,
+        .leaving = pass->config.deleting && pass->observed->type == PLATFORM_KUBEADM,
+        .component_timeout_ms = pass->config.component_timeout_ms,
     };
 
     *ret_verdict = VERDICT_NEXT;

@@ -24,6 +24,7 @@ enum fault {
     FAULT_MUTE,       // nothing is done, and no answer comes
     FAULT_MUTE_AFTER, // it was done, and no answer comes
     FAULT_COUNT,
+    FAULT_403, // not one of those that pass by
 };
 
 // "/apis/g/v/namespaces/ns/things/x/status" in parts, and what it speaks of.
@@ -579,6 +580,9 @@ FAKE void fake_on_request(void *owner, struct server_conn *conn,
     switch (fault) {
     case FAULT_NONE:
         fake_serve(api, conn, request);
+        return;
+    case FAULT_403:
+        fake_refuse(conn, 403, "Forbidden");
         return;
     case FAULT_500:
         fake_refuse(conn, 500, "InternalError");

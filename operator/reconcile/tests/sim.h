@@ -164,6 +164,9 @@ FAKE void sim_check_map(struct sim *sim, const json_t *was, const json_t *now)
     if (strstr(text, SIM_GATE) && !strstr(text, "resource.k8s.io/"))
         sim_fail(sim, "kubeadm-config gets the gate without runtimeConfig");
     for (int component = 0; component < COMPONENT_COUNT; component++) {
+        // A kubelet whose file cannot be read holds nobody but itself.
+        if (component == COMPONENT_KUBELET && sim->parts[component].claim)
+            continue;
         if (sim->phase == SIM_APPLY && !sim_owns(sim, (enum component)component))
             sim_fail(sim, "a ConfigMap is written before every component runs with it");
         if (sim->phase == SIM_REVERT && !sim_owns(sim, (enum component)component))

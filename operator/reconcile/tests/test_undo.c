@@ -260,7 +260,8 @@ TEST(a_kubelet_whose_file_cannot_be_edited_did_not_put_itself_back)
 
     claim(sim, COMPONENT_KUBELET, "Unreadable", "ManifestInvalid");
     wait_until(sim, "NodesUpdated", "False ManifestInvalid");
-    CHECK_STR(message_of(sim, "NodesUpdated"), "kubelet on cp-1: the agent's words");
+    CHECK_STR(message_of(sim, "NodesUpdated"),
+              "kubelet on cp-1: the agent's words; it is not touched, and nobody waits for it");
     claim(sim, COMPONENT_KUBELET, NULL, NULL);
     wait_until(sim, "Ready", "True");
     check_nothing_undone(sim, COMPONENT_COUNT);

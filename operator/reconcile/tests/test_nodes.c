@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: Apache-2.0
+// A kubeadm cluster in which some nodes do not take part: dead, without an agent, with a file that
+// cannot be read. The others are changed, the ConfigMaps are written, and the conditions say who is
+// waited for and who is not.
+#include "scene.h"
+
+#define CONFIG "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/dra"
+#define NODE_CONFIGS "/apis/drawbridge.dev/v1alpha1/nodedraconfigurations/"
+#define KUBEADM "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
+#define LONG_AGO "2001-01-01T00:00:00Z"
+#define TICK_MS 10
+#define LIMIT_MS 60000 // each takes less than a second where nothing else runs
+
+struct story;
+typedef bool story_fn(const struct story *s);
+
+struct story {
+    struct scene scene;
+    struct batch batch;
+    struct op *agents;
+    json_t *silent;      // node → true: nobody answers there
+    json_t *unreadable;  // node → true: its kubelet's file cannot be read
+    json_t *events;      // "Warning AgentMissing: ..."
+    bool claimed;        // a ResourceClaim has a device
+    const char *refused; // writes to a path with this in it are forbidden; NULL: none
+    story_fn *until;
+    const char *what;
+    uint64_t began_ms;
+};
+
+static const json_t *condition(const struct story *s, const char *type)
+{
+    return fake_condition(s->scene.api, CONFIG, type);
+}
+
+static bool is(const struct story *s, const char *type, const char *status, const char *reason)
+{
+    return str_eq(doc_str(condition(s, type), "status", NULL), status) &&
+           str_eq(doc_str(condition(s, type), "reason", NULL), reason);
+}
+
+static const char *message(const struct story *s, const char *type)
+{
+    return doc_str(condition(s, type), "message", NULL);
+}
+
+static const json_t *node_config(const struct story *s, const char *node)
+{
+    AUTO_MEM char *path = str_format(NODE_CONFIGS "%s", node);
+
+    return fake_get(s->scene.api, path);
+}
+
+// What the node is asked for of this component; NULL: nothing.
+static const json_t *asked(const struct story *s, const char *node, const char *component)
+{
+    const json_t *entries = doc_get(node_config(s, node), "spec", "components", NULL);
+
+    for (size_t i = 0; i < json_array_size(entries); i++) {
+        if (str_eq(doc_str(json_array_get(entries, i), "name", NULL), component))
+            return json_array_get(entries, i);
+    }
+    return NULL;
+}
+
+static bool config_map_has_gate(const struct story *s)
+{
+    return strstr(doc_str(fake_get(s->scene.api, KUBEADM), "data", "ClusterConfiguration", NULL),
+                  "DynamicResourceAllocation") != NULL;
+}
+
+static bool has_event(const struct story *s, const char *start)
+{
+    for (size_t i = 0; i < json_array_size(s->events); i++) {
+        if (str_starts(json_string_value(json_array_get(s->events, i)), start))
+            return true;
+    }
+    return false;
+}
+
+// --- the agents ----------------------------------------------------------------------------------
+
+static json_t *report(const struct story *s, const char *node, const char *component)
+{
+    const json_t *entry = asked(s, node, component);
+    const json_t *gates = json_object_get(entry, "featureGates");
+    json_t *runtime = doc_copy(json_object_get(entry, "runtimeConfig"));
+    bool on = json_object_size(gates) > 0;
+
+    if (str_eq(component, "kubelet") && json_object_get(s->unreadable, node))
+        return json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", component, "state", "Unreadable",
+                         "version", "v1.33.13", "reason", "ManifestInvalid", "message",
+                         "config.yaml:8:1: key \"featureGates\" is there twice");
+    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:{s:o, s:o}, s:{s:b}}", "name",
+                     component, "state", entry ? "UpToDate" : "Observed", "revision",
+                     doc_str(entry, "revision", NULL), "version", "v1.33.13", "healthy", 1,
+                     "updatedAt", LONG_AGO, "featureGates", gates ? doc_copy(gates) : json_object(),
+                     "runtimeConfig", runtime ? json_deep_copy(runtime) : json_object(), "owned",
+                     "featureGates", gates ? doc_copy(gates) : json_object(), "runtimeConfig",
+                     runtime ? runtime : json_object(), "enabled", "DynamicResourceAllocation", on);
+}
+
+static void answer(struct story *s, const char *node)
+{
+    static const char *const all[] = {"kube-apiserver", "kube-controller-manager", "kube-scheduler",
+                                      "kubelet"};
+    AUTO_MEM char *path = str_format(NODE_CONFIGS "%s", node);
+    json_t *reports = json_array();
+
+    for (size_t i = str_starts(node, "cp-") ? 0 : 3; i < COUNT(all); i++)
+        json_array_append_new(reports, report(s, node, all[i]));
+    fake_edit(s->scene.api, path,
+              json_pack("{s:{s:i, s:I, s:o}}", "status", "observedGeneration", 1, "epoch",
+                        (json_int_t)doc_int(node_config(s, node), 0, "spec", "epoch", NULL),
+                        "components", reports));
+}
+
+static void on_agents(void *owner)
+{
+    static const char *const nodes[] = {"cp-1", "worker-1", "worker-2"};
+    struct story *s = owner;
+
+    s->agents = NULL;
+    for (size_t i = 0; i < COUNT(nodes); i++) {
+        if (node_config(s, nodes[i]) && !json_object_get(s->silent, nodes[i]))
+            answer(s, nodes[i]);
+    }
+}
+
+static void on_write(void *owner, const struct fake_path *path, const json_t *was UNUSED,
+                     const json_t *now UNUSED)
+{
+    struct story *s = owner;
+
+    if (str_starts(path->object, NODE_CONFIGS) && !s->agents)
+        s->agents = loop_sleep(s->scene.loop, 2, on_agents, s);
+}
+
+static enum fault on_choose(void *owner, unsigned index UNUSED,
+                            const struct server_request *request)
+{
+    struct story *s = owner;
+    AUTO_JSON json_t *event = NULL;
+
+    if (str_eq(request->method, "POST") && str_ends(request->target, "/events") &&
+        !doc_parse_json(request->body, "event", &event)) {
+        AUTO_MEM char *line =
+            str_format("%s %s: %s", doc_str(event, "type", NULL), doc_str(event, "reason", NULL),
+                       doc_str(event, "message", NULL));
+
+        json_array_append_new(s->events, json_string(line));
+    }
+    if (s->refused && !str_eq(request->method, "GET") && strstr(request->target, s->refused))
+        return FAULT_403;
+    return FAULT_NONE;
+}
+
+static json_t *on_page(void *owner, const char *path)
+{
+    const struct story *s = owner;
+
+    if (str_starts(path, "/apis/resource.k8s.io/v1beta1/resourceclaims?"))
+        return json_pack("{s:{}, s:[{s:{s:s, s:s}, s:{s:{s:{s:[]}}}}]}", "metadata",
+                         s->claimed ? "items" : "none", "metadata", "namespace", "default", "name",
+                         "holder", "status", "allocation", "devices", "results");
+    if (str_eq(path, "/apis/resource.k8s.io") && asked(s, "cp-1", "kube-apiserver") &&
+        json_object_size(json_object_get(asked(s, "cp-1", "kube-apiserver"), "runtimeConfig")) > 0)
+        return json_pack("{s:[{s:s}]}", "versions", "version", "v1beta1");
+    return scene_on_page(NULL, path);
+}
+
+// --- the cluster ---------------------------------------------------------------------------------
+
+static void add_node(struct story *s, const char *name, const char *not_ready_since)
+{
+    AUTO_MEM char *path = str_format("/api/v1/nodes/%s", name);
+
+    fake_seed(
+        s->scene.api, path,
+        json_pack("{s:{s:{s:s}}, s:{s:{s:s, s:s}, s:[{s:s, s:s, s:s}]}}", "metadata", "labels",
+                  str_starts(name, "cp-") ? "node-role.kubernetes.io/control-plane" : "any", "",
+                  "status", "nodeInfo", "kubeletVersion", "v1.33.13", "operatingSystem", "linux",
+                  "conditions", "type", "Ready", "status", not_ready_since ? "Unknown" : "True",
+                  "lastTransitionTime", not_ready_since ? not_ready_since : LONG_AGO));
+}
+
+static void add_pod(struct story *s, const char *component)
+{
+    AUTO_MEM char *path = str_format("/api/v1/namespaces/kube-system/pods/%s-cp-1", component);
+    AUTO_MEM char *image = str_format("images.example/%s:v1.33.13", component);
+
+    fake_seed(s->scene.api, path,
+              json_pack("{s:{s:{s:s, s:s}, s:{s:s}}, s:{s:s, s:[{s:s, s:s, s:[s]}]}}", "metadata",
+                        "labels", "component", component, "tier", "control-plane", "annotations",
+                        "kubernetes.io/config.mirror", "0123", "spec", "nodeName", "cp-1",
+                        "containers", "name", component, "image", image, "command", component));
+}
+
+static struct story *story_new(void)
+{
+    struct story *s = NEW(struct story);
+
+    s->batch.loop = loop_new();
+    scene_open(&s->scene, &s->batch, s);
+    s->scene.at = NEVER;
+    s->scene.backoff_ms_max = 1000;
+    strlist_add(&s->scene.governing, "default");
+    s->scene.api->on_write = on_write;
+    s->scene.api->on_page = on_page;
+    s->scene.api->choose = on_choose;
+    s->silent = json_object();
+    s->unreadable = json_object();
+    s->events = json_array();
+    add_node(s, "cp-1", NULL);
+    add_pod(s, "kube-apiserver");
+    add_pod(s, "kube-controller-manager");
+    add_pod(s, "kube-scheduler");
+    fake_seed(s->scene.api, KUBEADM,
+              json_pack("{s:{}, s:{s:s}}", "metadata", "data", "ClusterConfiguration",
+                        "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n"
+                        "kubernetesVersion: v1.33.13\n"));
+    fake_seed(s->scene.api, CONFIG,
+              json_pack("{s:s, s:s, s:{}, s:{s:{s:b}, s:s, s:{s:s}}}", "apiVersion",
+                        API_GROUP_VERSION, "kind", "DRAConfiguration", "metadata", "spec",
+                        "featureGates", "DynamicResourceAllocation", 1, "deletionPolicy", "Revert",
+                        "rollout", "minReady", "0s"));
+    return s;
+}
+
+static void story_free(struct story *s)
+{
+    op_drop(s->agents);
+    scene_fini(&s->scene);
+    json_decref(s->silent);
+    json_decref(s->unreadable);
+    json_decref(s->events);
+    loop_free(s->batch.loop);
+    mem_free(s);
+}
+
+static void on_tick(void *owner)
+{
+    struct story *s = owner;
+
+    s->scene.tick = NULL;
+    if (s->until(s)) {
+        loop_stop(s->scene.loop);
+        return;
+    }
+    if (clock_ms() - s->began_ms > LIMIT_MS) {
+        const json_t *object = fake_get(s->scene.api, CONFIG);
+        AUTO_MEM char *config = object ? doc_print_json_pretty(object) : str_dup("gone");
+        AUTO_MEM char *events = doc_print_json_pretty(s->events);
+
+        test_fail(__FILE__, __LINE__, "%s\n%s\n%s\nnot within %d s: %s", s->scene.api->log.ptr,
+                  config, events, LIMIT_MS / 1000, s->what);
+    }
+    s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_tick, s);
+}
+
+static void wait_for(struct story *s, story_fn *until, const char *what)
+{
+    if (!s->scene.controller)
+        scene_start_controller(&s->scene);
+    s->until = until;
+    s->what = what;
+    s->began_ms = clock_ms();
+    s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_tick, s);
+    loop_run(s->scene.loop);
+}
+#define WAIT_FOR(s, until) wait_for(s, until, #until)
+
+// --- the stories ---------------------------------------------------------------------------------
+
+static bool is_ready(const struct story *s)
+{
+    return is(s, "Ready", "True", doc_str(condition(s, "Ready"), "reason", NULL));
+}
+static bool node_is_not_ready(const struct story *s)
+{
+    return is(s, "Ready", "False", "NodeNotReady");
+}
+static bool is_gone_with_a_warning(const struct story *s)
+{
+    return !fake_get(s->scene.api, CONFIG) &&
+           has_event(s,
+                     "Warning NodeNotReady: Not reverted, as the nodes are not ready: worker-1;");
+}
+static bool is_gone_and_reverted(const struct story *s)
+{
+    return !fake_get(s->scene.api, CONFIG) && has_event(s, "Normal Reverted");
+}
+
+TEST(a_dead_worker_is_named_and_holds_nobody_and_a_revert_ends)
+{
+    struct story *s = story_new();
+    const json_t *left;
+
+    add_node(s, "worker-1", LONG_AGO);
+    add_node(s, "worker-2", NULL);
+    WAIT_FOR(s, node_is_not_ready);
+    CHECK_HAS(message(s, "NodesUpdated"), "kubelet on worker-1: the node is not ready since 2001-");
+    CHECK(asked(s, "worker-2", "kubelet") && !asked(s, "worker-1", "kubelet"));
+    CHECK(config_map_has_gate(s));
+    CHECK(is(s, "ControlPlaneUpdated", "True", "AsExpected"));
+    CHECK_INT(doc_int(fake_get(s->scene.api, CONFIG), 0, "status", "nodes", "notReady", NULL), 1);
+    // It is the good revision all the same.
+    CHECK_STR(doc_str(fake_get(s->scene.api, CONFIG), "status", "history", "0", "result", NULL),
+              "Applied");
+    // It is back.
+    fake_edit(s->scene.api, "/api/v1/nodes/worker-1",
+              json_pack("{s:{s:[{s:s, s:s}]}}", "status", "conditions", "type", "Ready", "status",
+                        "True"));
+    WAIT_FOR(s, is_ready);
+    CHECK(asked(s, "worker-1", "kubelet"));
+    // It dies for good, and everything is to be as before.
+    json_object_set_new(s->silent, "worker-1", json_true());
+    fake_edit(s->scene.api, "/api/v1/nodes/worker-1",
+              json_pack("{s:{s:[{s:s, s:s, s:s}]}}", "status", "conditions", "type", "Ready",
+                        "status", "Unknown", "lastTransitionTime", LONG_AGO));
+    fake_delete(s->scene.api, CONFIG);
+    WAIT_FOR(s, is_gone_with_a_warning);
+    CHECK(!config_map_has_gate(s));
+    CHECK(!node_config(s, "cp-1") && !node_config(s, "worker-2"));
+    left = asked(s, "worker-1", "kubelet"); // its agent does it when it returns
+    CHECK(left && json_object_size(json_object_get(left, "featureGates")) == 0);
+    CHECK(!has_event(s, "Normal Reverted"));
+    story_free(s);
+}
+
+static bool agent_does_not_report(const struct story *s)
+{
+    return is(s, "Ready", "False", "AgentNotReporting") &&
+           has_event(s, "Warning AgentNotReporting");
+}
+
+TEST(an_agent_that_does_not_answer_is_told_of_and_a_new_controller_knows_since_when)
+{
+    struct story *s = story_new();
+    const char *at;
+
+    add_node(s, "worker-1", NULL);
+    add_node(s, "worker-2", NULL);
+    WAIT_FOR(s, is_ready);
+    at = doc_str(asked(s, "worker-1", "kubelet"), "askedAt", NULL);
+    CHECK(*at);
+    // The next change is asked for, and the node falls silent; that was long ago.
+    json_object_set_new(s->silent, "worker-1", json_true());
+    controller_free(TAKE(s->scene.controller));
+    fake_edit(s->scene.api, NODE_CONFIGS "worker-1",
+              json_pack("{s:{s:[{s:s, s:s, s:o, s:o, s:s}]}, s:{s:[{s:s, s:s, s:s, s:s}]}}", "spec",
+                        "components", "name", "kubelet", "revision",
+                        doc_str(asked(s, "worker-1", "kubelet"), "revision", NULL), "featureGates",
+                        doc_copy(json_object_get(asked(s, "worker-1", "kubelet"), "featureGates")),
+                        "expect",
+                        doc_copy(json_object_get(asked(s, "worker-1", "kubelet"), "expect")),
+                        "askedAt", LONG_AGO, "status", "components", "name", "kubelet", "state",
+                        "Observed", "revision", "", "version", "v1.33.13"));
+    WAIT_FOR(s, agent_does_not_report);
+    CHECK_HAS(message(s, "Ready"), "kubelet on worker-1 was asked at " LONG_AGO);
+    CHECK(is(s, "ControlPlaneUpdated", "True", "AsExpected"));
+    story_free(s);
+}
+
+static bool file_is_told_of(const struct story *s)
+{
+    return is(s, "Stalled", "True", "ManifestInvalid");
+}
+
+TEST(a_kubelet_whose_file_cannot_be_read_stalls_and_the_rest_goes_on)
+{
+    struct story *s = story_new();
+
+    add_node(s, "worker-1", NULL);
+    json_object_set_new(s->unreadable, "cp-1", json_true());
+    WAIT_FOR(s, file_is_told_of);
+    CHECK(is(s, "ControlPlaneUpdated", "True", "AsExpected"));
+    CHECK(is(s, "NodesUpdated", "False", "ManifestInvalid"));
+    CHECK_HAS(message(s, "NodesUpdated"), "kubelet on cp-1: config.yaml:8:1: key");
+    CHECK_HAS(message(s, "NodesUpdated"), "it is not touched");
+    CHECK(asked(s, "worker-1", "kubelet"));
+    CHECK(config_map_has_gate(s));
+    CHECK(!condition(s, "Reconciling"));
+    story_free(s);
+}
+
+static bool waits_for_agents(const struct story *s)
+{
+    return is(s, "NodesUpdated", "False", "Progressing") &&
+           str_eq(message(s, "NodesUpdated"),
+                  "Waiting for the agent to report on kubelet on worker-1");
+}
+static bool agent_is_missing(const struct story *s)
+{
+    return is(s, "Ready", "False", "AgentMissing") && has_event(s, "Warning AgentMissing");
+}
+
+TEST(an_agent_has_a_minute_before_it_is_missing_and_then_it_is_a_warning)
+{
+    struct story *s = story_new();
+    char now[CLOCK_TEXT_BYTES];
+
+    clock_format(clock_wall_ms() + 3600000, now); // however long this takes
+    add_node(s, "worker-1", NULL);
+    json_object_set_new(s->silent, "worker-1", json_true());
+    fake_seed(s->scene.api, NODE_CONFIGS "worker-1",
+              json_pack("{s:{}, s:{s:i, s:[]}}", "metadata", "spec", "epoch", 0, "components"));
+    fake_edit(s->scene.api, NODE_CONFIGS "worker-1",
+              json_pack("{s:{s:s}}", "metadata", "creationTimestamp", now));
+    WAIT_FOR(s, waits_for_agents);
+    CHECK(!has_event(s, "Normal AgentMissing") && !has_event(s, "Warning AgentMissing"));
+    fake_edit(s->scene.api, NODE_CONFIGS "worker-1",
+              json_pack("{s:{s:s}}", "metadata", "creationTimestamp", LONG_AGO));
+    fake_edit(
+        s->scene.api, CONFIG,
+        json_pack("{s:{s:{s:s}}}", "metadata", "annotations", API_ANNOTATION_RECONCILE, "now"));
+    WAIT_FOR(s, agent_is_missing);
+    CHECK(config_map_has_gate(s));
+    CHECK(!has_event(s, "Normal AgentMissing"));
+    story_free(s);
+}
+
+TEST(what_auto_decided_once_is_what_a_revert_undoes)
+{
+    struct story *s = story_new();
+
+    add_node(s, "worker-1", NULL);
+    WAIT_FOR(s, is_ready);
+    CHECK_STR(doc_str(fake_get(s->scene.api, CONFIG), "status", "platform", NULL), "Kubeadm");
+    json_object_del(s->scene.api->objects, KUBEADM); // somebody removes it
+    fake_delete(s->scene.api, CONFIG);
+    WAIT_FOR(s, is_gone_and_reverted);
+    CHECK(has_event(s, "Normal Updating: NodeDRAConfiguration cp-1: kube-apiserver: "
+                       "-DynamicResourceAllocation"));
+    CHECK(!node_config(s, "cp-1"));
+    story_free(s);
+}
+
+static bool maps_are_refused(const struct story *s)
+{
+    return is(s, "Ready", "False", "ClusterConfigNotUpdated") &&
+           has_event(s, "Warning ClusterConfigNotUpdated");
+}
+
+TEST(a_config_map_that_must_not_be_written_is_told_as_such)
+{
+    struct story *s = story_new();
+
+    s->refused = "/configmaps";
+    WAIT_FOR(s, maps_are_refused);
+    CHECK(is(s, "NodesUpdated", "True", "AsExpected"));
+    CHECK_HAS(message(s, "ControlPlaneUpdated"), "kubeadm upgrade");
+    s->refused = NULL;
+    WAIT_FOR(s, is_ready);
+    story_free(s);
+}
+
+static bool waits_for_claims(const struct story *s)
+{
+    return is(s, "Ready", "False", "ClaimsInUse") && has_event(s, "Warning ClaimsInUse");
+}
+
+TEST(a_deletion_that_waits_for_claims_says_so)
+{
+    struct story *s = story_new();
+
+    WAIT_FOR(s, is_ready);
+    s->claimed = true;
+    fake_delete(s->scene.api, CONFIG);
+    WAIT_FOR(s, waits_for_claims);
+    CHECK_HAS(message(s, "Ready"), "default/holder");
+    CHECK(is(s, "ControlPlaneUpdated", "False", "ClaimsInUse"));
+    CHECK(json_object_size(
+        json_object_get(asked(s, "cp-1", "kubelet"), "featureGates"))); // nothing was begun
+    s->claimed = false;
+    WAIT_FOR(s, is_gone_and_reverted);
+    story_free(s);
+}
+
+static bool has_no_instances(const struct story *s)
+{
+    return is(s, "ConfigValid", "False", "NoInstances");
+}
+
+TEST(a_kubeadm_cluster_without_a_control_plane_component_is_none)
+{
+    struct story *s = story_new();
+    static const char *const pods[] = {"kube-apiserver", "kube-controller-manager",
+                                       "kube-scheduler"};
+
+    for (size_t i = 0; i < COUNT(pods); i++) {
+        AUTO_MEM char *path = str_format("/api/v1/namespaces/kube-system/pods/%s-cp-1", pods[i]);
+
+        json_object_del(s->scene.api->objects, path);
+    }
+    fake_edit(s->scene.api, CONFIG,
+              json_pack("{s:{s:{s:s}}}", "spec", "platform", "type", "Kubeadm"));
+    WAIT_FOR(s, has_no_instances);
+    CHECK(!node_config(s, "cp-1"));
+    story_free(s);
+}
+
+TEST_MAIN()
