@@ -232,7 +232,7 @@ static void on_observed(void *owner, struct error *take_err,
 static struct error *observe(struct planning *p, const struct api_config *config)
 {
     struct platform_target target = {
-        .type = config->platform,
+        .type = api_config_platform(config),
         .namespace = config->namespace,
         .cluster = config->cluster,
         .hosted = config->hosted,
@@ -319,13 +319,39 @@ static struct error *say_refusals(struct planning *p, const struct gates_resolut
     return error_new(ERROR_INVALID, "refused, nothing would change:");
 }
 
+// What is being deleted wants nothing any more.
+static struct gates_intent intent_of(const struct api_config *config)
+{
+    if (config->deleting)
+        return (struct gates_intent){NULL, NULL, false};
+    return (struct gates_intent){config->feature_gates, config->runtime_config,
+                                 config->allow_alpha};
+}
+
+// The diff says what is to be changed; what holds it up stands in the object. On stderr, so that
+// the diff stays one.
+static void say_what_holds(const struct api_config *config)
+{
+    const json_t *list = json_object_get(config->status, "conditions");
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *condition = json_array_get(list, i);
+
+        if (str_eq(doc_str(condition, "type", NULL), "Ready") &&
+            str_eq(doc_str(condition, "status", NULL), "False"))
+            fprintf(stderr, "%s/%s is not ready: %s: %s\n", config->namespace, config->name,
+                    doc_str(condition, "reason", NULL), doc_str(condition, "message", NULL));
+    }
+}
+
 static struct error *work_out(struct planning *p, const struct settings *settings,
                               const struct api_config *config, char **ret_text)
 {
-    struct gates_intent intent = {config->feature_gates, config->runtime_config,
-                                  config->allow_alpha};
+    struct gates_intent intent = intent_of(config);
     struct plan_policy policy = {.enable = reconcile_enables(&intent),
-                                 .max_unavailable = config->max_unavailable};
+                                 .max_unavailable = config->max_unavailable,
+                                 .leaving = config->deleting,
+                                 .component_timeout_ms = config->component_timeout_ms};
     struct plan_view view = {.observed = p->observed,
                              .manifests_dir = settings->manifests_dir,
                              .kubelet_config = settings->kubelet_config,
@@ -335,7 +361,7 @@ static struct error *work_out(struct planning *p, const struct settings *setting
     AUTO_RESOLUTION struct gates_resolution resolution = {0};
     struct error *err;
 
-    if (p->observed->type == PLATFORM_OBSERVE) {
+    if (p->observed->type == PLATFORM_OBSERVE || (config->deleting && !config->revert)) {
         *ret_text = str_dup("");
         return NULL;
     }
@@ -376,6 +402,8 @@ static struct error *make_plan(struct planning *p, const struct settings *settin
         err = check_live(object);
     if (!err)
         err = api_config_parse(object, &config);
+    if (!err && !settings->file)
+        say_what_holds(&config);
     if (!err)
         err = follow(p);
     p->cluster.table = table ? table : gates_table_builtin();

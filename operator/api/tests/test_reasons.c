@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of reasons: well-formed, complete for what other rooms name, and the same as
 // docs/conditions.md shows. DRAWBRIDGE_UPDATE_DOCS=1 writes the table into the page.
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,6 +71,113 @@ TEST(names_that_others_give)
 
     for (size_t i = 0; i < COUNT(names); i++)
         CHECK(api_reason_find(names[i]) != NULL);
+}
+
+// --- who gives them ------------------------------------------------------------------------------
+
+// Every line of the program but the list itself.
+static void read_sources(const char *dir, struct buf *text)
+{
+    DIR *stream = opendir(dir);
+    const struct dirent *entry;
+
+    CHECK(stream != NULL);
+    while ((entry = readdir(stream))) {
+        AUTO_MEM char *path = str_format("%s/%s", dir, entry->d_name);
+
+        if (entry->d_type == DT_DIR && *entry->d_name != '.' && !str_eq(entry->d_name, "tests"))
+            read_sources(path, text);
+        if (str_ends(path, ".c") && !str_ends(path, "/api/reasons.c")) {
+            AUTO_MEM char *source = test_read(path);
+
+            buf_add_str(text, source);
+        }
+    }
+    closedir(stream);
+}
+
+static char *program(void)
+{
+    AUTO_BUF struct buf text = buf_make((size_t)16 << 20);
+    AUTO_MEM char *dir = str_format("%s/operator", TEST_SOURCE_ROOT);
+
+    read_sources(dir, &text);
+    return buf_take(&text);
+}
+
+TEST(every_reason_of_the_list_is_given_somewhere)
+{
+    AUTO_MEM char *text = program();
+    AUTO_BUF struct buf missing = buf_make(4096);
+    size_t len;
+    const struct api_reason *reasons = api_reasons(&len);
+
+    for (size_t i = 0; i < len; i++) {
+        AUTO_MEM char *quoted = str_format("\"%s\"", reasons[i].name);
+
+        if (!strstr(text, quoted))
+            buf_printf(&missing, "%s ", reasons[i].name);
+    }
+    CHECK_STR(missing.len ? missing.ptr : "", "");
+}
+
+// Names of gates and the API server's own reasons stand in such statements too: a reason of ours
+// has two capitals at least and is none of them.
+static bool may_be_reason(const char *word)
+{
+    static const char *const others[] = {"DynamicResourceAllocation", "AlreadyExists",
+                                         "ResourceVersionTooLarge"};
+    unsigned capitals = 0;
+
+    for (const char *at = word; *at; at++)
+        capitals += *at >= 'A' && *at <= 'Z';
+    for (size_t i = 0; i < COUNT(others); i++)
+        if (str_eq(word, others[i]))
+            return false;
+    return is_camel_case(word) && capitals > 1;
+}
+
+// The words in quotes of the statement at this place.
+static void check_statement(const char *at, struct buf *unknown)
+{
+    size_t len = strcspn(at, ";");
+    struct slice rest = {at, len}, part;
+
+    while (slice_cut(&rest, '"', &part)) {
+        AUTO_MEM char *word = slice_dup(part);
+
+        if (may_be_reason(word) && !api_reason_find(word))
+            buf_printf(unknown, "%s ", word);
+    }
+}
+
+TEST(every_reason_that_is_given_is_in_the_list)
+{
+    static const char *const marks[] = {"STATE_TRUE,",  "STATE_FALSE,",     "STATE_UNKNOWN,",
+                                        "DRIVER_TRUE,", "DRIVER_FALSE,",    "DRIVER_UNKNOWN,",
+                                        " reason = \"", "error_set_reason("};
+    AUTO_MEM char *text = program();
+    AUTO_BUF struct buf unknown = buf_make(4096);
+
+    for (size_t i = 0; i < COUNT(marks); i++) {
+        unsigned seen = 0;
+
+        for (const char *at = strstr(text, marks[i]); at; at = strstr(at + 1, marks[i])) {
+            check_statement(at, &unknown);
+            seen++;
+        }
+        CHECK(seen > 0);
+    }
+    CHECK_STR(unknown.len ? unknown.ptr : "", "");
+}
+
+TEST(what_is_missing_is_worth_a_warning)
+{
+    CHECK(api_reason_warns(api_reason_find("AgentMissing")));
+    CHECK(api_reason_warns(api_reason_find("ClaimsInUse")));
+    CHECK(api_reason_warns(api_reason_find("ComponentCrashed")));
+    CHECK(!api_reason_warns(api_reason_find("Progressing")));
+    CHECK(!api_reason_warns(api_reason_find("RollingOut")));
 }
 
 TEST(fits)
