@@ -80,7 +80,7 @@ int node_unit_verify(const struct node_unit *unit, const json_t *expect, char **
         return 1;
     // Who may not read /metrics can still see what was started.
     return unit->metrics_denied && unit->component != COMPONENT_KUBELET &&
-                   node_proc_runs(unit->argv)
+                   node_proc_runs(unit->argv, node_unit_uid(unit))
                ? 1
                : 0;
 }
@@ -269,9 +269,10 @@ static bool kubelet_is_fresh(struct node_unit *unit)
     if (unit->component == COMPONENT_KUBELET)
         return false;
     int64_t passed = clock_wall_ms() - doc_int(node->journal, 0, "kubeletRestartedAt", NULL);
-    int64_t age = node_proc_age_ms("kubelet"); // somebody else's restart counts too: an upgrade
-    if (age >= 0 && (passed < 0 || age < passed))
-        passed = age;
+    struct node_kubelet kubelet = node_proc_kubelet(); // somebody else's restart counts: an upgrade
+    json_decref(kubelet.argv);
+    if (kubelet.age_ms >= 0 && (passed < 0 || kubelet.age_ms < passed))
+        passed = kubelet.age_ms;
     if (passed < 0 || passed >= (int64_t)node_timing.kubelet_hold_ms)
         return false;
     if (!node->hold)

@@ -44,7 +44,8 @@ static void learn(struct node *node, const json_t *argv)
 bool node_kubelet_find(struct node *node, json_t **ret_argv)
 {
     const char *fallback = node->spec.paths.kubelet_config;
-    AUTO_JSON json_t *argv = fallback && node->spec.paths.find_kubelet ? node_proc_kubelet() : NULL;
+    AUTO_JSON json_t *argv =
+        fallback && node->spec.paths.find_kubelet ? node_proc_kubelet().argv : NULL;
     if (argv)
         learn(node, argv);
     const json_t *said =

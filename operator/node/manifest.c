@@ -4,6 +4,7 @@
 #include "node_internal.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static const json_t *containers_of(const json_t *tree)
 {
@@ -66,6 +67,20 @@ const char *node_argv_flag(const json_t *argv, const char *name)
             found = json_string_value(json_array_get(argv, i + 1));
     }
     return found;
+}
+
+uint64_t node_manifest_uid(const json_t *tree, size_t container_index)
+{
+    const json_t *container = json_array_get(containers_of(tree), container_index);
+    int64_t uid = doc_int(container, -1, "securityContext", "runAsUser", NULL);
+    if (uid < 0)
+        uid = doc_int(tree, -1, "spec", "securityContext", "runAsUser", NULL);
+    return uid < 0 ? geteuid() : (uint64_t)uid;
+}
+
+uint64_t node_unit_uid(const struct node_unit *unit)
+{
+    return node_manifest_uid(unit->tree, unit->container_index);
 }
 
 struct error *node_read_manifest(struct slice text, const char *file_name, enum component component,

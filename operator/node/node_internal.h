@@ -179,6 +179,10 @@ struct node {
     struct op *debounce, *advance, *notify, *hold, *again, *rewatch, *disarm;
 };
 
+// Whose process the static pod's container is, by its manifest: root's (ours, in tests) where that
+// says nothing.
+uint64_t node_manifest_uid(const json_t *tree, size_t container_index);
+uint64_t node_unit_uid(const struct node_unit *unit);
 // Sees that node_advance() runs in the next turn.
 void node_wake(struct node *node);
 // The kubelet's files are elsewhere now: other directories are watched.
@@ -259,14 +263,17 @@ char *node_probe_base(const json_t *container, const json_t *argv, enum componen
 struct node_answer;
 void node_unit_take_answer(struct node_unit *unit, const struct node_answer *answer);
 
-// Whether a process runs with just this argv (the program by its base name).
-bool node_proc_runs(const json_t *argv);
-// How long the youngest process of this name (as in /proc/PID/stat) has run; -1: there is none to
-// be seen.
-int64_t node_proc_age_ms(const char *name);
-
-// The argv of the kubelet that runs on this host (not one in a container); NULL: none, or several.
-json_t *node_proc_kubelet(void);
+// Whether a process of this user runs with just this argv (the program by its base name).
+bool node_proc_runs(const json_t *argv, uint64_t uid);
+// The kubelet of this host: a process of root's in the host's namespaces that runs a program of
+// that name. What merely calls itself so is none.
+struct node_kubelet {
+    json_t *argv;   // owned; NULL: there is none to be seen, or several
+    int64_t pid;    // 0 likewise
+    int64_t age_ms; // how long the youngest of them has run; -1: there is none
+};
+struct node_kubelet node_proc_kubelet(void);
+bool node_proc_is_kubelet(int64_t pid);
 
 // Where the component's logs end now: path → size.
 json_t *node_logs_mark(const struct node_unit *unit);

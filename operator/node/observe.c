@@ -85,7 +85,7 @@ static bool is_running(const struct sighting *sighting, enum component component
         return false;
     }
     AUTO_JSON json_t *argv = gates_container_argv(&container, component);
-    return node_proc_runs(argv);
+    return node_proc_runs(argv, node_manifest_uid(sighting->tree, container.index));
 }
 
 enum { WEIGHT_NAMED = 4, WEIGHT_RUNNING = 8, WEIGHT_UNREADABLE = 64 };

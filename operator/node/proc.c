@@ -3,6 +3,7 @@
 // now. Works where the agent sees the node's processes.
 #include "node_internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,21 +17,93 @@ enum stat_field { STAT_NAME = 2, STAT_START = 22 };
 
 const char *node_proc_dir = "/proc";
 
-// Reads /proc/<pid>/cmdline; false when the process is gone or a kernel thread.
-static bool read_cmdline(const char *pid, char *bytes, size_t *ret_len)
+#define STATUS_BYTES_MAX 4096
+
+// One of /proc's directories; it may vanish at any time.
+struct process {
+    const char *pid;
+    uint64_t number;
+};
+// True: no need to look at the others.
+typedef bool process_fn(void *owner, const struct process *process);
+
+// A busy node has tens of thousands of entries: they are gone through one by one, and none is left
+// out.
+static void each_process(process_fn *fn, void *owner)
 {
-    AUTO_MEM char *path = str_format("%s/%s/cmdline", node_proc_dir, pid);
+    DIR *dir = opendir(node_proc_dir);
+    const struct dirent *entry;
+    bool found = false;
+
+    while (dir && !found && (entry = readdir(dir)) != NULL) {
+        struct process process = {.pid = entry->d_name};
+        if (slice_to_u64(slice_of(entry->d_name), &process.number))
+            found = fn(owner, &process);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+// At most room bytes of /proc/PID/NAME; 0 when the process is gone.
+static size_t read_file(const struct process *process, const char *name, char *bytes, size_t room)
+{
+    AUTO_MEM char *path = str_format("%s/%s/%s", node_proc_dir, process->pid, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
     size_t len = 0;
     ssize_t got;
-    while (len < CMDLINE_BYTES_MAX && ((got = read(fd, bytes + len, CMDLINE_BYTES_MAX - len)) > 0 ||
-                                       (got < 0 && errno == EINTR)))
+
+    while (fd >= 0 && len < room &&
+           ((got = read(fd, bytes + len, room - len)) > 0 || (got < 0 && errno == EINTR)))
         len += got > 0 ? (size_t)got : 0;
-    close(fd);
-    *ret_len = len;
-    return len > 0 && bytes[len - 1] == '\0';
+    if (fd >= 0)
+        close(fd);
+    return len;
+}
+
+// False when the process is gone or a kernel thread.
+static bool read_cmdline(const struct process *process, char *bytes, size_t *ret_len)
+{
+    *ret_len = read_file(process, "cmdline", bytes, CMDLINE_BYTES_MAX);
+    return *ret_len > 0 && bytes[*ret_len - 1] == '\0';
+}
+
+// "Uid:" has the real, the effective, the saved and the file system's user. The owner of the
+// directory would not do: the kernel gives it to root for whoever forbids core dumps.
+static bool runs_as(const struct process *process, uint64_t uid)
+{
+    char text[STATUS_BYTES_MAX];
+    struct slice rest = {text, read_file(process, "status", text, sizeof(text))}, line, word;
+    unsigned same = 0;
+
+    while (slice_cut(&rest, '\n', &line) && !slice_starts(line, "Uid:"))
+        line = (struct slice){0};
+    while (line.ptr && slice_cut(&line, '\t', &word)) {
+        uint64_t is;
+        same += slice_to_u64(slice_trim(word), &is) && is == uid;
+    }
+    return same == 4;
+}
+
+static bool read_link(const struct process *process, const char *name, char link[static PATH_MAX])
+{
+    AUTO_MEM char *path = str_format("%s/%s/%s", node_proc_dir, process->pid, name);
+    ssize_t len = readlink(path, link, PATH_MAX - 1);
+
+    link[len > 0 ? len : 0] = '\0';
+    return len > 0;
+}
+
+// The file that is run, whatever the process calls itself. An upgrade may have deleted it.
+static bool runs_program(const struct process *process, const char *name)
+{
+    static const char deleted[] = " (deleted)";
+    char link[PATH_MAX];
+
+    if (!read_link(process, "exe", link))
+        return false;
+    if (str_ends(link, deleted))
+        link[strlen(link) - strlen(deleted)] = '\0';
+    return str_eq(node_base_name(link), name);
 }
 
 // The program may be named with or without its path; everything else must be the same.
@@ -49,45 +122,58 @@ static bool same_argv(const char *bytes, size_t len, const json_t *argv)
     return at == len;
 }
 
-bool node_proc_runs(const json_t *argv)
+struct runs_search {
+    const json_t *argv;
+    uint64_t uid;
+    char *bytes;
+    bool found;
+};
+
+static bool on_runs(void *owner, const struct process *process)
 {
-    AUTO_STRLIST struct strlist names = {0};
-    struct error *err =
-        json_array_size(argv) > 0 ? node_dir_list(node_proc_dir, false, &names) : NULL;
-    if (err)
-        error_ignore(err, "without /proc other evidence must do");
+    struct runs_search *search = owner;
+    size_t len;
+
+    search->found = read_cmdline(process, search->bytes, &len) &&
+                    same_argv(search->bytes, len, search->argv) && runs_as(process, search->uid);
+    return search->found;
+}
+
+bool node_proc_runs(const json_t *argv, uint64_t uid)
+{
     AUTO_MEM char *bytes = mem_alloc(CMDLINE_BYTES_MAX);
-    for (size_t i = 0; i < names.len; i++) {
-        uint64_t pid;
-        size_t len;
-        if (slice_to_u64(slice_of(names.items[i]), &pid) &&
-            read_cmdline(names.items[i], bytes, &len) && same_argv(bytes, len, argv))
-            return true;
-    }
-    return false;
+    struct runs_search search = {.argv = argv, .uid = uid, .bytes = bytes};
+
+    if (json_array_size(argv) > 0)
+        each_process(on_runs, &search);
+    return search.found;
 }
 
-// --- the kubelet's command line ------------------------------------------------------------------
+// --- the kubelet ---------------------------------------------------------------------------------
 
-static void read_namespace(const char *pid, const char *kind, char link[static PATH_MAX])
+// One in a container (a cluster within this one) is none of ours.
+static bool is_of_the_host(const struct process *process)
 {
-    AUTO_MEM char *path = str_format("%s/%s/ns/%s", node_proc_dir, pid, kind);
-    ssize_t len = readlink(path, link, PATH_MAX - 1);
-    link[len > 0 ? len : 0] = '\0';
-}
-
-// A kubelet in a container (a cluster within this one) is none of ours.
-static bool is_of_the_host(const char *pid)
-{
-    static const char *const kinds[] = {"pid", "mnt"};
+    static const char *const kinds[] = {"ns/pid", "ns/mnt"};
+    const struct process init = {"1", 1};
     char is[PATH_MAX], of_init[PATH_MAX];
+
     for (size_t i = 0; i < COUNT(kinds); i++) {
-        read_namespace(pid, kinds[i], is);
-        read_namespace("1", kinds[i], of_init);
-        if (!str_eq(is, of_init))
+        if (!read_link(process, kinds[i], is) || !read_link(&init, kinds[i], of_init) ||
+            !str_eq(is, of_init))
             return false;
     }
     return true;
+}
+
+// Anybody can name a process so. The kubelet is root's (we are root too, but in tests), of the
+// host, and the program of that name. bytes, len: its command line.
+static bool is_kubelet(const struct process *process, char *bytes, size_t *ret_len)
+{
+    const char *name = component_name(COMPONENT_KUBELET);
+
+    return read_cmdline(process, bytes, ret_len) && str_eq(node_base_name(bytes), name) &&
+           runs_program(process, name) && runs_as(process, geteuid()) && is_of_the_host(process);
 }
 
 static json_t *split_cmdline(const char *bytes, size_t len)
@@ -100,45 +186,19 @@ static json_t *split_cmdline(const char *bytes, size_t len)
     return argv;
 }
 
-json_t *node_proc_kubelet(void)
-{
-    AUTO_STRLIST struct strlist names = {0};
-    struct error *err = node_dir_list(node_proc_dir, false, &names);
-    if (err)
-        error_ignore(err, "without /proc the default paths must do");
-    AUTO_MEM char *bytes = mem_alloc(CMDLINE_BYTES_MAX);
-    AUTO_JSON json_t *found = NULL;
-    for (size_t i = 0; i < names.len; i++) {
-        uint64_t pid;
-        size_t len;
-        if (!slice_to_u64(slice_of(names.items[i]), &pid) ||
-            !read_cmdline(names.items[i], bytes, &len) ||
-            !str_eq(node_base_name(bytes), component_name(COMPONENT_KUBELET)) ||
-            !is_of_the_host(names.items[i]))
-            continue;
-        if (found)
-            return NULL;
-        found = split_cmdline(bytes, len);
-    }
-    return TAKE(found);
-}
+struct kubelet_search {
+    char *bytes;
+    struct node_kubelet *kubelet;
+    unsigned count;
+    int64_t since_boot_ms;
+};
 
-// How long a process of this name has run, from the ticks since boot in its stat; -1: gone, or of
-// another name.
-static int64_t read_age(const char *pid, const char *name, int64_t since_boot_ms)
+// How long the process has run, from the ticks since boot in its stat; -1: it is gone.
+static int64_t read_age(const struct process *process, int64_t since_boot_ms)
 {
-    AUTO_MEM char *path = str_format("%s/%s/stat", node_proc_dir, pid);
-    AUTO_MEM char *text = mem_alloc(STAT_BYTES_MAX + 1);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    ssize_t got = read(fd, text, STAT_BYTES_MAX);
-    close(fd);
-    text[got > 0 ? got : 0] = '\0';
-    const char *from = strchr(text, '('), *at = strrchr(text, ')'); // the name may hold either
-    if (!from || !at || at <= from || (size_t)(at - from - 1) != strlen(name) ||
-        strncmp(from + 1, name, strlen(name)) != 0)
-        return -1;
+    char text[STAT_BYTES_MAX + 1];
+    text[read_file(process, "stat", text, STAT_BYTES_MAX)] = '\0';
+    const char *at = strrchr(text, ')'); // the name may hold one too
     for (int field = STAT_NAME; field < STAT_START && at; field++)
         at = strchr(at + 1, ' ');
     uint64_t ticks;
@@ -147,23 +207,47 @@ static int64_t read_age(const char *pid, const char *name, int64_t since_boot_ms
     return since_boot_ms - (int64_t)(ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-int64_t node_proc_age_ms(const char *name)
+static bool on_kubelet(void *owner, const struct process *process)
 {
-    AUTO_STRLIST struct strlist names = {0};
+    struct kubelet_search *search = owner;
+    struct node_kubelet *kubelet = search->kubelet;
+    size_t len;
+
+    if (!is_kubelet(process, search->bytes, &len))
+        return false;
+    int64_t age = read_age(process, search->since_boot_ms);
+    if (age >= 0 && (kubelet->age_ms < 0 || age < kubelet->age_ms))
+        kubelet->age_ms = age;
+    json_decref(TAKE(kubelet->argv));
+    kubelet->pid = 0;
+    if (++search->count > 1) // which of them is meant nobody knows
+        return false;
+    kubelet->argv = split_cmdline(search->bytes, len);
+    kubelet->pid = (int64_t)process->number;
+    return false;
+}
+
+struct node_kubelet node_proc_kubelet(void)
+{
+    AUTO_MEM char *bytes = mem_alloc(CMDLINE_BYTES_MAX);
+    struct node_kubelet kubelet = {.age_ms = -1};
     struct timespec since_boot;
-    int64_t youngest = -1;
-    struct error *err = node_dir_list(node_proc_dir, false, &names);
-    if (err)
-        error_ignore(err, "without /proc nobody can tell");
+
     clock_gettime(CLOCK_BOOTTIME, &since_boot);
-    for (size_t i = 0; i < names.len; i++) {
-        uint64_t pid;
-        if (!slice_to_u64(slice_of(names.items[i]), &pid))
-            continue;
-        int64_t age =
-            read_age(names.items[i], name, since_boot.tv_sec * 1000 + since_boot.tv_nsec / 1000000);
-        if (age >= 0 && (youngest < 0 || age < youngest))
-            youngest = age;
-    }
-    return youngest;
+    struct kubelet_search search = {.bytes = bytes,
+                                    .kubelet = &kubelet,
+                                    .since_boot_ms =
+                                        since_boot.tv_sec * 1000 + since_boot.tv_nsec / 1000000};
+    each_process(on_kubelet, &search);
+    return kubelet;
+}
+
+bool node_proc_is_kubelet(int64_t pid)
+{
+    AUTO_MEM char *bytes = mem_alloc(CMDLINE_BYTES_MAX);
+    AUTO_MEM char *name = str_format("%lld", (long long)pid);
+    const struct process process = {name, (uint64_t)pid};
+    size_t len;
+
+    return is_kubelet(&process, bytes, &len);
 }

@@ -256,7 +256,8 @@ static bool look_around(struct node_step *step)
         node_step_foreign(step);
         return true;
     }
-    step->runs = unit->component != COMPONENT_KUBELET && node_proc_runs(unit->argv);
+    step->runs =
+        unit->component != COMPONENT_KUBELET && node_proc_runs(unit->argv, node_unit_uid(unit));
     if (step->kind == NODE_STEP_EDIT && !step->runs && !unit->healthy) {
         AUTO_MEM char *line = node_logs_refusal(unit, step->marks, step->begun_wall_ms);
         if (line) {

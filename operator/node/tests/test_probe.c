@@ -36,61 +36,118 @@ TEST(where_to_ask)
                "[\"x\"]", COMPONENT_SCHEDULER, "http://127.0.0.1:99");
 }
 
-static void write_process(const char *pid, const char *cmdline, size_t len)
-{
-    AUTO_MEM char *dir = str_format("%s/%s", node_proc_dir, pid);
-    CHECK_OK(node_dir_make(dir));
-    AUTO_MEM char *path = str_format("%s/cmdline", dir);
-    FILE *file = fopen(path, "w");
-    CHECK(file && fwrite(cmdline, 1, len, file) == len && fclose(file) == 0);
-}
-
 TEST(which_process)
 {
     AUTO_MEM char *proc = test_path("proc");
     node_proc_dir = proc;
     AUTO_JSON json_t *argv = json_pack("[s, s, s]", "kube-scheduler", "--a=1", "");
-    CHECK(!node_proc_runs(argv));
-    write_process("self", "kube-scheduler\0--a=1\0\0", 22);
-    write_process("1", "", 0);
-    write_process("2", "kube-scheduler\0--a=1\0", 21);
-    write_process("3", "kube-scheduler\0--a=1\0\0x\0", 24);
-    write_process("4", "kube-scheduler\0--a=2\0\0", 22);
-    CHECK(!node_proc_runs(argv));
-    write_process("5", "/usr/bin/kube-scheduler\0--a=1\0\0", 31);
-    CHECK(node_proc_runs(argv));
+    CHECK(!node_proc_runs(argv, geteuid()));
+    world_process("self", "kube-scheduler|--a=1||", "/bin/x", "mnt:[2]");
+    world_process("1", "", "/bin/x", "mnt:[2]");
+    world_process("2", "kube-scheduler|--a=1|", "/bin/x", "mnt:[2]");
+    world_process("3", "kube-scheduler|--a=1||x|", "/bin/x", "mnt:[2]");
+    world_process("4", "kube-scheduler|--a=2||", "/bin/x", "mnt:[2]");
+    CHECK(!node_proc_runs(argv, geteuid()));
+    world_process("5", "/usr/bin/kube-scheduler|--a=1||", "/bin/x", "mnt:[2]");
+    CHECK(node_proc_runs(argv, geteuid()));
+    // A tenant's, with the same words.
+    world_process_uid("5", geteuid() + 1000);
+    CHECK(!node_proc_runs(argv, geteuid()));
+    CHECK(node_proc_runs(argv, geteuid() + 1000)); // a manifest with runAsUser
+}
+
+TEST(whose_process_a_static_pod_is)
+{
+    struct node_unit unit = {.container_index = 1};
+    unit.tree = json_pack("{s:{s:[{}, {}]}}", "spec", "containers");
+    CHECK_INT(node_unit_uid(&unit), geteuid());
+    json_t *spec = json_object_get(unit.tree, "spec");
+    json_object_set_new(spec, "securityContext", json_pack("{s:i}", "runAsUser", 501));
+    CHECK_INT(node_unit_uid(&unit), 501);
+    json_object_set_new(json_array_get(json_object_get(spec, "containers"), 1), "securityContext",
+                        json_pack("{s:i}", "runAsUser", 502));
+    CHECK_INT(node_unit_uid(&unit), 502);
+    json_decref(unit.tree);
 }
 
 static void write_stat(const char *pid, const char *name, int64_t age_ms)
 {
-    AUTO_MEM char *dir = str_format("%s/%s", node_proc_dir, pid);
-    AUTO_MEM char *file = str_format("%s/stat", dir);
+    AUTO_MEM char *file = str_format("%s/%s/stat", node_proc_dir, pid);
     struct timespec now;
     clock_gettime(CLOCK_BOOTTIME, &now);
     long long ticks = ((long long)now.tv_sec * 1000 - age_ms) * sysconf(_SC_CLK_TCK) / 1000;
     AUTO_MEM char *text = str_format(
         "%s (%s) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 14 0 %lld 1 2\n", pid, name, ticks);
-    CHECK_OK(node_dir_make(dir));
     test_write(file, text);
 }
 
-TEST(how_old_the_youngest_process_of_a_name_is)
+static void check_kubelet(int64_t pid, int64_t age_min_ms)
+{
+    struct node_kubelet kubelet = node_proc_kubelet();
+    CHECK_INT(kubelet.pid, pid);
+    CHECK(!kubelet.argv == (pid == 0));
+    CHECK(kubelet.age_ms >= age_min_ms && kubelet.age_ms < age_min_ms + 60000);
+    json_decref(kubelet.argv);
+}
+
+static void no_kubelet(void)
+{
+    struct node_kubelet kubelet = node_proc_kubelet();
+    CHECK(!kubelet.argv && kubelet.pid == 0 && kubelet.age_ms == -1);
+}
+
+TEST(what_merely_calls_itself_kubelet_is_none)
 {
     AUTO_MEM char *proc = test_path("proc");
     node_proc_dir = proc;
-    CHECK_INT(node_proc_age_ms("kubelet"), -1);
-    CHECK_OK(node_dir_make(proc));
-    write_stat("self", "kubelet", 1000);
-    write_stat("7", "not (a) kubelet", 1000);
-    write_stat("8", "kubelet-x", 1000);
-    CHECK_INT(node_proc_age_ms("kubelet"), -1);
-    write_stat("10", "kubelet", 600000);
+    no_kubelet();
+    world_process("1", "/sbin/init|", "/usr/lib/systemd/systemd", "mnt:[1]");
+    world_process("10", "kubelet|--config=/x|", "/usr/bin/kubelet", "mnt:[1]");
+    write_stat("10", "kubelet) (x", 600000);
+    check_kubelet(10, 599000);
+    AUTO_MEM char *exe = str_format("%s/10/exe", proc);
+    world_link("/usr/bin/kubelet (deleted)", exe); // an upgrade under way
+    check_kubelet(10, 599000);
+    world_link("/home/tenant/not-kubelet", exe);
+    no_kubelet();
+    world_link("/usr/bin/kubelet", exe);
+    AUTO_MEM char *pids = str_format("%s/10/ns/pid", proc), *mnt = str_format("%s/10/ns/mnt", proc);
+    world_link("pid:[2]", pids);
+    no_kubelet();
+    CHECK(unlink(pids) == 0); // who may not look believes nothing
+    no_kubelet();
+    world_link("pid:[1]", pids);
+    world_link("mnt:[2]", mnt);
+    no_kubelet();
+    world_link("mnt:[1]", mnt);
+    world_process_uid("10", geteuid() + 1000);
+    no_kubelet();
+    world_process_uid("10", geteuid());
+    check_kubelet(10, 599000);
+    CHECK(node_proc_is_kubelet(10) && !node_proc_is_kubelet(1) && !node_proc_is_kubelet(11));
+    // Of two nobody knows which is meant; the youngest was started last.
+    world_process("11", "kubelet|--config=/y|", "/usr/bin/kubelet", "mnt:[1]");
     write_stat("11", "kubelet", 60000);
-    int64_t age = node_proc_age_ms("kubelet");
-    CHECK(age >= 59000 && age < 120000);
-    write_stat("12", "not (a) kubelet", 1000);
-    age = node_proc_age_ms("not (a) kubelet");
-    CHECK(age >= 0 && age < 60000);
+    check_kubelet(0, 59000);
+}
+
+TEST(processes_are_found_behind_ten_thousand_others)
+{
+    AUTO_MEM char *proc = test_path("proc");
+    AUTO_JSON json_t *argv = json_pack("[s, s]", "kube-scheduler", "--a=1");
+    node_proc_dir = proc;
+    CHECK_OK(node_dir_make(proc));
+    for (unsigned i = 100; i < 10200; i++) {
+        AUTO_MEM char *path = str_format("%s/%u", proc, i);
+        CHECK(mkdir(path, 0700) == 0);
+    }
+    world_process("1", "/sbin/init|", "/usr/lib/systemd/systemd", "mnt:[1]");
+    world_process("20001", "kubelet|--config=/x|", "/usr/bin/kubelet", "mnt:[1]");
+    world_process("20002", "kube-scheduler|--a=1|", "/bin/kube-scheduler", "mnt:[2]");
+    CHECK(node_proc_runs(argv, geteuid()));
+    struct node_kubelet kubelet = node_proc_kubelet();
+    CHECK_INT(kubelet.pid, 20001);
+    json_decref(kubelet.argv);
 }
 
 static char *refusal_in(struct node_unit *unit, const json_t *marks, int64_t since_ms,

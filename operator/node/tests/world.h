@@ -305,21 +305,47 @@ WORLD void world_init(struct world *world)
                                      .owner = world};
 }
 
-// /proc of a kubelet: words end with a bar. mnt: its namespace, as a link would name it.
-WORLD void world_kubelet_runs(const struct world *world, const char *pid, const char *words,
-                              const char *mnt)
+// /proc/PID: words end with a bar. mnt: its namespace, as a link would name it. A process of
+// root's (of ours, in tests) in the host's pid namespace that runs /usr/bin/kubelet; tests change
+// one of these.
+WORLD void world_link(const char *target, const char *path)
 {
-    AUTO_MEM char *ns = str_format("%s/%s/ns", world->proc, pid);
+    unlink(path);
+    CHECK(symlink(target, path) == 0);
+}
+
+WORLD void world_process_uid(const char *pid, unsigned uid)
+{
+    AUTO_MEM char *path = str_format("%s/%s/status", node_proc_dir, pid);
+    AUTO_MEM char *text = str_format(
+        "Name:\tx\nUmask:\t0022\nUid:\t%u\t%u\t%u\t%u\nGid:\t0\t0\t0\t0\n", uid, uid, uid, uid);
+    test_write(path, text);
+}
+
+WORLD void world_process(const char *pid, const char *words, const char *exe, const char *mnt)
+{
+    AUTO_MEM char *ns = str_format("%s/%s/ns", node_proc_dir, pid);
     AUTO_MEM char *link = str_format("%s/mnt", ns);
-    AUTO_MEM char *path = str_format("%s/%s/cmdline", world->proc, pid);
+    AUTO_MEM char *pids = str_format("%s/pid", ns);
+    AUTO_MEM char *program = str_format("%s/%s/exe", node_proc_dir, pid);
+    AUTO_MEM char *path = str_format("%s/%s/cmdline", node_proc_dir, pid);
     CHECK_OK(node_dir_make(ns));
-    unlink(link);
-    CHECK(symlink(mnt, link) == 0);
+    world_link(mnt, link);
+    world_link("pid:[1]", pids);
+    world_link(exe, program);
+    world_process_uid(pid, geteuid());
     FILE *file = fopen(path, "w");
     CHECK(file != NULL);
     for (; *words; words++)
         fputc(*words == '|' ? '\0' : *words, file);
     CHECK(fclose(file) == 0);
+}
+
+WORLD void world_kubelet_runs(const struct world *world, const char *pid, const char *words,
+                              const char *mnt)
+{
+    CHECK_STR(node_proc_dir, world->proc);
+    world_process(pid, words, "/usr/bin/kubelet", mnt);
 }
 
 // The nets under the kubelet: the host's programs are a script that writes down how it was called,
