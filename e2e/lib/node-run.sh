@@ -24,7 +24,7 @@ node_agent_command() {
   COMMAND=(nsenter -t "$(cat "$dir/init.pid")" -m -p -u -i -n -- setpriv --pdeathsig TERM env "PATH=$(node_path "$dir")"
     "$DRAWBRIDGE" agent --node-name "node-$index" --kubeconfig "$FIRST/agent-$index.conf" --client-certificate "$FIRST/agent-$index.conf.crt"
     --client-key "$FIRST/agent-$index.conf.key" --guard "${DRAWBRIDGE%/*}/drawbridge-guard"
-    --kubelet-log 'journalctl --unit=kubelet --output=cat --no-pager --lines=1000')
+    --kubelet-log 'journalctl --unit=kubelet --output=short-unix --no-pager --lines=1000')
 }
 
 # node_asked: several nodes may be up on this machine, and the processes of each are seen from outside: the cgroup tells them apart.

@@ -13,7 +13,8 @@ static void on_log(void *owner, struct error *take_err, const struct loop_child_
     struct node_step *step = owner;
     AUTO(error) struct error *err = take_err;
     step->log = NULL;
-    AUTO_MEM char *line = err ? NULL : node_logs_search(result->output);
+    AUTO_MEM char *line =
+        err ? NULL : node_logs_search(result->output, step->log_since_ms, step->pid_was);
     if (!line)
         return;
     if (step->kind == NODE_STEP_ROLLBACK) {
@@ -42,6 +43,7 @@ void node_step_ask_log(struct node_step *step)
     AUTO_STRLIST struct strlist words = {0};
     for (; *command; command++)
         strlist_add(&words, *command);
+    step->log_since_ms = since_ms;
     strlist_take(&words, str_format("--since=@%lld", (long long)(since_ms / 1000)));
     step->log_at_ms = clock_ms();
     step->log = node_host_run(node->loop, &node->spec.paths, (const char *const *)words.items,

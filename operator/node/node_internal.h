@@ -277,10 +277,12 @@ bool node_proc_is_kubelet(int64_t pid);
 
 // Where the component's logs end now: path → size.
 json_t *node_logs_mark(const struct node_unit *unit);
-// The first line after marks in which the component says that it refuses its flags; NULL when there
-// is none.
+// The line in which a process that began after marks says that it refuses its flags, owned; NULL
+// when there is none. Only words that begin a line count: a component's log quotes anybody.
 char *node_logs_refusal(const struct node_unit *unit, const json_t *marks, int64_t since_wall_ms);
-char *node_logs_search(struct slice text); // the same in a text without marks
+// The same in the host's log: lines from then on, not of old_pid (0: not known), and of no process
+// that still runs, where the lines say when and who (journalctl --output=short-unix).
+char *node_logs_search(struct slice text, int64_t since_wall_ms, int64_t old_pid);
 
 // --- nets.c --------------------------------------------------------------------------------------
 
@@ -335,6 +337,7 @@ struct node_step {
     uint64_t begun_ms;
     int64_t begun_wall_ms;
     int64_t start_was_ms; // of the process before; 0: not known
+    int64_t pid_was;      // of the kubelet before; 0: not known
     bool runs, down_seen, restarted, child_done, asked_metrics;
     bool armed;   // the nets are, since this step began
     bool resumed; // goes on with an edit of an earlier life
@@ -346,6 +349,7 @@ struct node_step {
     char *message;
     struct op *timer, *probe, *child, *log;
     uint64_t log_at_ms;
+    int64_t log_since_ms; // of the question to the host's log
 };
 
 void node_step_edit(struct node_unit *unit, struct node_edit *take_edit, const json_t *want);

@@ -200,6 +200,11 @@ static void carry_out(struct node_step *step, struct error *take_err)
     step->begun_wall_ms = clock_wall_ms();
     step->begun_ms = clock_ms();
     step->marks = node_logs_mark(unit);
+    if (unit->component == COMPONENT_KUBELET) {
+        struct node_kubelet kubelet = node_proc_kubelet();
+        json_decref(kubelet.argv);
+        step->pid_was = kubelet.pid;
+    }
     if (!err)
         err = node_file_replace(step->path, step->was, slice_of(step->edit.text));
     if (err) {

@@ -174,16 +174,17 @@ TEST(what_the_logs_say)
     CHECK_STR_TAKE(
         refusal_in(&unit, none, now, "kube-system_kube-scheduler-x-cp_u", "plain words\n"), NULL);
     CHECK_STR_TAKE(refusal_in(&unit, none, now, "kube-system_kube-schedulers_u",
-                              "unrecognized feature gate: X\n"),
+                              "Error: unrecognized feature gate: X\n"),
                    NULL);
     // Before the edit: not about it.
+    CHECK_STR_TAKE(
+        refusal_in(&unit, none, now, "kube-system_kube-scheduler-cp-1_u1",
+                   "2026-11-21T09:59:59.9Z stderr F Error: unrecognized feature gate: X\n"),
+        NULL);
     CHECK_STR_TAKE(refusal_in(&unit, none, now, "kube-system_kube-scheduler-cp-1_u1",
-                              "2026-11-21T09:59:59.9Z stderr F unrecognized feature gate: X\n"),
-                   NULL);
-    CHECK_STR_TAKE(refusal_in(&unit, none, now, "kube-system_kube-scheduler-cp-1_u1",
-                              "2026-11-21T10:00:01.9Z stderr F unrecognized feature gate: "
+                              "2026-11-21T10:00:01.9Z stderr F panic: unrecognized feature gate: "
                               "X\n2026-11-21T10:00:01.9Z stderr F goroutine 1\n"),
-                   "unrecognized feature gate: X");
+                   "panic: unrecognized feature gate: X");
     // What was there at the time of the edit is left out.
     AUTO_JSON json_t *marks = node_logs_mark(&unit);
     CHECK_INT(json_object_size(marks), 2);
@@ -192,6 +193,69 @@ TEST(what_the_logs_say)
                               "Error: unknown command \"x\"\n"),
                    "Error: unknown command \"x\"");
     node_unit_fini(&unit);
+}
+
+static void said(const char *text, const char *want)
+{
+    CHECK_STR_TAKE(node_logs_search(slice_of(text), 0, 0), want);
+}
+
+// As kubelet and kube-scheduler 1.33.13 print them.
+TEST(how_components_refuse_a_flag)
+{
+    said("Usage:\n  kube-scheduler [flags]\n\nError: unknown flag: --feature-gate\n",
+         "Error: unknown flag: --feature-gate");
+    said("Error: invalid argument \"Bogus=maybe\" for \"--feature-gates\" flag: invalid value of "
+         "Bogus=maybe, err: strconv.ParseBool: parsing \"maybe\": invalid syntax\r\n",
+         "Error: invalid argument \"Bogus=maybe\" for \"--feature-gates\" flag: invalid value of "
+         "Bogus=maybe, err: strconv.ParseBool: parsing \"maybe\": invalid syntax");
+    said("E1121 10:00:00.000001       1 run.go:72] \"command failed\" err=\"failed to set feature "
+         "gates from initial flags-based config: unrecognized feature gate: Bogus\"\n",
+         "\"command failed\" err=\"failed to set feature gates from initial flags-based config: "
+         "unrecognized feature gate: Bogus\"");
+    said("{\"ts\":1763719200000.1,\"caller\":\"cli/run.go:72\",\"msg\":\"command failed\","
+         "\"err\":\"unknown api groups foo\"}\n",
+         "unknown api groups foo");
+    said("E1121 10:00:00.000001       1 run.go:72] \"command failed\" err=\"context deadline "
+         "exceeded\"\n",
+         NULL); // may do better next time
+}
+
+// Whoever can make a component log a text of theirs must not be able to veto an edit.
+TEST(words_of_others_in_a_components_log_are_no_refusal)
+{
+    said("E1121 10:00:00.000001       1 pod_workers.go:1301] \"Error syncing pod\" err=\"unknown "
+         "flag: --x\" pod=\"tenant/p\"\n",
+         NULL);
+    said("W1121 10:00:00.000001       1 x.go:1] invalid argument of a tenant\n", NULL);
+    said("E1121 10:00:00.000001       1 x.go:1] \"x ] run.go:72] \"command failed\" err=\"unknown "
+         "flag: --x\"\n",
+         NULL);
+    said("E1121 10:00:00.000001       1 x.go:1] \"x\" err=<\n\tError: unknown flag: --x\n >\n",
+         NULL);
+    said("  Error: unknown flag: --x\n", NULL);
+    said("{\"ts\":1.1,\"caller\":\"x.go:1\",\"msg\":\"command failed\",\"err\":\"unknown flag: "
+         "--x\"}\n",
+         NULL);
+    // The rest of a line that was too long for one.
+    said("2026-11-21T10:00:00.1Z stderr P I1121 x.go:1] xxx\n"
+         "2026-11-21T10:00:00.1Z stderr F Error: unknown flag: --x\n"
+         "2026-11-21T10:00:00.1Z stderr F plain\n",
+         NULL);
+}
+
+TEST(only_the_new_process_of_the_kubelet_counts)
+{
+    AUTO_MEM char *proc = test_path("proc");
+    const char *line = "1763719200.250000 cp-1 kubelet[70]: Error: unknown flag: --x\n";
+    node_proc_dir = proc;
+    CHECK_STR_TAKE(node_logs_search(slice_of(line), 1763719200250, 69), "Error: unknown flag: --x");
+    CHECK_STR_TAKE(node_logs_search(slice_of(line), 1763719200251, 69), NULL); // said before
+    CHECK_STR_TAKE(node_logs_search(slice_of(line), 1763719200250, 70), NULL); // by the old one
+    // By one that runs on: then it is no refusal.
+    world_process("1", "/sbin/init|", "/usr/lib/systemd/systemd", "mnt:[1]");
+    world_process("70", "kubelet|", "/usr/bin/kubelet", "mnt:[1]");
+    CHECK_STR_TAKE(node_logs_search(slice_of(line), 0, 0), NULL);
 }
 
 TEST(observes_without_a_wish)
