@@ -4,7 +4,7 @@
 // Purpose   parse, default and validate DRAConfiguration and KubermaticConfiguration; build status;
 //           merge conditions
 // In → Out  json_t of the API server → struct api_config; facts → metav1.Condition lists
-// May use   doc base
+// May use   gates doc base
 // Never     I/O
 // Limits    what the CRDs in crds/ say; a test compares every property there with what is read here
 // Blocking  no

@@ -26,6 +26,14 @@ enum component {
 const char *component_name(enum component component); // "kube-apiserver", ...
 bool component_parse(const char *name, enum component *ret_component);
 
+// What a feature gate can be called, and what a key of --runtime-config ("resource.k8s.io/v1beta1",
+// "api/beta", "apps/v1/deployments"). Nothing else goes into a flag, a file or a table: in what
+// splits words a name could end one flag and begin another. crds/ say the same.
+bool gates_name_valid(const char *name);
+bool gates_api_name_valid(const char *name);
+#define GATES_NAME_BYTES_MAX 63
+#define GATES_API_NAME_BYTES_MAX 253
+
 struct version {
     int major, minor, patch; // major 0: none
 };

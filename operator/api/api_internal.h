@@ -3,6 +3,7 @@
 #pragma once
 
 #include "drawbridge/api.h"
+#include "drawbridge/gates.h"
 
 enum api_field_type {
     FIELD_OBJECT,
@@ -36,6 +37,8 @@ const struct api_field *api_field_find(const char *path);
 struct error *api_fields_check(const json_t *spec);
 struct error *api_source_fields_check(const json_t *spec);
 MUST_USE struct error *api_invalid(const char *path, const char *fmt, ...) PRINTF(2, 3);
+// INVALID unless it can be the name of a feature gate.
+MUST_USE struct error *api_check_gate_name(const char *path, const char *name);
 bool api_word_in(const char *words, const char *word); // words: separated by spaces
 
 #define DURATION_MIN_MS 10000

@@ -212,13 +212,36 @@ static struct error *check_text(const struct api_field *field, const char *path,
     return NULL;
 }
 
+struct error *api_check_gate_name(const char *path, const char *name)
+{
+    if (gates_name_valid(name))
+        return NULL;
+    return api_invalid(
+        path,
+        "\"%.100s\" is no name of a feature gate: it has 1 to %d letters and digits, "
+        "and begins with a letter",
+        name, GATES_NAME_BYTES_MAX);
+}
+
+static struct error *check_api_name(const char *path, const char *name)
+{
+    if (gates_api_name_valid(name))
+        return NULL;
+    return api_invalid(
+        path,
+        "\"%.100s\" is no API version: it is written like resource.k8s.io/v1beta1 or "
+        "api/beta, with at most %d characters",
+        name, GATES_API_NAME_BYTES_MAX);
+}
+
 static struct error *check_entry(const struct api_field *field, const char *path, const char *key,
                                  const json_t *value)
 {
-    size_t key_max = field->type == FIELD_MAP_BOOL ? 63 : 253;
+    struct error *err =
+        field->type == FIELD_MAP_BOOL ? api_check_gate_name(path, key) : check_api_name(path, key);
 
-    if (!*key || strlen(key) > key_max)
-        return api_invalid(path, "a name in it must have 1 to %zu characters", key_max);
+    if (err)
+        return err;
     if (field->type == FIELD_MAP_BOOL)
         return json_is_boolean(value) ? NULL : api_invalid(path, "%s must be true or false", key);
     if (!json_is_string(value) || !api_word_in(field->values, json_string_value(value)))

@@ -15,10 +15,14 @@ static struct error *check_gates(const json_t *gates)
         return api_invalid("spec.featureGates", "must be a map");
     if (json_object_size(gates) > GATES_MAX)
         return api_invalid("spec.featureGates", "must have at most %d entries", GATES_MAX);
-    for (void *iter = json_object_iter(walked); iter; iter = json_object_iter_next(walked, iter))
+    for (void *iter = json_object_iter(walked); iter; iter = json_object_iter_next(walked, iter)) {
+        const char *name = json_object_iter_key(iter);
+        struct error *err = api_check_gate_name("spec.featureGates", name);
+        if (err)
+            return err;
         if (!json_is_boolean(json_object_iter_value(iter)))
-            return api_invalid("spec.featureGates", "%.100s must be true or false",
-                               json_object_iter_key(iter));
+            return api_invalid("spec.featureGates", "%s must be true or false", name);
+    }
     return NULL;
 }
 

@@ -43,6 +43,49 @@ static bool take_number(const char **s, int *ret_n)
     return true;
 }
 
+static bool is_lower_or_digit(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool gates_name_valid(const char *name)
+{
+    size_t len = strlen(name);
+    if (len == 0 || len > GATES_NAME_BYTES_MAX || (name[0] >= '0' && name[0] <= '9'))
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (!is_lower_or_digit(name[i]) && (name[i] < 'A' || name[i] > 'Z'))
+            return false;
+    }
+    return true;
+}
+
+// Letters and digits, inside dots and dashes too.
+static bool is_api_part(struct slice part)
+{
+    if (part.len == 0 || !is_lower_or_digit(part.ptr[0]) ||
+        !is_lower_or_digit(part.ptr[part.len - 1]))
+        return false;
+    for (size_t i = 0; i < part.len; i++) {
+        if (!is_lower_or_digit(part.ptr[i]) && part.ptr[i] != '.' && part.ptr[i] != '-')
+            return false;
+    }
+    return true;
+}
+
+bool gates_api_name_valid(const char *name)
+{
+    struct slice rest = slice_of(name), part;
+    unsigned parts = 0;
+    if (rest.len == 0 || rest.len > GATES_API_NAME_BYTES_MAX)
+        return false;
+    while (slice_cut(&rest, '/', &part)) {
+        if (++parts > 3 || !is_api_part(part))
+            return false;
+    }
+    return true;
+}
+
 bool version_parse(const char *text, struct version *ret_version)
 {
     struct version v = {0};

@@ -128,12 +128,30 @@ static void find_value(struct slice text, struct words *words)
     }
 }
 
+// The service manager ends a line at CR too, and goes on with the next one after a backslash or
+// inside quotes: such a value is not what it looks like.
+static struct error *check_value(struct slice value, const char *file_name)
+{
+    bool odd =
+        value.len > 0 && (memchr(value.ptr, '\r', value.len) || value.ptr[value.len - 1] == '\\' ||
+                          value.ptr[0] == '"' || value.ptr[0] == '\''); // not closed in this line
+
+    return odd ? error_new(ERROR_INVALID,
+                           "%s: " VARIABLE
+                           " has a carriage return in it or goes on in the next line",
+                           file_name)
+               : NULL;
+}
+
 static struct error *split(struct slice text, const char *file_name, struct words *words)
 {
     *words = (struct words){0};
     if (text.len > 0 && memchr(text.ptr, '\0', text.len))
         return error_new(ERROR_INVALID, "%s: not a text file", file_name);
     find_value(text, words);
+    struct error *err = check_value(slice_sub(text, words->from, words->to), file_name);
+    if (err)
+        return err;
     for (size_t at = words->from; at < words->to;) {
         if (text.ptr[at] == ' ' || text.ptr[at] == '\t') {
             at++;
@@ -180,12 +198,27 @@ static char *splice(struct slice text, size_t from, size_t to, const char *with)
     return str_format("%.*s%s%.*s", (int)from, text.ptr, with, (int)(text.len - to), text.ptr + to);
 }
 
+// One word for the service manager, and for the kubelet's flags: it must not end where we did not
+// end it.
+static struct error *check_word(const char *word, const char *file_name)
+{
+    for (const char *at = word; at && *at; at++) {
+        if (*at <= ' ' || *at >= 0x7f || strchr("\"'\\`$", *at))
+            return error_new(ERROR_INVALID,
+                             "%s: --feature-gates has a character that cannot stand there",
+                             file_name);
+    }
+    return NULL;
+}
+
 static struct error *apply_env_edit(char **text, const char *file_name,
                                     const struct gates_edit *edit)
 {
     struct slice was = slice_of(*text);
     struct words words;
-    struct error *err = split(was, file_name, &words);
+    struct error *err = check_word(edit->value, file_name);
+    if (!err)
+        err = split(was, file_name, &words);
     if (err)
         return err;
     size_t at = edit->index - 1;

@@ -194,15 +194,30 @@ const json_t *node_status(const struct node *node)
 
 // --- what is desired -----------------------------------------------------------------------------
 
-static struct error *check_map(const json_t *map, const char *name, const char *what, bool bools)
+static bool is_true_or_false(const json_t *value)
+{
+    return str_eq(json_string_value(value), "true") || str_eq(json_string_value(value), "false");
+}
+
+// Whoever may write our object is not therefore root on this node: nothing but names and truth
+// values goes into a file.
+static struct error *check_map(const json_t *map, const char *name, const char *what, bool gates)
 {
     const char *key;
     json_t *value;
     if (map && !json_is_object(map))
         return error_new(ERROR_INVALID, "%s: %s is not a map", name, what);
+    if (json_object_size(map) > GATES_ENTRIES_MAX)
+        return error_new(ERROR_LIMIT, "%s: %s has more than %d entries", name, what,
+                         GATES_ENTRIES_MAX);
     json_object_foreach(node_iterable(map), key, value) {
-        if (bools ? !json_is_boolean(value) : !json_is_string(value))
-            return error_new(ERROR_INVALID, "%s: %s.%s has the wrong type", name, what, key);
+        if (gates ? !gates_name_valid(key) : !gates_api_name_valid(key)) {
+            AUTO_MEM char *plain = node_plain(slice_sub(slice_of(key), 0, 100));
+            return error_new(ERROR_INVALID, "%s: %s: \"%s\" is no name of %s", name, what, plain,
+                             gates ? "a feature gate" : "an API version");
+        }
+        if (gates ? !json_is_boolean(value) : !is_true_or_false(value))
+            return error_new(ERROR_INVALID, "%s: %s.%s is neither true nor false", name, what, key);
     }
     return NULL;
 }

@@ -104,7 +104,11 @@ TEST(refused_with_the_path)
     check_refused("{featureGates: [A]}", "spec.featureGates: must be a map");
     check_refused("{featureGates: {A: 'true'}}", "spec.featureGates: A must be true or false");
     check_refused("{featureGates: {'': true}}",
-                  "spec.featureGates: a name in it must have 1 to 63 characters");
+                  "is no name of a feature gate: it has 1 to 63 letters and digits");
+    check_refused("{featureGates: {'A=true --x': true}}",
+                  "\"A=true --x\" is no name of a feature gate");
+    check_refused("{runtimeConfig: {'a/v1,api/all': 'true'}}",
+                  "spec.runtimeConfig: \"a/v1,api/all\" is no API version");
     check_refused("{runtimeConfig: {a/v1: true}}", "spec.runtimeConfig: a/v1 must be the string");
     check_refused("{runtimeConfig: {a/v1: 'on'}}", "spec.runtimeConfig: a/v1 must be the string");
     check_refused("{allowAlpha: 1}", "spec.allowAlpha: must be true or false");
