@@ -171,7 +171,7 @@ void log_line(enum log_level level, const char *room, const char *fmt, ...) PRIN
 
 // --- clock and random numbers: seams for tests ---------------------------------------------------
 
-uint64_t clock_ms(void);     // monotonic
+uint64_t clock_ms(void);     // monotonic, the time that the machine sleeps included
 int64_t clock_wall_ms(void); // Unix time
 // Tests: NULL restores the real clock.
 void clock_set_source(uint64_t (*monotonic_ms)(void), int64_t (*wall_ms)(void));

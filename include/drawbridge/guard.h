@@ -22,6 +22,7 @@
 // Called between any two file operations; tests die in it. NULL in the programs.
 extern void (*guard_test_hook)(const char *stage);
 void guard_stage(const char *stage);
+extern int (*guard_fsync)(int fd); // fsync(2); tests let it fail
 
 // --- files, whole or not at all ------------------------------------------------------------------
 
@@ -42,15 +43,20 @@ void guard_file_fini(struct guard_file *file);
 // above bytes_max.
 struct error *guard_file_read(const char *path, bool follow_links, size_t bytes_max,
                               struct guard_file *ret_file);
-// The name of the temporary file beside path: ".drawbridge-NAME.tmp", which the kubelet ignores.
+// A name for a temporary file beside path: ".drawbridge-NAME.RANDOM.tmp", which the kubelet ignores.
+// Never the same twice: two processes that replace one file do not write into each other's.
 char *guard_temp_name(const char *path);
-// temp, complete and on the disk.
+// temp, complete and on the disk. like: a file whose access list, security label and user attributes
+// it gets too, where it is there; NULL: none.
 struct error *guard_temp_write(const char *temp, struct slice text, mode_t mode, uid_t uid,
-                               gid_t gid);
-struct error *guard_temp_move(const char *temp, const char *path); // on the disk too
+                               gid_t gid, const char *like);
+// On the disk too. *ret_moved with an error: the file is replaced, and may be the old one again after
+// a loss of power.
+struct error *guard_temp_move(const char *temp, const char *path, bool *ret_moved);
 // A file of our own, atomically.
 struct error *guard_file_store(const char *path, struct slice text, mode_t mode);
 struct error *guard_file_remove(const char *path); // one that is not there is removed
+struct error *guard_file_take_away(const char *path, bool *ret_gone); // as guard_temp_move()
 struct error *guard_dir_sync(const char *dir);
 char *guard_dir_of(const char *path);
 

@@ -48,8 +48,8 @@ struct node_paths {
     const char *const *kubelet_log;
     // of its drop-ins, on the host; NULL: /etc/systemd/system/UNIT.service.d
     const char *kubelet_unit_dir;
-    const char *kubelet_healthz_url; // NULL: http://127.0.0.1:10248/healthz
-    const char *kubelet_metrics_url; // NULL: https://127.0.0.1:10250/metrics
+    const char *kubelet_healthz_url; // NULL: where the kubelet's configuration and flags say
+    const char *kubelet_metrics_url; // NULL: likewise
     const char *bearer_token_file;   // for /metrics; re-read each time; NULL: bearer_token
     const char *bearer_token;        // NULL: none
     const char *client_cert_file, *client_key_file; // for /metrics; NULL: none

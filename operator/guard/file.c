@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "guard_internal.h"
 
 void (*guard_test_hook)(const char *stage);
+int (*guard_fsync)(int fd) = fsync;
 
 void guard_stage(const char *stage)
 {
@@ -45,7 +47,8 @@ char *guard_temp_name(const char *path)
 {
     AUTO_MEM char *dir = guard_dir_of(path);
 
-    return str_format("%s/.drawbridge-%s.tmp", dir, base_name(path));
+    return str_format("%s/.drawbridge-%s.%016llx.tmp", dir, base_name(path),
+                      (unsigned long long)rand_u64());
 }
 
 void guard_file_fini(struct guard_file *file)
@@ -126,16 +129,57 @@ struct error *guard_dir_sync(const char *dir)
 
     if (fd < 0)
         return error_errno(errno, "open %s", dir);
-    if (fsync(fd) < 0 && errno != EINVAL)
+    if (guard_fsync(fd) < 0 && errno != EINVAL)
         return error_errno(errno, "fsync %s", dir);
     return NULL;
 }
 
-struct error *guard_temp_write(const char *temp, struct slice text, mode_t mode, uid_t uid,
-                               gid_t gid)
+#define XATTR_LIST_BYTES_MAX 65536
+#define XATTR_BYTES_MAX 65536
+
+// What people and security modules say of a file. Not what the kernel keeps for itself: digests of
+// its bytes (security.ima), overlay's marks (trusted.*).
+static bool is_copied(const char *name)
 {
-    if (unlink(temp) < 0 && errno != ENOENT)
-        return error_errno(errno, "remove %s", temp);
+    return str_starts(name, "user.") || str_eq(name, "system.posix_acl_access") ||
+           str_eq(name, "security.selinux") || str_starts(name, "security.SMACK64");
+}
+
+static struct error *copy_xattr(const char *like, const char *temp, int fd, const char *name)
+{
+    AUTO_MEM char *value = mem_alloc(XATTR_BYTES_MAX);
+    ssize_t len = lgetxattr(like, name, value, XATTR_BYTES_MAX);
+
+    if (len < 0) // gone meanwhile, or another file: whoever looks again sees that
+        return errno == ENODATA || errno == ENOENT
+                   ? NULL
+                   : error_errno(errno, "read %s of %s", name, like);
+    if (fsetxattr(fd, name, value, (size_t)len, 0) == 0)
+        return NULL;
+    // a label that this file system gives by itself, with a mount option
+    return errno == ENOTSUP ? NULL : error_errno(errno, "set %s of %s", name, temp);
+}
+
+static struct error *copy_xattrs(const char *like, const char *temp, int fd)
+{
+    AUTO_MEM char *names = mem_alloc(XATTR_LIST_BYTES_MAX);
+    ssize_t len = llistxattr(like, names, XATTR_LIST_BYTES_MAX);
+
+    if (len < 0)
+        return errno == ENOTSUP || errno == ENOENT
+                   ? NULL
+                   : error_errno(errno, "list the extended attributes of %s", like);
+    for (const char *name = names; name < names + len; name += strlen(name) + 1) {
+        struct error *err = is_copied(name) ? copy_xattr(like, temp, fd, name) : NULL;
+        if (err)
+            return err;
+    }
+    return NULL;
+}
+
+struct error *guard_temp_write(const char *temp, struct slice text, mode_t mode, uid_t uid,
+                               gid_t gid, const char *like)
+{
     AUTO_FD int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_errno(errno, "create %s", temp);
@@ -148,18 +192,22 @@ struct error *guard_temp_write(const char *temp, struct slice text, mode_t mode,
     // away, and only root has to.
     if ((uid != geteuid() || gid != getegid()) && fchown(fd, uid, gid) < 0 && errno != EPERM)
         return error_errno(errno, "change owner of %s", temp);
+    if (like && (err = copy_xattrs(like, temp, fd)))
+        return err;
     if (fchmod(fd, mode) < 0)
         return error_errno(errno, "change mode of %s", temp);
-    if (fsync(fd) < 0)
+    if (guard_fsync(fd) < 0)
         return error_errno(errno, "fsync %s", temp);
     guard_stage("temp synced");
     return NULL;
 }
 
-struct error *guard_temp_move(const char *temp, const char *path)
+struct error *guard_temp_move(const char *temp, const char *path, bool *ret_moved)
 {
+    *ret_moved = false;
     if (rename(temp, path) < 0)
         return error_errno(errno, "rename %s to %s", temp, path);
+    *ret_moved = true;
     guard_stage("renamed");
     AUTO_MEM char *dir = guard_dir_of(path);
     struct error *err = guard_dir_sync(dir);
@@ -170,23 +218,32 @@ struct error *guard_temp_move(const char *temp, const char *path)
 struct error *guard_file_store(const char *path, struct slice text, mode_t mode)
 {
     AUTO_MEM char *temp = guard_temp_name(path);
-    struct error *err = guard_temp_write(temp, text, mode, geteuid(), getegid());
+    bool moved = false;
+    struct error *err = guard_temp_write(temp, text, mode, geteuid(), getegid(), NULL);
 
     if (!err)
-        err = guard_temp_move(temp, path);
-    if (err)
+        err = guard_temp_move(temp, path, &moved);
+    if (err && !moved)
         unlink(temp);
+    return err;
+}
+
+struct error *guard_file_take_away(const char *path, bool *ret_gone)
+{
+    AUTO_MEM char *dir = guard_dir_of(path);
+
+    *ret_gone = unlink(path) == 0 || errno == ENOENT;
+    if (!*ret_gone)
+        return error_errno(errno, "remove %s", path);
+    guard_stage("removed");
+    struct error *err = guard_dir_sync(dir);
+    guard_stage("removal synced");
     return err;
 }
 
 struct error *guard_file_remove(const char *path)
 {
-    AUTO_MEM char *dir = guard_dir_of(path);
+    bool gone;
 
-    if (unlink(path) < 0)
-        return errno == ENOENT ? NULL : error_errno(errno, "remove %s", path);
-    guard_stage("removed");
-    struct error *err = guard_dir_sync(dir);
-    guard_stage("removal synced");
-    return err;
+    return access(path, F_OK) < 0 && errno == ENOENT ? NULL : guard_file_take_away(path, &gone);
 }

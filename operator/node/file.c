@@ -99,6 +99,18 @@ static struct error *must_be(const char *path, const char *digest, struct guard_
                      ret_file->there ? "changed by somebody else" : "removed");
 }
 
+// The file has its new bytes, whatever the disk says afterwards: "as it was" would be a lie, and
+// nobody would put it back. After a loss of power the old bytes may be there again, which the
+// journal knows what to do with.
+static struct error *done_but_for_the_disk(struct error *take_err)
+{
+    if (take_err)
+        log_line(LOG_WARN, "node", "a file is replaced, but the disk may forget that: %s",
+                 error_text(take_err));
+    error_free(take_err);
+    return NULL;
+}
+
 struct error *node_file_replace(const char *path, const char *digest_was, struct slice text)
 {
     AUTO_GUARD_FILE struct guard_file was = {0};
@@ -106,16 +118,21 @@ struct error *node_file_replace(const char *path, const char *digest_was, struct
     struct error *err = must_be(path, digest_was, &was);
     if (err)
         return err;
-    if (text.len == 0)
-        return guard_file_remove(path);
+    bool done = false;
+    if (text.len == 0) {
+        err = guard_file_take_away(path, &done);
+        return done ? done_but_for_the_disk(err) : err;
+    }
     AUTO_MEM char *temp = guard_temp_name(path);
     err = guard_temp_write(temp, text, was.there ? was.mode : NEW_FILE_MODE,
-                           was.there ? was.uid : geteuid(), was.there ? was.gid : getegid());
+                           was.there ? was.uid : geteuid(), was.there ? was.gid : getegid(), path);
     // Writing took its time: look again as late as can be.
     if (!err)
         err = must_be(path, digest_was, &again);
     if (!err)
-        err = guard_temp_move(temp, path);
+        err = guard_temp_move(temp, path, &done);
+    if (done)
+        return done_but_for_the_disk(err);
     if (err)
         unlink(temp);
     return err;

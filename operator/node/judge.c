@@ -166,6 +166,71 @@ static bool set_if_failed(struct node_unit *unit, const char *revision)
     return true;
 }
 
+static void on_write_retry(void *owner)
+{
+    struct node_unit *unit = owner;
+    unit->write_retry = NULL;
+    mem_free(TAKE(unit->unwritable));
+    node_wake(unit->node);
+}
+
+// A full disk, a read-only file system, a disk that fails: this node's trouble. Nothing was
+// changed, nothing is to be put back anywhere, and when the disk is well again it goes on.
+void node_unit_note_unwritable(struct node_unit *unit, const struct error *err)
+{
+    AUTO_MEM char *text =
+        str_format("%s; the file is as it was, and it is tried again", error_text(err));
+    mem_free(unit->unwritable);
+    unit->unwritable = node_plain(slice_of(text));
+    unit->write_retry = op_drop(unit->write_retry);
+    unit->write_retry =
+        loop_sleep(unit->node->loop, node_timing.write_retry_ms, on_write_retry, unit);
+    unit->edits -= unit->edits > 0; // nobody changed it back
+}
+
+// Whether the edit takes out what we wrote, and writes nothing new.
+static bool only_takes_out(const struct node_wish *wish, const struct node_edit *plan)
+{
+    const char *kind, *name;
+    json_t *entries, *entry;
+    json_object_foreach(plan->owned, kind, entries) {
+        json_object_foreach(entries, name, entry) {
+            if (!doc_equal(doc_get(wish->owned, kind, name, "value", NULL),
+                           json_object_get(entry, "value")))
+                return false;
+        }
+    }
+    return true;
+}
+
+// A kubelet that does not answer now would not answer after an edit either, and nobody could tell
+// why: it is left alone. What we wrote ourselves may be the cause, and may always be taken out.
+static bool set_if_silent(struct node_unit *unit, const struct node_wish *wish,
+                          const struct node_edit *plan, enum todo *ret_todo)
+{
+    if (unit->component != COMPONENT_KUBELET || !unit->probed || unit->healthy ||
+        only_takes_out(wish, plan))
+        return false;
+    // It may just be starting.
+    bool early = unit->retry_ms < 4 * node_timing.retry_ms;
+    *ret_todo = early ? TODO_WAIT : TODO_NOTHING;
+    if (early)
+        node_unit_set(unit, NODE_PENDING, NULL, "waits until the kubelet answers: %s",
+                      unit->answer);
+    else
+        node_unit_set(unit, NODE_UNREADABLE, "KubeletNotAnswering",
+                      "%s; a kubelet that does not answer is not changed", unit->answer);
+    return true;
+}
+
+static bool set_if_unwritable(struct node_unit *unit)
+{
+    if (!unit->unwritable)
+        return false;
+    node_unit_set(unit, NODE_UNREADABLE, "NodeFilesNotWritable", "%s", unit->unwritable);
+    return true;
+}
+
 // Somebody else and we write the same file in turn: one of the two must stop, and we can.
 static bool edits_too_often(struct node_unit *unit, const char *revision)
 {
@@ -232,15 +297,17 @@ static enum todo judge(struct node_unit *unit, const json_t *want, struct node_e
     if (!ret_plan->text)
         return judge_written(unit, want, &wish, ret_plan);
     const char *revision = doc_str(want, "revision", NULL);
-    if (set_if_failed(unit, revision) || edits_too_often(unit, revision))
+    if (set_if_failed(unit, revision) || set_if_unwritable(unit) || edits_too_often(unit, revision))
         return TODO_NOTHING;
     if (unit->component == COMPONENT_KUBELET && !unit->node->spec.paths.restart_kubelet) {
         node_unit_set(unit, NODE_FAILED, "KubeletNotReady",
                       "no command to restart the kubelet is configured (--restart-kubelet)");
         return TODO_NOTHING;
     }
-    node_unit_set(unit, NODE_PENDING, NULL, NULL);
-    return TODO_EDIT;
+    enum todo todo = TODO_EDIT;
+    if (!set_if_silent(unit, &wish, ret_plan, &todo))
+        node_unit_set(unit, NODE_PENDING, NULL, NULL);
+    return todo;
 }
 
 // --- what is next --------------------------------------------------------------------------------

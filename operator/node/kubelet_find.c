@@ -4,6 +4,7 @@
 #include "node_internal.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 const char *node_host_path(const struct node *node, const char *path)
 {
@@ -71,43 +72,65 @@ void node_drop_ins_fini(struct node_drop_ins *drop_ins)
     json_decref(drop_ins->before);
     json_decref(drop_ins->after);
     json_decref(drop_ins->files);
+    json_decref(drop_ins->server);
     *drop_ins = (struct node_drop_ins){0};
 }
 
-static struct error *read_one(const char *dir, const char *name, struct node_drop_ins *drop_ins)
+#define DROP_IN_DEPTH_MAX 8
+
+static struct error *read_one(const char *path, bool after, struct node_drop_ins *drop_ins)
 {
-    AUTO_MEM char *path = str_format("%s/%s", dir, name);
     AUTO_JSON json_t *gates = NULL;
     struct node_file file = {0};
     struct error *err = node_file_read_linked(path, &file); // others may use links
     if (!err)
-        err = node_kubelet_config_gates(node_file_slice(&file), path, &gates);
+        err = node_kubelet_config_read(node_file_slice(&file), path, &gates, drop_ins->server);
     node_file_fini(&file);
     if (err)
         return err;
-    bool after = strcmp(name, NODE_DROP_IN) > 0;
     json_object_update(after ? drop_ins->after : drop_ins->before, gates);
+    AUTO_MEM char *plain = node_plain(slice_of(path));
     const char *gate;
     json_t *value;
     json_object_foreach(gates, gate, value)
-        json_object_set_new(drop_ins->files, gate, json_string(path));
+        json_object_set_new(drop_ins->files, gate, json_string(plain));
     return NULL;
 }
 
-// The kubelet takes files that end in .conf, in the order of their names; one entry of featureGates
-// after the other.
-struct error *node_drop_ins_read(const char *dir, struct node_drop_ins *ret_drop_ins)
+static bool is_dir(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+// As filepath.WalkDir goes: in the order of the names, into directories, not through links to them.
+static struct error *read_dir(const char *dir, unsigned depth, bool after,
+                              struct node_drop_ins *drop_ins)
 {
     AUTO_STRLIST struct strlist names = {0};
-    *ret_drop_ins = (struct node_drop_ins){json_object(), json_object(), json_object()};
-    struct error *err = dir ? node_dir_list(dir, true, &names) : NULL;
-    if (err && error_kind(err) == ERROR_NOT_FOUND) {
-        error_ignore(err, "the kubelet ignores a directory that is not there");
-        return NULL;
-    }
+    struct error *err = depth > DROP_IN_DEPTH_MAX
+                            ? error_new(ERROR_LIMIT, "%s is too deep for drop-ins", dir)
+                            : node_dir_list(dir, true, &names);
     for (size_t i = 0; i < names.len && !err; i++) {
-        if (str_ends(names.items[i], ".conf") && !str_eq(names.items[i], NODE_DROP_IN))
-            err = read_one(dir, names.items[i], ret_drop_ins);
+        const char *name = names.items[i];
+        AUTO_MEM char *path = str_format("%s/%s", dir, name);
+        bool later = depth == 0 ? strcmp(name, NODE_DROP_IN) > 0 : after;
+        if (is_dir(path))
+            err = read_dir(path, depth + 1, later, drop_ins);
+        else if (str_ends(name, ".conf") && !(depth == 0 && str_eq(name, NODE_DROP_IN)))
+            err = read_one(path, later, drop_ins);
     }
     return err;
+}
+
+// The kubelet takes files that end in .conf; of featureGates one entry after the other.
+struct error *node_drop_ins_read(const char *dir, struct node_drop_ins *ret_drop_ins)
+{
+    *ret_drop_ins =
+        (struct node_drop_ins){json_object(), json_object(), json_object(), json_object()};
+    struct error *err = dir ? read_dir(dir, 0, false, ret_drop_ins) : NULL;
+    if (!err || error_kind(err) != ERROR_NOT_FOUND)
+        return err;
+    error_ignore(err, "the kubelet ignores a directory that is not there");
+    return NULL;
 }

@@ -196,7 +196,7 @@ static struct slice klog_command_failed(struct slice line)
 }
 
 // The same by --logging-format=json.
-static char *json_command_failed(struct slice line)
+static char *command_failed_as_json(struct slice line)
 {
     AUTO_JSON json_t *tree = NULL;
     struct error *err = slice_starts(line, "{") ? doc_parse_json(line, "log", &tree) : NULL;
@@ -226,7 +226,7 @@ static char *refusal_of(struct slice line, bool own_output)
         return is_refusal(line) || (own_output && !has(line, "address already in use"))
                    ? node_plain(line)
                    : NULL;
-    return json_command_failed(line);
+    return command_failed_as_json(line);
 }
 
 // --- a log ---------------------------------------------------------------------------------------

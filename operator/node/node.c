@@ -3,6 +3,11 @@
 // wake us. Nothing runs when all is settled.
 #include "node_internal.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 struct node_timing node_timing = {
     .tick_ms = 300,
     .debounce_ms = 300,
@@ -13,6 +18,7 @@ struct node_timing node_timing = {
     .follow_ms = 150000,
     .retry_ms = 1000,
     .retry_ms_max = 30000,
+    .write_retry_ms = 30000,
     .probe_ms = 5000,
     .metrics_probe_ms = 30000,
     .timeout_ms_min = 10000,
@@ -301,10 +307,29 @@ struct error *node_set_desired(struct node *node, const json_t *spec)
 
 // --- life ----------------------------------------------------------------------------------------
 
+// Two agents on one node would each take the other's edit for somebody else's.
+static struct error *take_state_dir(struct node *node)
+{
+    const char *dir = node->spec.paths.state_dir;
+    struct error *err = node_dir_make(dir);
+    if (err)
+        return err;
+    node->lock_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (node->lock_fd < 0)
+        return error_errno(errno, "open %s", dir);
+    // The directory itself: a lock file could not be made where nothing can be written.
+    if (flock(node->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return NULL;
+    return errno == EWOULDBLOCK
+               ? error_new(ERROR_CONFLICT,
+                           "%s is in use by another agent on this node: end that one first", dir)
+               : error_errno(errno, "lock %s", dir);
+}
+
 static struct error *prepare(struct node *node)
 {
     const struct node_paths *paths = &node->spec.paths;
-    struct error *err = node_dir_make(paths->state_dir);
+    struct error *err = take_state_dir(node);
     if (!err)
         err = node_dir_make(node->backups_dir);
     if (!err)
@@ -330,6 +355,7 @@ struct error *node_new(struct loop *loop, const struct node_spec *spec, struct n
 {
     AUTO(node) struct node *node = NEW(struct node);
     node->loop = loop;
+    node->lock_fd = -1;
     node->spec = *spec;
     node->journal_path = str_format("%s/journal.json", spec->paths.state_dir);
     node->backups_dir = str_format("%s/backups", spec->paths.state_dir);
@@ -364,6 +390,8 @@ void node_free(struct node *node)
     node->again = op_drop(node->again);
     node->rewatch = op_drop(node->rewatch);
     node->disarm = op_drop(node->disarm);
+    if (node->lock_fd >= 0)
+        close(node->lock_fd);
     json_decref(node->journal);
     json_decref(node->status);
     mem_free(node->journal_path);

@@ -24,6 +24,7 @@ struct node_timing {
     uint64_t kubelet_hold_ms; // no manifest is edited so soon after a restart of the kubelet
     uint64_t follow_ms; // how long a component is followed after somebody else changed its file
     uint64_t retry_ms, retry_ms_max;     // back-off for a component that does not answer
+    uint64_t write_retry_ms;             // after a file could not be written
     uint64_t probe_ms, metrics_probe_ms; // time-outs of requests
     uint64_t timeout_ms_min;             // lower limit of componentTimeout
     // edits are counted for so long, and so long a file that somebody else writes is let be
@@ -91,6 +92,15 @@ const char *node_argv_flag(const json_t *argv, const char *name);
 
 struct error *node_kubelet_config_gates(struct slice text, const char *file_name,
                                         json_t **ret_gates);
+// The same, and what the file says of where the kubelet answers goes into server (may be NULL):
+// {"healthzBindAddress", "healthzPort", "address", "port"}, each where it is said.
+struct error *node_kubelet_config_read(struct slice text, const char *file_name, json_t **ret_gates,
+                                       json_t *server);
+void node_kubelet_server_update(json_t *server, const json_t *config);
+json_t *node_kubelet_server_flags(const json_t *argv); // the same from its command line
+// Where a kubelet with those answers; health NULL: it is turned off (healthzPort: 0).
+char *node_kubelet_healthz_url(const json_t *server);
+char *node_kubelet_metrics_url(const json_t *server);
 // kubeadm-flags.env: the words of KUBELET_KUBEADM_ARGS after "kubelet".
 struct error *node_kubelet_env_argv(struct slice text, const char *file_name, json_t **ret_argv);
 struct error *node_kubelet_env_edit(struct slice text, const char *file_name,
@@ -119,6 +129,7 @@ enum node_state {
 struct node_drop_ins {
     json_t *before, *after; // gate → bool
     json_t *files;          // gate → the last file that says it
+    json_t *server;         // where the kubelet answers, as they say
 };
 
 // The manifest or config.yaml; of the kubelet alone: kubeadm-flags.env, and our file in its drop-in
@@ -137,6 +148,7 @@ struct node_unit {
     json_t *tree, *argv;           // of the manifest; argv of the kubelet: its flags file
     struct node_drop_ins drop_ins; // the kubelet's
     json_t *live;                  // gates on the running kubelet's command line
+    json_t *live_server, *server;  // where it answers, by that command line; by all that is said
     char *image, *container;       // names
     size_t container_index;
     json_t *gates, *runtime; // what files and flags say in all
@@ -161,6 +173,8 @@ struct node_unit {
     char *revision; // of the wish that the three speak of
     unsigned edits;
     uint64_t edited_ms;
+    char *unwritable; // why its file could not be written; NULL: it could, or is tried again
+    struct op *write_retry;
 };
 
 struct node_step;
@@ -170,6 +184,7 @@ struct node {
     json_t *journal; // {"epoch", "desired", "components": {name: record}, "kubeletRestartedAt"}
     char *journal_path, *backups_dir;
     struct node_unit units[COMPONENT_COUNT];
+    int lock_fd; // of state_dir, while we live
     struct node_step *step;
     json_t *status;
     bool looked; // node_has_looked() was true once
@@ -306,6 +321,8 @@ char *node_nets_verdict(const struct node *node, const json_t *edit);
 
 // --- judge.c, step.c, status.c -------------------------------------------------------------------
 
+// Its file could not be written and is as it was: told, and tried again after a while.
+void node_unit_note_unwritable(struct node_unit *unit, const struct error *err);
 // Looks at every unit, sets states, and starts what is next.
 void node_advance(struct node *node);
 // 1: runs with what is expected, 0: not known (yet), -1: runs with something else (*ret_what, may

@@ -113,6 +113,8 @@ static void clear_files(struct node_unit *unit)
     json_decref(TAKE(unit->gates));
     json_decref(TAKE(unit->runtime));
     json_decref(TAKE(unit->live));
+    json_decref(TAKE(unit->live_server));
+    json_decref(TAKE(unit->server));
     node_drop_ins_fini(&unit->drop_ins);
     mem_free(TAKE(unit->image));
     mem_free(TAKE(unit->container));
@@ -135,6 +137,8 @@ void node_unit_fini(struct node_unit *unit)
     mem_free(TAKE(unit->answer));
     mem_free(TAKE(unit->message));
     mem_free(TAKE(unit->revision));
+    unit->write_retry = op_drop(unit->write_retry);
+    mem_free(TAKE(unit->unwritable));
 }
 
 static struct error *take_flags(struct node_unit *unit, const json_t *file_gates)
@@ -172,7 +176,9 @@ static struct error *read_kubelet(struct node_unit *unit)
                            *ours = &unit->files[NODE_FILE_DROP_IN];
     AUTO_JSON json_t *gates = NULL;
     AUTO_JSON json_t *dropped = NULL;
-    struct error *err = node_kubelet_config_gates(node_file_slice(config), config->path, &gates);
+    AUTO_JSON json_t *server = json_object();
+    struct error *err =
+        node_kubelet_config_read(node_file_slice(config), config->path, &gates, server);
     if (!err && ours->len > 0)
         err = node_kubelet_config_gates(node_file_slice(ours), ours->path, &dropped);
     if (!err)
@@ -185,6 +191,11 @@ static struct error *read_kubelet(struct node_unit *unit)
         if (voices[i])
             json_object_update(gates, node_iterable(voices[i]));
     }
+    AUTO_JSON json_t *flags = node_kubelet_server_flags(unit->argv);
+    node_kubelet_server_update(server, unit->drop_ins.server);
+    node_kubelet_server_update(server, flags);
+    node_kubelet_server_update(server, unit->live_server);
+    unit->server = TAKE(server);
     return take_flags(unit, gates);
 }
 
@@ -209,7 +220,7 @@ struct found {
     const json_t *tree, *others;
     const char *problem;
     struct node_drop_ins drop_ins;
-    json_t *live;
+    json_t *live, *live_server;
 };
 
 static bool is_news(const struct node_unit *unit, const struct found *found)
@@ -217,7 +228,10 @@ static bool is_news(const struct node_unit *unit, const struct found *found)
     bool same = unit->present && str_eq(unit->problem, found->problem) &&
                 doc_equal(unit->drop_ins.before, found->drop_ins.before) &&
                 doc_equal(unit->drop_ins.after, found->drop_ins.after) &&
-                doc_equal(unit->live, found->live) && doc_equal(unit->others, found->others);
+                doc_equal(unit->drop_ins.server, found->drop_ins.server) &&
+                doc_equal(unit->live, found->live) &&
+                doc_equal(unit->live_server, found->live_server) &&
+                doc_equal(unit->others, found->others);
     for (int i = 0; i < NODE_FILE_COUNT; i++)
         same = same && same_file(&unit->files[i], &found->files[i]);
     return !same;
@@ -229,6 +243,7 @@ static void found_fini(struct found *found)
         node_file_fini(&found->files[i]);
     node_drop_ins_fini(&found->drop_ins);
     json_decref(found->live);
+    json_decref(found->live_server);
 }
 
 // Takes what was found for the unit, if it is news.
@@ -243,6 +258,7 @@ static void adopt(struct node_unit *unit, struct found *found)
     memcpy(unit->files, found->files, sizeof(unit->files));
     unit->drop_ins = found->drop_ins;
     unit->live = found->live;
+    unit->live_server = found->live_server;
     unit->tree = found->tree ? doc_copy(found->tree) : NULL;
     unit->others = found->others ? doc_copy(found->others) : NULL;
     unit->problem = str_dup(found->problem);
@@ -415,6 +431,7 @@ static void observe_kubelet(struct node_unit *unit)
         problem = take_text(err);
     if (!found.files[NODE_FILE_MAIN].path)
         found.files[NODE_FILE_MAIN].path = str_dup(node->kubelet_config);
+    found.live_server = argv ? node_kubelet_server_flags(argv) : NULL;
     found.live = live_gates(argv, &found.files[NODE_FILE_ENV]);
     found.problem = problem;
     adopt(unit, &found);

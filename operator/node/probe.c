@@ -8,6 +8,7 @@
 
 #define HEALTH_BYTES_MAX 65536
 #define METRICS_BYTES_MAX ((size_t)64 << 20)
+#define HEALTH_OFF "the kubelet's health endpoint is off (healthzPort: 0), and "
 
 struct probe {
     struct op op;
@@ -15,7 +16,8 @@ struct probe {
     struct op *request;
     node_probe_fn *fn;
     void *owner;
-    char *base, *path, *metrics_url, *url, *authorization;
+    char *base, *metrics_url, *url, *authorization;
+    char *path; // NULL: the kubelet's health endpoint is off, and its metrics must do
     const char *headers[2];
     struct http_tls tls;
     bool with_metrics, credentials;
@@ -130,13 +132,11 @@ static void find_urls(struct probe *probe, const struct node_unit *unit)
 {
     const struct node_paths *paths = &unit->node->spec.paths;
     if (unit->component == COMPONENT_KUBELET) {
-        const char *health = paths->kubelet_healthz_url ? paths->kubelet_healthz_url
-                                                        : "http://127.0.0.1:10248/healthz";
         probe->base = str_dup("");
-        probe->path = str_dup(health);
-        probe->metrics_url =
-            str_dup(paths->kubelet_metrics_url ? paths->kubelet_metrics_url
-                                               : "https://127.0.0.1:10250/metrics");
+        probe->path = paths->kubelet_healthz_url ? str_dup(paths->kubelet_healthz_url)
+                                                 : node_kubelet_healthz_url(unit->server);
+        probe->metrics_url = paths->kubelet_metrics_url ? str_dup(paths->kubelet_metrics_url)
+                                                        : node_kubelet_metrics_url(unit->server);
         return;
     }
     const json_t *container =
@@ -199,7 +199,8 @@ static void on_metrics(void *owner, struct error *take_err, const struct http_re
     probe->request = NULL;
     if (!err && (response->status == 401 || response->status == 403)) {
         probe->answer.metrics_denied = true;
-        finish(probe, str_format("%s answers %ld", probe->metrics_url, response->status));
+        finish(probe, str_format("%s%s answers %ld", probe->path ? "" : HEALTH_OFF,
+                                 probe->metrics_url, response->status));
         return;
     }
     if (!err && response->status != 200)
@@ -208,6 +209,7 @@ static void on_metrics(void *owner, struct error *take_err, const struct http_re
         err = gates_metrics_read(response->body, &probe->gates, &probe->answer.version,
                                  &probe->answer.start_ms);
     probe->answer.metrics_read = err == NULL;
+    probe->answer.healthy = probe->answer.healthy || (!probe->path && !err);
     finish(probe, err ? node_plain(slice_of(error_text(err))) : NULL);
 }
 
@@ -276,6 +278,11 @@ struct op *node_probe(struct node_unit *unit, bool with_metrics, node_probe_fn *
     probe->owner = owner;
     probe->with_metrics = with_metrics;
     find_urls(probe, unit);
-    ask_health(probe);
+    if (probe->path) {
+        ask_health(probe);
+    } else {
+        probe->credentials = true;
+        ask(probe, probe->metrics_url, METRICS_BYTES_MAX, node_timing.metrics_probe_ms, on_metrics);
+    }
     return &probe->op;
 }

@@ -161,11 +161,12 @@ static void retract_edit(struct node_step *step, struct error *take_err)
     json_object_del(node_record(unit->node, unit->component), "edit");
     if (step->edit_was)
         json_object_set(node_record(unit->node, unit->component), "edit", step->edit_was);
-    if (error_kind(err) != ERROR_CONFLICT) {
+    if (error_kind(err) != ERROR_CONFLICT && error_reason(err)[0]) {
         AUTO_MEM char *message = str_format("%s; the file is as it was", error_text(err));
-        const char *reason = error_reason(err);
-        node_step_set_failed(unit, step->revision, reason[0] ? reason : "FileConflict", message);
+        node_step_set_failed(unit, step->revision, error_reason(err), message);
     } else {
+        if (error_kind(err) != ERROR_CONFLICT)
+            node_unit_note_unwritable(unit, err);
         struct error *saved = node_journal_save(unit->node);
         if (saved)
             error_ignore(saved, "after a restart the file tells that the edit never was");
@@ -400,6 +401,7 @@ static void end_and_save(struct node_step *step)
     struct node *node = step->unit->node;
     guard_stage("before the last word");
     struct error *err = node_journal_save(node);
+    bool saved = !err;
     if (err)
         error_ignore(err, "after a restart the step is verified once more");
     guard_stage("last word said");
@@ -407,7 +409,9 @@ static void end_and_save(struct node_step *step)
     if (step->unit->component == COMPONENT_KUBELET &&
         (step->kind != NODE_STEP_ROLLBACK || step->digest[0]))
         node_nets_disarm(node);
-    node_backup_sweep(node);
+    // On the disk the journal is the one from before, and may need them.
+    if (saved)
+        node_backup_sweep(node);
     end_step(step);
 }
 

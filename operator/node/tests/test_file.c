@@ -4,8 +4,10 @@
 #include "testkit/test.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static char *digest_of(const char *text)
@@ -29,6 +31,36 @@ TEST(replaces_and_keeps_the_mode)
     AUTO_STRLIST struct strlist names = {0};
     CHECK_OK(node_dir_list(test_dir(), true, &names));
     CHECK_INT(names.len, 1);
+}
+
+// user 1234 may read: an access list as the kernel keeps it.
+static const unsigned char access_list[] = {
+    2,   0,   0,   0,   1,  0, 6, 0, 255, 255, 255, 255, 2,  0, 4, 0, 210, 4,   0,   0,  4, 0, 4, 0,
+    255, 255, 255, 255, 16, 0, 4, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255};
+
+TEST(keeps_access_lists_and_attributes)
+{
+    AUTO_MEM char *path = test_path("pod.yaml");
+    AUTO_MEM char *was = digest_of("old");
+    char is[sizeof(access_list)] = {0}, note[8] = {0};
+    test_write(path, "old");
+    CHECK(setxattr(path, "system.posix_acl_access", access_list, sizeof(access_list), 0) == 0);
+    CHECK(setxattr(path, "user.note", "mine", 4, 0) == 0);
+    CHECK_OK(node_file_replace(path, was, slice_of("new")));
+    CHECK_STR_TAKE(test_read(path), "new");
+    CHECK_INT(getxattr(path, "system.posix_acl_access", is, sizeof(is)), sizeof(access_list));
+    CHECK(memcmp(is, access_list, sizeof(is)) == 0);
+    CHECK_INT(getxattr(path, "user.note", note, sizeof(note)), 4);
+    CHECK_STR(note, "mine");
+}
+
+TEST(no_two_writers_share_a_temporary_file)
+{
+    AUTO_MEM char *path = test_path("pod.yaml");
+    AUTO_MEM char *a = guard_temp_name(path);
+    AUTO_MEM char *b = guard_temp_name(path);
+    CHECK(!str_eq(a, b));
+    CHECK(str_starts(node_base_name(a), ".drawbridge-pod.yaml.") && str_ends(a, ".tmp"));
 }
 
 TEST(a_foreign_edit_is_a_conflict)

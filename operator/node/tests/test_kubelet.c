@@ -231,4 +231,125 @@ TEST(a_flag_from_elsewhere_outranks_every_file)
     world_fini(&world);
 }
 
+// --- where it is asked ---------------------------------------------------------------------------
+
+static void check_urls(const char *server, const char *health, const char *metrics)
+{
+    AUTO_JSON json_t *tree = NULL;
+    CHECK_OK(doc_parse_json(slice_of(server), "server", &tree));
+    CHECK_STR_TAKE(node_kubelet_healthz_url(tree), health);
+    CHECK_STR_TAKE(node_kubelet_metrics_url(tree), metrics);
+}
+
+TEST(it_is_asked_where_its_configuration_says)
+{
+    check_urls("{}", "http://127.0.0.1:10248/healthz", "https://127.0.0.1:10250/metrics");
+    check_urls("{\"healthzBindAddress\": \"10.0.0.1\", \"healthzPort\": 20006, \"address\": "
+               "\"fd00::1\", \"port\": 20007}",
+               "http://10.0.0.1:20006/healthz", "https://[fd00::1]:20007/metrics");
+    check_urls("{\"healthzBindAddress\": \"0.0.0.0\", \"address\": \"::\", \"port\": 0}",
+               "http://127.0.0.1:10248/healthz", "https://127.0.0.1:10250/metrics");
+    check_urls("{\"healthzPort\": 0}", NULL, "https://127.0.0.1:10250/metrics");
+}
+
+static char *asked_at(struct world *world)
+{
+    node_refresh(world->node);
+    return node_kubelet_healthz_url(world->node->units[KUBELET].server);
+}
+
+// From the weakest voice to the strongest: file, drop-ins in the order of their paths, flags.
+TEST(by_the_order_in_which_the_kubelet_reads)
+{
+    struct world world;
+    begin(&world);
+    struct drop_in drop_in = with_drop_ins(&world);
+    test_write(world.config, "kind: KubeletConfiguration\nhealthzPort: 1001\n");
+    world_start_agent(&world);
+    CHECK_STR_TAKE(asked_at(&world), "http://127.0.0.1:1001/healthz");
+    AUTO_MEM char *late = str_format("%s/50-site.conf", drop_in.dir);
+    test_write(late, "kind: KubeletConfiguration\nhealthzPort: 1002\n");
+    CHECK_STR_TAKE(asked_at(&world), "http://127.0.0.1:1002/healthz");
+    AUTO_MEM char *dir = str_format("%s/60-more", drop_in.dir);
+    AUTO_MEM char *deep = str_format("%s/00.conf", dir);
+    CHECK_OK(node_dir_make(dir));
+    test_write(deep,
+               "kind: KubeletConfiguration\nhealthzPort: 1003\nhealthzBindAddress: 10.0.0.9\n");
+    CHECK_STR_TAKE(asked_at(&world), "http://10.0.0.9:1003/healthz");
+    AUTO_MEM char *last = str_format("%s/70.conf", drop_in.dir);
+    test_write(last, "kind: KubeletConfiguration\nhealthzBindAddress: null\n");
+    CHECK_STR_TAKE(asked_at(&world), "http://127.0.0.1:1003/healthz");
+    test_write(world.env, "KUBELET_KUBEADM_ARGS=\"--healthz-port=1004\"\n");
+    CHECK_STR_TAKE(asked_at(&world), "http://127.0.0.1:1004/healthz");
+    AUTO_MEM char *words = str_format("kubelet|--config=%s|--config-dir=%s|--healthz-port|1005|",
+                                      world.config, drop_in.dir);
+    world_kubelet_runs(&world, "77", words, "mnt:[1]");
+    CHECK_STR_TAKE(asked_at(&world), "http://127.0.0.1:1005/healthz");
+    drop_in_fini(&drop_in);
+    world_fini(&world);
+}
+
+TEST(without_a_health_endpoint_its_metrics_tell_that_it_is_well)
+{
+    struct world world;
+    begin(&world);
+    test_write(world.config, "kind: KubeletConfiguration\nhealthzPort: 0\n");
+    world.spec.paths.kubelet_healthz_url = NULL;
+    world_start_agent(&world);
+    world_desire(&world, "r1", WANT, "Enable");
+    CHECK(world_wait(&world, all_up_to_date, 5000));
+    world_fini(&world);
+}
+
+static bool not_answering(struct world *world)
+{
+    return str_eq(reason_of(world), "KubeletNotAnswering");
+}
+
+TEST(without_either_it_is_not_changed)
+{
+    struct world world;
+    begin(&world);
+    test_write(world.config, "kind: KubeletConfiguration\nhealthzPort: 0\n");
+    world.spec.paths.kubelet_healthz_url = NULL;
+    world.fakes[KUBELET].denies_metrics = true;
+    world_start_agent(&world);
+    world_desire(&world, "r1", WANT, "Enable");
+    CHECK(world_wait(&world, not_answering, 5000));
+    CHECK_HAS(message_of(&world), "health endpoint is off (healthzPort: 0), and http://");
+    CHECK_HAS(message_of(&world), "answers 403; a kubelet that does not answer is not changed");
+    world_fini(&world);
+}
+
+static bool restarted_once_more(struct world *world)
+{
+    return world->fakes[KUBELET].starts == 3;
+}
+
+TEST(one_that_does_not_answer_is_not_changed_until_it_does)
+{
+    struct world world;
+    begin(&world);
+    world.fakes[KUBELET].never_ready = true;
+    test_write(world.config, "kind: KubeletConfiguration\nfeatureGates: {Broken: true}\n");
+    AUTO_MEM char *before = test_read(world.config);
+    world_start_agent(&world);
+    world_desire(&world, "r1", WANT, "Enable");
+    CHECK(world_wait(&world, not_answering, 5000));
+    CHECK_STR(world_state(&world, "kubelet"), "Unreadable");
+    CHECK_HAS(message_of(&world), "a kubelet that does not answer is not changed");
+    CHECK_STR_TAKE(test_read(world.config), before);
+    CHECK_INT(world.fakes[KUBELET].starts, 1);
+    world.fakes[KUBELET].never_ready = false;
+    CHECK(world_wait(&world, all_up_to_date, 8000));
+    CHECK_INT(world.fakes[KUBELET].starts, 2);
+    // What we wrote ourselves may be why it does not answer: that is always taken out.
+    world.fakes[KUBELET].never_ready = true;
+    node_refresh(world.node);
+    world_desire(&world, "r2", "", "Disable");
+    CHECK(world_wait(&world, restarted_once_more, 8000));
+    CHECK_STR_TAKE(test_read(world.config), before);
+    world_fini(&world);
+}
+
 TEST_MAIN()

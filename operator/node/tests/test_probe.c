@@ -108,7 +108,7 @@ TEST(what_merely_calls_itself_kubelet_is_none)
     AUTO_MEM char *exe = str_format("%s/10/exe", proc);
     world_link("/usr/bin/kubelet (deleted)", exe); // an upgrade under way
     check_kubelet(10, 599000);
-    world_link("/home/tenant/not-kubelet", exe);
+    world_link("/var/tenant/not-kubelet", exe);
     no_kubelet();
     world_link("/usr/bin/kubelet", exe);
     AUTO_MEM char *pids = str_format("%s/10/ns/pid", proc), *mnt = str_format("%s/10/ns/mnt", proc);

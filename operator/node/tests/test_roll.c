@@ -223,14 +223,10 @@ TEST(without_metrics_the_process_list_tells)
     world_add(&world, SCHED, "");
     world.fakes[SCHED].denies_metrics = true;
     world_start_agent(&world);
-    AUTO_MEM char *dir = str_format("%s/77", world.proc);
-    AUTO_MEM char *path = str_format("%s/cmdline", dir);
-    CHECK_OK(node_dir_make(dir));
-    static const char cmdline[] =
-        "/bin/kube-scheduler\0--feature-gates=DynamicResourceAllocation=true\0--leader-elect=true";
-    FILE *file = fopen(path, "w");
-    CHECK(file && fwrite(cmdline, 1, sizeof(cmdline), file) == sizeof(cmdline) &&
-          fclose(file) == 0);
+    world_process("77",
+                  "/bin/kube-scheduler|--feature-gates=DynamicResourceAllocation=true|"
+                  "--leader-elect=true|",
+                  "/bin/kube-scheduler", "mnt:[2]");
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, all_up_to_date, 5000));
     world_fini(&world);

@@ -269,6 +269,7 @@ WORLD void world_init(struct world *world)
                                        .follow_ms = 3000,
                                        .retry_ms = 30,
                                        .retry_ms_max = 300,
+                                       .write_retry_ms = 200,
                                        .probe_ms = 2000,
                                        .metrics_probe_ms = 2000,
                                        .timeout_ms_min = 500,
