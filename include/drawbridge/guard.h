@@ -43,15 +43,16 @@ void guard_file_fini(struct guard_file *file);
 // above bytes_max.
 struct error *guard_file_read(const char *path, bool follow_links, size_t bytes_max,
                               struct guard_file *ret_file);
-// A name for a temporary file beside path: ".drawbridge-NAME.RANDOM.tmp", which the kubelet ignores.
-// Never the same twice: two processes that replace one file do not write into each other's.
+// A name for a temporary file beside path: ".drawbridge-NAME.RANDOM.tmp", which the kubelet
+// ignores. Never the same twice: two processes that replace one file do not write into each
+// other's.
 char *guard_temp_name(const char *path);
-// temp, complete and on the disk. like: a file whose access list, security label and user attributes
-// it gets too, where it is there; NULL: none.
+// temp, complete and on the disk. like: a file whose access list, security label and user
+// attributes it gets too, where it is there; NULL: none.
 struct error *guard_temp_write(const char *temp, struct slice text, mode_t mode, uid_t uid,
                                gid_t gid, const char *like);
-// On the disk too. *ret_moved with an error: the file is replaced, and may be the old one again after
-// a loss of power.
+// On the disk too. *ret_moved with an error: the file is replaced, and may be the old one again
+// after a loss of power.
 struct error *guard_temp_move(const char *temp, const char *path, bool *ret_moved);
 // A file of our own, atomically.
 struct error *guard_file_store(const char *path, struct slice text, mode_t mode);

@@ -238,6 +238,7 @@ TEST(without_start_time_going_away_and_coming_back_tells)
     world_init(&world);
     world_add(&world, SCHED, "");
     world.fakes[SCHED].no_start_time = true;
+    world.restart_ms = 500; // a busy machine must see that it is away
     world_start_agent(&world);
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, all_up_to_date, 5000));
