@@ -123,9 +123,11 @@ char *loop_program(const char *name, const char *variable);
 struct loop_conn;
 struct loop_listener;
 struct loop_listen_spec {
-    const char *host;         // an IP address
-    uint16_t port;            // 0: any free one
-    unsigned conns_max;       // further ones wait in the backlog
+    const char *host; // an IP address
+    uint16_t port;    // 0: any free one
+    // One more takes the place of the one that has waited longest without a reply under way; where
+    // all have one it waits in the backlog.
+    unsigned conns_max;
     uint64_t conn_timeout_ms; // a connection ends after this, whatever it does
     // Bytes arrived. Answer with loop_conn_reply(), or return and wait for more.
     void (*on_data)(void *owner, struct loop_conn *conn, struct slice bytes);
@@ -139,3 +141,4 @@ void loop_listener_free(struct loop_listener *listener); // closes its connectio
 void *loop_conn_data(const struct loop_conn *conn);      // a pointer of the owner's, NULL at first
 void loop_conn_set_data(struct loop_conn *conn, void *data);
 void loop_conn_reply(struct loop_conn *conn, struct slice bytes); // copied and written, then closed
+void loop_conn_reply_take(struct loop_conn *conn, char *take_bytes, size_t len); // without a copy

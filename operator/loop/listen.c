@@ -111,9 +111,14 @@ static void on_written(uv_write_t *write, int status)
 
 void loop_conn_reply(struct loop_conn *conn, struct slice bytes)
 {
-    ASSERT(!conn->reply && conn->listener && bytes.len < UINT32_MAX);
-    conn->reply = slice_dup(bytes);
-    uv_buf_t out = uv_buf_init(conn->reply, (unsigned)bytes.len);
+    loop_conn_reply_take(conn, slice_dup(bytes), bytes.len);
+}
+
+void loop_conn_reply_take(struct loop_conn *conn, char *take_bytes, size_t len)
+{
+    ASSERT(!conn->reply && conn->listener && len < UINT32_MAX);
+    conn->reply = take_bytes;
+    uv_buf_t out = uv_buf_init(conn->reply, (unsigned)len);
     if (uv_write(&conn->write, (uv_stream_t *)&conn->uv, &out, 1, on_written) < 0)
         close_conn(conn);
 }
@@ -137,11 +142,25 @@ static void accept_one(struct loop_listener *listener)
         close_conn(conn);
 }
 
+// The list has the newest first. One that is being answered ends soon by itself, or by its time.
+static struct loop_conn *longest_idle(const struct loop_listener *listener)
+{
+    struct loop_conn *found = NULL;
+    for (struct loop_conn *conn = listener->conns; conn; conn = conn->next)
+        found = conn->reply ? found : conn;
+    return found;
+}
+
+// Whoever connects and says nothing must not keep those away who have something to ask.
 static void on_connection(uv_stream_t *server, int status)
 {
     struct loop_listener *listener = server->data;
     if (status < 0)
         return;
+    struct loop_conn *idle =
+        listener->conn_count >= listener->spec.conns_max ? longest_idle(listener) : NULL;
+    if (idle)
+        close_conn(idle);
     if (listener->conn_count >= listener->spec.conns_max)
         listener->waiting = true; // libuv stops to listen until it is taken
     else

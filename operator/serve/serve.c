@@ -5,25 +5,41 @@
 
 #include <string.h>
 
-enum { REQUEST_BYTES_MAX = 4096, CONNS_MAX = 16, CONN_TIMEOUT_MS = 10000, WHY_BYTES_MAX = 2048 };
+// More connections than the backlog of the listener: of a burst none is pushed out before it was
+// heard. A page of metrics may be long, and whoever does not read keeps it: so many at once.
+enum {
+    REQUEST_BYTES_MAX = 4096,
+    CONNS_MAX = 128,
+    CONN_TIMEOUT_MS = 10000,
+    WHY_BYTES_MAX = 2048,
+    PAGES_MAX = 2,
+};
 #define RESPONSE_BYTES_MAX ((size_t)65 << 20)
 
 struct serve {
     struct loop_listener *listener;
     struct serve_spec spec;
+    unsigned pages; // of metrics, on their way
 };
 
 struct answer {
     int status;
     const char *reason, *type;
     char *body; // owned
+    bool page;  // of metrics
+};
+
+// What belongs to a connection.
+struct request {
+    struct buf head;
+    bool page;
 };
 
 static const char text_type[] = "text/plain; charset=utf-8";
 
 static struct answer make_answer(int status, const char *reason, const char *body)
 {
-    return (struct answer){status, reason, text_type, str_format("%s\n", body)};
+    return (struct answer){status, reason, text_type, str_format("%s\n", body), false};
 }
 
 static struct answer answer_ready(const struct serve *serve)
@@ -42,10 +58,12 @@ static struct answer answer_path(const struct serve *serve, struct slice path)
         return answer_ready(serve);
     if (slice_eq(path, "/version"))
         return (struct answer){200, "OK", "application/json",
-                               str_format("{\"version\":\"v%s\"}\n", DRAWBRIDGE_VERSION)};
+                               str_format("{\"version\":\"v%s\"}\n", DRAWBRIDGE_VERSION), false};
+    if (slice_eq(path, "/metrics") && serve->spec.metrics && serve->pages >= PAGES_MAX)
+        return make_answer(503, "Service Unavailable", "too many scrapes at once; try again");
     if (slice_eq(path, "/metrics") && serve->spec.metrics)
         return (struct answer){200, "OK", "text/plain; version=0.0.4; charset=utf-8",
-                               metrics_print(serve->spec.metrics)};
+                               metrics_print(serve->spec.metrics), true};
     return make_answer(404, "Not Found",
                        "not found; there are /livez, /readyz, /metrics and /version");
 }
@@ -80,7 +98,8 @@ static void send_answer(struct loop_conn *conn, struct answer answer, bool head)
         "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n");
     if (!head)
         buf_add_str(&out, body);
-    loop_conn_reply(conn, buf_slice(&out));
+    size_t len = out.len;
+    loop_conn_reply_take(conn, buf_take(&out), len);
 }
 
 static bool has_end_of_head(struct slice s)
@@ -90,35 +109,39 @@ static bool has_end_of_head(struct slice s)
 
 static void on_data(void *owner, struct loop_conn *conn, struct slice bytes)
 {
-    const struct serve *serve = owner;
-    struct buf *request = loop_conn_data(conn);
+    struct serve *serve = owner;
+    struct request *request = loop_conn_data(conn);
     if (!request) {
-        request = NEW(struct buf);
-        *request = buf_make(REQUEST_BYTES_MAX);
+        request = NEW(struct request);
+        request->head = buf_make(REQUEST_BYTES_MAX);
         loop_conn_set_data(conn, request);
     }
-    buf_add_slice(request, bytes);
-    if (request->overflow) {
+    buf_add_slice(&request->head, bytes);
+    if (request->head.overflow) {
         send_answer(conn, make_answer(431, "Request Header Fields Too Large", "4 KiB at most"),
                     false);
         return;
     }
-    if (!has_end_of_head(buf_slice(request)))
+    if (!has_end_of_head(buf_slice(&request->head)))
         return;
-    struct slice rest = buf_slice(request), line;
+    struct slice rest = buf_slice(&request->head), line;
     bool head = false;
     struct answer answer = slice_cut(&rest, '\n', &line)
                                ? answer_line(serve, slice_trim(line), &head)
                                : make_answer(400, "Bad Request", "empty");
+    request->page = answer.page && !head;
+    serve->pages += request->page;
     send_answer(conn, answer, head);
 }
 
 static void on_close(void *owner, struct loop_conn *conn)
 {
-    (void)owner;
-    struct buf *request = loop_conn_data(conn);
-    if (request)
-        buf_fini(request);
+    struct serve *serve = owner;
+    struct request *request = loop_conn_data(conn);
+    if (!request)
+        return;
+    serve->pages -= request->page;
+    buf_fini(&request->head);
     mem_free(request);
 }
 

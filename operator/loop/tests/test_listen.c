@@ -160,28 +160,49 @@ TEST(a_connection_ends_after_its_time)
     end(&h);
 }
 
-TEST(one_too_many_waits)
+TEST(one_too_many_takes_the_place_of_the_longest_idle)
 {
     struct host h = {.silent = true};
     begin(&h, 2, 5000);
     int fds[4];
+    bool closed;
     for (size_t i = 0; i < COUNT(fds); i++) {
         fds[i] = dial(&h);
         CHECK_INT(write(fds[i], "x\n", 2), 2);
+        run_for(&h, 50);
     }
-    run_for(&h, 50);
+    CHECK_INT(h.opened, 4);
+    CHECK_INT(h.closed, 2);
+    for (size_t i = 0; i < COUNT(fds); i++) {
+        AUTO_MEM char *nothing = drain(&h, fds[i], &closed);
+        CHECK(closed == (i < 2));
+        close(fds[i]);
+    }
+    end(&h);
+    CHECK_INT(h.closed, 4);
+}
+
+TEST(one_too_many_waits_where_all_are_being_answered)
+{
+    struct host h = {.reply_bytes = 8 << 20}; // more than the kernel takes at once
+    begin(&h, 2, 5000);
+    int fds[3];
+    bool closed;
+    for (size_t i = 0; i < COUNT(fds); i++) {
+        fds[i] = dial(&h);
+        CHECK_INT(write(fds[i], "x\n", 2), 2);
+        run_for(&h, 50);
+    }
     CHECK_INT(h.opened, 2);
+    CHECK_INT(h.closed, 0);
+    mem_free(drain(&h, fds[0], &closed));
+    CHECK(closed);
     close(fds[0]);
     run_for(&h, 50);
     CHECK_INT(h.opened, 3);
     close(fds[1]);
     close(fds[2]);
-    run_for(&h, 50);
-    CHECK_INT(h.opened, 4);
-    CHECK_INT(h.closed, 3);
-    end(&h); // with one connection open
-    CHECK_INT(h.closed, 4);
-    close(fds[3]);
+    end(&h);
 }
 
 TEST(addresses_that_do_not_work)

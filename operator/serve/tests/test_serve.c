@@ -215,4 +215,58 @@ TEST(idle_connections_do_not_wake)
     end(&site);
 }
 
+TEST(a_hundred_idle_clients_do_not_keep_a_probe_away)
+{
+    struct site site = {0};
+    begin(&site);
+    int idle[200];
+    for (size_t i = 0; i < COUNT(idle); i++) {
+        idle[i] = dial(&site);
+        if (i % 50 == 0)
+            run_for(&site, 5); // the kernel's backlog is short
+    }
+    AUTO_MEM char *live = ask(&site, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(str_starts(live, "HTTP/1.1 200 OK\r\n"));
+    for (size_t i = 0; i < COUNT(idle); i++)
+        close(idle[i]);
+    end(&site);
+}
+
+// Each of them keeps a page in memory until its time is over.
+TEST(scrapes_that_nobody_reads_are_few)
+{
+    struct site site = {0};
+    begin(&site);
+    struct metric *metric = metrics_family(site.metrics, "seconds", METRIC_HISTOGRAM, "name", "x");
+    AUTO_MEM char *filler = mem_alloc(4001);
+    memset(filler, 'x', 4000);
+    for (unsigned i = 0; i < 64; i++) {
+        AUTO_MEM char *name = str_format("%u%s", i, filler);
+        metric_observe(metric, 1, name); // about 10 MiB in all
+    }
+    int deaf[16];
+    for (size_t i = 0; i < COUNT(deaf); i++) {
+        deaf[i] = dial(&site);
+        CHECK_INT(send(deaf[i], "GET /metrics HTTP/1.1\r\n\r\n", 25, MSG_NOSIGNAL), 25);
+        run_for(&site, 5);
+    }
+    unsigned refused = 0;
+    for (size_t i = 0; i < COUNT(deaf); i++) {
+        char head[32] = {0};
+        for (int tries = 0; tries < 200 && recv(deaf[i], head, 12, MSG_DONTWAIT | MSG_PEEK) < 12;
+             tries++)
+            run_for(&site, 5);
+        refused += str_eq(head, "HTTP/1.1 503");
+    }
+    CHECK_INT(refused, 14);
+    AUTO_MEM char *live = ask(&site, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(str_starts(live, "HTTP/1.1 200 OK\r\n"));
+    for (size_t i = 0; i < COUNT(deaf); i++)
+        close(deaf[i]);
+    run_for(&site, 50);
+    AUTO_MEM char *again = ask(&site, "HEAD /metrics HTTP/1.1\r\n\r\n");
+    CHECK(str_starts(again, "HTTP/1.1 200 OK\r\n"));
+    end(&site);
+}
+
 TEST_MAIN()
