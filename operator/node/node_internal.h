@@ -369,6 +369,9 @@ struct node_step {
     int64_t log_since_ms; // of the question to the host's log
 };
 
+// One line of the log: what was done to this node, with everything that names it.
+void node_step_tell(const struct node_step *step, enum log_level level, const char *what,
+                    const char *why);
 void node_step_edit(struct node_unit *unit, struct node_edit *take_edit, const json_t *want);
 void node_step_verify(struct node_unit *unit, const json_t *want);
 // goes on with the journal's edit: waits, or rolls back

@@ -42,6 +42,16 @@ const char *node_step_not_ready(const struct node_step *step)
     return step->unit->component == COMPONENT_KUBELET ? "KubeletNotReady" : "ComponentNotReady";
 }
 
+void node_step_tell(const struct node_step *step, enum log_level level, const char *what,
+                    const char *why)
+{
+    const char *name = step->unit->node->spec.node_name;
+    log_line(level, "node",
+             "%s%s%s node=%s component=%s object=NodeDRAConfiguration/%s file=%s revision=%s", what,
+             why && why[0] ? ": " : "", why ? why : "", name ? name : "",
+             component_name(step->unit->component), name ? name : "", step->path, step->revision);
+}
+
 static struct node_step *step_new(struct node_unit *unit, enum node_step_kind kind,
                                   const char *revision, const json_t *expect)
 {
@@ -158,6 +168,7 @@ static void retract_edit(struct node_step *step, struct error *take_err)
 {
     struct node_unit *unit = step->unit;
     AUTO(error) struct error *err = take_err;
+    node_step_tell(step, LOG_WARN, "the file was not edited", error_text(err));
     json_object_del(node_record(unit->node, unit->component), "edit");
     if (step->edit_was)
         json_object_set(node_record(unit->node, unit->component), "edit", step->edit_was);
@@ -212,6 +223,7 @@ static void carry_out(struct node_step *step, struct error *take_err)
         retract_edit(step, err);
         return;
     }
+    node_step_tell(step, LOG_INFO, "the file was edited", NULL);
     doc_digest(slice_of(step->edit.text), step->digest);
     node_edit_fini(&step->edit);
     node_observe_files(unit->node);
@@ -311,8 +323,10 @@ static struct error *write_back(struct node_step *step)
     struct error *err = text_from_before(step, edit, now, &text);
     if (!err && !slice_eq(node_file_slice(now), text))
         err = node_file_replace(now->path, now->digest, slice_of(text));
-    if (!err)
+    if (!err) {
         doc_digest(slice_of(text), step->digest);
+        node_step_tell(step, LOG_INFO, "rolled back: the file is as it was before the edit", NULL);
+    }
     return err;
 }
 
@@ -358,6 +372,7 @@ static void roll_back(struct node_step *step)
     step->healthy_from_ms = step->mismatch_from_ms = step->metrics_at_ms = 0;
     step->digest[0] = '\0';
     node_step_phase(step, NODE_ROLLING_BACK);
+    node_step_tell(step, LOG_WARN, "rolling back", step->message);
     node_step_ask_log(step);
     step->timer = loop_defer(step->unit->node->loop, on_roll_back, step);
 }
@@ -389,6 +404,7 @@ void node_step_resume(struct node_unit *unit)
         return;
     }
     step->resumed = true;
+    node_step_tell(step, LOG_INFO, "an edit from before this agent's start is waited for", NULL);
     if (unit->component == COMPONENT_KUBELET)
         node_step_restart_kubelet(step);
     node_wait_begin(step);
@@ -430,6 +446,10 @@ static void end_rollback(struct node_step *step, const char *how)
 void node_wait_succeed(struct node_step *step)
 {
     struct node_unit *unit = step->unit;
+    node_step_tell(step, LOG_INFO,
+                   step->kind == NODE_STEP_ROLLBACK ? "healthy again after the roll-back"
+                                                    : "read back: it runs as requested",
+                   NULL);
     if (step->kind == NODE_STEP_ROLLBACK) {
         end_rollback(step, "the file from before is back and the component is healthy");
         return;
@@ -448,10 +468,12 @@ void node_wait_fail(struct node_step *step, const char *reason, char *take_messa
     if (step->kind == NODE_STEP_ROLLBACK) {
         AUTO_MEM char *how = str_format("the component is not healthy again yet: %s",
                                         step->last ? step->last : message);
+        node_step_tell(step, LOG_WARN, "after the roll-back", how);
         end_rollback(step, how);
         return;
     }
     if (keep || step->kind == NODE_STEP_VERIFY) {
+        node_step_tell(step, LOG_WARN, reason, message);
         node_step_commit(unit, false);
         node_step_set_failed(unit, step->revision, reason, message);
         end_and_save(step);

@@ -118,6 +118,7 @@ void node_step_restart_kubelet(struct node_step *step)
     struct error *err = node_journal_save(node);
     if (err)
         error_ignore(err, "only a crash within the next seconds would forget this restart");
+    node_step_tell(step, LOG_INFO, "the kubelet is restarted", NULL);
     step->child_done = false;
     step->child = op_drop(step->child);
     step->child = loop_child_run(node->loop, &spec, on_restarted, step);

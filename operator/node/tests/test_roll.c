@@ -3,7 +3,9 @@
 // else may do meanwhile.
 #include "world.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define API COMPONENT_APISERVER
 #define KCM COMPONENT_CONTROLLER_MANAGER
@@ -162,6 +164,62 @@ TEST(a_refused_flag_is_put_back_at_once)
     world_desire(&world, "r2", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, all_up_to_date, 5000));
     CHECK(!json_object_get(world_component(&world, "kube-scheduler"), "reason"));
+    world_fini(&world);
+}
+
+static int saved_stderr;
+
+static void log_to(const char *path)
+{
+    saved_stderr = dup(STDERR_FILENO);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    CHECK(fd >= 0 && dup2(fd, STDERR_FILENO) >= 0);
+    close(fd);
+}
+
+static void has_line(const char *log, const char *what, const char *component, const char *revision)
+{
+    AUTO_MEM char *names =
+        str_format("node=cp-1 component=%s object=NodeDRAConfiguration/cp-1 file=", component);
+    AUTO_MEM char *end = str_format(" revision=%s", revision);
+    struct slice rest = slice_of(log), line;
+    bool found = false;
+    while (slice_cut(&rest, '\n', &line)) {
+        AUTO_MEM char *text = slice_dup(line);
+        found = found || (strstr(text, what) && strstr(text, names) && str_ends(text, end));
+    }
+    if (!found)
+        fprintf(stderr, "%s\nno line with \"%s\"\n", log, what);
+    CHECK(found);
+}
+
+TEST(the_log_has_each_edit_restart_read_back_and_roll_back)
+{
+    struct world world;
+    world_init(&world);
+    world_add(&world, SCHED, "");
+    world_add(&world, KUBELET, "");
+    AUTO_MEM char *path = test_path("agent.log");
+    log_to(path);
+    world_start_agent(&world);
+    world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
+    bool well = world_wait(&world, all_up_to_date, 8000);
+    world_desire(&world, "r2", "Bogus", "Enable");
+    bool failed = world_wait(&world, scheduler_failed, 8000);
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stderr);
+    CHECK(well && failed);
+    AUTO_MEM char *log = test_read(path);
+    has_line(log, "info  node: the file was edited", "kube-scheduler", "r1");
+    has_line(log, "info  node: read back: it runs as requested", "kube-scheduler", "r1");
+    has_line(log, "info  node: the file was edited", "kubelet", "r1");
+    has_line(log, "info  node: the kubelet is restarted", "kubelet", "r1");
+    has_line(log, "info  node: read back: it runs as requested", "kubelet", "r1");
+    has_line(log, "warn  node: rolling back: kube-scheduler refuses its flags", "kube-scheduler",
+             "r2");
+    has_line(log, "info  node: rolled back: the file is as it was before the edit",
+             "kube-scheduler", "r2");
+    has_line(log, "info  node: healthy again after the roll-back", "kube-scheduler", "r2");
     world_fini(&world);
 }
 
