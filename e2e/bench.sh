@@ -162,7 +162,6 @@ main() {
   mapfile -t args < <(printf '%s\n' agent --node-name cp-1 --kubeconfig "$NODE/agent.conf" --manifests-dir "$MANIFESTS" \
     --kubelet-config "$NODE/kubelet/config.yaml" --kubelet-flags "$NODE/kubelet/kubeadm-flags.env" --state-dir "$NODE/drawbridge" \
     --pod-logs-dir "$NODE/log/pods" --restart-kubelet "$NODE/restart-kubelet" \
-    --kubelet-healthz-url "http://127.0.0.1:$((PORT + 6))/healthz" --kubelet-metrics-url "https://127.0.0.1:$((PORT + 7))/metrics" \
     --client-certificate "$CLUSTER/pki/agent.crt" --client-key "$CLUSTER/pki/agent.key")
   begin_often agent $((PORT + 10)) "${args[@]}"
   idle agent

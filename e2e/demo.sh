@@ -239,7 +239,6 @@ process_start() {
   launch agent "$DRAWBRIDGE" agent --node-name cp-1 --kubeconfig "$NODE/agent.conf" --manifests-dir "$MANIFESTS" \
     --kubelet-config "$NODE/kubelet/config.yaml" --kubelet-flags "$NODE/kubelet/kubeadm-flags.env" --state-dir "$NODE/drawbridge" \
     --pod-logs-dir "$NODE/log/pods" --restart-kubelet "$NODE/restart-kubelet" \
-    --kubelet-healthz-url "http://127.0.0.1:$((PORT + 6))/healthz" --kubelet-metrics-url "https://127.0.0.1:$((PORT + 7))/metrics" \
     --health-probe-bind-address "127.0.0.1:$((PORT + 10))" --client-certificate "$CLUSTER/pki/agent.crt" --client-key "$CLUSTER/pki/agent.key"
   launch controller "$DRAWBRIDGE" run --kubeconfig "$CLUSTER/drawbridge.conf" --health-probe-bind-address "127.0.0.1:$((PORT + 8))" --leader-elect=true \
     --lease-namespace drawbridge-system --governing-namespace kubermatic

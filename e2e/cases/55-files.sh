@@ -65,6 +65,66 @@ case_user_flags_kept() {
   assert same_files "$CASE_DIR/before"
 }
 
+# kubelet_says LINE...: in config.yaml of where it answers; the stand-in for the kubelet listens at one place all the time.
+kubelet_says() {
+  sed -E -i -e '/^(healthzPort|healthzBindAddress):/d' "$NODE/kubelet/config.yaml"
+  printf '%s\n' "$@" >>"$NODE/kubelet/config.yaml"
+}
+
+kubelet_report() { kubectl get nodedra cp-1 -o json | jq -r '.status.components[] | select(.name == "kubelet") | "\(.state) \(.reason // "") \(.message // "")"'; }
+kubelet_reports() { [[ $(kubelet_report) =~ $1 ]]; }
+
+# case: a kubelet that does not answer before the edit is not edited nor restarted, on its node alone; it goes on when it answers
+# timeout: 300
+case_kubelet_not_answering() {
+  use_cluster 1.33 kubelet
+  kubelet_says "healthzPort: $((PORT + 19))" # nobody is there
+  cp "$NODE/kubelet/config.yaml" "$CASE_DIR/config.yaml"
+  start_both
+  dra_on dra
+  eventually 90 kubelet_reports "^Unreadable KubeletNotAnswering .*127.0.0.1:$((PORT + 19))/healthz.* is not changed"
+  assert_same_file "$CASE_DIR/config.yaml" "$NODE/kubelet/config.yaml"
+  assert refuse_log 'the kubelet is restarted'
+  refuse condition_is dra NodesUpdated 'False NodeFailed'
+  eventually 90 gate_is kube-apiserver DynamicResourceAllocation 1 # the others are not held
+  kubelet_says "healthzPort: $((PORT + 6))"
+  eventually 120 condition_is dra Ready True
+  assert dra_is_on
+  assert grep -q 'info  node: the kubelet is restarted node=cp-1 component=kubelet object=NodeDRAConfiguration/cp-1' "$CASE_DIR/agent.log"
+}
+
+refuse_log() { ! grep -q "$1" "$CASE_DIR/agent.log"; }
+
+# case: a health endpoint that is turned off: the kubelet's metrics tell that it is well
+# timeout: 300
+case_kubelet_healthz_off() {
+  use_cluster 1.33 kubelet
+  kubelet_says 'healthzPort: 0'
+  start_both
+  dra_on dra
+  eventually 120 condition_is dra Ready True
+  assert dra_is_on
+}
+
+# case: a key that is twice in the kubelet's configuration: file and line are told, the control plane is not held, and it goes on when it is corrected
+# timeout: 300
+case_kubelet_key_twice() {
+  use_cluster 1.33 kubelet
+  local lines
+  cp "$NODE/kubelet/config.yaml" "$CASE_DIR/well.yaml"
+  printf 'featureGates: {NodeSwap: true}\nfeatureGates: {NodeSwap: true}\n' >>"$NODE/kubelet/config.yaml"
+  cp "$NODE/kubelet/config.yaml" "$CASE_DIR/config.yaml"
+  lines=$(wc -l <"$NODE/kubelet/config.yaml")
+  start_both
+  dra_on dra
+  eventually 60 kubelet_reports "^Unreadable ManifestInvalid .*kubelet/config.yaml:$lines:1: key \"featureGates\" is there twice"
+  eventually 90 gate_is kube-apiserver DynamicResourceAllocation 1
+  assert_same_file "$CASE_DIR/config.yaml" "$NODE/kubelet/config.yaml"
+  refuse condition_is dra NodesUpdated 'False NodeFailed'
+  cp "$CASE_DIR/well.yaml" "$NODE/kubelet/config.yaml"
+  eventually 120 condition_is dra Ready True
+}
+
 # case: a file that is not what it should be is reported and stays as it is
 case_not_a_manifest() {
   use_cluster 1.33

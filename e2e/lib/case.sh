@@ -189,7 +189,6 @@ start_agent() {
   start agent "$DRAWBRIDGE" agent --node-name cp-1 --kubeconfig "$NODE/agent.conf" --manifests-dir "$MANIFESTS" \
     --kubelet-config "$NODE/kubelet/config.yaml" --kubelet-flags "$NODE/kubelet/kubeadm-flags.env" --state-dir "$NODE/drawbridge" \
     --pod-logs-dir "$NODE/log/pods" --restart-kubelet "$NODE/restart-kubelet" \
-    --kubelet-healthz-url "http://127.0.0.1:$((PORT + 6))/healthz" --kubelet-metrics-url "https://127.0.0.1:$((PORT + 7))/metrics" \
     --client-certificate "$CLUSTER/pki/agent.crt" --client-key "$CLUSTER/pki/agent.key" \
     --health-probe-bind-address "127.0.0.1:$((PORT + 10))" --log-level debug --log-format text "$@"
   AGENT=$STARTED_PID

@@ -75,6 +75,8 @@ AUTO_DECLARE(node, struct node)
 // kubelet when spec.direction is Enable, the reverse when Disable. An epoch older than the
 // journal's is refused (CONFLICT, reason StaleEpoch). The same spec again changes nothing. A
 // component whose desired revision failed here is not tried again until that revision changes.
+// Names of gates and API versions that gates.h does not allow are INVALID. A journal that cannot be
+// written is no error: no file is touched before it can, and the status says why.
 struct error *node_set_desired(struct node *node, const json_t *spec);
 // The status of the NodeDRAConfiguration, as crds/ describes it (without observedGeneration, which
 // the caller adds). Borrowed until the next turn.

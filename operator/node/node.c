@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct node_timing node_timing = {
@@ -286,16 +287,13 @@ struct error *node_set_desired(struct node *node, const json_t *spec)
     }
     if (doc_equal(spec, node_desired(node)))
         return NULL;
-    AUTO_JSON json_t *was = json_incref(node->journal);
-    AUTO_JSON json_t *now = json_copy(node->journal);
-    json_object_set_new(now, "epoch", json_integer((json_int_t)epoch));
-    json_object_set_new(now, "desired", doc_copy(spec));
-    json_decref(node->journal);
-    node->journal = json_incref(now);
+    json_object_set_new(node->journal, "epoch", json_integer((json_int_t)epoch));
+    json_object_set_new(node->journal, "desired", doc_copy(spec));
     if ((err = node_journal_save(node))) {
-        json_decref(node->journal);
-        node->journal = json_incref(was);
-        return err;
+        // No file is touched before the journal could be saved: what is to be edited then says why
+        // it is not, and is tried again.
+        log_line(LOG_WARN, "node", "the new desired state is not on the disk: %s", error_text(err));
+        error_free(err);
     }
     for (size_t c = 0; c < COMPONENT_COUNT; c++)
         node->units[c].edits = 0;
@@ -317,6 +315,9 @@ static struct error *take_state_dir(struct node *node)
     node->lock_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (node->lock_fd < 0)
         return error_errno(errno, "open %s", dir);
+    // A volume of the node's may have been made for everybody to read. Where it is read-only it
+    // stays as it is.
+    (void)fchmod(node->lock_fd, 0700);
     // The directory itself: a lock file could not be made where nothing can be written.
     if (flock(node->lock_fd, LOCK_EX | LOCK_NB) == 0)
         return NULL;

@@ -92,6 +92,31 @@ TEST(a_read_only_file_system_is_told_and_it_goes_on_when_it_is_none)
     goes_on(&world, before, "Read-only file system");
 }
 
+// Where the journal and the backups are, nothing can be written, and so nothing is edited either.
+TEST(a_read_only_state_directory_is_told_and_it_goes_on_when_it_is_none)
+{
+    struct world world;
+    struct stat st;
+    world_init(&world);
+    CHECK_OK(node_dir_make(world.state));
+    disk_begin(world.state, "size=1m");
+    world_add(&world, SCHED, "");
+    world_start_agent(&world);
+    CHECK(world_wait(&world, idle, 5000));
+    CHECK(stat(world.state, &st) == 0);
+    CHECK_INT(st.st_mode & 07777, 0700); // it was everybody's to read
+    AUTO_MEM char *before = test_read(world.fakes[SCHED].path);
+    disk_becomes(world.state, MS_RDONLY, "size=1m", EROFS);
+    world_desire(&world, "r1", WANT, "Enable");
+    CHECK(world_wait(&world, not_writable, 5000));
+    CHECK_HAS(doc_str(world_component(&world, "kube-scheduler"), "message", NULL),
+              "Read-only file system");
+    CHECK_STR_TAKE(test_read(world.fakes[SCHED].path), before);
+    disk_becomes(world.state, 0, "size=1m", 0);
+    CHECK(world_wait(&world, all_up_to_date, 5000));
+    world_fini(&world);
+}
+
 static int fsync_of_directories_fails(int fd)
 {
     struct stat st;
