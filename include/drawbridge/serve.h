@@ -4,8 +4,8 @@
 // Purpose   a small HTTP/1.1 server, GET and HEAD alone; and the metrics registry it prints
 // May use   loop base
 // Never     decides what is ready: asks those who registered a check
-// Limits    requests of 4 KiB, 128 connections, 10 s each (of those that say nothing the oldest goes
-//           first), 2 pages of metrics on their way
+// Limits    requests of 4 KiB, 128 connections, 10 s each (of those that say nothing the oldest
+//           goes first), 2 pages of metrics on their way
 // Blocking  no
 #pragma once
 
