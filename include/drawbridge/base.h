@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// base: errors, memory, slices and capped buffers, string lists, log, clock, random numbers.
+// base: errors, memory, slices and capped buffers, text, string lists, log, clock, random numbers.
 //
 // Purpose   what C leaves out and every room needs
 // May use   libc
@@ -144,6 +144,23 @@ NONNULL char *buf_take(struct buf *b); // NUL-terminated, never NULL; b is empty
 struct slice buf_slice(const struct buf *b);
 void buf_fini(struct buf *b);
 #define AUTO_BUF __attribute__((cleanup(buf_fini)))
+
+// --- text: bytes that others wrote, fit to be shown ----------------------------------------------
+// What comes from a file, a log, a server or another program is bytes until text_make() made it
+// text (or doc_string() made it JSON). Nothing else cuts a text: "%.500s" may end inside a
+// character.
+
+// Bytes of the well-formed UTF-8 character at the beginning of s; 0: there is none.
+size_t text_char_len(struct slice s);
+// How much of s fits into bytes_max without a part of a character at its end.
+size_t text_fit(struct slice s, size_t bytes_max);
+int text_fit_str(const char *text, size_t bytes_max); // the same for TEXT_CUT(); NULL gives 0
+// The arguments of "%.*s": at most bytes_max bytes of text, cut between characters. text is named
+// twice.
+#define TEXT_CUT(bytes_max, text) text_fit_str(text, bytes_max), (text)
+// Well-formed UTF-8 without NUL in at most bytes_max bytes, cut between characters. Each byte that
+// is no part of a character, and NUL, becomes U+FFFD. An empty slice gives "".
+NONNULL char *text_make(struct slice s, size_t bytes_max);
 
 // --- strlist: owned strings ----------------------------------------------------------------------
 

@@ -43,6 +43,13 @@ char *doc_print_json_pretty(const json_t *tree); // two spaces
 // block style, ends in a newline; strings that would read as another type are quoted
 char *doc_print_yaml(const json_t *tree);
 
+// The one way from text that we did not write ourselves to a JSON string, whatever bytes it has
+// (text_make()): never NULL, where jansson's json_string() is NULL for what is no UTF-8. NULL gives
+// "".
+NONNULL json_t *doc_string(const char *text);
+// The same in at most bytes_max bytes, cut between characters.
+NONNULL json_t *doc_string_of(struct slice text, size_t bytes_max);
+
 // Walks "a", "b", "2" of a NULL-terminated argument list; borrowed; NULL when a step is not there.
 const json_t *doc_get(const json_t *tree, ...) __attribute__((sentinel));
 // The same for "/a/b/2" (RFC 6901: ~0 is ~, ~1 is /).

@@ -89,24 +89,18 @@ void api_conditions_free(struct api_conditions *conditions)
 // One line of UTF-8 in at most API_MESSAGE_BYTES_MAX bytes: words of a crashed process get in here.
 static char *tidy(char *take_message)
 {
-    AUTO_JSON json_t *valid = NULL;
-    size_t len = strlen(take_message);
+    // four more: what does not fit is longer than the cap then, also when cut at a character
+    char *text = text_make(slice_of(take_message), API_MESSAGE_BYTES_MAX + 4);
 
-    if (len > API_MESSAGE_BYTES_MAX) {
-        len = API_MESSAGE_BYTES_MAX - 3;
-        while (len > 0 && ((unsigned char)take_message[len] & 0xC0) == 0x80)
-            len--;
-        memcpy(take_message + len, "...", 4);
-    }
-    valid = json_string(take_message);
-    for (char *at = take_message; *at; at++) {
+    mem_free(take_message);
+    if (strlen(text) > API_MESSAGE_BYTES_MAX)
+        memcpy(text + text_fit(slice_of(text), API_MESSAGE_BYTES_MAX - 3), "...", 4);
+    for (char *at = text; *at; at++) {
         unsigned char byte = (unsigned char)*at;
         if (byte < 0x20 || byte == 0x7F)
             *at = ' ';
-        else if (byte >= 0x80 && !valid)
-            *at = '?';
     }
-    return take_message;
+    return text;
 }
 
 static void put(struct api_conditions *conditions, enum condition condition, enum tristate state,
@@ -257,12 +251,12 @@ static json_t *make(const struct entry *entry, enum condition condition, const j
     if (!str_eq(doc_str(was, "status", NULL), states[entry->state]) ||
         !clock_parse(since, &since_ms))
         since = clock_format(now_wall_ms, now);
-    json_object_set_new(made, "type", json_string(names[condition]));
-    json_object_set_new(made, "status", json_string(states[entry->state]));
+    json_object_set_new(made, "type", doc_string(names[condition]));
+    json_object_set_new(made, "status", doc_string(states[entry->state]));
     json_object_set_new(made, "observedGeneration", json_integer(generation));
-    json_object_set_new(made, "lastTransitionTime", json_string(since));
-    json_object_set_new(made, "reason", json_string(entry->reason));
-    json_object_set_new(made, "message", json_string(entry->message));
+    json_object_set_new(made, "lastTransitionTime", doc_string(since));
+    json_object_set_new(made, "reason", doc_string(entry->reason));
+    json_object_set_new(made, "message", doc_string(entry->message));
     return made;
 }
 

@@ -58,11 +58,11 @@ static struct error *read_kind(const json_t *object)
     if (!json_object_get(object, "kind") && !json_object_get(object, "apiVersion"))
         return NULL;
     if (!str_eq(kind, "DRAConfiguration"))
-        return api_invalid("kind", "must be DRAConfiguration, not %.100s",
-                           *kind ? kind : "nothing");
+        return api_invalid("kind", "must be DRAConfiguration, not %.*s",
+                           TEXT_CUT(100, *kind ? kind : "nothing"));
     if (!str_eq(version, API_GROUP_VERSION))
-        return api_invalid("apiVersion", "must be %s, not %.100s", API_GROUP_VERSION,
-                           *version ? version : "nothing");
+        return api_invalid("apiVersion", "must be %s, not %.*s", API_GROUP_VERSION,
+                           TEXT_CUT(100, *version ? version : "nothing"));
     return NULL;
 }
 

@@ -79,7 +79,8 @@ struct error *api_duration_parse(const char *text, uint64_t *ret_ms)
     while (*at)
         if (!read_part(&at, &total_ns))
             return error_new(ERROR_INVALID,
-                             "\"%.40s\" is no duration: write for example 30s or 1h30m", text);
+                             "\"%.*s\" is no duration: write for example 30s or 1h30m",
+                             TEXT_CUT(40, text));
     *ret_ms = total_ns / 1000000;
     return NULL;
 }

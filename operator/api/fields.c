@@ -216,22 +216,20 @@ struct error *api_check_gate_name(const char *path, const char *name)
 {
     if (gates_name_valid(name))
         return NULL;
-    return api_invalid(
-        path,
-        "\"%.100s\" is no name of a feature gate: it has 1 to %d letters and digits, "
-        "and begins with a letter",
-        name, GATES_NAME_BYTES_MAX);
+    return api_invalid(path,
+                       "\"%.*s\" is no name of a feature gate: it has 1 to %d letters and digits, "
+                       "and begins with a letter",
+                       TEXT_CUT(100, name), GATES_NAME_BYTES_MAX);
 }
 
 static struct error *check_api_name(const char *path, const char *name)
 {
     if (gates_api_name_valid(name))
         return NULL;
-    return api_invalid(
-        path,
-        "\"%.100s\" is no API version: it is written like resource.k8s.io/v1beta1 or "
-        "api/beta, with at most %d characters",
-        name, GATES_API_NAME_BYTES_MAX);
+    return api_invalid(path,
+                       "\"%.*s\" is no API version: it is written like resource.k8s.io/v1beta1 or "
+                       "api/beta, with at most %d characters",
+                       TEXT_CUT(100, name), GATES_API_NAME_BYTES_MAX);
 }
 
 static struct error *check_entry(const struct api_field *field, const char *path, const char *key,
@@ -332,7 +330,7 @@ static bool is_child(const char *path, const char *pattern)
 
 static struct error *unknown_field(const char *pattern, const char *path, const char *key)
 {
-    AUTO_MEM char *full = str_format("%s.%.100s", path, key);
+    AUTO_MEM char *full = str_format("%s.%.*s", path, TEXT_CUT(100, key));
     const char *nearest = NULL;
     unsigned best = 3;
 

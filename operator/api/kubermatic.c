@@ -46,8 +46,8 @@ static json_t *owner_of(const json_t *kubermatic)
 
     json_object_set_new(owner, "apiVersion", json_string("kubermatic.k8c.io/v1"));
     json_object_set_new(owner, "kind", json_string("KubermaticConfiguration"));
-    json_object_set_new(owner, "name", json_string(doc_str(kubermatic, "metadata", "name", NULL)));
-    json_object_set_new(owner, "uid", json_string(doc_str(kubermatic, "metadata", "uid", NULL)));
+    json_object_set_new(owner, "name", doc_string(doc_str(kubermatic, "metadata", "name", NULL)));
+    json_object_set_new(owner, "uid", doc_string(doc_str(kubermatic, "metadata", "uid", NULL)));
     json_object_set_new(owner, "controller", json_true());
     return owner;
 }
@@ -67,10 +67,10 @@ struct error *api_adopt_kubermatic(const json_t *kubermatic, json_t **ret_config
     config = json_object();
     doc_set(config, json_string(API_GROUP_VERSION), "apiVersion", NULL);
     doc_set(config, json_string("DRAConfiguration"), "kind", NULL);
-    doc_set(config, json_string(doc_str(kubermatic, "metadata", "name", NULL)), "metadata", "name",
+    doc_set(config, doc_string(doc_str(kubermatic, "metadata", "name", NULL)), "metadata", "name",
             NULL);
     if (*namespace)
-        doc_set(config, json_string(namespace), "metadata", "namespace", NULL);
+        doc_set(config, doc_string(namespace), "metadata", "namespace", NULL);
     if (*doc_str(kubermatic, "metadata", "uid", NULL)) { // a file has none yet
         json_t *owners = json_array();
         json_array_append_new(owners, owner_of(kubermatic));

@@ -31,18 +31,19 @@ void assert_failed(const char *cond, const char *file, int line)
     abort();
 }
 
-// Texts come from servers and files too: one line, and not a book.
-static void make_one_line(char *text)
+// Texts come from servers and files too: one line of UTF-8, and not a book.
+static NONNULL char *make_one_line(char *take_text)
 {
-    size_t len = strnlen(text, TEXT_BYTES_MAX);
-    while (len == TEXT_BYTES_MAX && len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80)
-        len--; // not inside a UTF-8 sequence
-    text[len] = '\0';
+    char *text = text_make(slice_of(take_text), TEXT_BYTES_MAX);
+    size_t len = strlen(text);
+
+    mem_free(take_text);
     while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r' || text[len - 1] == ' '))
         text[--len] = '\0';
     for (char *p = text; *p; p++)
         if ((unsigned char)*p < 0x20)
             *p = ' ';
+    return text;
 }
 
 static NONNULL struct error *make(enum error_kind kind, char *take_text)
@@ -50,8 +51,7 @@ static NONNULL struct error *make(enum error_kind kind, char *take_text)
     struct error *err = NEW(struct error);
     err->kind = kind;
     err->reason = "";
-    err->text = take_text;
-    make_one_line(err->text);
+    err->text = make_one_line(take_text);
     return err;
 }
 
@@ -112,8 +112,7 @@ struct error *error_wrap(struct error *take_inner, const char *fmt, ...)
     va_end(args);
     char *text = str_format("%s: %s", what, take_inner->text);
     mem_free(take_inner->text);
-    take_inner->text = text;
-    make_one_line(text);
+    take_inner->text = make_one_line(text);
     return take_inner;
 }
 

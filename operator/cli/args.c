@@ -26,8 +26,8 @@ static bool word_in(const char *words, const char *word)
 static struct error *put_bool(bool *to, const struct cli_option *option, const char *text)
 {
     if (!str_eq(text, "true") && !str_eq(text, "false"))
-        return error_new(ERROR_INVALID, "--%s: write true or false, not \"%.100s\"", option->name,
-                         text);
+        return error_new(ERROR_INVALID, "--%s: write true or false, not \"%.*s\"", option->name,
+                         TEXT_CUT(100, text));
     *to = str_eq(text, "true");
     return NULL;
 }
@@ -37,7 +37,8 @@ static struct error *put_uint(unsigned *to, const struct cli_option *option, con
     uint64_t number;
 
     if (!slice_to_u64(slice_of(text), &number) || number > INT32_MAX)
-        return error_new(ERROR_INVALID, "--%s: \"%.100s\" is no number", option->name, text);
+        return error_new(ERROR_INVALID, "--%s: \"%.*s\" is no number", option->name,
+                         TEXT_CUT(100, text));
     *to = (unsigned)number;
     return NULL;
 }
@@ -55,8 +56,8 @@ static struct error *put(char *settings, const struct cli_option *option, const 
         return error_wrap(api_duration_parse(text, to), "--%s", option->name);
     case CLI_CHOICE:
         if (!word_in(option->values, text))
-            return error_new(ERROR_INVALID, "--%s: \"%.100s\" is not one of: %s", option->name,
-                             text, option->values);
+            return error_new(ERROR_INVALID, "--%s: \"%.*s\" is not one of: %s", option->name,
+                             TEXT_CUT(100, text), option->values);
         *(const char **)to = text;
         return NULL;
     case CLI_TEXT:
@@ -100,9 +101,9 @@ static struct error *unknown(const struct cli_verb *verb, struct slice name)
         nearest = option->name;
     }
     if (nearest)
-        return error_new(ERROR_INVALID, "there is no option --%.100s; did you mean --%s?", text,
-                         nearest);
-    return error_new(ERROR_INVALID, "there is no option --%.100s", text);
+        return error_new(ERROR_INVALID, "there is no option --%.*s; did you mean --%s?",
+                         TEXT_CUT(100, text), nearest);
+    return error_new(ERROR_INVALID, "there is no option --%.*s", TEXT_CUT(100, text));
 }
 
 // The value that follows as an argument of its own.
@@ -157,7 +158,7 @@ static struct error *put_defaults(struct walk *walk)
 static struct error *take_rest(struct strlist *rest, const char *text)
 {
     if (!rest)
-        return error_new(ERROR_INVALID, "\"%.100s\" is not expected here", text);
+        return error_new(ERROR_INVALID, "\"%.*s\" is not expected here", TEXT_CUT(100, text));
     strlist_add(rest, text);
     return NULL;
 }

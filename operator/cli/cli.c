@@ -146,7 +146,7 @@ static int unknown_verb(const char *name)
         best = distance;
         nearest = cli_verbs[i]->name;
     }
-    fprintf(stderr, "drawbridge: unknown command \"%.100s\"", name);
+    fprintf(stderr, "drawbridge: unknown command \"%.*s\"", TEXT_CUT(100, name));
     if (nearest)
         fprintf(stderr, "; did you mean %s?", nearest);
     fputs("\nSee `drawbridge --help`.\n", stderr);

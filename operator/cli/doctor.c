@@ -47,7 +47,7 @@ static struct error *take(json_t *facts, const char *key, struct error *take_err
     }
     json_decref(take_value);
     if (error_kind(take_err) == ERROR_DENIED)
-        doc_set(facts, json_string(error_text(take_err)), "denied", key, NULL);
+        doc_set(facts, doc_string(error_text(take_err)), "denied", key, NULL);
     else if (error_kind(take_err) != ERROR_NOT_FOUND)
         return take_err;
     error_free(take_err);
@@ -85,16 +85,16 @@ static struct error *read_discovery(struct client *client, json_t *facts)
         return take(facts, "group", err, NULL);
     for (size_t i = 0; i < json_array_size(json_object_get(group, "versions")); i++)
         json_array_append_new(
-            served, json_string(doc_str(json_array_get(json_object_get(group, "versions"), i),
-                                        "version", NULL)));
+            served, doc_string(doc_str(json_array_get(json_object_get(group, "versions"), i),
+                                       "version", NULL)));
     if (!driver_api_version(served))
         return NULL;
     AUTO_MEM char *path = str_format("/apis/resource.k8s.io/%s", driver_api_version(served));
     err = client_get_path(client, path, &version);
     for (size_t i = 0; i < json_array_size(json_object_get(version, "resources")); i++)
         json_array_append_new(
-            names, json_string(doc_str(json_array_get(json_object_get(version, "resources"), i),
-                                       "name", NULL)));
+            names, doc_string(doc_str(json_array_get(json_object_get(version, "resources"), i),
+                                      "name", NULL)));
     return err;
 }
 
@@ -125,7 +125,7 @@ static void keep_waiting_pods(json_t *facts)
     }
     json_object_set_new(facts, "pods", kept);
     if (*doc_str(facts, "denied", "allPods", NULL))
-        doc_set(facts, json_string(doc_str(facts, "denied", "allPods", NULL)), "denied", "pods",
+        doc_set(facts, doc_string(doc_str(facts, "denied", "allPods", NULL)), "denied", "pods",
                 NULL);
     json_object_del(facts, "allPods");
 }
@@ -151,7 +151,7 @@ static struct error *read_facts(struct client *client, json_t *facts)
     const char *version = driver_api_version(json_object_get(facts, "served"));
 
     clock_format(clock_wall_ms(), now);
-    json_object_set_new(facts, "now", json_string(now));
+    json_object_set_new(facts, "now", doc_string(now));
     if (!err)
         err = read_gate(client, facts);
     for (size_t i = 0; i < COUNT(lists) && !err; i++) {

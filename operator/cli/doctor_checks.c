@@ -316,10 +316,11 @@ static void check_pods(struct examination *e)
         AUTO_MEM char *said = lint_claims(e, pod);
 
         if (said)
-            doctor_find(e, check, DOCTOR_FAIL, "correct what the detail names",
-                        "Pending: %s%s%.400s", said, *message ? "; the scheduler: " : "", message);
+            doctor_find(e, check, DOCTOR_FAIL, "correct what the detail names", "Pending: %s%s%.*s",
+                        said, *message ? "; the scheduler: " : "", TEXT_CUT(400, message));
         else if (*message)
-            doctor_find(e, check, DOCTOR_FAIL, fix_for(message), "Pending: %.600s", message);
+            doctor_find(e, check, DOCTOR_FAIL, fix_for(message), "Pending: %.*s",
+                        TEXT_CUT(600, message));
         else if (*doc_str(pod, "spec", "nodeName", NULL))
             doctor_find(
                 e, check, DOCTOR_WARN,

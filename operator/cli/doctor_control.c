@@ -111,17 +111,19 @@ static void check_flags(struct examination *e, enum component component, const c
 
     if (controllers)
         doctor_find(e, name, DOCTOR_FAIL, "take resourceclaim-controller back into --controllers",
-                    "--controllers=%.200s: nobody makes claims from templates", controllers);
+                    "--controllers=%.*s: nobody makes claims from templates",
+                    TEXT_CUT(200, controllers));
     if (err) {
-        doctor_find(e, name, DOCTOR_FAIL, "correct that flag", "%.400s", error_text(err));
+        doctor_find(e, name, DOCTOR_FAIL, "correct that flag", "%.*s",
+                    TEXT_CUT(400, error_text(err)));
         return;
     }
     if (!known && !json_object_get(flags.feature_gates, GATE)) {
         if (controllers)
             return;
         doctor_find(e, name, DOCTOR_UNKNOWN, "ask its /metrics for kubernetes_feature_enabled",
-                    "no flag of it names " GATE ", and its image %.200s does not say its version",
-                    image);
+                    "no flag of it names " GATE ", and its image %.*s does not say its version",
+                    TEXT_CUT(200, image));
         return;
     }
     if (flags.emulated.major)
@@ -201,7 +203,7 @@ static void check_components(struct examination *e)
                 gates_container_of(json_object_get(only, "command"), json_object_get(only, "args"));
             container.spec = only;
         } else if (err) {
-            doctor_find(e, name, DOCTOR_UNKNOWN, "", "%.400s", error_text(err));
+            doctor_find(e, name, DOCTOR_UNKNOWN, "", "%.*s", TEXT_CUT(400, error_text(err)));
             continue;
         }
         argv = gates_container_argv(&container, component);

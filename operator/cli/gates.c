@@ -41,8 +41,8 @@ static struct error *read_minor(const struct gates_table *table, const char *tex
 
     if (text && !version_parse(text, &minor))
         return error_new(ERROR_INVALID,
-                         "--kubernetes: \"%.100s\" is no version; write for example %s", text,
-                         last);
+                         "--kubernetes: \"%.*s\" is no version; write for example %s",
+                         TEXT_CUT(100, text), last);
     if (version_compare_minor(minor, oldest) < 0 || version_compare_minor(minor, newest) > 0)
         return error_new(ERROR_INVALID, "--kubernetes: the table knows %s to %s", first, last);
     *ret_minor = minor;

@@ -162,9 +162,9 @@ static void apply_edits(json_t *argv, const struct gates_edits *edits)
         if (edit->what == EDIT_REMOVE)
             json_array_remove(argv, edit->index);
         else if (edit->what == EDIT_SET)
-            json_array_set_new(argv, edit->index, json_string(edit->value));
+            json_array_set_new(argv, edit->index, doc_string(edit->value));
         else
-            json_array_insert_new(argv, edit->index, json_string(edit->value));
+            json_array_insert_new(argv, edit->index, doc_string(edit->value));
     }
 }
 

@@ -55,16 +55,16 @@ struct error *process_address_parse(const char *option, const char *text,
     char *colon = strrchr(copy, ':'), *host = copy;
     if (!colon || !slice_to_u64(slice_of(colon + 1), &port) || port > UINT16_MAX)
         return error_new(ERROR_INVALID,
-                         "--%s: \"%.100s\" does not end with a port; write for example :8081 or "
+                         "--%s: \"%.*s\" does not end with a port; write for example :8081 or "
                          "127.0.0.1:8081, or 0 for nowhere",
-                         option, text);
+                         option, TEXT_CUT(100, text));
     *colon = '\0';
     if (host[0] == '[' && str_ends(host, "]")) {
         host[strlen(host) - 1] = '\0';
         host++;
     } else if (strchr(host, ':')) {
-        return error_new(ERROR_INVALID, "--%s: write \"%.100s\" as [%.100s]:%s", option, text, host,
-                         colon + 1);
+        return error_new(ERROR_INVALID, "--%s: write \"%.*s\" as [%.*s]:%s", option,
+                         TEXT_CUT(100, text), TEXT_CUT(100, host), colon + 1);
     }
     address.host = *host ? host : NULL;
     address.port = (uint16_t)port;

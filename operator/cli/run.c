@@ -179,15 +179,16 @@ static struct error *check_lists(const struct settings *settings)
 
         if (!is_namespace(slice_of(name)))
             return error_new(ERROR_INVALID,
-                             "--governing-namespace: \"%.100s\" is no name of a namespace", name);
+                             "--governing-namespace: \"%.*s\" is no name of a namespace",
+                             TEXT_CUT(100, name));
     }
     for (size_t i = 0; i < settings->reach.len; i++) {
         struct slice to = slice_of(settings->reach.items[i]), from;
 
         if (!slice_cut(&to, '=', &from) || !is_namespace(from) || !is_namespace(to))
             return error_new(ERROR_INVALID,
-                             "--reach: write FROM=TO, two names of namespaces, not \"%.100s\"",
-                             settings->reach.items[i]);
+                             "--reach: write FROM=TO, two names of namespaces, not \"%.*s\"",
+                             TEXT_CUT(100, settings->reach.items[i]));
     }
     return NULL;
 }

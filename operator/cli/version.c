@@ -28,8 +28,8 @@ static json_t *describe(void)
     json_t *about = json_object();
 
     doc_set(about, json_string("v" DRAWBRIDGE_VERSION), "version", NULL);
-    doc_set(about, json_string(oldest), "kubernetes", "oldest", NULL);
-    doc_set(about, json_string(newest), "kubernetes", "newest", NULL);
+    doc_set(about, doc_string(oldest), "kubernetes", "oldest", NULL);
+    doc_set(about, doc_string(newest), "kubernetes", "newest", NULL);
     return about;
 }
 

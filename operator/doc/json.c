@@ -94,3 +94,16 @@ char *doc_print_json_pretty(const json_t *tree)
 {
     return print(tree, JSON_INDENT(INDENT));
 }
+
+json_t *doc_string_of(struct slice text, size_t bytes_max)
+{
+    AUTO_MEM char *made = text_make(text, bytes_max);
+    json_t *value = json_string(made);
+    ASSERT(value != NULL); // text_make() gives what jansson takes
+    return value;
+}
+
+json_t *doc_string(const char *text)
+{
+    return doc_string_of(slice_of(text), DOC_BYTES_MAX);
+}

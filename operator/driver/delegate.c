@@ -10,14 +10,14 @@ static json_t *make_object(const char *api, const char *kind, const struct want 
 {
     json_t *object = json_object();
 
-    doc_set(object, json_string(api), "apiVersion", NULL);
-    doc_set(object, json_string(kind), "kind", NULL);
-    doc_set(object, json_string(want->release), "metadata", "name", NULL);
-    doc_set(object, json_string(want->config_namespace), "metadata", "namespace", NULL);
+    doc_set(object, doc_string(api), "apiVersion", NULL);
+    doc_set(object, doc_string(kind), "kind", NULL);
+    doc_set(object, doc_string(want->release), "metadata", "name", NULL);
+    doc_set(object, doc_string(want->config_namespace), "metadata", "namespace", NULL);
     doc_set(object, json_string("drawbridge"), "metadata", "labels", "app.kubernetes.io/managed-by",
             NULL);
-    doc_set(object, json_string(want->owner_label), "metadata", "labels", DRIVER_LABEL_OWNER, NULL);
-    doc_set(object, json_string(want->digest_text), "metadata", "annotations", DRIVER_LABEL_DIGEST,
+    doc_set(object, doc_string(want->owner_label), "metadata", "labels", DRIVER_LABEL_OWNER, NULL);
+    doc_set(object, doc_string(want->digest_text), "metadata", "annotations", DRIVER_LABEL_DIGEST,
             NULL);
     return object;
 }
@@ -28,11 +28,11 @@ static json_t *make_source(const struct want *want)
                                  want->ref ? "OCIRepository" : "HelmRepository", want);
 
     doc_set(source, json_string("10m"), "spec", "interval", NULL);
-    doc_set(source, json_string(want->ref ? want->ref : want->repo), "spec", "url", NULL);
+    doc_set(source, doc_string(want->ref ? want->ref : want->repo), "spec", "url", NULL);
     if (want->ref && want->digest)
-        doc_set(source, json_string(want->digest), "spec", "ref", "digest", NULL);
+        doc_set(source, doc_string(want->digest), "spec", "ref", "digest", NULL);
     else if (want->ref && want->version)
-        doc_set(source, json_string(want->version), "spec", "ref", "tag", NULL);
+        doc_set(source, doc_string(want->version), "spec", "ref", "tag", NULL);
     return source;
 }
 
@@ -41,26 +41,25 @@ static json_t *make_helm_release(const struct want *want)
     json_t *release = make_object("helm.toolkit.fluxcd.io/v2", "HelmRelease", want);
 
     doc_set(release, json_string("10m"), "spec", "interval", NULL);
-    doc_set(release, json_string(want->release), "spec", "releaseName", NULL);
-    doc_set(release, json_string(want->namespace), "spec", "targetNamespace", NULL);
+    doc_set(release, doc_string(want->release), "spec", "releaseName", NULL);
+    doc_set(release, doc_string(want->namespace), "spec", "targetNamespace", NULL);
     doc_set(release, json_true(), "spec", "install", "createNamespace", NULL);
     doc_set(release, json_string("CreateReplace"), "spec", "install", "crds", NULL);
     doc_set(release, json_string("CreateReplace"), "spec", "upgrade", "crds", NULL);
     if (want->account)
-        doc_set(release, json_string(want->account), "spec", "serviceAccountName", NULL);
+        doc_set(release, doc_string(want->account), "spec", "serviceAccountName", NULL);
     doc_set(release, doc_copy(want->values), "spec", "values", NULL);
     if (want->ref) {
         doc_set(release, json_string("OCIRepository"), "spec", "chartRef", "kind", NULL);
-        doc_set(release, json_string(want->release), "spec", "chartRef", "name", NULL);
+        doc_set(release, doc_string(want->release), "spec", "chartRef", "name", NULL);
         return release;
     }
-    doc_set(release, json_string(want->name), "spec", "chart", "spec", "chart", NULL);
+    doc_set(release, doc_string(want->name), "spec", "chart", "spec", "chart", NULL);
     if (want->version)
-        doc_set(release, json_string(want->version), "spec", "chart", "spec", "version", NULL);
+        doc_set(release, doc_string(want->version), "spec", "chart", "spec", "version", NULL);
     doc_set(release, json_string("HelmRepository"), "spec", "chart", "spec", "sourceRef", "kind",
             NULL);
-    doc_set(release, json_string(want->release), "spec", "chart", "spec", "sourceRef", "name",
-            NULL);
+    doc_set(release, doc_string(want->release), "spec", "chart", "spec", "sourceRef", "name", NULL);
     return release;
 }
 
@@ -69,14 +68,14 @@ static json_t *make_helm_chart(const struct want *want)
     json_t *chart = make_object("helm.cattle.io/v1", "HelmChart", want);
     AUTO_MEM char *values = doc_print_yaml(want->values);
 
-    doc_set(chart, json_string(want->ref ? want->ref : want->name), "spec", "chart", NULL);
+    doc_set(chart, doc_string(want->ref ? want->ref : want->name), "spec", "chart", NULL);
     if (want->repo)
-        doc_set(chart, json_string(want->repo), "spec", "repo", NULL);
+        doc_set(chart, doc_string(want->repo), "spec", "repo", NULL);
     if (want->version)
-        doc_set(chart, json_string(want->version), "spec", "version", NULL);
-    doc_set(chart, json_string(want->namespace), "spec", "targetNamespace", NULL);
+        doc_set(chart, doc_string(want->version), "spec", "version", NULL);
+    doc_set(chart, doc_string(want->namespace), "spec", "targetNamespace", NULL);
     doc_set(chart, json_true(), "spec", "createNamespace", NULL);
-    doc_set(chart, json_string(values), "spec", "valuesContent", NULL);
+    doc_set(chart, doc_string(values), "spec", "valuesContent", NULL);
     return chart;
 }
 
@@ -177,8 +176,8 @@ enum delegate_state driver_delegate_judge(const struct want *want, const json_t 
                 want->digest_text))
         return DELEGATE_OUTDATED;
     if (want->engine == ENGINE_HELM_CHART && is_true(failed)) {
-        *ret_message =
-            str_format("HelmChart %s: %.600s", want->release, doc_str(failed, "message", NULL));
+        *ret_message = str_format("HelmChart %s: %.*s", want->release,
+                                  TEXT_CUT(600, doc_str(failed, "message", NULL)));
         return DELEGATE_FAILED;
     }
     if (want->engine == ENGINE_HELM_CHART && *doc_str(object, "status", "jobName", NULL))
@@ -186,9 +185,10 @@ enum delegate_state driver_delegate_judge(const struct want *want, const json_t 
     if (is_true(ready) && doc_int(object, 0, "status", "observedGeneration", NULL) == generation)
         return DELEGATE_DONE;
     *ret_message =
-        str_format("%s %s: %s%s%.600s", kind, want->release,
+        str_format("%s %s: %s%s%.*s", kind, want->release,
                    *doc_str(ready, "reason", NULL) ? doc_str(ready, "reason", NULL)
                                                    : "its controller has not looked at it yet",
-                   *doc_str(ready, "message", NULL) ? ": " : "", doc_str(ready, "message", NULL));
+                   *doc_str(ready, "message", NULL) ? ": " : "",
+                   TEXT_CUT(600, doc_str(ready, "message", NULL)));
     return str_eq(doc_str(ready, "status", NULL), "False") ? DELEGATE_FAILED : DELEGATE_RUNNING;
 }

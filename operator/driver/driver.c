@@ -236,7 +236,7 @@ static json_t *object_of_status(const json_t *object)
             NULL); // not read when it goes
     for (size_t i = 0; i < COUNT(kept); i++)
         if (json_object_get(status, kept[i]))
-            doc_set(made, json_string(doc_str(status, kept[i], NULL)), "spec", "driver", kept[i],
+            doc_set(made, doc_string(doc_str(status, kept[i], NULL)), "spec", "driver", kept[i],
                     NULL);
     return made;
 }

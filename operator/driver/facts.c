@@ -130,7 +130,7 @@ json_t *driver_trim_set(const json_t *set)
     keep(kept, "instance", doc_get(metadata, "labels", "app.kubernetes.io/instance", NULL));
     keep(kept, "status", json_object_get(set, "status"));
     json_object_del(json_object_get(kept, "status"), "conditions");
-    json_object_set_new(kept, "selector", json_string(selector));
+    json_object_set_new(kept, "selector", doc_string(selector));
     json_object_set_new(kept, "registers", json_boolean(registers(spec)));
     json_object_set_new(kept, "picksNodes", json_boolean(picks_nodes(spec)));
     return kept;
@@ -227,7 +227,7 @@ json_t *driver_trim_pod(const json_t *pod)
     json_object_set_new(kept, "initialized", json_boolean(init_is_over(pod)));
     json_object_set_new(
         kept, "waiting",
-        json_string(waiting_reason(doc_get(pod, "status", "containerStatuses", NULL))));
+        doc_string(waiting_reason(doc_get(pod, "status", "containerStatuses", NULL))));
     return kept;
 }
 
@@ -252,7 +252,7 @@ static json_t *trim_claim(const json_t *claim)
                         json_boolean(doc_get(claim, "status", "allocation", NULL) != NULL));
     for (size_t i = 0; i < json_array_size(results); i++)
         json_array_append_new(drivers,
-                              json_string(doc_str(json_array_get(results, i), "driver", NULL)));
+                              doc_string(doc_str(json_array_get(results, i), "driver", NULL)));
     json_object_set_new(kept, "drivers", drivers);
     return kept;
 }

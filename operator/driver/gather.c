@@ -180,7 +180,7 @@ static void on_item(void *owner, json_t *item)
 
 static void note_denied(struct gather *g, const char *key, const struct error *err)
 {
-    json_object_set_new(json_object_get(g->facts, "denied"), key, json_string(error_text(err)));
+    json_object_set_new(json_object_get(g->facts, "denied"), key, doc_string(error_text(err)));
 }
 
 static void on_answer(void *owner, struct error *take_err, json_t *take_body)

@@ -92,10 +92,10 @@ static struct op *make_namespace(struct job *job)
 
     doc_set(body, json_string("v1"), "apiVersion", NULL);
     doc_set(body, json_string("Namespace"), "kind", NULL);
-    doc_set(body, json_string(job->want.namespace), "metadata", "name", NULL);
+    doc_set(body, doc_string(job->want.namespace), "metadata", "name", NULL);
     doc_set(body, json_string("privileged"), "metadata", "labels",
             "pod-security.kubernetes.io/enforce", NULL);
-    doc_set(body, json_string(job->want.owner_label), "metadata", "labels", DRIVER_LABEL_OWNER,
+    doc_set(body, doc_string(job->want.owner_label), "metadata", "labels", DRIVER_LABEL_OWNER,
             NULL);
     return kube_create(job->kube, &ref, body, on_namespace, job);
 }
@@ -125,9 +125,9 @@ static struct op *adopt_namespace(struct job *job, const json_t *namespace)
     doc_set(body, doc_copy(doc_get(namespace, "metadata", "resourceVersion", NULL)), "metadata",
             "resourceVersion", NULL);
     doc_set(body, json_string("Helm"), "metadata", "labels", "app.kubernetes.io/managed-by", NULL);
-    doc_set(body, json_string(job->want.release), "metadata", "annotations",
+    doc_set(body, doc_string(job->want.release), "metadata", "annotations",
             "meta.helm.sh/release-name", NULL);
-    doc_set(body, json_string(job->want.namespace), "metadata", "annotations",
+    doc_set(body, doc_string(job->want.namespace), "metadata", "annotations",
             "meta.helm.sh/release-namespace", NULL);
     return kube_patch(job->kube, &ref, &patch, on_adopted, job);
 }

@@ -30,7 +30,7 @@ const char *driver_engine_name(enum engine engine)
 static void put(json_t *tree, const char *key, const char *value)
 {
     if (value && *value)
-        json_object_set_new(tree, key, json_string(value));
+        json_object_set_new(tree, key, doc_string(value));
 }
 
 static json_t *make_status(const struct work *w, const char *applied_digest)

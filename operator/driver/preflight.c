@@ -276,9 +276,9 @@ static const char *check_controllers(const struct driver_work *work, const struc
         if (!list || !is_control_plane(facts, doc_str(pod, "node", NULL)))
             continue;
         *ret_message = str_format(
-            "kube-controller-manager runs with --controllers=%.200s: nobody makes claims from "
+            "kube-controller-manager runs with --controllers=%.*s: nobody makes claims from "
             "templates or frees them; take resourceclaim-controller back in",
-            list);
+            TEXT_CUT(200, list));
         return "ClaimControllerOff";
     }
     return "";
@@ -300,8 +300,8 @@ static const char *check_scheduler(const struct driver_work *work, const struct 
         if (!*what || !is_control_plane(facts, doc_str(agent, "name", NULL)))
             continue;
         *ret_message = str_format("kube-scheduler on %s would bind pods without their devices: "
-                                  "%.600s; take it back in there and restart the scheduler",
-                                  doc_str(agent, "name", NULL), what);
+                                  "%.*s; take it back in there and restart the scheduler",
+                                  doc_str(agent, "name", NULL), TEXT_CUT(600, what));
         return "SchedulerPluginOff";
     }
     return "";

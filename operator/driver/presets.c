@@ -59,7 +59,7 @@ json_t *driver_preset_list(const json_t *preset, const char *list, const json_t 
     for (size_t i = 0; i < json_array_size(entries); i++) {
         const json_t *entry = json_array_get(entries, i);
         if (is_on(entry, values))
-            json_array_append_new(names, json_string(doc_str(entry, "name", NULL)));
+            json_array_append_new(names, doc_string(doc_str(entry, "name", NULL)));
     }
     return names;
 }

@@ -89,9 +89,9 @@ static bool judge_set(const struct want *want, const json_t *facts, const json_t
             str_format("DaemonSet %s has not been seen to yet", name));
     } else if (current < desired && event) {
         say(verdict, DRIVER_FALSE, "PodsNotCreated",
-            str_format("DaemonSet %s: %lld of %lld pods could not be made: %.500s", name,
+            str_format("DaemonSet %s: %lld of %lld pods could not be made: %.*s", name,
                        (long long)(desired - current), (long long)desired,
-                       doc_str(event, "message", NULL)));
+                       TEXT_CUT(500, doc_str(event, "message", NULL))));
     } else if (pod) {
         say(verdict, DRIVER_FALSE, "DriverPodsStuck",
             str_format("Pod %s on %s does not get past its init containers%s%s; see its logs",
@@ -452,8 +452,8 @@ static char *nothing_text(const struct want *want, const struct tally *tally,
         more = "; see the logs of the driver's pods";
     else if (want->engine != ENGINE_EXTERNAL)
         more = ": no pod of the driver is there, see DriverReady";
-    return str_format("No device is published%s%.300s%s%s%s", silent_len ? " by " : "",
-                      silent_len ? silent->ptr : "", more, *hint ? "; " : "", hint);
+    return str_format("No device is published%s%.*s%s%s%s", silent_len ? " by " : "",
+                      TEXT_CUT(300, silent_len ? silent->ptr : ""), more, *hint ? "; " : "", hint);
 }
 
 static void judge_devices(const struct want *want, const json_t *facts, struct readiness *readiness)
@@ -477,8 +477,8 @@ static void judge_devices(const struct want *want, const json_t *facts, struct r
             nothing_text(want, &tally, all_plugins, len, &silent));
     else if (len > 0)
         say(&readiness->devices, DRIVER_FALSE, "DevicesIncomplete",
-            str_format("%zu nodes with the driver publish nothing: %.300s; %s", len, silent.ptr,
-                       all));
+            str_format("%zu nodes with the driver publish nothing: %.*s; %s", len,
+                       TEXT_CUT(300, silent.ptr), all));
     else if (idle > 0)
         say(&readiness->devices, DRIVER_TRUE, "AsExpected",
             str_format("%s; the chart picks no nodes, and %zu more run the driver and publish "
@@ -487,7 +487,7 @@ static void judge_devices(const struct want *want, const json_t *facts, struct r
     else
         say(&readiness->devices, DRIVER_TRUE, "AsExpected", str_dup(all));
     json_object_foreach(tally.by_driver, driver, devices) {
-        json_array_append_new(drivers, json_string(driver));
+        json_array_append_new(drivers, doc_string(driver));
     }
     readiness->status_devices = json_pack(
         "{s:O, s:I, s:I, s:I}", "drivers", drivers, "resourceSlices", (json_int_t)tally.slices,

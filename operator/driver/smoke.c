@@ -118,15 +118,17 @@ static void say_failed(const char *name, const json_t *claim, const json_t *pod,
         why = doc_str(pod, "status", "message", NULL);
     if (!doc_get(claim, "status", "allocation", NULL))
         say(verdict, DRIVER_FALSE, "ClaimNotAllocated",
-            str_format("The claim %s got no device: %.600s", name,
-                       *scheduling_message(pod) ? scheduling_message(pod)
-                                                : "the scheduler says nothing; does it run, and "
-                                                  "are its profiles without DynamicResources?"));
+            str_format("The claim %s got no device: %.*s", name,
+                       TEXT_CUT(600, *scheduling_message(pod)
+                                         ? scheduling_message(pod)
+                                         : "the scheduler says nothing; does it run, and "
+                                           "are its profiles without DynamicResources?")));
     else
         say(verdict, DRIVER_FALSE, "PodNotRunning",
-            str_format("The claim %s got a device and its pod does not run on %s: %.600s", name,
-                       doc_str(pod, "spec", "nodeName", NULL),
-                       *why ? why : "see the events of the pod and the kubelet's log"));
+            str_format(
+                "The claim %s got a device and its pod does not run on %s: %.*s", name,
+                doc_str(pod, "spec", "nodeName", NULL),
+                TEXT_CUT(600, *why ? why : "see the events of the pod and the kubelet's log")));
 }
 
 // The two are there: has it come to an end?
@@ -153,9 +155,9 @@ static bool judge_run(const char *name, uint64_t timeout_ms, const json_t *claim
         return true;
     }
     say(verdict, DRIVER_UNKNOWN, "SmokeTestRunning",
-        str_format("%s: the claim is %s, the pod is %s%s%.300s", name,
+        str_format("%s: the claim is %s, the pod is %s%s%.*s", name,
                    allocated ? "allocated" : "not allocated yet", *phase ? phase : "new",
-                   *scheduling_message(pod) ? ": " : "", scheduling_message(pod)));
+                   *scheduling_message(pod) ? ": " : "", TEXT_CUT(300, scheduling_message(pod))));
     return false;
 }
 
@@ -192,8 +194,9 @@ static json_t *make_status(const char *key, const struct driver_verdict *verdict
 {
     char now[CLOCK_TEXT_BYTES];
 
-    return json_pack("{s:s, s:s, s:s}", "key", key, "reason", verdict->reason, "finishedAt",
-                     clock_format(clock_wall_ms(), now));
+    return json_pack("{s:o, s:o, s:o}", "key", doc_string(key), "reason",
+                     doc_string(verdict->reason), "finishedAt",
+                     doc_string(clock_format(clock_wall_ms(), now)));
 }
 
 static bool must_wait(const struct driver_work *work, const struct want *want, const json_t *facts,

@@ -122,7 +122,7 @@ struct error *driver_file_digest(const char *path, char *ret_digest)
 static void put(json_t *tree, const char *key, const char *value)
 {
     if (value)
-        json_object_set_new(tree, key, json_string(value));
+        json_object_set_new(tree, key, doc_string(value));
 }
 
 static struct error *make_digest(const char *api_version, struct want *want)

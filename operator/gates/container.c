@@ -136,7 +136,7 @@ json_t *gates_container_argv(const struct gates_container *container, enum compo
     json_t *word;
 
     if (container->no_program)
-        json_array_append_new(argv, json_string(component_name(component)));
+        json_array_append_new(argv, doc_string(component_name(component)));
     json_array_foreach(container->command, i, word)
         json_array_append(argv, word);
     json_array_foreach(container->args, i, word)
@@ -190,9 +190,9 @@ struct error *gates_container_edit(const struct gates_container *container,
         if (edit->what == EDIT_REMOVE)
             json_array_remove(list, at);
         else if (edit->what == EDIT_SET)
-            json_array_set_new(list, at, json_string(edit->value));
+            json_array_set_new(list, at, doc_string(edit->value));
         else
-            json_array_insert_new(list, at, json_string(edit->value));
+            json_array_insert_new(list, at, doc_string(edit->value));
     }
     if (err)
         return err;

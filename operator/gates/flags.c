@@ -95,7 +95,7 @@ static struct error *read_runtime_entry(const struct entry *e, json_t *runtime)
     if (gates_runtime_is_wildcard(key) && !slice_eq(e->value, "true") &&
         !slice_eq(e->value, "false"))
         return bad_entry(flag, e->text, "must be exactly true or false");
-    return put(runtime, flag, e->name, json_string(on ? "true" : "false"));
+    return put(runtime, flag, e->name, doc_string(on ? "true" : "false"));
 }
 
 static struct error *read_runtime(const struct argv_view *view, json_t *runtime)

@@ -340,7 +340,7 @@ static struct error *read_coverage(struct builder *b, const json_t *docs, struct
         const char *key;
         json_t *value;
         json_object_foreach(json_object_get(json_array_get(docs, i), "kubernetes"), key, value) {
-            AUTO_JSON json_t *text = json_string(key);
+            AUTO_JSON json_t *text = doc_string(key);
             uint8_t minor = 0;
             struct error *err = read_minor(b, "kubernetes", text, &minor);
             if (err != NULL)

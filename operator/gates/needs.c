@@ -89,7 +89,7 @@ static void collect(struct resolver *r, struct needs *needs)
                gates_api_compare(json_string_value(json_array_get(r->needed, at)), n->version) < 0)
             at++;
         if (!str_eq(json_string_value(json_array_get(r->needed, at)), n->version))
-            json_array_insert_new(r->needed, at, json_string(n->version));
+            json_array_insert_new(r->needed, at, doc_string(n->version));
     }
 }
 
@@ -293,7 +293,7 @@ static void ask_entry(struct resolver *r, struct class *server, const char *key,
         gates_runtime_serves(without, group, version, gates_api_at(row, server->emulated) == 1,
                              resource == NULL ? NULL : one);
     if (have != on)
-        json_object_set_new(server->desired.runtime_config, key, json_string(value));
+        json_object_set_new(server->desired.runtime_config, key, doc_string(value));
 }
 
 static void ask_wildcard(struct resolver *r, struct class *server, const char *key,
@@ -310,7 +310,7 @@ static void ask_wildcard(struct resolver *r, struct class *server, const char *k
     const char *foreign =
         json_string_value(json_object_get(server->instance->foreign_runtime, key));
     if (!str_eq(foreign, value))
-        json_object_set_new(server->desired.runtime_config, key, json_string(value));
+        json_object_set_new(server->desired.runtime_config, key, doc_string(value));
 }
 
 // Which minors of API servers take the entry, for the roll between minors.

@@ -70,7 +70,7 @@ static struct error *read_wants(struct resolver *r)
         if (!json_is_boolean(value))
             return error_new(ERROR_INVALID, "feature gate %s must be true or false", key);
         if (gates_is_kkp_flag(key))
-            json_array_append_new(r->ignored, json_string(key));
+            json_array_append_new(r->ignored, doc_string(key));
         else
             r->wants[r->wants_len++] =
                 (struct want){key, json_is_true(value), gates_row(r->table, key)};

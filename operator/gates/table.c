@@ -134,7 +134,7 @@ static json_t *components_json(unsigned bits)
         json_array_append_new(array, json_string("*"));
     for (size_t c = 0; c < COMPONENT_COUNT; c++)
         if ((bits & (1u << c)) != 0)
-            json_array_append_new(array, json_string(component_name((enum component)c)));
+            json_array_append_new(array, doc_string(component_name((enum component)c)));
     return array;
 }
 
@@ -148,10 +148,10 @@ json_t *gates_list(const struct gates_table *table, struct version minor, bool a
             continue;
         json_t *depends_on = json_array();
         for (const char *const *dep = gate.depends_on; *dep != NULL; dep++)
-            json_array_append_new(depends_on, json_string(*dep));
+            json_array_append_new(depends_on, doc_string(*dep));
         json_t *entry = json_object();
-        json_object_set_new(entry, "name", json_string(row->name));
-        json_object_set_new(entry, "stage", json_string(stage_name(gate.stage)));
+        json_object_set_new(entry, "name", doc_string(row->name));
+        json_object_set_new(entry, "stage", doc_string(stage_name(gate.stage)));
         json_object_set_new(entry, "default", json_boolean(gate.value));
         json_object_set_new(entry, "locked", json_boolean(gate.locked));
         json_object_set_new(entry, "components", components_json(gate.components));
@@ -227,7 +227,7 @@ static void insert_by_priority(json_t *versions, const char *version)
     while (at < json_array_size(versions) &&
            gates_api_compare(json_string_value(json_array_get(versions, at)), version) < 0)
         at++;
-    json_array_insert_new(versions, at, json_string(version));
+    json_array_insert_new(versions, at, doc_string(version));
 }
 
 static json_t *make_api(const struct gates_table *table, const char *group, int minor)
@@ -247,7 +247,7 @@ static json_t *make_api(const struct gates_table *table, const char *group, int 
     json_object_set_new(answer, "default", served);
     const char *clients = gates_client_version(table, group, minor);
     if (clients != NULL)
-        json_object_set_new(answer, "clients", json_string(clients));
+        json_object_set_new(answer, "clients", doc_string(clients));
     return answer;
 }
 

@@ -84,7 +84,7 @@ static struct place find_place(const char *json, size_t index)
 
 static char *quoted(const char *value)
 {
-    AUTO_JSON json_t *array = json_pack("[s]", value);
+    AUTO_JSON json_t *array = json_pack("[o]", doc_string(value));
     char *text = doc_print_json(array);
     size_t len = strlen(text);
     memmove(text, text + 1, len - 2);

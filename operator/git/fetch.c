@@ -36,7 +36,7 @@ void fetch_result_fini(struct fetch_result *result)
 static void put(json_t *request, const char *key, const char *value)
 {
     if (value && *value)
-        json_object_set_new(request, key, json_string(value));
+        json_object_set_new(request, key, doc_string(value));
 }
 
 static json_t *make_request(const struct fetch_spec *spec, const char *dir)
@@ -115,13 +115,14 @@ static struct error *read_error(const json_t *told)
         doc_bool(told, false, "transient", NULL) ? ERROR_TRANSIENT : ERROR_INVALID;
 
     if (!reason)
-        return error_new(ERROR_INTERNAL, "the git worker gave no reason: %.500s", message);
-    return with_reason(error_new(kind, "%.900s", message), reason);
+        return error_new(ERROR_INTERNAL, "the git worker gave no reason: %.*s",
+                         TEXT_CUT(500, message));
+    return with_reason(error_new(kind, "%.*s", TEXT_CUT(900, message)), reason);
 }
 
 static struct error *read_ending(const struct loop_child_result *ended)
 {
-    AUTO_MEM char *words = slice_dup(slice_trim(slice_sub(ended->errors, 0, 300)));
+    AUTO_MEM char *words = text_make(slice_trim(ended->errors), 300);
 
     if (ended->timed_out)
         return with_reason(

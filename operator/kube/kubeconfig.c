@@ -40,7 +40,7 @@ static void resolve_files(json_t *body, const struct section *section, const cha
         if (!dir || path[0] == '\0' || path[0] == '/')
             continue;
         AUTO_MEM char *whole = str_format("%s/%s", dir, path);
-        doc_set(body, json_string(whole), section->files[i], NULL);
+        doc_set(body, doc_string(whole), section->files[i], NULL);
     }
 }
 
@@ -83,7 +83,7 @@ struct error *kube_kubeconfig_merge(json_t *merged, struct slice yaml, const cha
     }
     const char *current = doc_str(tree, "current-context", NULL);
     if (current[0] && !doc_get(merged, "current-context", NULL))
-        doc_set(merged, json_string(current), "current-context", NULL);
+        doc_set(merged, doc_string(current), "current-context", NULL);
     return NULL;
 }
 

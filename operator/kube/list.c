@@ -71,8 +71,8 @@ static void add_kind(const struct listing *listing, json_t *item)
 {
     if (!listing->item_kind[0] || json_object_get(item, "kind"))
         return;
-    doc_set(item, json_string(listing->api_version), "apiVersion", NULL);
-    doc_set(item, json_string(listing->item_kind), "kind", NULL);
+    doc_set(item, doc_string(listing->api_version), "apiVersion", NULL);
+    doc_set(item, doc_string(listing->item_kind), "kind", NULL);
 }
 
 static struct error *take_item(struct listing *listing, struct slice text)

@@ -54,7 +54,7 @@ static struct op *send_apply(struct held *held, const char *version)
                                .force = true,
                                .creates = !*version};
     if (*version)
-        doc_set(held->body, json_string(version), "metadata", "resourceVersion", NULL);
+        doc_set(held->body, doc_string(version), "metadata", "resourceVersion", NULL);
     return kube_patch(held->kube, &held->ref, &patch, on_held_written, held);
 }
 

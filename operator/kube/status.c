@@ -75,7 +75,7 @@ static void add_snippet(struct buf *out, struct slice body)
     if (failed || first.len == 0)
         return;
     buf_add_str(out, ": ");
-    buf_add_slice(out, first.len > 200 ? slice_sub(first, 0, 200) : first);
+    buf_add_slice(out, slice_sub(first, 0, text_fit(first, 200)));
 }
 
 static struct error *plain_error(const struct http_response *response)

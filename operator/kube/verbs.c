@@ -85,15 +85,15 @@ json_t *kube_cluster(const struct kube *kube, const char *ca_file)
     const struct kube_config *config = kube->config;
     json_t *cluster = json_object();
 
-    doc_set(cluster, json_string(config->server), "server", NULL);
+    doc_set(cluster, doc_string(config->server), "server", NULL);
     if (kube_ca(kube))
-        doc_set(cluster, json_string(ca_file), "certificate-authority", NULL);
+        doc_set(cluster, doc_string(ca_file), "certificate-authority", NULL);
     if (config->insecure)
         doc_set(cluster, json_true(), "insecure-skip-tls-verify", NULL);
     if (config->server_name)
-        doc_set(cluster, json_string(config->server_name), "tls-server-name", NULL);
+        doc_set(cluster, doc_string(config->server_name), "tls-server-name", NULL);
     if (config->proxy)
-        doc_set(cluster, json_string(config->proxy), "proxy-url", NULL);
+        doc_set(cluster, doc_string(config->proxy), "proxy-url", NULL);
     return cluster;
 }
 
@@ -278,9 +278,9 @@ struct op *kube_delete(struct kube *kube, const struct kube_ref *ref, const char
     AUTO_JSON json_t *options = json_pack("{s:s, s:s, s:s}", "kind", "DeleteOptions", "apiVersion",
                                           "v1", "propagationPolicy", "Background");
     if (uid && *uid)
-        doc_set(options, json_string(uid), "preconditions", "uid", NULL);
+        doc_set(options, doc_string(uid), "preconditions", "uid", NULL);
     if (resource_version && *resource_version)
-        doc_set(options, json_string(resource_version), "preconditions", "resourceVersion", NULL);
+        doc_set(options, doc_string(resource_version), "preconditions", "resourceVersion", NULL);
     struct kube_request request = request_of("DELETE", kube_path(ref));
     request.unconditional = json_object_size(json_object_get(options, "preconditions")) == 0;
     return send_body(kube, request, JSON_TYPE, options,

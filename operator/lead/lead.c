@@ -151,9 +151,9 @@ static void on_written(void *owner, struct error *take_err, json_t *take_body)
 
 static json_t *new_lease(const struct lead *lead)
 {
-    return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{}}", "apiVersion", "coordination.k8s.io/v1",
-                     "kind", "Lease", "metadata", "namespace", lead->spec.namespace, "name",
-                     lead->spec.name, "spec");
+    return json_pack("{s:s, s:s, s:{s:o, s:o}, s:{}}", "apiVersion", "coordination.k8s.io/v1",
+                     "kind", "Lease", "metadata", "namespace", doc_string(lead->spec.namespace),
+                     "name", doc_string(lead->spec.name), "spec");
 }
 
 // The next epoch. Agents refuse an older one for good, so a Lease that was deleted must not start
@@ -175,11 +175,11 @@ static void write_lease(struct lead *lead)
     clock_format_micro(clock_wall_ms(), now);
     bool fresh = !lead->lease;
     AUTO_JSON json_t *body = fresh ? new_lease(lead) : doc_copy(lead->lease);
-    doc_set(body, json_string(lead->spec.identity), "spec", "holderIdentity", NULL);
+    doc_set(body, doc_string(lead->spec.identity), "spec", "holderIdentity", NULL);
     doc_set(body, json_integer(LEASE_MS / 1000), "spec", "leaseDurationSeconds", NULL);
-    doc_set(body, json_string(now), "spec", "renewTime", NULL);
+    doc_set(body, doc_string(now), "spec", "renewTime", NULL);
     if (!lead->leading || fresh) {
-        doc_set(body, json_string(now), "spec", "acquireTime", NULL);
+        doc_set(body, doc_string(now), "spec", "acquireTime", NULL);
         doc_set(body, json_integer((json_int_t)next_epoch(lead)), "spec", "leaseTransitions", NULL);
     }
     struct kube_ref ref = lease_ref(lead);
@@ -317,7 +317,7 @@ struct op *lead_release(struct lead *lead, loop_fn *done, void *owner)
     AUTO_JSON json_t *body = doc_copy(lead->lease);
     doc_set(body, json_string(""), "spec", "holderIdentity", NULL);
     doc_set(body, json_integer(1), "spec", "leaseDurationSeconds", NULL);
-    doc_set(body, json_string(now), "spec", "renewTime", NULL);
+    doc_set(body, doc_string(now), "spec", "renewTime", NULL);
     struct kube_ref ref = lease_ref(lead);
     release->request = kube_replace(lead->spec.kube, &ref, body, on_released, release);
     return &release->op;

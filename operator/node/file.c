@@ -27,11 +27,10 @@ const char *node_base_name(const char *path)
 
 char *node_plain(struct slice text)
 {
-    size_t len = text.len < NODE_MESSAGE_BYTES_MAX ? text.len : NODE_MESSAGE_BYTES_MAX;
-    char *plain = mem_alloc(len + 1);
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        plain[i] = c == '\t' ? ' ' : c < 0x20 || c > 0x7e ? '?' : (char)c;
+    char *plain = text_make(text, NODE_MESSAGE_BYTES_MAX);
+    for (char *at = plain; *at; at++) {
+        unsigned char c = (unsigned char)*at;
+        *at = c == '\t' ? ' ' : c < 0x20 || c == 0x7f ? '?' : *at;
     }
     return plain;
 }

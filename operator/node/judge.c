@@ -103,18 +103,17 @@ static void settle_ownership(struct node_unit *unit, const struct node_wish *wis
         return;
     bool empty = node_owned_empty(plan->owned);
     json_object_set(record, "owned", plan->owned);
-    json_object_set_new(record, "path", json_string(empty ? "" : unit->files[plan->file].path));
-    json_object_set_new(record, "original", json_string(plan->original));
-    json_object_set_new(record, "written",
-                        json_string(empty ? "" : unit->files[plan->file].digest));
+    json_object_set_new(record, "path", doc_string(empty ? "" : unit->files[plan->file].path));
+    json_object_set_new(record, "original", doc_string(plan->original));
+    json_object_set_new(record, "written", doc_string(empty ? "" : unit->files[plan->file].digest));
     save_quietly(unit->node);
 }
 
 static void settle_done(struct node_unit *unit, const char *revision, const struct node_edit *plan)
 {
     json_t *record = node_record(unit->node, unit->component);
-    AUTO_JSON json_t *done =
-        json_pack("{s:s, s:s}", "revision", revision, "digest", unit->files[plan->file].digest);
+    AUTO_JSON json_t *done = json_pack("{s:o, s:o}", "revision", doc_string(revision), "digest",
+                                       doc_string(unit->files[plan->file].digest));
     bool news =
         !doc_equal(json_object_get(record, "done"), done) || json_object_get(record, "failed");
     node_unit_set(unit, NODE_UP_TO_DATE, NULL, NULL);
@@ -256,7 +255,7 @@ static enum todo judge_written(struct node_unit *unit, const json_t *want,
     json_t *edit = json_object_get(node_record(unit->node, unit->component), "edit");
     if (edit) {
         // The edit under way is what is wanted now too: it goes on under the new name.
-        json_object_set_new(edit, "revision", json_string(revision));
+        json_object_set_new(edit, "revision", doc_string(revision));
         json_object_set_new(edit, "expect", doc_copy(json_object_get(want, "expect")));
         node_unit_set(unit, NODE_PENDING, NULL, NULL);
         node_wake(unit->node);
@@ -383,8 +382,9 @@ static void take_verdict(struct node_unit *unit, json_t *edit)
     AUTO_MEM char *verdict = node_nets_verdict(unit->node, edit);
     if (!verdict || json_object_get(edit, "rollback"))
         return;
-    json_object_set_new(edit, "rollback",
-                        json_pack("{s:s, s:s}", "reason", "KubeletNotReady", "message", verdict));
+    json_object_set_new(
+        edit, "rollback",
+        json_pack("{s:s, s:o}", "reason", "KubeletNotReady", "message", doc_string(verdict)));
     save_quietly(unit->node);
 }
 

@@ -78,7 +78,7 @@ json_t *node_kubelet_server_flags(const json_t *argv)
             json_object_set_new(server, server_fields[i].field, json_integer((json_int_t)number));
         else if (text) {
             AUTO_MEM char *plain = node_plain(slice_of(text));
-            json_object_set_new(server, server_fields[i].field, json_string(plain));
+            json_object_set_new(server, server_fields[i].field, doc_string(plain));
         }
     }
     return server;
@@ -246,8 +246,9 @@ struct error *node_kubelet_env_argv(struct slice text, const char *file_name, js
     if (err)
         return err;
     AUTO_JSON json_t *argv = json_array();
-    json_array_append_new(argv, json_string(component_name(COMPONENT_KUBELET)));
+    json_array_append_new(argv, doc_string(component_name(COMPONENT_KUBELET)));
     for (size_t i = 0; i < words.len; i++) {
+        // foreign: a flag that is no UTF-8 is refused, not changed
         json_t *word =
             json_stringn(text.ptr + words.items[i].from, words.items[i].to - words.items[i].from);
         if (!word)

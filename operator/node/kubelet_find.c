@@ -93,7 +93,7 @@ static struct error *read_one(const char *path, bool after, struct node_drop_ins
     const char *gate;
     json_t *value;
     json_object_foreach(gates, gate, value)
-        json_object_set_new(drop_ins->files, gate, json_string(plain));
+        json_object_set_new(drop_ins->files, gate, doc_string(plain));
     return NULL;
 }
 

@@ -121,6 +121,7 @@ static struct error *apply_edit(struct doc_text *doc, struct argv_map *map,
         (*len)--;
         return doc_text_remove(doc, pointer);
     }
+    // foreign: a flag that is no UTF-8 is refused, not changed
     AUTO_JSON json_t *value = json_string(edit->value);
     if (!value)
         return error_new(ERROR_INVALID, "%s: a flag is not UTF-8", file_name);

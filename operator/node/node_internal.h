@@ -39,8 +39,7 @@ static inline json_t *node_iterable(const json_t *tree)
     return (json_t *)(uintptr_t)tree;
 }
 const char *node_base_name(const char *path);
-// Text that is safe in JSON and on one line: other bytes than printable ASCII become '?'; cut at
-// NODE_MESSAGE_BYTES_MAX.
+// Text on one line, control characters as '?'; text_make() of at most NODE_MESSAGE_BYTES_MAX bytes.
 char *node_plain(struct slice text);
 
 // --- file.c --------------------------------------------------------------------------------------

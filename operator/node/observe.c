@@ -31,7 +31,7 @@ static void sightings_fini(struct sightings *sightings)
 static json_t *plain_json(const char *text)
 {
     AUTO_MEM char *plain = node_plain(slice_of(text));
-    return json_string(plain);
+    return doc_string(plain);
 }
 
 static char *take_text(struct error *take_err)

@@ -116,7 +116,7 @@ static void give_up_entry(struct change *change, const char *name, const json_t 
     if (before && !json_is_null(before))
         json_object_set(change->set, name, before);
     else
-        json_array_append_new(change->unset, json_string(name));
+        json_array_append_new(change->unset, doc_string(name));
 }
 
 static void plan_kind(struct change *change, const json_t *want)

@@ -179,10 +179,8 @@ static bool is_kubelet(const struct process *process, char *bytes, size_t *ret_l
 static json_t *split_cmdline(const char *bytes, size_t len)
 {
     json_t *argv = json_array();
-    for (size_t at = 0; at < len; at += strlen(bytes + at) + 1) {
-        json_t *word = json_string(bytes + at);
-        json_array_append_new(argv, word ? word : json_string("?")); // no UTF-8, no flag of ours
-    }
+    for (size_t at = 0; at < len; at += strlen(bytes + at) + 1)
+        json_array_append_new(argv, doc_string(bytes + at));
     return argv;
 }
 

@@ -10,7 +10,7 @@ static const char *const phase_names[] = {"Editing", "WaitingForRestart", "Waiti
 static void set_string(json_t *tree, const char *key, const char *value)
 {
     if (value && value[0])
-        json_object_set_new(tree, key, json_string(value));
+        json_object_set_new(tree, key, doc_string(value));
 }
 
 // registry:5000/kube-apiserver:v1.33.13@sha256:... → 1.33.13.
@@ -66,7 +66,7 @@ static void compare_with_table(const struct node_unit *unit, struct version mino
     json_array_foreach(all, i, value) {
         name = doc_str(value, "name", NULL);
         if (!is_group(name) && !json_object_get(unit->running, name))
-            json_array_append_new(ret_missing, json_string(name));
+            json_array_append_new(ret_missing, doc_string(name));
     }
 }
 
@@ -123,8 +123,8 @@ static void add_owned(const struct node_unit *unit, json_t *component)
 
 static json_t *build_component(const struct node_unit *unit)
 {
-    json_t *component = json_pack("{s:s, s:s}", "name", component_name(unit->component), "state",
-                                  state_names[unit->state]);
+    json_t *component = json_pack("{s:o, s:o}", "name", doc_string(component_name(unit->component)),
+                                  "state", doc_string(state_names[unit->state]));
     struct version version;
     // A newer wish has come already and was not looked at: the state does not speak of it.
     if (unit->state != NODE_OBSERVED)
@@ -160,8 +160,10 @@ static json_t *build_component(const struct node_unit *unit)
 static json_t *build_step(const struct node_step *step)
 {
     char since[CLOCK_TEXT_BYTES];
-    return json_pack("{s:s, s:s, s:s}", "component", component_name(step->unit->component), "phase",
-                     phase_names[step->phase], "since", clock_format(step->since_wall_ms, since));
+    return json_pack("{s:o, s:o, s:o}", "component",
+                     doc_string(component_name(step->unit->component)), "phase",
+                     doc_string(phase_names[step->phase]), "since",
+                     doc_string(clock_format(step->since_wall_ms, since)));
 }
 
 json_t *node_status_build(struct node *node)

@@ -107,14 +107,14 @@ void node_step_commit(struct node_unit *unit, bool done)
         return;
     bool empty = node_owned_empty(json_object_get(edit, "owned"));
     json_object_set(record, "owned", json_object_get(edit, "owned"));
-    json_object_set_new(record, "path", json_string(empty ? "" : doc_str(edit, "path", NULL)));
+    json_object_set_new(record, "path", doc_string(empty ? "" : doc_str(edit, "path", NULL)));
     json_object_set_new(record, "original",
-                        json_string(empty ? "" : doc_str(edit, "original", NULL)));
-    json_object_set_new(record, "written", json_string(empty ? "" : doc_str(edit, "after", NULL)));
+                        doc_string(empty ? "" : doc_str(edit, "original", NULL)));
+    json_object_set_new(record, "written", doc_string(empty ? "" : doc_str(edit, "after", NULL)));
     json_object_del(record, "failed");
     if (done) {
         char now[CLOCK_TEXT_BYTES];
-        json_object_set_new(record, "updatedAt", json_string(clock_format(clock_wall_ms(), now)));
+        json_object_set_new(record, "updatedAt", doc_string(clock_format(clock_wall_ms(), now)));
         json_object_set_new(record, "done",
                             json_pack("{s:s, s:s}", "revision", doc_str(edit, "revision", NULL),
                                       "digest", doc_str(edit, "after", NULL)));
@@ -158,7 +158,7 @@ static struct error *journal_edit(struct node_step *step, const struct node_file
                                   (json_int_t)step->begun_wall_ms));
     if (uses_nets(step)) {
         AUTO_MEM char *id = node_nets_id();
-        json_object_set_new(json_object_get(record, "edit"), "guard", json_string(id));
+        json_object_set_new(json_object_get(record, "edit"), "guard", doc_string(id));
     }
     return node_journal_save(node);
 }

@@ -75,7 +75,7 @@ static void judge(struct plan_step *step, const struct plan_instance *instance, 
 
 static void rename_step(struct plan_step *step, const char *revision)
 {
-    json_object_set_new(step->want, "revision", json_string(revision));
+    json_object_set_new(step->want, "revision", doc_string(revision));
     step->revision = doc_str(step->want, "revision", NULL);
 }
 
@@ -88,7 +88,7 @@ static void keep_name(struct plan_step *step, const struct plan_instance *instan
     if (!instance->asked || str_eq(asked, step->revision))
         return;
     same = doc_copy(step->want);
-    json_object_set_new(same, "revision", json_string(asked));
+    json_object_set_new(same, "revision", doc_string(asked));
     if (json_object_get(instance->asked, "askedAt"))
         json_object_set(same, "askedAt", json_object_get(instance->asked, "askedAt"));
     if (doc_equal(same, instance->asked))

@@ -58,7 +58,7 @@ static json_t *make_entry(const struct plan_step *step, const struct plan_instan
     if (!again || step->state == PLAN_RUNNING || step->state == PLAN_OVERDUE)
         was = clock_format(again && *was ? plan_asked_at(instance, now_wall_ms) : now_wall_ms, at);
     if (*was)
-        json_object_set_new(entry, "askedAt", json_string(was));
+        json_object_set_new(entry, "askedAt", doc_string(was));
     return entry;
 }
 
@@ -81,9 +81,9 @@ json_t *plan_node_spec(const struct plan *plan, const struct plan_instance *inst
     size_t len;
 
     json_object_set_new(spec, "epoch", json_integer((json_int_t)header->epoch));
-    json_object_set_new(spec, "configuration", json_string(header->configuration));
-    json_object_set_new(spec, "revision", json_string(header->revision));
-    json_object_set_new(spec, "direction", json_string(enable ? "Enable" : "Disable"));
+    json_object_set_new(spec, "configuration", doc_string(header->configuration));
+    json_object_set_new(spec, "revision", doc_string(header->revision));
+    json_object_set_new(spec, "direction", doc_string(enable ? "Enable" : "Disable"));
     json_object_set_new(spec, "componentTimeoutSeconds",
                         json_integer((json_int_t)(header->component_timeout_ms / 1000)));
     steps = plan_steps_of(plan, instances, node, &len);
@@ -94,7 +94,7 @@ json_t *plan_node_spec(const struct plan *plan, const struct plan_instance *inst
         if (instance->component == COMPONENT_KUBELET) {
             AUTO_MEM char *version = version_format(instance->version);
 
-            json_object_set_new(spec, "kubeletVersion", json_string(version));
+            json_object_set_new(spec, "kubeletVersion", doc_string(version));
         }
         if (takes_want(step, instance))
             json_array_append_new(components, make_entry(step, instance, plan->now_wall_ms));

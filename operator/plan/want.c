@@ -39,14 +39,14 @@ json_t *plan_want(const struct plan_instance *instance, const struct gates_desir
     json_t *want = json_object();
     char digest[DOC_DIGEST_BYTES];
 
-    json_object_set_new(want, "name", json_string(component_name(instance->component)));
+    json_object_set_new(want, "name", doc_string(component_name(instance->component)));
     json_object_set_new(want, "featureGates", doc_copy(desired->feature_gates));
     if (instance->component == COMPONENT_APISERVER)
         json_object_set_new(want, "runtimeConfig", doc_copy(desired->runtime_config));
     json_object_set_new(want, "expect", doc_copy(desired->effective));
     doc_digest_tree(want, digest);
     digest[PLAN_REVISION_BYTES - 1] = '\0';
-    json_object_set_new(want, "revision", json_string(digest));
+    json_object_set_new(want, "revision", doc_string(digest));
     return want;
 }
 

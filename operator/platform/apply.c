@@ -84,7 +84,7 @@ static json_t *make_labels(const struct platform_change *change)
     doc_digest(slice_of(owner), digest);
     json_object_set_new(labels, "app.kubernetes.io/managed-by", json_string("drawbridge"));
     json_object_set_new(labels, API_LABEL_CONFIGURATION,
-                        fits ? json_string(owner) : json_stringn(digest, 40));
+                        fits ? doc_string(owner) : json_stringn(digest, 40));
     return labels;
 }
 
@@ -110,12 +110,12 @@ static void add_node_write(struct writing *w, const struct platform_change *chan
     write->body = json_object();
     json_object_set_new(write->body, "apiVersion", json_string(API_GROUP_VERSION));
     json_object_set_new(write->body, "kind", json_string("NodeDRAConfiguration"));
-    doc_set(write->body, json_string(node), "metadata", "name", NULL);
+    doc_set(write->body, doc_string(node), "metadata", "name", NULL);
     doc_set(write->body, make_labels(change), "metadata", "labels", NULL);
     json_object_set_new(write->body, "spec", TAKE(spec));
     if (now) {
         guard(write, now);
-        doc_set(write->body, json_string(write->resource_version), "metadata", "resourceVersion",
+        doc_set(write->body, doc_string(write->resource_version), "metadata", "resourceVersion",
                 NULL);
     }
 }
@@ -150,13 +150,13 @@ static void add_config_map_write(struct writing *w, const struct platform_observ
     write->body = json_object();
     json_object_set_new(write->body, "apiVersion", json_string("v1"));
     json_object_set_new(write->body, "kind", json_string("ConfigMap"));
-    doc_set(write->body, json_string(name), "metadata", "name", NULL);
+    doc_set(write->body, doc_string(name), "metadata", "name", NULL);
     if (now) {
         guard(write, now);
-        doc_set(write->body, json_string(write->resource_version), "metadata", "resourceVersion",
+        doc_set(write->body, doc_string(write->resource_version), "metadata", "resourceVersion",
                 NULL);
     }
-    doc_set(write->body, json_string(text), "data", key, NULL);
+    doc_set(write->body, doc_string(text), "data", key, NULL);
 }
 
 static void add_undo_write(struct writing *w, const struct platform_observed *observed,
@@ -174,7 +174,7 @@ static void add_undo_write(struct writing *w, const struct platform_observed *ob
             add_config_map_write(w, observed, PLATFORM_UNDO_CONFIGMAP, name, text, true);
             write = &w->writes[w->len - 1];
         } else {
-            doc_set(write->body, json_string(text), "data", name, NULL);
+            doc_set(write->body, doc_string(text), "data", name, NULL);
         }
     }
     json_decref(copy);

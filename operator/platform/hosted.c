@@ -25,7 +25,7 @@ static const json_t *make_asked(struct platform_observed *observed, const struct
     if (!part->record || (failed ? look->target->fresh : !part->stands))
         return NULL;
     asked = json_object();
-    json_object_set_new(asked, "revision", json_string(doc_str(part->record, "revision", NULL)));
+    json_object_set_new(asked, "revision", doc_string(doc_str(part->record, "revision", NULL)));
     json_array_append_new(observed->reports, asked);
     return asked;
 }
@@ -239,8 +239,8 @@ struct error *platform_preview_hosted(const struct platform_observed *observed,
                           component_name(part->component));
         was = lists_text(part->lists);
         now = lists_text(lists);
-        json_object_set_new(before, name, json_string(was));
-        json_object_set_new(after, name, json_string(now));
+        json_object_set_new(before, name, doc_string(was));
+        json_object_set_new(after, name, doc_string(now));
     }
     *ret_before = TAKE(before);
     *ret_after = TAKE(after);

@@ -52,7 +52,8 @@ char *hosted_pod_words(const json_t *pod)
         words = container_words(json_array_get(statuses, i));
     if (!words)
         words = unscheduled_words(pod);
-    return words ? str_format("pod %s: %.500s", doc_str(pod, "metadata", "name", NULL), words)
+    return words ? str_format("pod %s: %.*s", doc_str(pod, "metadata", "name", NULL),
+                              TEXT_CUT(500, words))
                  : NULL;
 }
 

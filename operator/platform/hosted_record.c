@@ -223,8 +223,8 @@ static void put_marks(json_t *record, const json_t *lists, int64_t now_wall_ms)
 {
     char digest[DOC_DIGEST_BYTES], now[CLOCK_TEXT_BYTES];
 
-    json_object_set_new(record, "after", json_string(digest_lists(lists, digest)));
-    json_object_set_new(record, "since", json_string(clock_format(now_wall_ms, now)));
+    json_object_set_new(record, "after", doc_string(digest_lists(lists, digest)));
+    json_object_set_new(record, "since", doc_string(clock_format(now_wall_ms, now)));
 }
 
 // What leads back to the lists as they stand now.
@@ -297,8 +297,8 @@ struct error *hosted_record_put_back(const struct hosted_part *part, int64_t now
     for (size_t i = 0; i < COUNT(kept); i++)
         put_copy(record, kept[i], json_object_get(previous, kept[i]));
     put_marks(record, lists, now_wall_ms);
-    doc_set(record, json_string(part->reason), "failed", "reason", NULL);
-    doc_set(record, json_string(part->message), "failed", "message", NULL);
+    doc_set(record, doc_string(part->reason), "failed", "reason", NULL);
+    doc_set(record, doc_string(part->message), "failed", "message", NULL);
     *ret_lists = lists;
     *ret_record = record;
     return NULL;
@@ -310,7 +310,7 @@ json_t *hosted_record_settle(const struct hosted_part *part, int64_t now_wall_ms
     char now[CLOCK_TEXT_BYTES];
 
     json_object_del(record, "previous");
-    json_object_set_new(record, "settled", json_string(clock_format(now_wall_ms, now)));
+    json_object_set_new(record, "settled", doc_string(clock_format(now_wall_ms, now)));
     return record;
 }
 
@@ -333,8 +333,8 @@ static void add_op(json_t *patch, const char *op, const char *path, json_t *take
 {
     json_t *step = json_object();
 
-    json_object_set_new(step, "op", json_string(op));
-    json_object_set_new(step, "path", json_string(path));
+    json_object_set_new(step, "op", doc_string(op));
+    json_object_set_new(step, "path", doc_string(path));
     if (take_value)
         json_object_set_new(step, "value", take_value);
     json_array_append_new(patch, step);
@@ -396,7 +396,7 @@ static void patch_record(const struct hosted_part *part, const json_t *record, j
     if (!annotations)
         add_op(patch, "add", "/metadata/annotations", json_object());
     AUTO_MEM char *text = doc_print_json(record);
-    add_op(patch, "add", path, json_string(text));
+    add_op(patch, "add", path, doc_string(text));
 }
 
 json_t *hosted_patch(const struct hosted_part *part, const json_t *lists, const json_t *record)
@@ -406,7 +406,7 @@ json_t *hosted_patch(const struct hosted_part *part, const json_t *lists, const 
     // A precondition as a replacement: the API server answers a stale one with 409, a failed "test"
     // with 422 as if the patch were wrong.
     add_op(patch, "replace", "/metadata/resourceVersion",
-           json_string(doc_str(part->object, "metadata", "resourceVersion", NULL)));
+           doc_string(doc_str(part->object, "metadata", "resourceVersion", NULL)));
     if (lists && part->kind == KIND_TENANT_CONTROL_PLANE)
         patch_extra_args(part, lists, patch);
     else if (lists)

@@ -247,20 +247,20 @@ json_t *hosted_report(struct hosted_part *part, const struct hosted_look *look, 
     json_t *report = json_object();
     bool standing = part->record && part->stands && !json_object_get(part->record, "failed");
 
-    json_object_set_new(report, "object", json_string(part->where));
-    json_object_set_new(report, "state", json_string(j.state));
+    json_object_set_new(report, "object", doc_string(part->where));
+    json_object_set_new(report, "state", doc_string(j.state));
     if (j.reason)
-        json_object_set_new(report, "reason", json_string(j.reason));
+        json_object_set_new(report, "reason", doc_string(j.reason));
     if (j.message)
-        json_object_set_new(report, "message", json_string(j.message));
+        json_object_set_new(report, "message", doc_string(j.message));
     mem_free(j.message);
     json_object_set_new(report, "healthy", json_boolean(r.complete && r.desired > 0));
     json_object_set_new(report, "reverted", json_integer((json_int_t)reverts));
-    json_object_set_new(report, "revision", json_string(doc_str(part->record, "revision", NULL)));
+    json_object_set_new(report, "revision", doc_string(doc_str(part->record, "revision", NULL)));
     if (standing && (json_object_size(doc_get(part->owned, "featureGates", NULL)) > 0 ||
                      json_object_size(doc_get(part->owned, "runtimeConfig", NULL)) > 0))
         json_object_set_new(report, "writtenRevision",
-                            json_string(doc_str(part->record, "revision", NULL)));
+                            doc_string(doc_str(part->record, "revision", NULL)));
     json_object_set_new(report, "featureGates", doc_copy(part->flags.feature_gates));
     json_object_set_new(report, "runtimeConfig", doc_copy(part->flags.runtime_config));
     json_object_set_new(report, "owned", doc_copy(part->owned));

@@ -28,7 +28,7 @@ static void note_stranger(struct collection *c, enum component component, const 
             return;
     }
     if (json_array_size(strangers) < PLATFORM_STRANGERS_MAX)
-        json_array_append_new(strangers, json_string(text));
+        json_array_append_new(strangers, doc_string(text));
 }
 
 static const json_t *find_component(const json_t *list, enum component component)

@@ -62,7 +62,7 @@ static void keep_not_ready(json_t *kept, const json_t *node)
 
         if (str_eq(doc_str(condition, "type", NULL), "Ready") &&
             !str_eq(doc_str(condition, "status", NULL), "True"))
-            doc_set(kept, json_string(doc_str(condition, "lastTransitionTime", NULL)),
+            doc_set(kept, doc_string(doc_str(condition, "lastTransitionTime", NULL)),
                     "notReadySince", NULL);
     }
 }
@@ -79,8 +79,8 @@ json_t *platform_trim_node(const json_t *node)
     if (role)
         doc_set(kept, doc_copy(role), "metadata", "labels", label, NULL);
     if (ignored)
-        doc_set(kept, json_string(ignored), "ignored", NULL);
-    doc_set(kept, json_string(doc_str(node, "status", "nodeInfo", "kubeletVersion", NULL)),
+        doc_set(kept, doc_string(ignored), "ignored", NULL);
+    doc_set(kept, doc_string(doc_str(node, "status", "nodeInfo", "kubeletVersion", NULL)),
             "kubeletVersion", NULL);
     if (!ignored)
         keep_not_ready(kept, node);
@@ -103,7 +103,7 @@ static void on_node(void *owner, const char *key, const json_t *node)
 
     if (*ignored || !version_parse(doc_str(node, "kubeletVersion", NULL), &version)) {
         context->observed->unmanaged_nodes++;
-        json_object_set_new(context->observed->ignored, key, json_string(ignored));
+        json_object_set_new(context->observed->ignored, key, doc_string(ignored));
         return;
     }
     context->observed->managed_nodes++;

@@ -51,7 +51,7 @@ json_t *platform_trim_pod(const json_t *pod)
     platform_trim_keep(kept, pod, "metadata", "namespace");
     platform_trim_keep(kept, pod, "metadata", "resourceVersion");
     platform_trim_keep(kept, pod, "spec", "nodeName");
-    doc_set(kept, json_string(doc_str(pod, "metadata", "labels", "component", NULL)), "component",
+    doc_set(kept, doc_string(doc_str(pod, "metadata", "labels", "component", NULL)), "component",
             NULL);
     if (doc_get(pod, "metadata", "annotations", "kubernetes.io/config.mirror", NULL))
         doc_set(kept, json_true(), "mirror", NULL);
@@ -305,7 +305,7 @@ void platform_take_group(struct platform_observed *observed, const json_t *body)
 
     for (size_t i = 0; i < json_array_size(versions); i++)
         json_array_append_new(observed->served,
-                              json_string(doc_str(json_array_get(versions, i), "version", NULL)));
+                              doc_string(doc_str(json_array_get(versions, i), "version", NULL)));
 }
 
 static void take_answer(struct observation *o, const struct request *request, const json_t *body)

@@ -31,7 +31,7 @@ static json_t *make_argv(enum component component, const json_t *args)
 {
     json_t *argv = json_array();
 
-    json_array_append_new(argv, json_string(component_name(component)));
+    json_array_append_new(argv, doc_string(component_name(component)));
     if (json_is_array(args)) {
         for (size_t i = 0; i < json_array_size(args); i++) {
             const json_t *item = json_array_get(args, i);
@@ -39,7 +39,7 @@ static json_t *make_argv(enum component component, const json_t *args)
             AUTO_MEM char *flag =
                 str_format("--%s=%s", doc_str(item, "name", NULL), value ? value : "");
 
-            json_array_append_new(argv, json_string(flag));
+            json_array_append_new(argv, doc_string(flag));
         }
     } else if (args) {
         for (void *at = json_object_iter((json_t *)(uintptr_t)args); at;
@@ -48,7 +48,7 @@ static json_t *make_argv(enum component component, const json_t *args)
             AUTO_MEM char *flag =
                 str_format("--%s=%s", json_object_iter_key(at), value ? value : "");
 
-            json_array_append_new(argv, json_string(flag));
+            json_array_append_new(argv, doc_string(flag));
         }
     }
     return argv;
@@ -96,7 +96,7 @@ static struct error *split_flag(const char *flag, char **ret_name, json_t **ret_
         return error_new(ERROR_INVALID, "kubeadm-config: cannot write %s into extraArgs", flag);
     slice_cut(&rest, '=', &name);
     *ret_name = slice_dup(slice_sub(name, 2, name.len));
-    *ret_value = json_stringn(rest.ptr ? rest.ptr : "", rest.ptr ? rest.len : 0);
+    *ret_value = doc_string_of(rest, DOC_BYTES_MAX);
     return NULL;
 }
 
@@ -119,7 +119,7 @@ static struct error *apply_to_list(struct doc_text *doc, const char *section,
     if (edit->what == EDIT_SET)
         return doc_text_set_scalar(doc, value_at, value);
     entry = json_object();
-    json_object_set_new(entry, "name", json_string(name));
+    json_object_set_new(entry, "name", doc_string(name));
     json_object_set(entry, "value", value);
     return doc_text_insert(doc, list, edit->index - 1, entry);
 }

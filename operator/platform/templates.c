@@ -286,7 +286,7 @@ static json_t *make_previous(const json_t *record, const char *standing)
 
     if (!is_after(record, standing))
         json_object_del(previous, "before");
-    json_object_set_new(previous, "after", json_string(doc_digest(slice_of(standing), digest)));
+    json_object_set_new(previous, "after", doc_string(doc_digest(slice_of(standing), digest)));
     return previous;
 }
 
@@ -322,7 +322,7 @@ static struct error *edit_map(const struct platform_observed *observed, const st
     text = str_dup(original ? doc_str(record, "before", NULL) : standing);
     if (!original)
         json_object_set_new(record, "before",
-                            json_string(json_object_get(record, "owned") ? "" : standing));
+                            doc_string(json_object_get(record, "owned") ? "" : standing));
     for (size_t i = 0; !err && i < plan->len; i++) {
         const struct plan_instance *instance = &observed->instances[plan->steps[i].instance];
         AUTO_JSON json_t *want = NULL;
@@ -339,9 +339,9 @@ static struct error *edit_map(const struct platform_observed *observed, const st
         settle_record(observed, config_map, standing, undo);
         return NULL;
     }
-    json_object_set_new(record, "after", json_string(doc_digest(slice_of(text), digest)));
+    json_object_set_new(record, "after", doc_string(doc_digest(slice_of(text), digest)));
     json_object_set(record, "previous", previous);
-    json_object_set_new(texts, config_map, json_string(text));
+    json_object_set_new(texts, config_map, doc_string(text));
     json_object_set(undo, config_map, record);
     return NULL;
 }
@@ -378,7 +378,7 @@ struct error *platform_preview_templates(const struct platform_observed *observe
         if (err)
             return err;
         if (json_object_get(after, maps[i]))
-            json_object_set_new(before, maps[i], json_string(text_of(observed, maps[i])));
+            json_object_set_new(before, maps[i], doc_string(text_of(observed, maps[i])));
     }
     *ret_before = TAKE(before);
     *ret_after = TAKE(after);

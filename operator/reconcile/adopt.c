@@ -88,7 +88,7 @@ static void mirror(struct adopter *a, const json_t *kubermatic, const json_t *co
         end_work(a, NULL);
         return;
     }
-    doc_set(body, json_string(doc_str(kubermatic, "metadata", "resourceVersion", NULL)), "metadata",
+    doc_set(body, doc_string(doc_str(kubermatic, "metadata", "resourceVersion", NULL)), "metadata",
             "resourceVersion", NULL);
     json_object_set(body, "status", difference);
     a->pending = kube_patch(a->controller->spec.kube, &ref, &patch, on_mirrored, a);
@@ -146,7 +146,7 @@ static struct error *adopt(struct adopter *a, const json_t *kubermatic)
     patch.body = wanted;
     patch.creates = !config;
     if (config)
-        doc_set(wanted, json_string(doc_str(config, "metadata", "resourceVersion", NULL)),
+        doc_set(wanted, doc_string(doc_str(config, "metadata", "resourceVersion", NULL)),
                 "metadata", "resourceVersion", NULL);
     a->pending = kube_patch(a->controller->spec.kube, &ref, &patch, on_adopted, a);
     return NULL;
@@ -229,7 +229,7 @@ static json_t *trim_definition(const json_t *definition)
     json_t *kept = json_object();
 
     doc_set(kept, json_string(CRD_NAME), "metadata", "name", NULL);
-    doc_set(kept, json_string(doc_str(definition, "metadata", "resourceVersion", NULL)), "metadata",
+    doc_set(kept, doc_string(doc_str(definition, "metadata", "resourceVersion", NULL)), "metadata",
             "resourceVersion", NULL);
     if (doc_get(definition, "metadata", "labels", NULL))
         doc_set(kept, doc_copy(doc_get(definition, "metadata", "labels", NULL)), "metadata",

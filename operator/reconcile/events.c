@@ -3,7 +3,8 @@
 // emit on changes alone.
 #include "reconcile_internal.h"
 
-#define EVENTS_MAX 128 // waiting to be sent
+#define EVENTS_MAX 128         // waiting to be sent
+#define MESSAGE_BYTES_MAX 1024 // the API server's limit for an event's message
 
 struct events {
     struct loop *loop;
@@ -64,12 +65,12 @@ static json_t *make_reference(const json_t *object)
 {
     json_t *reference = json_object();
 
-    json_object_set_new(reference, "apiVersion", json_string(doc_str(object, "apiVersion", NULL)));
-    json_object_set_new(reference, "kind", json_string(doc_str(object, "kind", NULL)));
+    json_object_set_new(reference, "apiVersion", doc_string(doc_str(object, "apiVersion", NULL)));
+    json_object_set_new(reference, "kind", doc_string(doc_str(object, "kind", NULL)));
     json_object_set_new(reference, "namespace",
-                        json_string(doc_str(object, "metadata", "namespace", NULL)));
-    json_object_set_new(reference, "name", json_string(doc_str(object, "metadata", "name", NULL)));
-    json_object_set_new(reference, "uid", json_string(doc_str(object, "metadata", "uid", NULL)));
+                        doc_string(doc_str(object, "metadata", "namespace", NULL)));
+    json_object_set_new(reference, "name", doc_string(doc_str(object, "metadata", "name", NULL)));
+    json_object_set_new(reference, "uid", doc_string(doc_str(object, "metadata", "uid", NULL)));
     return reference;
 }
 
@@ -86,21 +87,19 @@ void events_emit(struct events *events, const json_t *object, bool warning, cons
     va_start(args, fmt);
     message = str_vformat(fmt, args);
     va_end(args);
-    if (slice_of(message).len > 1024)
-        message[1024] = '\0'; // the API server's limit for an event's message
     clock_format(clock_wall_ms(), now);
-    doc_set(event, json_string(prefix), "metadata", "generateName", NULL);
-    doc_set(event, json_string(*namespace ? namespace : "default"), "metadata", "namespace", NULL);
+    doc_set(event, doc_string(prefix), "metadata", "generateName", NULL);
+    doc_set(event, doc_string(*namespace ? namespace : "default"), "metadata", "namespace", NULL);
     json_object_set_new(event, "involvedObject", make_reference(object));
-    json_object_set_new(event, "type", json_string(warning ? "Warning" : "Normal"));
-    json_object_set_new(event, "reason", json_string(reason));
-    json_object_set_new(event, "message", json_string(message));
-    json_object_set_new(event, "firstTimestamp", json_string(now));
-    json_object_set_new(event, "lastTimestamp", json_string(now));
+    json_object_set_new(event, "type", doc_string(warning ? "Warning" : "Normal"));
+    json_object_set_new(event, "reason", doc_string(reason));
+    json_object_set_new(event, "message", doc_string_of(slice_of(message), MESSAGE_BYTES_MAX));
+    json_object_set_new(event, "firstTimestamp", doc_string(now));
+    json_object_set_new(event, "lastTimestamp", doc_string(now));
     json_object_set_new(event, "count", json_integer(1));
-    doc_set(event, json_string(events->component), "source", "component", NULL);
-    json_object_set_new(event, "reportingComponent", json_string(events->component));
-    json_object_set_new(event, "reportingInstance", json_string(events->host));
+    doc_set(event, doc_string(events->component), "source", "component", NULL);
+    json_object_set_new(event, "reportingComponent", doc_string(events->component));
+    json_object_set_new(event, "reportingInstance", doc_string(events->host));
     if (json_array_size(events->waiting) == EVENTS_MAX)
         json_array_remove(events->waiting, 0);
     json_array_append_new(events->waiting, event);

@@ -29,7 +29,7 @@ static struct op *remove_finalizer(struct pass *pass)
             json_array_append(kept, json_array_get(now, i));
     }
     doc_set(body, kept, "metadata", "finalizers", NULL);
-    doc_set(body, json_string(pass->config.resource_version), "metadata", "resourceVersion", NULL);
+    doc_set(body, doc_string(pass->config.resource_version), "metadata", "resourceVersion", NULL);
     return kube_patch(pass->controller->spec.kube, &ref, &patch, on_finalizer_removed, pass);
 }
 

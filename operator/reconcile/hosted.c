@@ -73,7 +73,7 @@ static void keep_metadata(json_t *kept, const json_t *object)
         if (part)
             json_object_set_new(all, parts[i], doc_copy(part));
     }
-    doc_set(kept, json_string(doc_digest_tree(all, digest)), "marks", NULL);
+    doc_set(kept, doc_string(doc_digest_tree(all, digest)), "marks", NULL);
     json_decref(all);
 }
 
@@ -92,13 +92,13 @@ static json_t *trim(const json_t *object)
         const json_t *condition = json_array_get(conditions, i);
 
         if (str_eq(doc_str(condition, "type", NULL), "Progressing"))
-            doc_set(kept, json_string(doc_str(condition, "status", NULL)), "status", "progressing",
+            doc_set(kept, doc_string(doc_str(condition, "status", NULL)), "status", "progressing",
                     NULL);
     }
-    doc_set(kept, json_string(doc_str(object, "metadata", "name", NULL)), "metadata", "name", NULL);
-    doc_set(kept, json_string(doc_str(object, "metadata", "namespace", NULL)), "metadata",
+    doc_set(kept, doc_string(doc_str(object, "metadata", "name", NULL)), "metadata", "name", NULL);
+    doc_set(kept, doc_string(doc_str(object, "metadata", "namespace", NULL)), "metadata",
             "namespace", NULL);
-    doc_set(kept, json_string(doc_str(object, "metadata", "resourceVersion", NULL)), "metadata",
+    doc_set(kept, doc_string(doc_str(object, "metadata", "resourceVersion", NULL)), "metadata",
             "resourceVersion", NULL);
     doc_set(kept, json_integer((json_int_t)doc_int(object, 0, "metadata", "generation", NULL)),
             "generation", NULL);

@@ -104,14 +104,13 @@ static json_t *make_entry(const struct intent *intent, const char *result, const
     json_t *entry = json_object();
 
     // What failed is the spec's revision; what is in force by then is another.
-    json_object_set_new(entry, "revision", json_string(intent->asked_revision));
-    json_object_set_new(entry, "result", json_string(result));
+    json_object_set_new(entry, "revision", doc_string(intent->asked_revision));
+    json_object_set_new(entry, "result", doc_string(result));
     if (*reason)
-        json_object_set_new(entry, "reason", json_string(reason));
+        json_object_set_new(entry, "reason", doc_string(reason));
     if (*message)
-        json_object_set_new(entry, "message",
-                            json_stringn_nocheck(message, strnlen(message, 1024)));
-    json_object_set_new(entry, "startedAt", json_string(started));
+        json_object_set_new(entry, "message", doc_string_of(slice_of(message), 1024));
+    json_object_set_new(entry, "startedAt", doc_string(started));
     return entry;
 }
 
@@ -160,7 +159,7 @@ json_t *intent_history(const json_t *was, const struct intent *intent, const cha
 
     clock_format(now_wall_ms, now);
     entry = make_entry(intent, result, reason, message, *started ? started : now);
-    json_object_set_new(entry, "finishedAt", json_string(now));
+    json_object_set_new(entry, "finishedAt", doc_string(now));
     if (str_eq(result, "Applied")) {
         json_t *kept = json_object();
 

@@ -9,7 +9,7 @@
 static void put_str(json_t *object, const char *key, const char *value)
 {
     if (value && *value)
-        json_object_set_new(object, key, json_string(value));
+        json_object_set_new(object, key, doc_string(value));
 }
 
 // --- components ----------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ static json_t *make_component(const struct pass *pass, enum component component)
     const struct plan_count *counts = &pass->plan.counts[component];
     bool told = false;
 
-    json_object_set_new(made, "name", json_string(component_name(component)));
+    json_object_set_new(made, "name", doc_string(component_name(component)));
     for (size_t i = 0; i < pass->observed->len; i++) {
         const struct plan_instance *instance = &pass->observed->instances[i];
 
@@ -111,7 +111,7 @@ static json_t *make_component(const struct pass *pass, enum component component)
     put_hosted(pass, component, made);
     strlist_sort(&versions);
     for (size_t i = 0; i < versions.len && i < 64; i++)
-        json_array_append_new(list, json_string(versions.items[i]));
+        json_array_append_new(list, doc_string(versions.items[i]));
     json_object_set_new(made, "versions", list);
     return made;
 }
@@ -211,7 +211,7 @@ static void note_failure(struct pass *pass, json_t *status)
     AUTO_MEM char *message =
         str_format("%s: %s", instance->id, doc_str(instance->reported, "message", NULL));
 
-    json_object_set_new(status, "failedRevision", json_string(pass->intent.asked_revision));
+    json_object_set_new(status, "failedRevision", doc_string(pass->intent.asked_revision));
     json_object_set_new(
         status, "history",
         intent_history(json_object_get(pass->config.status, "history"), &pass->intent, "RolledBack",
@@ -226,8 +226,8 @@ static void note_success(struct pass *pass, json_t *status)
     const json_t *history = json_object_get(pass->config.status, "history");
     const json_t *last = json_array_get(history, 0);
 
-    json_object_set_new(status, "lastAppliedRevision", json_string(pass->intent.asked_revision));
-    json_object_set_new(status, "lastKnownGoodRevision", json_string(pass->intent.asked_revision));
+    json_object_set_new(status, "lastAppliedRevision", doc_string(pass->intent.asked_revision));
+    json_object_set_new(status, "lastKnownGoodRevision", doc_string(pass->intent.asked_revision));
     if (!str_eq(doc_str(last, "revision", NULL), pass->intent.asked_revision) ||
         !str_eq(doc_str(last, "result", NULL), "Applied"))
         json_object_set_new(
@@ -248,9 +248,9 @@ static void put_revisions(struct pass *pass, json_t *status)
     // What is to be tried again and has not had its turn is asked for in the next pass too.
     if (pass->config.reconcile_requested_at && !(pass->planned && pass->plan.again))
         json_object_set_new(status, "lastHandledReconcileAt",
-                            json_string(pass->config.reconcile_requested_at));
+                            doc_string(pass->config.reconcile_requested_at));
     if (pass->intent.rolled_back)
-        json_object_set_new(status, "failedRevision", json_string(pass->intent.asked_revision));
+        json_object_set_new(status, "failedRevision", doc_string(pass->intent.asked_revision));
     if (!pass->planned || pass->config.deleting)
         return;
     put_str(status, "lastAttemptedRevision", pass->intent.asked_revision);
@@ -372,7 +372,7 @@ struct error *step_report(void *walk, enum verdict *ret_verdict)
     if (!difference)
         return NULL;
     body = json_object();
-    doc_set(body, json_string(doc_str(pass->object, "metadata", "resourceVersion", NULL)),
+    doc_set(body, doc_string(doc_str(pass->object, "metadata", "resourceVersion", NULL)),
             "metadata", "resourceVersion", NULL);
     json_object_set(body, "status", difference);
     patch.body = body;

@@ -43,7 +43,7 @@ static struct op *send(struct source_pass *pass, const struct source_item *item,
                                .dry_run = dry_run};
 
     if (item->version && !dry_run)
-        doc_set(held, json_string(item->version), "metadata", "resourceVersion", NULL);
+        doc_set(held, doc_string(item->version), "metadata", "resourceVersion", NULL);
     return kube_patch(pass->sources->controller->spec.kube, &ref, &patch, done, pass);
 }
 
@@ -113,7 +113,7 @@ static void compare_with_alone(struct source_pass *pass)
     AUTO_JSON json_t *body = doc_copy(item->body);
     AUTO_MEM char *name = str_format("drawbridge-preview-%016llx", (unsigned long long)rand_u64());
 
-    doc_set(body, json_string(name), "metadata", "name", NULL);
+    doc_set(body, doc_string(name), "metadata", "name", NULL);
     pass->walk.pending = send(pass, item, body, true, on_alone);
 }
 
@@ -238,7 +238,7 @@ static bool trim(struct source_pass *pass, const json_t *applied)
 
     if (!extra)
         return false;
-    doc_set(body, json_string(doc_str(applied, "metadata", "resourceVersion", NULL)), "metadata",
+    doc_set(body, doc_string(doc_str(applied, "metadata", "resourceVersion", NULL)), "metadata",
             "resourceVersion", NULL);
     json_object_set(body, "spec", extra);
     pass->walk.pending =

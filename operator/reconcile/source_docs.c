@@ -75,7 +75,8 @@ static struct error *check_secret(const json_t *object, const char *where)
     const char *type = doc_str(object, "type", NULL);
 
     if (*type && !str_eq(type, "Opaque") && !str_eq(type, "cluster.x-k8s.io/secret"))
-        return invalid(where, "a Secret of a repository is of type Opaque, not %.100s", type);
+        return invalid(where, "a Secret of a repository is of type Opaque, not %.*s",
+                       TEXT_CUT(100, type));
     return NULL;
 }
 
@@ -114,15 +115,16 @@ static struct error *check_one(const json_t *documents, const json_t *object,
         return invalid(where,
                        "a repository holds DRAConfigurations, KubermaticConfigurations, and the "
                        "ConfigMaps and Secrets that a "
-                       "DRAConfiguration names, not %.100s %.100s",
-                       doc_str(object, "apiVersion", NULL), doc_str(object, "kind", NULL));
+                       "DRAConfiguration names, not %.*s %.*s",
+                       TEXT_CUT(100, doc_str(object, "apiVersion", NULL)),
+                       TEXT_CUT(100, doc_str(object, "kind", NULL)));
     if (!*name)
         return invalid(where, "metadata.name is missing");
     if (*namespace && !str_eq(namespace, spec->namespace))
         return invalid(
             where,
-            "metadata.namespace is %.100s; a ConfigSource applies to its own namespace alone, %s",
-            namespace, spec->namespace);
+            "metadata.namespace is %.*s; a ConfigSource applies to its own namespace alone, %s",
+            TEXT_CUT(100, namespace), spec->namespace);
     if (kind->named_alone && !is_named(documents, kind->kind, name))
         return invalid(where, "no DRAConfiguration of the commit names this %s", kind->kind);
     content = check_metadata(object, where);
@@ -142,15 +144,15 @@ static json_t *make_body(const json_t *object, const struct api_source *spec)
     AUTO_MEM char *source = str_format("%s/%s", spec->namespace, spec->name);
 
     json_object_del(body, "status");
-    json_object_set_new(metadata, "name", json_string(doc_str(object, "metadata", "name", NULL)));
-    json_object_set_new(metadata, "namespace", json_string(spec->namespace));
+    json_object_set_new(metadata, "name", doc_string(doc_str(object, "metadata", "name", NULL)));
+    json_object_set_new(metadata, "namespace", doc_string(spec->namespace));
     if (json_is_object(doc_get(object, "metadata", "labels", NULL)))
         json_object_set_new(metadata, "labels",
                             doc_copy(doc_get(object, "metadata", "labels", NULL)));
     if (json_is_object(doc_get(object, "metadata", "annotations", NULL)))
         json_object_set_new(metadata, "annotations",
                             doc_copy(doc_get(object, "metadata", "annotations", NULL)));
-    doc_set(metadata, json_string(source), "annotations", API_ANNOTATION_SOURCE, NULL);
+    doc_set(metadata, doc_string(source), "annotations", API_ANNOTATION_SOURCE, NULL);
     json_object_set_new(body, "metadata", metadata);
     return body;
 }
@@ -179,9 +181,9 @@ static struct error *add(const json_t *documents, const json_t *document,
     const struct source_item *twin;
     struct error *err;
 
-    item->where =
-        str_format("%s: %.63s %.253s", doc_str(document, "file", NULL),
-                   doc_str(object, "kind", NULL), doc_str(object, "metadata", "name", NULL));
+    item->where = str_format("%s: %.*s %.*s", doc_str(document, "file", NULL),
+                             TEXT_CUT(63, doc_str(object, "kind", NULL)),
+                             TEXT_CUT(253, doc_str(object, "metadata", "name", NULL)));
     err = check_one(documents, object, spec, item->where);
     (*len)++;
     if (err)

@@ -6,7 +6,7 @@
 static void put(json_t *object, const char *key, const char *value)
 {
     if (value && *value)
-        json_object_set_new(object, key, json_string(value));
+        json_object_set_new(object, key, doc_string(value));
     else
         json_object_del(object, key);
 }
@@ -175,8 +175,8 @@ static void make_conditions(struct source_pass *pass)
 
 static json_t *entry_of(const struct source_item *item)
 {
-    return json_pack("{s: s, s: s}", "kind", item->kind->kind, "name",
-                     doc_str(item->body, "metadata", "name", NULL));
+    return json_pack("{s:o, s:o}", "kind", doc_string(item->kind->kind), "name",
+                     doc_string(doc_str(item->body, "metadata", "name", NULL)));
 }
 
 static void put_inventory(struct source_pass *pass)
@@ -369,7 +369,7 @@ struct error *source_report(void *walk, enum verdict *ret_verdict)
     put_time(pass);
     json_decref(TAKE(difference));
     difference = doc_make_merge_patch(was, pass->status);
-    doc_set(body, json_string(doc_str(pass->object, "metadata", "resourceVersion", NULL)),
+    doc_set(body, doc_string(doc_str(pass->object, "metadata", "resourceVersion", NULL)),
             "metadata", "resourceVersion", NULL);
     json_object_set(body, "status", difference);
     pass->walk.pending =

@@ -106,7 +106,8 @@ struct error *source_secret_check(const json_t *secret, const char *url)
     return error_because(
         ERROR_INVALID, "SecretNotForHost",
         "Secret %s of spec.secretRef has a password or token and does not allow that it is sent to "
-        "%s (%s%.300s); if it shall be: kubectl annotate secret %s -n %s " API_ANNOTATION_HOSTS
+        "%s (%s%.*s); if it shall be: kubectl annotate secret %s -n %s " API_ANNOTATION_HOSTS
         "=%s --overwrite",
-        name, host, *hosts ? "it allows " : "it allows no host yet", hosts, name, namespace, host);
+        name, host, *hosts ? "it allows " : "it allows no host yet", TEXT_CUT(300, hosts), name,
+        namespace, host);
 }

@@ -66,8 +66,9 @@ static void hold(struct source_pass *pass, const char *applied, const struct api
     const char *why = doc_str(last, "message", NULL);
 
     replace(&pass->held, str_dup(applied));
-    replace(&pass->held_reason, str_format("DRAConfiguration %s was put back: %.700s", config->name,
-                                           *why ? why : doc_str(last, "reason", NULL)));
+    replace(&pass->held_reason,
+            str_format("DRAConfiguration %s was put back: %.*s", config->name,
+                       TEXT_CUT(700, *why ? why : doc_str(last, "reason", NULL))));
     if (!str_eq(doc_str(pass->spec.status, "heldRevision", NULL), applied))
         events_emit(pass->sources->controller->events, pass->object, true, "Held", "%s: %s",
                     applied, pass->held_reason);

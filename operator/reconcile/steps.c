@@ -139,7 +139,7 @@ struct error *step_claim(void *walk, enum verdict *ret_verdict)
     json_array_append_new(finalizers, json_string(API_FINALIZER));
     body = json_object();
     doc_set(body, finalizers, "metadata", "finalizers", NULL);
-    doc_set(body, json_string(pass->config.resource_version), "metadata", "resourceVersion", NULL);
+    doc_set(body, doc_string(pass->config.resource_version), "metadata", "resourceVersion", NULL);
     patch.body = body;
     pass->walk.pending = kube_patch(pass->controller->spec.kube, &ref, &patch, on_claimed, pass);
     *ret_verdict = VERDICT_WAIT;

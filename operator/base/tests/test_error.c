@@ -61,13 +61,30 @@ TEST(text_is_one_line)
     CHECK_STR(error_text(err), "a b c");
 }
 
+// The cap may fall behind each byte of a character of two, three and four bytes.
 TEST(text_is_cut_between_characters)
 {
-    char long_text[5001];
-    memset(long_text, 'x', sizeof(long_text));
-    long_text[4095] = '\xC3', long_text[4096] = '\xA4', long_text[5000] = '\0';
-    AUTO(error) struct error *err = error_new(ERROR_INVALID, "%s", long_text);
-    CHECK_INT(strlen(error_text(err)), 4095);
+    static const char *const letters[] = {"\xC3\xA4", "\xE2\x82\xAC", "\xF0\x9F\x94\x92"};
+    for (size_t l = 0; l < COUNT(letters); l++) {
+        size_t bytes = strlen(letters[l]);
+        for (size_t inside = 1; inside < bytes; inside++) {
+            char long_text[5001];
+            memset(long_text, 'x', sizeof(long_text) - 1);
+            long_text[5000] = '\0';
+            memcpy(long_text + 4096 - inside, letters[l], bytes);
+            AUTO(error) struct error *err = error_new(ERROR_INVALID, "%s", long_text);
+            CHECK_INT(strlen(error_text(err)), 4096 - inside);
+        }
+    }
+}
+
+TEST(text_is_utf8_whatever_was_wrapped)
+{
+    AUTO(error) struct error *err = error_new(ERROR_INVALID, "pod \xFF says \xE2\x82");
+    CHECK_STR(error_text(err), "pod \xEF\xBF\xBD says \xEF\xBF\xBD\xEF\xBF\xBD");
+    err = error_wrap(TAKE(err), "node \xC3");
+    CHECK_STR(error_text(err), "node \xEF\xBF\xBD: pod \xEF\xBF\xBD says "
+                               "\xEF\xBF\xBD\xEF\xBF\xBD");
 }
 
 TEST(kinds_have_names)

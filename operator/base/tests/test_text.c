@@ -104,4 +104,70 @@ TEST(lists_sort_and_join)
     CHECK(!strlist_has(&l, "n3"));
 }
 
+#define FFFD "\xEF\xBF\xBD"
+
+TEST(characters_are_well_formed_utf8)
+{
+    static const struct {
+        const char *text;
+        size_t len;
+    } cases[] = {
+        {"a", 1},
+        {"\xC3\xA4", 2},
+        {"\xE2\x82\xAC", 3},
+        {"\xF0\x9F\x94\x92", 4},
+        {"\xF4\x8F\xBF\xBF", 4},
+        {"", 0},
+        {"\x80", 0},             // not a beginning
+        {"\xC3", 0},             // no end
+        {"\xC3(", 0},            // another end
+        {"\xC0\xAF", 0},         // longer than it need be
+        {"\xE0\x9F\xBF", 0},     // likewise
+        {"\xF0\x8F\xBF\xBF", 0}, // likewise
+        {"\xED\xA0\x80", 0},     // half of a UTF-16 pair
+        {"\xF4\x90\x80\x80", 0}, // beyond Unicode
+        {"\xF8\x88\x80\x80", 0}, // no beginning in today's UTF-8
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        CHECK_INT(text_char_len(slice_of(cases[i].text)), cases[i].len);
+}
+
+static char *made(const char *text, size_t bytes_max)
+{
+    return text_make(slice_of(text), bytes_max);
+}
+
+TEST(text_is_made_of_any_bytes)
+{
+    CHECK_STR_TAKE(made("a\xC3\xA4", 10), "a\xC3\xA4");
+    CHECK_STR_TAKE(made("a\xFF"
+                        "b",
+                        10),
+                   "a" FFFD "b");
+    CHECK_STR_TAKE(made("\xE2\x82", 10), FFFD FFFD);
+    CHECK_STR_TAKE(made("", 10), "");
+    CHECK_STR_TAKE(made(NULL, 10), "");
+    CHECK_STR_TAKE(made("abc", 0), "");
+    CHECK_STR_TAKE(text_make((struct slice){"a\0b", 3}, 10), "a" FFFD "b");
+}
+
+TEST(text_is_cut_at_a_character)
+{
+    CHECK_STR_TAKE(made("abcdef", 3), "abc");
+    CHECK_STR_TAKE(made("ab\xC3\xA4", 4), "ab\xC3\xA4");
+    CHECK_STR_TAKE(made("ab\xC3\xA4", 3), "ab");
+    CHECK_STR_TAKE(made("a\xF0\x9F\x94\x92z", 5), "a\xF0\x9F\x94\x92");
+    CHECK_STR_TAKE(made("a\xF0\x9F\x94\x92z", 4), "a");
+    CHECK_STR_TAKE(made("a\xF0\x9F\x94\x92z", 2), "a");
+    CHECK_STR_TAKE(made("ab\xFF", 4), "ab"); // what stands for a byte is not cut either
+    CHECK_STR_TAKE(made("\xFF"
+                        "abc",
+                        5),
+                   FFFD "ab");
+    CHECK_STR_TAKE(made("\x80\x80\x80", 2), "");
+    CHECK_STR_TAKE(str_format("%.*s.", TEXT_CUT(4, "ab\xE2\x82\xAC")), "ab.");
+    CHECK_STR_TAKE(str_format("%.*s.", TEXT_CUT(5, "ab\xE2\x82\xAC")), "ab\xE2\x82\xAC.");
+    CHECK_STR_TAKE(str_format("%.*s.", TEXT_CUT(5, "ab")), "ab.");
+}
+
 TEST_MAIN()

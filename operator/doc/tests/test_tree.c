@@ -27,6 +27,27 @@ TEST(json_is_printed_as_it_was)
     CHECK_STR_TAKE(doc_print_json(scalar), "\"x\"");
 }
 
+TEST(a_string_is_made_of_any_bytes)
+{
+    static const char *const texts[] = {
+        "plain", "\xC3\xA4", "cut \xE2\x82", "\xFF\xFE", "\xED\xA0\x80", "", NULL};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        AUTO_JSON json_t *value = doc_string(texts[i]);
+        AUTO_MEM char *printed = doc_print_json(value);
+        json_t *again = NULL;
+        CHECK_OK(doc_parse_json(slice_of(printed), "t", &again));
+        CHECK(doc_equal(again, value));
+        json_decref(again);
+    }
+    AUTO_JSON json_t *plain = doc_string("x\xC3\xA4");
+    CHECK_STR(json_string_value(plain), "x\xC3\xA4");
+    AUTO_JSON json_t *cut = doc_string_of(slice_of("x\xC3\xA4y"), 2);
+    CHECK_STR(json_string_value(cut), "x");
+    AUTO_JSON json_t *zero = doc_string_of((struct slice){"a\0b", 3}, 100);
+    CHECK_STR(json_string_value(zero), "a\xEF\xBF\xBD"
+                                       "b");
+}
+
 TEST(bad_json_says_where)
 {
     json_t *tree = NULL;

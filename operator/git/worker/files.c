@@ -36,7 +36,7 @@ static struct error *add_documents(struct walk *walk, const char *file, const js
         if (json_array_size(walk->worker->documents) == FETCH_DOCUMENTS_MAX)
             return limit_error(file, "there are more than 200 documents");
         entry = json_object();
-        json_object_set_new(entry, "file", json_string(file));
+        json_object_set_new(entry, "file", doc_string(file));
         json_object_set_new(entry, "index", json_integer((json_int_t)i));
         json_object_set_new(entry, "object", doc_copy(object));
         json_array_append_new(walk->worker->documents, entry);

@@ -98,12 +98,11 @@ static json_t *make_answer(const struct worker *worker, bool fetched)
     json_t *answer = json_object();
     char hex[GIT_OID_HEXSZ + 1];
 
-    json_object_set_new(answer, "ref", json_string(worker->ref ? worker->ref : ""));
-    json_object_set_new(answer, "head",
-                        json_string(git_oid_tostr(hex, sizeof(hex), &worker->head)));
+    json_object_set_new(answer, "ref", doc_string(worker->ref ? worker->ref : ""));
+    json_object_set_new(answer, "head", doc_string(git_oid_tostr(hex, sizeof(hex), &worker->head)));
     json_object_set_new(answer, "commit",
-                        json_string(git_oid_tostr(hex, sizeof(hex), &worker->commit)));
-    json_object_set_new(answer, "signer", json_string(worker->signer ? worker->signer : ""));
+                        doc_string(git_oid_tostr(hex, sizeof(hex), &worker->commit)));
+    json_object_set_new(answer, "signer", doc_string(worker->signer ? worker->signer : ""));
     json_object_set_new(answer, "fetched", json_boolean(fetched));
     if (worker->documents)
         json_object_set(answer, "documents", worker->documents);
@@ -136,13 +135,13 @@ static json_t *make_refusal(const struct worker *worker, const struct error *err
     char hex[GIT_OID_HEXSZ + 1];
 
     if (!git_oid_is_zero(&worker->head)) {
-        json_object_set_new(refusal, "ref", json_string(worker->ref ? worker->ref : ""));
+        json_object_set_new(refusal, "ref", doc_string(worker->ref ? worker->ref : ""));
         json_object_set_new(refusal, "head",
-                            json_string(git_oid_tostr(hex, sizeof(hex), &worker->head)));
+                            doc_string(git_oid_tostr(hex, sizeof(hex), &worker->head)));
     }
 
-    doc_set(refusal, json_string(error_reason(err)), "error", "reason", NULL);
-    doc_set(refusal, json_string(message), "error", "message", NULL);
+    doc_set(refusal, doc_string(error_reason(err)), "error", "reason", NULL);
+    doc_set(refusal, doc_string(message), "error", "message", NULL);
     doc_set(refusal, json_boolean(error_kind(err) == ERROR_TRANSIENT), "error", "transient", NULL);
     return refusal;
 }

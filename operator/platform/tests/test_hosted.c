@@ -492,6 +492,38 @@ TEST(pods_say_why)
                 NULL);
 }
 
+// The words are cut, here inside of a letter of two bytes, and must still be text in the record.
+TEST(long_words_of_a_pod_that_is_not_ascii_do_not_end_the_way_back)
+{
+    AUTO_JSON json_t *object = parse(API);
+    AUTO_JSON json_t *after = written(COMPONENT_APISERVER, KIND_DEPLOYMENT, object, WANT);
+    AUTO_JSON json_t *pod = parse("{metadata: {name: a}, status: {conditions: ["
+                                  "{type: PodScheduled, status: 'False', reason: U}]}}");
+    struct hosted_part part = make(COMPONENT_APISERVER, KIND_DEPLOYMENT, after);
+    AUTO_JSON json_t *lists = NULL;
+    AUTO_JSON json_t *record = NULL;
+
+    for (size_t odd = 0; odd < 2; odd++) {
+        AUTO_BUF struct buf message = buf_make(1000);
+        AUTO_MEM char *printed = NULL;
+        buf_add(&message, "xx", odd);
+        while (message.len < 600)
+            buf_add_str(&message, "\xC3\xA4");
+        json_object_set_new(json_array_get(doc_get(pod, "status", "conditions", NULL), 0),
+                            "message", json_string(message.ptr));
+        part.reason = "ComponentNotReady";
+        part.message = hosted_pod_words(pod);
+        CHECK(strlen(part.message) >= 500);
+        CHECK_OK(hosted_record_put_back(&part, NOW_MS, &lists, &record));
+        printed = doc_print_json(record);
+        CHECK_HAS(printed, "\xC3\xA4\"");
+        mem_free(TAKE(part.message));
+        json_decref(TAKE(lists));
+        json_decref(TAKE(record));
+    }
+    hosted_part_fini(&part);
+}
+
 TEST(undone_twice_is_told)
 {
     AUTO_JSON json_t *last = parse("[{name: kube-apiserver, writtenRevision: r1}]");

@@ -183,6 +183,30 @@ TEST(the_history_keeps_five_and_one_entry_for_a_revision)
     CHECK(doc_get(json_array_get(history, 4), "intent", "featureGates", "Gate2", NULL) != NULL);
 }
 
+TEST(a_message_that_is_cut_inside_a_letter_or_no_utf8_is_kept_in_the_history)
+{
+    AUTO_JSON json_t *gates = json_pack("{s:b}", "DynamicResourceAllocation", 1);
+    struct api_config config = config_with(gates, NULL);
+    struct intent intent;
+
+    intent_make(&config, &intent);
+    for (size_t odd = 0; odd < 2; odd++) {
+        AUTO_BUF struct buf message = buf_make(3000);
+        buf_add(&message, "xx", odd);
+        while (message.len < 2000)
+            buf_add_str(&message, "\xC3\xA4");
+        AUTO_JSON json_t *history =
+            intent_history(NULL, &intent, "RolledBack", "ComponentCrashed", message.ptr, 0);
+        AUTO_MEM char *printed = doc_print_json(history);
+        CHECK_HAS(printed, "\xC3\xA4\"");
+    }
+    AUTO_JSON json_t *history =
+        intent_history(NULL, &intent, "RolledBack", "ComponentCrashed", "bad \xFF", 0);
+    AUTO_MEM char *printed = doc_print_json(history);
+    CHECK_HAS(printed, "\"bad \xEF\xBF\xBD\"");
+    intent_fini(&intent);
+}
+
 TEST(the_direction_follows_the_core_gate)
 {
     AUTO_JSON json_t *on = json_pack("{s:b}", "DynamicResourceAllocation", 1);
