@@ -17,7 +17,7 @@
 
 #define DOC_BYTES_MAX ((size_t)16 << 20)
 #define DOC_DEPTH_MAX 64
-#define DOC_NODES_MAX 1000000 // of one document, aliases expanded
+#define DOC_NODES_MAX 1000000 // of one document, aliases expanded; JSON: see doc_json_nodes()
 
 static inline void json_tree_freep(json_t **p)
 {
@@ -25,13 +25,22 @@ static inline void json_tree_freep(json_t **p)
 }
 #define AUTO_JSON __attribute__((cleanup(json_tree_freep)))
 
-// JSON text to a tree. Error INVALID: "name:line:column: what".
+// JSON text to a tree. Error INVALID: "name:line:column: what"; LIMIT: more than DOC_BYTES_MAX or
+// DOC_NODES_MAX. Nodes are counted before anything is made of them (doc_json_nodes()): a byte of
+// text can cost a hundred of memory.
 struct error *doc_parse_json(struct slice text, const char *name, json_t **ret_tree);
+// The same with a lower cap, for those whose documents are small by nature.
+struct error *doc_parse_json_max(struct slice text, const char *name, size_t nodes_max,
+                                 json_t **ret_tree);
+// At least as many as the tree of this text would have, and at most twice as many: its commas and
+// opening brackets outside of strings, and one.
+size_t doc_json_nodes(struct slice text);
 // YAML 1.1 as Kubernetes reads it (sigs.k8s.io/yaml: plain scalars resolve to null, bool, int,
 // float; the key of a mapping is a string; duplicate keys are refused) to a tree. One document; an
 // empty one is JSON null. Error INVALID: "name:line:column: what".
 struct error *doc_parse_yaml(struct slice text, const char *name, json_t **ret_tree);
-// All documents of a stream, in order, as an array; empty ones are left out.
+// All documents of a stream, in order, as an array; empty ones are left out. The caps are those of
+// one document.
 struct error *doc_parse_yaml_all(struct slice text, const char *name, json_t **ret_array);
 // The same for what another program has made and read already, as Helm reads the output of a chart:
 // of two equal keys in a mapping the last one counts.

@@ -11,8 +11,7 @@
 struct building {
     const struct doc_graph *graph;
     const char *name;
-    bool last_wins; // of two equal keys
-    size_t nodes;   // made so far
+    struct doc_builder *builder;
     size_t depth;
 };
 
@@ -159,7 +158,7 @@ static struct error *build_entry(struct building *b, uint32_t key, json_t *objec
     if (err != NULL) {
         return err;
     }
-    if (!b->last_wins && json_object_get(object, text) != NULL) {
+    if (!b->builder->last_wins && json_object_get(object, text) != NULL) {
         return doc_node_error(b->name, node_of(b, key), "key \"%s\" is there twice", text);
     }
     AUTO_JSON json_t *value = NULL;
@@ -209,7 +208,7 @@ static struct error *build_sequence(struct building *b, const struct doc_node *n
 static struct error *build(struct building *b, uint32_t index, json_t **ret_tree)
 {
     const struct doc_node *node = followed(b->graph, index);
-    if (++b->nodes > DOC_NODES_MAX) {
+    if (++b->builder->nodes > DOC_NODES_MAX) {
         return doc_node_error(b->name, node_of(b, index),
                               "more than %d nodes with aliases followed", DOC_NODES_MAX);
     }
@@ -232,13 +231,13 @@ static struct error *build(struct building *b, uint32_t index, json_t **ret_tree
     return NULL;
 }
 
-struct error *doc_build(const struct doc_graph *graph, const char *name, bool last_wins,
+struct error *doc_build(const struct doc_graph *graph, struct doc_builder *builder,
                         json_t **ret_tree)
 {
     if (graph->len == 0) {
         *ret_tree = json_null();
         return NULL;
     }
-    struct building b = {.graph = graph, .name = name, .last_wins = last_wins};
+    struct building b = {.graph = graph, .name = builder->name, .builder = builder};
     return build(&b, 0, ret_tree);
 }

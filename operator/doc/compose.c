@@ -253,7 +253,7 @@ static struct error *read_tag(const struct composing *c, const char *tag, struct
 static void set_anchor(struct composing *c, const yaml_char_t *anchor, uint32_t index)
 {
     if (anchor != NULL) {
-        json_object_set_new_nocheck(c->anchors, (const char *)anchor, json_integer(index));
+        json_object_set_new(c->anchors, (const char *)anchor, json_integer(index));
     }
 }
 

@@ -80,8 +80,13 @@ MUST_USE struct error *doc_node_error(const char *name, const struct doc_node *n
 // What a plain scalar is; a new reference. NULL: infinity or not a number, which JSON does not
 // have.
 json_t *doc_resolve(const char *text, size_t len);
-// last_wins: two equal keys in a mapping are no error, and the last one counts.
-struct error *doc_build(const struct doc_graph *graph, const char *name, bool last_wins,
+// Goes with all documents of one text.
+struct doc_builder {
+    const char *name;
+    bool last_wins; // two equal keys in a mapping are no error, and the last one counts
+    size_t nodes;   // made so far
+};
+struct error *doc_build(const struct doc_graph *graph, struct doc_builder *builder,
                         json_t **ret_tree);
 // The string that a key node (or an alias of one) stands for. Yours.
 struct error *doc_build_key(const struct doc_graph *graph, const char *name, uint32_t key,

@@ -2,6 +2,8 @@
 // JSON in and out. jansson is strict here (no doubles, no NUL), and its memory comes from ours, so
 // that running out of it aborts in one place and what it prints can be freed like everything else.
 
+#include <string.h>
+
 #include "doc_internal.h"
 
 #define INDENT 2
@@ -28,49 +30,94 @@ struct error *doc_error(const char *name, size_t line, size_t column, const char
                      column, what);
 }
 
-static size_t tree_depth(const json_t *tree)
+// What a text will cost, before it is parsed.
+struct shape {
+    size_t nodes, depth;
+};
+
+// Just behind the string whose first character stands at at.
+static size_t string_end(struct slice text, size_t at)
 {
-    size_t deepest = 0;
-    if (json_is_array(tree)) {
-        size_t i;
-        json_t *item;
-        json_array_foreach(tree, i, item) {
-            size_t depth = tree_depth(item);
-            deepest = depth > deepest ? depth : deepest;
+    while (at < text.len) {
+        const char *quote = memchr(text.ptr + at, '"', text.len - at);
+        if (quote == NULL) {
+            return text.len;
         }
-        return deepest + 1;
-    }
-    if (json_is_object(tree)) {
-        const char *key;
-        json_t *item;
-        // jansson iterates a const object through a cast of its own.
-        json_object_foreach((json_t *)(uintptr_t)tree, key, item) {
-            size_t depth = tree_depth(item);
-            deepest = depth > deepest ? depth : deepest;
+        size_t end = (size_t)(quote - text.ptr), back = end;
+        while (back > at && text.ptr[back - 1] == '\\') {
+            back--;
         }
-        return deepest + 1;
+        at = end + 1;
+        if ((end - back) % 2 == 0) {
+            return at;
+        }
     }
-    return 0;
+    return text.len;
 }
 
-struct error *doc_parse_json(struct slice text, const char *name, json_t **ret_tree)
+static struct shape measure(struct slice text)
+{
+    struct shape shape = {.nodes = 1};
+    size_t depth = 0;
+    for (size_t at = 0; at < text.len;) {
+        char c = text.ptr[at++];
+        if (c == '"') {
+            at = string_end(text, at);
+        } else if (c == ',') {
+            shape.nodes++;
+        } else if (c == '{' || c == '[') {
+            shape.nodes++;
+            depth++;
+            shape.depth = depth > shape.depth ? depth : shape.depth;
+        } else if (c == '}' || c == ']') {
+            depth -= depth > 0;
+        }
+    }
+    return shape;
+}
+
+size_t doc_json_nodes(struct slice text)
+{
+    return measure(text).nodes;
+}
+
+static struct error *check_shape(struct slice text, const char *name, size_t nodes_max)
 {
     if (text.len > DOC_BYTES_MAX) {
-        return doc_error(name, 1, 1, "larger than %zu bytes", DOC_BYTES_MAX);
+        return error_new(ERROR_LIMIT, "%s: larger than %zu bytes", name, DOC_BYTES_MAX);
+    }
+    struct shape shape = measure(text);
+    if (shape.nodes > nodes_max) {
+        return error_new(ERROR_LIMIT, "%s: more than %zu values", name, nodes_max);
+    }
+    if (shape.depth > DOC_DEPTH_MAX) {
+        return doc_error(name, 1, 1, "nested deeper than %d", DOC_DEPTH_MAX);
+    }
+    return NULL;
+}
+
+struct error *doc_parse_json_max(struct slice text, const char *name, size_t nodes_max,
+                                 json_t **ret_tree)
+{
+    struct error *err = check_shape(text, name != NULL ? name : "document", nodes_max);
+    if (err != NULL) {
+        return err;
     }
     json_error_t problem;
     size_t flags = JSON_DECODE_ANY | JSON_REJECT_DUPLICATES;
-    AUTO_JSON json_t *tree = json_loadb(text.len == 0 ? "" : text.ptr, text.len, flags, &problem);
+    json_t *tree = json_loadb(text.len == 0 ? "" : text.ptr, text.len, flags, &problem);
     if (tree == NULL) {
         size_t line = problem.line > 0 ? (size_t)problem.line : 1;
         size_t column = problem.column > 0 ? (size_t)problem.column : 1;
         return doc_error(name, line, column, "%s", problem.text);
     }
-    if (tree_depth(tree) > DOC_DEPTH_MAX) {
-        return doc_error(name, 1, 1, "nested deeper than %d", DOC_DEPTH_MAX);
-    }
-    *ret_tree = TAKE(tree);
+    *ret_tree = tree;
     return NULL;
+}
+
+struct error *doc_parse_json(struct slice text, const char *name, json_t **ret_tree)
+{
+    return doc_parse_json_max(text, name, DOC_NODES_MAX, ret_tree);
 }
 
 static char *print(const json_t *tree, size_t flags)

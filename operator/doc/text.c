@@ -99,7 +99,7 @@ static struct error *load(char *take_bytes, size_t len, const char *name, struct
         err = compose(doc);
     }
     if (err == NULL) {
-        err = doc_build(&doc->graph, doc->name, false, &doc->tree);
+        err = doc_build(&doc->graph, &(struct doc_builder){.name = doc->name}, &doc->tree);
     }
     if (err != NULL) {
         return err;

@@ -19,13 +19,15 @@ struct error *doc_parse_yaml(struct slice text, const char *name, json_t **ret_t
     if (err == NULL && more) {
         err = doc_node_error(name, &second.nodes[0], "a second document, where one is expected");
     }
-    return err != NULL ? err : doc_build(&graph, name, false, ret_tree);
+    struct doc_builder builder = {.name = name};
+    return err != NULL ? err : doc_build(&graph, &builder, ret_tree);
 }
 
 static struct error *parse_all(struct slice text, const char *name, bool last_wins,
                                json_t **ret_array)
 {
     AUTO_COMPOSER struct doc_composer composer = {0};
+    struct doc_builder builder = {.name = name, .last_wins = last_wins};
     struct error *err = doc_composer_open(&composer, text, name);
     AUTO_JSON json_t *all = json_array();
     bool more = true;
@@ -34,7 +36,7 @@ static struct error *parse_all(struct slice text, const char *name, bool last_wi
         AUTO_JSON json_t *tree = NULL;
         err = doc_composer_next(&composer, &graph, &more);
         if (err == NULL) {
-            err = doc_build(&graph, name, last_wins, &tree);
+            err = doc_build(&graph, &builder, &tree);
         }
         if (err == NULL && !json_is_null(tree)) {
             json_array_append_new(all, TAKE(tree));

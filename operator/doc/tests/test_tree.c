@@ -48,6 +48,30 @@ TEST(a_string_is_made_of_any_bytes)
                                        "b");
 }
 
+TEST(values_are_counted_before_they_are_made)
+{
+    static const struct {
+        const char *text;
+        size_t nodes;
+    } cases[] = {
+        {"1", 1},       {"[1,2]", 3},          {"{\"a\":[],\"b\":{}}", 5},
+        {"\",[{\"", 1}, {"[\"\\\",[\",1]", 3}, {"[\"\\\\\",[]]", 4},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        CHECK_INT(doc_json_nodes(slice_of(cases[i].text)), cases[i].nodes);
+    AUTO_BUF struct buf many = buf_make((size_t)4 << 20);
+    buf_add_str(&many, "[{}");
+    for (size_t i = 0; i < DOC_NODES_MAX / 2; i++)
+        buf_add_str(&many, ",{}");
+    buf_add_str(&many, "]");
+    json_t *tree = NULL;
+    CHECK_ERR_HAS(doc_parse_json(buf_slice(&many), "f", &tree), ERROR_LIMIT,
+                  "f: more than 1000000 values");
+    CHECK_ERR(doc_parse_json_max(slice_of("[1,2]"), "f", 2, &tree), ERROR_LIMIT);
+    CHECK_OK(doc_parse_json_max(slice_of("[1,2]"), "f", 3, &tree));
+    json_decref(tree);
+}
+
 TEST(bad_json_says_where)
 {
     json_t *tree = NULL;

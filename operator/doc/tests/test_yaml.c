@@ -102,6 +102,21 @@ TEST(a_bomb_is_refused)
     refuse(b.ptr, "nested deeper than 64");
 }
 
+// Each document is small enough, all of them are not.
+TEST(values_of_a_stream_are_counted_together)
+{
+    AUTO_BUF struct buf b = buf_make((size_t)4 << 20);
+    for (int document = 0; document < 3; document++) {
+        buf_add_str(&b, "---\n[0");
+        for (int i = 0; i < DOC_NODES_MAX / 2; i++)
+            buf_add_str(&b, ",0");
+        buf_add_str(&b, "]\n");
+    }
+    json_t *all = NULL;
+    CHECK_ERR_HAS(doc_parse_yaml_all(buf_slice(&b), "t.yaml", &all), ERROR_INVALID,
+                  "more than 1000000 nodes");
+}
+
 TEST(documents)
 {
     check("", "null");
