@@ -7,7 +7,8 @@
 // May use   http loop doc base
 // Never     our own kinds: it moves documents; retries other than 429/5xx with Retry-After (10 at
 //           most) and one 401 after re-reading the token
-// Limits    KUBE_BODY_BYTES_MAX an answer, KUBE_LINE_BYTES_MAX a watch event
+// Limits    KUBE_BODY_BYTES_MAX an answer, KUBE_LINE_BYTES_MAX and KUBE_NODES_MAX an object of a
+//           list or an event of a watch
 // Blocking  reads small credential files (at most once a minute)
 #pragma once
 
@@ -20,6 +21,9 @@
 
 #define KUBE_BODY_BYTES_MAX ((size_t)64 << 20)
 #define KUBE_LINE_BYTES_MAX ((size_t)4 << 20)
+#define KUBE_NODES_MAX 200000                     // as doc_json_nodes() counts
+#define KUBE_VERSION_BYTES_MAX ((size_t)64 << 10) // of /version
+#define KUBE_GROUP_BYTES_MAX ((size_t)1 << 20)    // of one group's discovery
 #define KUBE_TIMEOUT_MS 30000
 #define KUBE_PAGE_ITEMS 500
 
@@ -149,15 +153,28 @@ MUST_USE struct op *kube_apply_now(struct kube *kube, const struct kube_ref *ref
                                    kube_done_fn *done, void *owner);
 MUST_USE struct op *kube_delete_now(struct kube *kube, const struct kube_ref *ref,
                                     kube_done_fn *done, void *owner);
-// GET of any path ("/version", "/apis/resource.k8s.io") as JSON, or as text.
-MUST_USE struct op *kube_get_path(struct kube *kube, const char *path, kube_done_fn *done,
-                                  void *owner);
+// GET of any path ("/version", "/apis/resource.k8s.io") as JSON, or as text. JSON may have a value
+// for each 16 bytes of bytes_max.
+MUST_USE struct op *kube_get_path(struct kube *kube, const char *path, size_t bytes_max,
+                                  kube_done_fn *done, void *owner);
 MUST_USE struct op *kube_get_text(struct kube *kube, const char *path, size_t bytes_max,
                                   kube_text_fn *done, void *owner);
 
 // A value of a Secret's data as text, yours; NULL when it is not there, no base64, or holds a zero
 // byte.
 char *kube_secret_text(const json_t *secret, const char *key);
+
+// An object of a list or a watch that cannot be read (keys that are there twice, more than
+// KUBE_NODES_MAX values, larger than KUBE_LINE_BYTES_MAX) is left out and the others go on. The
+// client says so at warn, once for each object and cause. To hear of it too, call one of these with
+// the op at once after it was made; key as of watch_key(), "" where the text does not tell it; why
+// is borrowed, owner the op's.
+typedef void kube_skip_fn(void *owner, const char *key, const struct error *why);
+void kube_list_on_skip(struct op *op, kube_skip_fn *fn);  // kube_list(), kube_list_each()
+void kube_watch_on_skip(struct op *op, kube_skip_fn *fn); // kube_watch()
+// How often that happened since the client was made, for each resource where it did.
+typedef void kube_skipped_fn(void *owner, const char *resource, uint64_t total);
+void kube_each_skipped(const struct kube *kube, kube_skipped_fn *fn, void *owner);
 
 // --- watch ---------------------------------------------------------------------------------------
 

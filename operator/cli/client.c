@@ -51,7 +51,7 @@ void client_fini(struct client *client)
 struct error *client_get_path(struct client *client, const char *path, json_t **ret_body)
 {
     struct call call = {.loop = client->loop};
-    struct op *op = kube_get_path(client->kube, path, on_done, &call);
+    struct op *op = kube_get_path(client->kube, path, KUBE_BODY_BYTES_MAX, on_done, &call);
 
     (void)op; // gone when the loop stops
     loop_run(client->loop);

@@ -307,7 +307,7 @@ static void ask_next(struct gather *g)
                             .resource = request->resource,
                             .namespace = request->namespace};
     if (request->path)
-        g->pending = kube_get_path(request->kube, request->path, on_answer, g);
+        g->pending = kube_get_path(request->kube, request->path, KUBE_LINE_BYTES_MAX, on_answer, g);
     else if (request->metadata)
         g->pending = kube_list_metadata(request->kube, &ref, request->labels, on_answer, g);
     else

@@ -77,7 +77,7 @@ static void on_versions(void *owner, struct error *take_err, json_t *take_body)
     }
     error_free(take_err);
     if (*version)
-        t->pending = kube_get_path(t->kube, path, on_group, t);
+        t->pending = kube_get_path(t->kube, path, KUBE_GROUP_BYTES_MAX, on_group, t);
     else
         note_group(t, NULL); // the group is gone, and its objects with it
 }
@@ -94,7 +94,7 @@ static void on_group(void *owner, struct error *take_err, json_t *take_body)
         return;
     }
     if (take_err && t->remove && path)
-        t->pending = kube_get_path(t->kube, path, on_versions, t);
+        t->pending = kube_get_path(t->kube, path, KUBE_GROUP_BYTES_MAX, on_versions, t);
     else
         note_group(t, take_body);
     error_free(take_err);
@@ -173,7 +173,7 @@ static void advance(struct try *t)
         group = json_object_get(t->groups, api);
         if (!group) {
             AUTO_MEM char *path = str_format("%s/%s", strchr(api, '/') ? "/apis" : "/api", api);
-            t->pending = kube_get_path(t->kube, path, on_group, t);
+            t->pending = kube_get_path(t->kube, path, KUBE_GROUP_BYTES_MAX, on_group, t);
             return;
         }
         resource = find_resource(group, doc_str(object, "kind", NULL));

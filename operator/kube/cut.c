@@ -46,9 +46,8 @@ static size_t array_end(struct slice text, size_t at)
     return 0;
 }
 
-// Where the field begins in the map "metadata" at this depth, with its first quote; text.len: not
-// there.
-static size_t field_at(struct slice text, size_t depth_wanted)
+// With its first quote.
+size_t kube_metadata_field(struct slice text, size_t depth_wanted, const char *field)
 {
     size_t depth = 0, key = 0, key_len = 0;
     bool in_metadata = false;
@@ -56,7 +55,7 @@ static size_t field_at(struct slice text, size_t depth_wanted)
         char c = text.ptr[at];
         if (c == '"') {
             if (in_metadata && depth == depth_wanted &&
-                slice_starts(slice_sub(text, at, text.len), FIELD))
+                slice_starts(slice_sub(text, at, text.len), field))
                 return at;
             key = at;
             at = string_end(text, at);
@@ -81,7 +80,7 @@ struct slice kube_cut_managed_fields(struct slice text, size_t depth, struct buf
 {
     if (!memmem(text.ptr, text.len, FIELD, strlen(FIELD)))
         return text;
-    size_t begin = field_at(text, depth);
+    size_t begin = kube_metadata_field(text, depth, FIELD);
     size_t value = begin + strlen(FIELD);
     if (begin == text.len || begin == 0 || value >= text.len || text.ptr[value] != '[')
         return text;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cuts the items out of the JSON text of a list while it arrives, so that a list of any length
 // costs the memory of one item. It only counts braces and strings; whether an item is good JSON is
-// for the parser that gets it. Pure.
+// for the parser that gets it; of one that is too large it gets the beginning. Pure.
 #include "kube_internal.h"
 
 #include <string.h>
@@ -20,6 +20,7 @@ void kube_items_reset(struct kube_items *items)
     buf_reset(&items->item);
     items->depth = 0;
     items->in_string = items->escaped = items->in_items = items->in_item = false;
+    items->too_large = false;
     items->broken = NULL;
 }
 
@@ -93,10 +94,10 @@ static bool take_item(struct kube_items *items, struct slice *rest)
         else if (c == '}' || c == ']')
             whole = --items->depth == 2;
     }
-    buf_add(&items->item, rest->ptr, at);
+    size_t room = items->item.max - items->item.len;
+    items->too_large = items->too_large || at > room;
+    buf_add(&items->item, rest->ptr, at < room ? at : room);
     *rest = slice_sub(*rest, at, rest->len);
-    if (items->item.overflow)
-        items->broken = "an item is too large";
     return whole;
 }
 
@@ -106,6 +107,7 @@ static void take_between(struct kube_items *items, struct slice *rest)
     char c = rest->ptr[0];
     if (c == '{') {
         buf_reset(&items->item);
+        items->too_large = false;
         items->in_item = true;
         items->depth++;
         buf_add(&items->item, rest->ptr, 1);
@@ -148,7 +150,7 @@ bool kube_items_next(struct kube_items *items, struct slice *rest, struct slice 
 {
     while (rest->len > 0 && !items->broken) {
         if (items->in_item) {
-            if (!take_item(items, rest) || items->broken)
+            if (!take_item(items, rest))
                 continue;
             items->in_item = false;
             *ret_item = buf_slice(&items->item);
@@ -168,5 +170,5 @@ struct error *kube_items_envelope(const struct kube_items *items, json_t **ret_t
     buf_add_slice(&text, buf_slice(&items->envelope));
     if (items->in_items)
         buf_add_str(&text, "]}");
-    return kube_parse_answer(buf_slice(&text), ret_tree, NULL);
+    return kube_parse_answer(buf_slice(&text), KUBE_NODES_MAX, ret_tree);
 }

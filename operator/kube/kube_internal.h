@@ -41,6 +41,7 @@ struct kube {
     kube_may_write_fn *may_write; // NULL: always
     void *may_write_owner;
     unsigned ops;
+    json_t *skipped; // {RESOURCE: {total: N, named: {KEY: why}}}; NULL: none
 };
 
 // file.c
@@ -77,12 +78,16 @@ void kube_query_add(struct kube_query *query, const char *name, const char *valu
 struct error *kube_status_error(const struct http_response *response);
 // The same for a Status object (an ERROR event of a watch).
 struct error *kube_status_error_of(long code, const json_t *status);
-// JSON null when empty; TRANSIENT when it is no JSON. ret_exact (may be NULL): the tree is what the
-// text says, nothing was softened.
-struct error *kube_parse_answer(struct slice body, json_t **ret_tree, bool *ret_exact);
+// JSON null when empty; TRANSIENT when it is no JSON, LIMIT when it has more than nodes_max values.
+struct error *kube_parse_answer(struct slice body, size_t nodes_max, json_t **ret_tree);
+// Of an object that is there whole: INVALID or LIMIT. ret_exact: the tree is what the text says,
+// nothing was softened.
+struct error *kube_parse_object(struct slice text, size_t nodes_max, json_t **ret_tree,
+                                bool *ret_exact);
 
 // soften.c
-// what stands in a JSON text that the parser would refuse, changed so that it does not
+// What stands in a JSON text that the parser would refuse, changed so that it does not. Keys that
+// differ still differ afterwards.
 char *kube_soften(struct slice text);
 
 // cut.c
@@ -91,6 +96,16 @@ char *kube_soften(struct slice text);
 // text without the managedFields of its metadata: text itself, or made in scratch, which must have
 // room for all of it.
 struct slice kube_cut_managed_fields(struct slice text, size_t depth, struct buf *scratch);
+// Where the field ("\"name\":") begins in the metadata at this depth; text.len: not there.
+size_t kube_metadata_field(struct slice text, size_t depth, const char *field);
+
+// skip.c: of objects that cannot be parsed
+// A string of the metadata, from the text alone; "" where it is not at hand. Yours.
+char *kube_metadata_text(struct slice text, size_t depth, const char *name);
+char *kube_text_key(struct slice text, size_t depth); // as watch_key()
+// Counts it, and says at warn what was not said yet.
+void kube_note_skipped(struct kube *kube, const char *resource, const char *key,
+                       const struct error *why);
 
 // request.c
 struct kube_request {
@@ -113,12 +128,13 @@ struct op *kube_request_send(struct kube *kube, const struct kube_request *take_
 // lines.c: cuts a stream into lines. Pure.
 struct kube_lines {
     struct buf held; // the beginning of a line whose end is still to come
-    bool complete;   // held was given out as a whole line and goes with the next call
+    bool complete;   // a line was given out; held goes with the next call
+    bool too_long;   // the line that was given out is the beginning of a longer one
 };
 struct kube_lines kube_lines_make(size_t line_bytes_max);
 // Takes from *rest up to the end of a line: true and the line, without its end, borrowed until the
 // next call and no longer than *rest's bytes live; false when *rest is used up. Empty lines are
-// skipped. lines->held.overflow: a line was too long.
+// skipped. A line that is too long is given out up to its cap.
 bool kube_lines_next(struct kube_lines *lines, struct slice *rest, struct slice *ret_line);
 void kube_lines_fini(struct kube_lines *lines);
 
@@ -128,6 +144,7 @@ struct kube_items {
     struct buf item;     // the beginning of an item whose end is still to come
     unsigned depth;      // of braces and brackets
     bool in_string, escaped, in_items, in_item;
+    bool too_large;     // the item that was given out is the beginning of a larger one
     const char *broken; // why it is no list; NULL
 };
 struct kube_items kube_items_make(size_t item_bytes_max);

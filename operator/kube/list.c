@@ -21,7 +21,9 @@ struct listing {
     size_t bytes;
     bool whole;    // no pages: a continue token ran out in the middle
     bool *dropped; // of the turn that is handing out items
+    char *resource;
     kube_item_fn *on_item;
+    kube_skip_fn *on_skip; // NULL: nobody asks
     kube_done_fn *done;
     void *owner;
 };
@@ -39,7 +41,7 @@ static void listing_free(struct listing *listing)
     json_decref(listing->collected);
     char *owned[] = {
         listing->path, listing->label_selector, listing->field_selector, listing->resource_version,
-        listing->next, listing->api_version,    listing->item_kind};
+        listing->next, listing->api_version,    listing->item_kind,      listing->resource};
     for (size_t i = 0; i < COUNT(owned); i++)
         mem_free(owned[i]);
     mem_free(listing);
@@ -75,20 +77,32 @@ static void add_kind(const struct listing *listing, json_t *item)
     doc_set(item, doc_string(listing->item_kind), "kind", NULL);
 }
 
-static struct error *take_item(struct listing *listing, struct slice text)
+static struct error *parse_item(struct listing *listing, struct slice text, json_t **ret_item)
+{
+    if (listing->items.too_large)
+        return error_new(ERROR_LIMIT, "larger than %zu bytes", KUBE_LINE_BYTES_MAX);
+    bool exact;
+    text = kube_cut_managed_fields(text, KUBE_DEPTH_ITEM, &listing->scratch);
+    return kube_parse_object(text, KUBE_NODES_MAX, ret_item, &exact);
+}
+
+static void take_item(struct listing *listing, struct slice text)
 {
     AUTO_JSON json_t *item = NULL;
-    struct error *err = kube_parse_answer(
-        kube_cut_managed_fields(text, KUBE_DEPTH_ITEM, &listing->scratch), &item, NULL);
-    if (err)
-        return err;
+    AUTO(error) struct error *err = parse_item(listing, text, &item);
+    if (err) {
+        AUTO_MEM char *key = kube_text_key(text, KUBE_DEPTH_ITEM);
+        kube_note_skipped(listing->kube, listing->resource, key, err);
+        if (listing->on_skip)
+            listing->on_skip(listing->owner, key, err);
+        return;
+    }
     learn_kind(listing);
     add_kind(listing, item);
     if (listing->collected)
         json_array_append(listing->collected, item);
     else
         listing->on_item(listing->owner, item);
-    return NULL;
 }
 
 static void on_data(void *owner, struct slice bytes)
@@ -99,15 +113,13 @@ static void on_data(void *owner, struct slice bytes)
     listing->bytes += bytes.len;
     struct slice rest = bytes, text;
     struct error *err = NULL;
-    while (!err && kube_items_next(&listing->items, &rest, &text)) {
-        err = take_item(listing, text);
-        if (dropped) {
-            error_free(err);
+    while (kube_items_next(&listing->items, &rest, &text)) {
+        take_item(listing, text);
+        if (dropped)
             return;
-        }
     }
     listing->dropped = NULL;
-    if (!err && listing->items.broken)
+    if (listing->items.broken)
         err = error_new(ERROR_TRANSIENT, "not a list: %s", listing->items.broken);
     if (!err && listing->collected && listing->bytes > KUBE_BODY_BYTES_MAX)
         err = error_new(ERROR_LIMIT, "the list is larger than %zu bytes", KUBE_BODY_BYTES_MAX);
@@ -236,6 +248,7 @@ static struct listing *listing_new(struct kube *kube, const struct kube_ref *ref
     listing->kube = kube;
     listing->deadline = loop_sleep(kube->loop, KUBE_LIST_TIMEOUT_MS, on_deadline, listing);
     listing->path = kube_path(ref);
+    listing->resource = str_dup(ref->resource);
     listing->label_selector = str_dup(label_selector);
     listing->field_selector = str_dup(field_selector);
     listing->items = kube_items_make(KUBE_LINE_BYTES_MAX);
@@ -266,4 +279,10 @@ struct op *kube_list_each(struct kube *kube, const struct kube_ref *ref, const c
     listing->owner = owner;
     send_page(listing);
     return &listing->op;
+}
+
+void kube_list_on_skip(struct op *op, kube_skip_fn *fn)
+{
+    struct listing *listing = (struct listing *)(void *)op;
+    listing->on_skip = fn;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define SNIPPET_BYTES_MAX 400
+#define STATUS_NODES_MAX 10000
 
 static enum error_kind kind_of(long code)
 {
@@ -91,7 +92,7 @@ struct error *kube_status_error(const struct http_response *response)
     AUTO_JSON json_t *status = NULL;
     AUTO(error) struct error *no_json = NULL;
     if (response->body.len > 0 && response->body.ptr[0] == '{')
-        no_json = doc_parse_json(response->body, "answer", &status);
+        no_json = doc_parse_json_max(response->body, "answer", STATUS_NODES_MAX, &status);
     struct error *err = str_eq(doc_str(status, "kind", NULL), "Status")
                             ? kube_status_error_of(response->status, status)
                             : plain_error(response);
@@ -101,26 +102,32 @@ struct error *kube_status_error(const struct http_response *response)
     return err;
 }
 
-struct error *kube_parse_answer(struct slice body, json_t **ret_tree, bool *ret_exact)
+struct error *kube_parse_object(struct slice text, size_t nodes_max, json_t **ret_tree,
+                                bool *ret_exact)
 {
-    bool unused, *exact = ret_exact ? ret_exact : &unused;
-    *exact = true;
+    struct error *err = doc_parse_json_max(text, "JSON", nodes_max, ret_tree);
+    *ret_exact = !err;
+    if (!err || error_kind(err) == ERROR_LIMIT)
+        return err;
+    AUTO_MEM char *softened = kube_soften(text);
+    AUTO(error) struct error *still =
+        doc_parse_json_max(slice_of(softened), "JSON", nodes_max, ret_tree);
+    if (still)
+        return err;
+    error_free(err);
+    return NULL;
+}
+
+struct error *kube_parse_answer(struct slice body, size_t nodes_max, json_t **ret_tree)
+{
+    bool exact;
     if (slice_trim(body).len == 0) {
         *ret_tree = json_null();
         return NULL;
     }
-    struct error *err = doc_parse_json(body, "answer", ret_tree);
+    AUTO(error) struct error *err = kube_parse_object(body, nodes_max, ret_tree, &exact);
     if (!err || error_kind(err) == ERROR_LIMIT)
-        return err;
-    *exact = false;
-    AUTO_MEM char *softened = kube_soften(body);
-    AUTO(error) struct error *still = doc_parse_json(slice_of(softened), "answer", ret_tree);
-    if (!still) {
-        error_free(err);
-        return NULL;
-    }
+        return TAKE(err);
     // The request was right; something between us and the server answered, or cut the answer short.
-    struct error *mild = error_new(ERROR_TRANSIENT, "not JSON: %s", error_text(err));
-    error_free(err);
-    return mild;
+    return error_new(ERROR_TRANSIENT, "not JSON: %s", error_text(err));
 }

@@ -61,6 +61,7 @@ void kube_free(struct kube *kube)
     ASSERT(kube->ops == 0);
     kube_creds_fini(kube);
     kube_config_free(kube->config);
+    json_decref(kube->skipped);
     mem_free(kube->impersonate);
     mem_free(kube);
 }
@@ -103,7 +104,8 @@ struct call {
     struct op *pending;
     kube_done_fn *done;
     kube_text_fn *text_done;
-    bool wrote; // the answer is what became of the object
+    bool wrote;       // the answer is what became of the object
+    size_t nodes_max; // of the answer; 0: KUBE_NODES_MAX
     void *owner;
 };
 
@@ -128,7 +130,7 @@ static void on_answer(void *owner, struct error *take_err, const struct http_res
         struct slice text = call.wrote
                                 ? kube_cut_managed_fields(response->body, KUBE_DEPTH_ITEM, &scratch)
                                 : response->body;
-        take_err = kube_parse_answer(text, &body, NULL);
+        take_err = kube_parse_answer(text, call.nodes_max ? call.nodes_max : KUBE_NODES_MAX, &body);
     }
     call.done(call.owner, take_err, body);
 }
@@ -196,13 +198,17 @@ struct op *kube_list_metadata(struct kube *kube, const struct kube_ref *ref,
     kube_query_add(&query, "labelSelector", label_selector);
     struct kube_request request = request_of("GET", buf_take(&query.url));
     request.accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-    return send_call(kube, &request, &(struct call){.done = done, .owner = owner});
+    return send_call(kube, &request,
+                     &(struct call){.done = done, .nodes_max = DOC_NODES_MAX, .owner = owner});
 }
 
-struct op *kube_get_path(struct kube *kube, const char *path, kube_done_fn *done, void *owner)
+struct op *kube_get_path(struct kube *kube, const char *path, size_t bytes_max, kube_done_fn *done,
+                         void *owner)
 {
     struct kube_request request = request_of("GET", str_dup(path));
-    return send_call(kube, &request, &(struct call){.done = done, .owner = owner});
+    request.body_bytes_max = bytes_max;
+    return send_call(kube, &request,
+                     &(struct call){.done = done, .nodes_max = bytes_max / 16, .owner = owner});
 }
 
 struct op *kube_get_text(struct kube *kube, const char *path, size_t bytes_max, kube_text_fn *done,

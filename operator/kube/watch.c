@@ -15,7 +15,10 @@ struct stream {
     struct kube_lines lines;
     struct buf scratch; // an event without what nobody reads
     bool *dropped;      // of the turn that is handing out events
+    struct kube *kube;
+    char *resource;
     kube_event_fn *on_event;
+    kube_skip_fn *on_skip; // NULL: nobody asks
     kube_done_fn *done;
     void *owner;
 };
@@ -27,6 +30,7 @@ static void stream_free(struct stream *stream)
     stream->pending = op_drop(stream->pending);
     kube_lines_fini(&stream->lines);
     buf_fini(&stream->scratch);
+    mem_free(stream->resource);
     mem_free(stream);
 }
 
@@ -58,16 +62,75 @@ static struct slice object_text(struct slice line, const json_t *tree, const cha
     return known ? slice_sub(line, (size_t)len, line.len - 1) : slice_of("");
 }
 
+// Whether the line begins as an event of an object does, and which one.
+static bool is_event(struct slice line, enum kube_event *ret_event)
+{
+    for (size_t i = 0; i < COUNT(EVENTS); i++) {
+        AUTO_MEM char *head = str_format("{\"type\":\"%s\",\"object\":{", EVENTS[i].type);
+        *ret_event = EVENTS[i].event;
+        if (slice_starts(line, head))
+            return line.len == KUBE_LINE_BYTES_MAX || line.ptr[line.len - 1] == '}';
+    }
+    return false;
+}
+
+// An event whose object cannot be read. That it is gone, and how far the watch is, is in its text
+// all the same.
+static void skip_event(struct stream *stream, enum kube_event event, struct slice line,
+                       const struct error *why)
+{
+    bool dropped = false, *outer = stream->dropped;
+    AUTO_MEM char *namespace = kube_metadata_text(line, KUBE_DEPTH_EVENT, "namespace");
+    AUTO_MEM char *name = kube_metadata_text(line, KUBE_DEPTH_EVENT, "name");
+    AUTO_MEM char *version = kube_metadata_text(line, KUBE_DEPTH_EVENT, "resourceVersion");
+    AUTO_MEM char *key = kube_text_key(line, KUBE_DEPTH_EVENT);
+    AUTO_JSON json_t *object =
+        json_pack("{s:{s:o, s:o, s:o}}", "metadata", "namespace", doc_string(namespace), "name",
+                  doc_string(name), "resourceVersion", doc_string(version));
+    kube_note_skipped(stream->kube, stream->resource, key, why);
+    stream->dropped = &dropped;
+    if (stream->on_skip && event != KUBE_DELETED)
+        stream->on_skip(stream->owner, key, why);
+    if (dropped) {
+        *outer = true;
+        return;
+    }
+    stream->dropped = outer;
+    if (event == KUBE_DELETED && key[0])
+        stream->on_event(stream->owner, event, object, slice_of(""));
+    else if (version[0])
+        stream->on_event(stream->owner, KUBE_BOOKMARK, object, slice_of(""));
+}
+
+static struct error *parse_event(struct stream *stream, struct slice line, json_t **ret_tree,
+                                 bool *ret_exact)
+{
+    if (stream->lines.too_long)
+        return error_new(ERROR_LIMIT, "larger than %zu bytes", KUBE_LINE_BYTES_MAX);
+    return kube_parse_object(line, KUBE_NODES_MAX, ret_tree, ret_exact);
+}
+
 // One line. An error ends the stream: an ERROR event says what it means, and what is no event
 // leaves a gap that only a new list can fill.
 static struct error *take_line(struct stream *stream, struct slice line)
 {
     AUTO_JSON json_t *tree = NULL;
     bool exact;
+    enum kube_event unread;
     line = kube_cut_managed_fields(line, KUBE_DEPTH_EVENT, &stream->scratch);
-    struct error *err = kube_parse_answer(line, &tree, &exact);
-    if (err)
+    struct error *err = parse_event(stream, line, &tree, &exact);
+    if (err && is_event(line, &unread)) {
+        skip_event(stream, unread, line, err);
+        error_free(err);
+        return NULL;
+    }
+    if (err && error_kind(err) == ERROR_LIMIT)
         return error_wrap(err, "watch event");
+    if (err) { // something between us and the server
+        struct error *mild = error_new(ERROR_TRANSIENT, "watch event: not %s", error_text(err));
+        error_free(err);
+        return mild;
+    }
     const json_t *object = doc_get(tree, "object", NULL);
     const char *type = doc_str(tree, "type", NULL);
     for (size_t i = 0; i < COUNT(EVENTS); i++) {
@@ -97,8 +160,9 @@ static void on_data(void *owner, struct slice bytes)
         }
     }
     stream->dropped = NULL;
-    if (!err && stream->lines.held.overflow)
-        err = error_new(ERROR_LIMIT, "a watch event is larger than %zu bytes", KUBE_LINE_BYTES_MAX);
+    enum kube_event unread;
+    if (!err && stream->lines.too_long && !is_event(buf_slice(&stream->lines.held), &unread))
+        err = error_new(ERROR_LIMIT, "watch event: larger than %zu bytes", KUBE_LINE_BYTES_MAX);
     if (err)
         stream_finish(stream, err);
 }
@@ -140,6 +204,8 @@ struct op *kube_watch(struct kube *kube, const struct kube_ref *ref, const char 
     };
     struct stream *stream = NEW(struct stream);
     stream->op.drop = on_drop;
+    stream->kube = kube;
+    stream->resource = str_dup(ref->resource);
     stream->lines = kube_lines_make(KUBE_LINE_BYTES_MAX);
     stream->scratch = buf_make(KUBE_LINE_BYTES_MAX);
     stream->on_event = on_event;
@@ -147,4 +213,10 @@ struct op *kube_watch(struct kube *kube, const struct kube_ref *ref, const char 
     stream->owner = owner;
     stream->pending = kube_request_send(kube, &request, on_end, stream);
     return &stream->op;
+}
+
+void kube_watch_on_skip(struct op *op, kube_skip_fn *fn)
+{
+    struct stream *stream = (struct stream *)(void *)op;
+    stream->on_skip = fn;
 }

@@ -204,10 +204,11 @@ static void advance(struct ask *ask)
         ask_secret(ask);
         return;
     case PHASE_VERSION:
-        ask->pending = kube_get_path(ask->kube, "/version", on_said, ask);
+        ask->pending = kube_get_path(ask->kube, "/version", KUBE_VERSION_BYTES_MAX, on_said, ask);
         return;
     case PHASE_GROUP:
-        ask->pending = kube_get_path(ask->kube, "/apis/resource.k8s.io", on_said, ask);
+        ask->pending =
+            kube_get_path(ask->kube, "/apis/resource.k8s.io", KUBE_GROUP_BYTES_MAX, on_said, ask);
         return;
     case PHASE_METRICS:
         ask->pending =

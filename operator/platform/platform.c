@@ -7,15 +7,19 @@
 
 struct request {
     const char *path;
+    size_t bytes_max;       // of the answer
     const char *config_map; // NULL: not a ConfigMap
 };
 
 static const struct request requests[] = {
-    {"/version", NULL},
-    {"/apis/resource.k8s.io", NULL},
-    {"/api/v1/namespaces/kube-system/configmaps/kubeadm-config", PLATFORM_KUBEADM_CONFIG},
-    {"/api/v1/namespaces/kube-system/configmaps/kubelet-config", PLATFORM_KUBELET_CONFIG},
-    {"/api/v1/namespaces/kube-system/configmaps/drawbridge-undo", PLATFORM_UNDO_CONFIGMAP},
+    {"/version", KUBE_VERSION_BYTES_MAX, NULL},
+    {"/apis/resource.k8s.io", KUBE_GROUP_BYTES_MAX, NULL},
+    {"/api/v1/namespaces/kube-system/configmaps/kubeadm-config", KUBE_LINE_BYTES_MAX,
+     PLATFORM_KUBEADM_CONFIG},
+    {"/api/v1/namespaces/kube-system/configmaps/kubelet-config", KUBE_LINE_BYTES_MAX,
+     PLATFORM_KUBELET_CONFIG},
+    {"/api/v1/namespaces/kube-system/configmaps/drawbridge-undo", KUBE_LINE_BYTES_MAX,
+     PLATFORM_UNDO_CONFIGMAP},
 };
 
 struct observation {
@@ -347,7 +351,8 @@ static void advance(struct observation *o)
     if (o->next == COUNT(requests))
         collect(o);
     else
-        o->pending = kube_get_path(o->cluster->kube, requests[o->next].path, on_answer, o);
+        o->pending = kube_get_path(o->cluster->kube, requests[o->next].path,
+                                   requests[o->next].bytes_max, on_answer, o);
 }
 
 static struct op *observe_common(struct loop *loop, const struct platform_cluster *cluster,

@@ -14,10 +14,10 @@ static void collect(struct slice all, size_t portion, struct buf *out)
                      line;
         while (kube_lines_next(&lines, &rest, &line)) {
             ASSERT(line.len > 0 && line.len <= LINE_BYTES_MAX);
-            buf_printf(out, "%zu:", line.len);
+            buf_printf(out, "%zu%c", line.len, lines.too_long ? '+' : ':');
             buf_add_slice(out, line);
         }
-        ASSERT(rest.len == 0 || lines.held.overflow);
+        ASSERT(rest.len == 0);
     }
     kube_lines_fini(&lines);
 }

@@ -267,13 +267,14 @@ TEST(text_paths_and_no_such_path)
     wait_op(real, kube_get_text(real->kube, "/readyz?verbose", 65536, on_text, real));
     CHECK_OK(TAKE(real->err));
     CHECK_HAS(real->text, "[+]ping ok");
-    wait_op(real, kube_get_path(real->kube, "/version", on_done, real));
+    wait_op(real, kube_get_path(real->kube, "/version", KUBE_VERSION_BYTES_MAX, on_done, real));
     CHECK_OK(TAKE(real->err));
     CHECK(str_starts(doc_str(real->body, "gitVersion", NULL), "v1."));
     wait_op(real, kube_get_text(real->kube, "/metrics", (size_t)16 << 20, on_text, real));
     CHECK_OK(TAKE(real->err));
     CHECK_HAS(real->text, "kubernetes_feature_enabled{");
-    wait_op(real, kube_get_path(real->kube, "/apis/nothing.example", on_done, real));
+    wait_op(real, kube_get_path(real->kube, "/apis/nothing.example", KUBE_GROUP_BYTES_MAX, on_done,
+                                real));
     CHECK_ERR(TAKE(real->err), ERROR_NOT_FOUND);
     real_free(real);
 }
@@ -389,7 +390,7 @@ static struct kube *with_ca(struct real *real, const char *ca_file, const char *
 
 static struct error *ask_version(struct real *real, struct kube *kube)
 {
-    wait_op(real, kube_get_path(kube, "/version", on_done, real));
+    wait_op(real, kube_get_path(kube, "/version", KUBE_VERSION_BYTES_MAX, on_done, real));
     return TAKE(real->err);
 }
 

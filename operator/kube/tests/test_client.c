@@ -564,6 +564,90 @@ TEST(a_list_that_breaks_off_is_no_list)
     }
 }
 
+static const char *list_text;
+
+static void answer_list_text(void *owner UNUSED, struct server_conn *conn,
+                             const struct server_request *request UNUSED)
+{
+    server_reply(conn, 200, "", list_text);
+}
+
+// Names of what was given out, and in brackets of what was left out.
+static struct buf names;
+
+static void on_item_name(void *owner UNUSED, json_t *item)
+{
+    buf_printf(&names, "%s ", doc_str(item, "metadata", "name", NULL));
+}
+
+static void on_skip_name(void *owner UNUSED, const char *key, const struct error *why)
+{
+    buf_printf(&names, "(%s: %s) ", key, error_kind_name(error_kind(why)));
+}
+
+static void take_total(void *owner, const char *resource, uint64_t total)
+{
+    buf_printf(owner, "%s=%llu ", resource, (unsigned long long)total);
+}
+
+#define ITEM(name, rest) "{\"metadata\":{\"name\":\"" name "\",\"namespace\":\"n\"}" rest "}"
+
+// Keys that are there twice, too many values, and an object that is too large.
+TEST(an_item_that_cannot_be_read_is_left_out_and_named_and_the_others_are_there)
+{
+    struct world *world = world_new(answer_list_text);
+    AUTO_BUF struct buf text = buf_make((size_t)16 << 20);
+    AUTO_BUF struct buf totals = buf_make(100);
+    names = buf_make(1000);
+    buf_add_str(&text, "{\"kind\":\"PodList\",\"metadata\":{},\"items\":[" ITEM("a", "") "," ITEM(
+                           "twice",
+                           ",\"x\":1,\"x\":2") "," ITEM("b", "") ","
+                                                                 "{\"metadata\":{\"name\":\"many\","
+                                                                 "\"namespace\":\"n\"},\"x\":[0");
+    for (size_t i = 0; i < KUBE_NODES_MAX; i++)
+        buf_add_str(&text, ",0");
+    buf_add_str(&text,
+                "]}," ITEM("c", "") ",{\"metadata\":{\"name\":\"large\",\"namespace\":\"n\"},"
+                                    "\"x\":\"");
+    for (size_t i = 0; i < KUBE_LINE_BYTES_MAX / 8; i++)
+        buf_add_str(&text, "xxxxxxxx");
+    buf_add_str(&text, "\"}," ITEM("d", "") "]}");
+    list_text = text.ptr;
+    struct op *op =
+        kube_list_each(world->kube, &PODS, NULL, NULL, "", on_item_name, world_on_done, world);
+    kube_list_on_skip(op, on_skip_name);
+    world_wait(world, op);
+    CHECK_OK(TAKE(world->err));
+    CHECK_STR(names.ptr, "a (n/twice: Invalid) b (n/many: Limit) c (n/large: Limit) d ");
+    kube_each_skipped(world->kube, take_total, &totals);
+    CHECK_STR(totals.ptr, "pods=3 ");
+    buf_fini(&names);
+    world_free(world);
+}
+
+TEST(an_answer_of_one_path_is_capped_by_its_request)
+{
+    struct world *world = world_new(answer_list_text);
+    AUTO_BUF struct buf text = buf_make((size_t)1 << 20);
+    buf_add_str(&text, "{\"gitVersion\":\"");
+    while (text.len <= KUBE_VERSION_BYTES_MAX)
+        buf_add_str(&text, "v");
+    buf_add_str(&text, "\"}");
+    list_text = text.ptr;
+    world_wait(world, kube_get_path(world->kube, "/version", KUBE_VERSION_BYTES_MAX, world_on_done,
+                                    world));
+    CHECK_ERR(TAKE(world->err), ERROR_LIMIT);
+    buf_reset(&text);
+    buf_add_str(&text, "[{}");
+    while (text.len < KUBE_VERSION_BYTES_MAX / 2)
+        buf_add_str(&text, ",{}");
+    buf_add_str(&text, "]");
+    world_wait(world, kube_get_path(world->kube, "/version", KUBE_VERSION_BYTES_MAX, world_on_done,
+                                    world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_LIMIT, "more than 4096 values");
+    world_free(world);
+}
+
 static void on_item_drop(void *owner, json_t *item UNUSED)
 {
     struct world *world = owner;

@@ -97,22 +97,24 @@ TEST(lines_however_they_are_cut)
     }
 }
 
-TEST(a_line_that_is_too_long_stops_the_cutting)
+TEST(of_a_line_that_is_too_long_the_beginning_is_given_and_the_next_ones_are_whole)
 {
-    const char *texts[] = {"0123456789\nab\n", "0123456789", "0123456789\n"};
-    for (size_t i = 0; i < COUNT(texts); i++) {
-        for (size_t portion = 1; portion <= 16; portion += 15) {
-            struct kube_lines lines = kube_lines_make(9);
-            struct slice all = slice_of(texts[i]);
-            for (size_t at = 0; at < all.len; at += portion) {
-                struct slice rest = slice_sub(all, at,
-                                              at + portion < all.len ? at + portion : all.len),
-                             line;
-                CHECK(!kube_lines_next(&lines, &rest, &line));
+    static const char text[] = "ab\n0123456789\n012345678\n0123456789\ncd\n";
+    for (size_t portion = 1; portion <= sizeof(text); portion++) {
+        struct kube_lines lines = kube_lines_make(9);
+        AUTO_BUF struct buf out = buf_make(200);
+        struct slice all = slice_of(text);
+        for (size_t at = 0; at < all.len; at += portion) {
+            struct slice rest = slice_sub(all, at, at + portion < all.len ? at + portion : all.len),
+                         line;
+            while (kube_lines_next(&lines, &rest, &line)) {
+                buf_add_slice(&out, line);
+                buf_add_str(&out, lines.too_long ? "+|" : "|");
             }
-            CHECK(lines.held.overflow);
-            kube_lines_fini(&lines);
         }
+        CHECK_STR(out.ptr, "ab|012345678+|012345678|012345678+|cd|");
+        CHECK_INT(lines.held.len, 0);
+        kube_lines_fini(&lines);
     }
 }
 
@@ -127,7 +129,7 @@ static char *cut_items(const char *text, size_t portion, char **ret_envelope)
                      item;
         while (kube_items_next(&items, &rest, &item)) {
             buf_add_slice(&out, item);
-            buf_add_str(&out, "|");
+            buf_add_str(&out, items.too_large ? "+|" : "|");
         }
     }
     if (items.broken)
@@ -160,13 +162,21 @@ TEST(items_that_are_no_list)
     CHECK_STR_TAKE(cut_items("<html>", 4, NULL), "broken: it is no object");
     CHECK_STR_TAKE(cut_items("{\"items\":null}", 4, NULL), "");
     CHECK_STR_TAKE(cut_items("{\"items\":[]}", 4, NULL), "");
-    AUTO_BUF struct buf text = buf_make(200);
-    buf_add_str(&text, "{\"items\":[{\"a\":\"");
+}
+
+TEST(of_an_item_that_is_too_large_the_beginning_is_given_and_the_next_ones_are_whole)
+{
+    AUTO_BUF struct buf text = buf_make(300);
+    buf_add_str(&text, "{\"items\":[{\"a\":1},{\"b\":\"");
     for (int i = 0; i < 100; i++)
         buf_add_str(&text, "x");
-    buf_add_str(&text, "\"}]}");
-    CHECK_STR_TAKE(cut_items(text.ptr, 1, NULL), "broken: an item is too large");
-    CHECK_STR_TAKE(cut_items(text.ptr, 1000, NULL), "broken: an item is too large");
+    buf_add_str(&text, "\"},{\"c\":1}]}");
+    for (size_t portion = 1; portion <= text.len; portion++) {
+        AUTO_MEM char *items = cut_items(text.ptr, portion, NULL);
+        CHECK(str_starts(items, "{\"a\":1}|{\"b\":\"xxx"));
+        CHECK(str_ends(items, "xxx+|{\"c\":1}|"));
+        CHECK_INT(strlen(items), 8 + 64 + 2 + 8);
+    }
 }
 
 static struct error *status_of(long code, const char *body)
@@ -225,7 +235,7 @@ TEST(softens_what_the_parser_refuses)
     CHECK_STR_TAKE(kube_soften(slice_of("{\"a\": [1, -2.5, true, \"x\\\\u0000\"]}")),
                    "{\"a\": [1, -2.5, true, \"x\\\\u0000\"]}");
     CHECK_STR_TAKE(kube_soften(slice_of("{\"a\\u0000\":\"\\u0000b\\\\\\u0000\"}")),
-                   "{\"a\\ufffd\":\"\\ufffdb\\\\\\ufffd\"}");
+                   "{\"a\\ufffd0\":\"\\ufffdb\\\\\\ufffd\"}");
     CHECK_STR_TAKE(
         kube_soften(slice_of("[100000000000000000000,-9223372036854775809,123456789012345678]")),
         "[100000000000000000000e0,-9223372036854775809e0,123456789012345678]");
@@ -236,11 +246,49 @@ TEST(softens_what_the_parser_refuses)
     for (int i = 0; i < 70; i++)
         buf_add_str(&deep, "]");
     AUTO_JSON json_t *tree = NULL;
-    CHECK_OK(kube_parse_answer(buf_slice(&deep), &tree, NULL));
+    CHECK_OK(kube_parse_answer(buf_slice(&deep), 1000, &tree));
     AUTO_JSON json_t *number = NULL;
-    CHECK_OK(kube_parse_answer(slice_of("{\"v\":100000000000000000000}"), &number, NULL));
+    CHECK_OK(kube_parse_answer(slice_of("{\"v\":100000000000000000000}"), 1000, &number));
     CHECK(json_is_real(doc_get(number, "v", NULL)));
-    CHECK_ERR(kube_parse_answer(slice_of("{\"v\":"), &number, NULL), ERROR_TRANSIENT);
+    CHECK_ERR(kube_parse_answer(slice_of("{\"v\":"), 1000, &number), ERROR_TRANSIENT);
+}
+
+// Each of these pairs is two keys for the API server.
+TEST(softening_makes_no_two_keys_equal)
+{
+    static const char *const pairs[][2] = {
+        {"a\\u0000", "a\\ufffd"},         {"a\\u0000", "a\xEF\xBF\xBD"},
+        {"a\\u0000", "a\\uFFfd0"},        {"a\\u0000\\u0000", "a\\ufffd\\u0000"},
+        {"a\\u00001", "a\\u0000\\u0000"},
+    };
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        AUTO_JSON json_t *tree = NULL;
+        AUTO_MEM char *text = str_format("{\"%s\":1,\"%s\":2}", pairs[i][0], pairs[i][1]);
+        CHECK_OK(kube_parse_answer(slice_of(text), 1000, &tree));
+        CHECK_INT(json_object_size(tree), 2);
+    }
+}
+
+TEST(more_values_than_an_answer_may_have_are_refused_before_they_are_made)
+{
+    AUTO_JSON json_t *tree = NULL;
+    CHECK_ERR_HAS(kube_parse_answer(slice_of("[1,2,3,4]"), 4, &tree), ERROR_LIMIT,
+                  "more than 4 values");
+    CHECK_OK(kube_parse_answer(slice_of("[1,2,3]"), 4, &tree));
+}
+
+TEST(what_cannot_be_parsed_is_named_by_its_text)
+{
+    static const char item[] = "{\"kind\":\"x\",\"metadata\":{\"labels\":{\"name\":\"no\"},"
+                               "\"name\":\"b\",\"namespace\":\"a\"},\"spec\":{\"x\":1,\"x\":2}}";
+    AUTO_MEM char *event = str_format("{\"type\":\"ADDED\",\"object\":%s}", item);
+    CHECK_STR_TAKE(kube_text_key(slice_of(item), KUBE_DEPTH_ITEM), "a/b");
+    CHECK_STR_TAKE(kube_text_key(slice_of(event), KUBE_DEPTH_EVENT), "a/b");
+    CHECK_STR_TAKE(kube_text_key(slice_of("{\"metadata\":{\"name\":\"n\""), KUBE_DEPTH_ITEM), "n");
+    static const char *const none[] = {"", "{", "{\"metadata\":{}}", "{\"metadata\":{\"name\":1}}",
+                                       "{\"metadata\":{\"name\":"};
+    for (size_t i = 0; i < COUNT(none); i++)
+        CHECK_STR_TAKE(kube_text_key(slice_of(none[i]), KUBE_DEPTH_ITEM), "");
 }
 
 static char *cut(const char *text, size_t depth)

@@ -106,6 +106,58 @@ TEST(ways_to_end)
     }
 }
 
+static void on_skip(void *owner, const char *key, const struct error *why)
+{
+    struct log *log = owner;
+    buf_printf(&log->text, "(%s: %s) ", key, error_kind_name(error_kind(why)));
+    if (log->drop) {
+        log->world->op = op_drop(log->world->op);
+        loop_stop(log->world->loop);
+    }
+}
+
+#define TWICE(type, name)                                                                          \
+    "{\"type\":\"" type "\",\"object\":{\"metadata\":{\"name\":\"" name                            \
+    "\",\"resourceVersion\":\"7\"},\"x\":1,\"x\":2}}\n"
+
+// Of a deletion its name is enough; of the others the version says how far the watch is.
+TEST(an_event_whose_object_cannot_be_read_is_left_out_and_named_and_the_watch_goes_on)
+{
+    struct world *world = world_new(send_script);
+    struct log log = {.world = world, .text = buf_make(1000)};
+    AUTO_BUF struct buf text = buf_make((size_t)8 << 20);
+    buf_add_str(&text,
+                EVENT("ADDED", "a") TWICE("MODIFIED", "b")
+                    TWICE("DELETED", "c") "{\"type\":\"ADDED\","
+                                          "\"object\":{\"metadata\":{\"name\":\"large\"},\"x\":\"");
+    for (size_t i = 0; i < KUBE_LINE_BYTES_MAX / 8; i++)
+        buf_add_str(&text, "xxxxxxxx");
+    buf_add_str(&text, "\"}}\n" EVENT("ADDED", "d"));
+    script_text = text.ptr;
+    struct op *op = begin(&log);
+    kube_watch_on_skip(op, on_skip);
+    world_wait(world, op);
+    CHECK_OK(TAKE(world->err));
+    CHECK_STR(log.text.ptr, "A:a (b: Invalid) B:b D:c (large: Limit) A:d ");
+    buf_fini(&log.text);
+    world_free(world);
+}
+
+TEST(dropped_inside_a_skip)
+{
+    struct world *world = world_new(send_script);
+    struct log log = {.world = world, .text = buf_make(1000), .drop = true};
+    script_text = TWICE("MODIFIED", "b") EVENT("ADDED", "a");
+    struct op *op = begin(&log);
+    kube_watch_on_skip(op, on_skip);
+    world_wait(world, op);
+    world_run_for(world, 20);
+    CHECK_INT(world->done, 0);
+    CHECK_STR(log.text.ptr, "(b: Invalid) ");
+    buf_fini(&log.text);
+    world_free(world);
+}
+
 static void send_huge_line(void *owner UNUSED, struct server_conn *conn,
                            const struct server_request *request UNUSED)
 {
