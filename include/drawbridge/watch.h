@@ -11,6 +11,7 @@
 #include "drawbridge/kube.h"
 
 #define WATCH_OBJECTS_MAX 200000
+#define WATCH_FAILED_MS 60000
 
 // "namespace/name", or "name" for cluster-scoped objects.
 char *watch_key(const json_t *object);
@@ -32,6 +33,9 @@ struct watch_spec {
     // change is not reported.
     void (*on_change)(void *owner, const char *key, const json_t *was, const json_t *now);
     void (*on_sync)(void *owner); // once: the first list is in; may be NULL
+    // The server has this object and it cannot be read (kube_skip_fn): what was kept of it before
+    // stays, the others go on. May be NULL.
+    void (*on_unreadable)(void *owner, const char *key, const struct error *why);
     void *owner;
 };
 // Begins at once. First list with resourceVersion=0. After failures: 0.8 s doubling to 30 s with
@@ -45,6 +49,9 @@ bool watch_synced(const struct watch *watch);
 uint64_t watch_term(const struct watch *watch);
 // why it does not follow just now; NULL when it does
 const struct error *watch_error(const struct watch *watch);
+// The last failure of one that has not followed for WATCH_FAILED_MS, also when a list worked in
+// between; NULL otherwise. Failures are logged at warn, each cause once until it follows again.
+const char *watch_failed(const struct watch *watch);
 // borrowed until the next turn; NULL when absent
 const json_t *watch_get(const struct watch *watch, const char *key);
 size_t watch_count(const struct watch *watch);

@@ -27,6 +27,9 @@ struct watch {
     bool too_many;  // there was no room for an object of this list or watch
     bool synced;
     struct error *error;
+    char *said;                // the last failure that was logged; NULL: none since it followed
+    uint64_t failing_since_ms; // 0: it follows
+    bool told_long;            // that it has failed for WATCH_FAILED_MS was logged
     uint64_t watch_began_ms;
     uint64_t backoff_ms, backoff_at_ms;
     uint64_t relist_ms; // when a version was last too old
@@ -189,6 +192,37 @@ static void set_error(struct watch *watch, struct error *take_err)
     watch->error = take_err;
 }
 
+// It follows the server: an event came, or it is there for so long that it was not refused.
+static void note_follows(struct watch *watch)
+{
+    set_error(watch, NULL);
+    if (watch->said)
+        log_line(LOG_INFO, "watch", "%s are followed again", watch->spec.ref.resource);
+    mem_free(TAKE(watch->said));
+    watch->failing_since_ms = 0;
+    watch->told_long = false;
+}
+
+// Each cause is told once, and once more that it lasts.
+static void note_failure(struct watch *watch, const struct error *err)
+{
+    const char *resource = watch->spec.ref.resource;
+    uint64_t now_ms = clock_ms();
+    if (watch->failing_since_ms == 0)
+        watch->failing_since_ms = now_ms > 0 ? now_ms : 1;
+    if (!str_eq(watch->said, error_text(err))) {
+        mem_free(watch->said);
+        watch->said = str_dup(error_text(err));
+        log_line(LOG_WARN, "watch", "%s cannot be followed, trying again: %s", resource,
+                 error_text(err));
+    }
+    if (!watch->told_long && now_ms - watch->failing_since_ms >= WATCH_FAILED_MS) {
+        watch->told_long = true;
+        log_line(LOG_WARN, "watch", "%s have not been followed for a minute: %s", resource,
+                 error_text(err));
+    }
+}
+
 static void on_pause_over(void *owner)
 {
     struct watch *watch = owner;
@@ -224,6 +258,7 @@ static void pause_then(struct watch *watch, bool list, struct error *take_err)
         watch->backoff_ms = BACKOFF_MS;
     uint64_t wait_ms = rand_below(BACKOFF_MS + 1);
     if (!wants_prompt_list(watch, take_err)) {
+        note_failure(watch, take_err);
         wait_ms = rand_below(watch->backoff_ms + 1);
         watch->backoff_ms =
             watch->backoff_ms * 2 < BACKOFF_MS_MAX ? watch->backoff_ms * 2 : BACKOFF_MS_MAX;
@@ -241,6 +276,17 @@ static void on_item(void *owner, json_t *item)
 {
     struct watch *watch = owner;
     (void)take_object(watch, item, slice_of(""), FROM_LIST);
+}
+
+// The server has it and it cannot be read: what was kept of it stays.
+static void on_skip(void *owner, const char *key, const struct error *why)
+{
+    struct watch *watch = owner;
+    struct store_entry *entry = store_find(watch->store, key);
+    if (entry && watch->listing)
+        entry->round = watch->round;
+    if (watch->spec.on_unreadable)
+        watch->spec.on_unreadable(watch->spec.owner, key, why);
 }
 
 // What the list did not have is gone. False: the watch is, too.
@@ -315,6 +361,7 @@ static void begin_list(struct watch *watch)
     watch->pending =
         kube_list_each(watch->spec.kube, &watch->spec.ref, watch->spec.label_selector,
                        watch->spec.field_selector, version, on_item, on_list_end, watch);
+    kube_list_on_skip(watch->pending, on_skip);
 }
 
 // There is no room for what an event told of: a store that lacks objects must not look whole. A
@@ -330,7 +377,7 @@ static void on_event(void *owner, enum kube_event event, const json_t *object, s
 {
     struct watch *watch = owner;
     watch->got_event = true;
-    set_error(watch, NULL);
+    note_follows(watch);
     set_version(watch, object);
     switch (event) {
     case KUBE_BOOKMARK:
@@ -355,6 +402,8 @@ static void on_watch_end(void *owner, struct error *take_err, json_t *take_body 
     watch->pending = NULL;
     watch->watching = false;
     bool lasted = clock_ms() - watch->watch_began_ms >= SHORT_WATCH_MS || watch->got_event;
+    if (clock_ms() - watch->watch_began_ms > FOLLOWS_AFTER_MS)
+        note_follows(watch);
     if (!take_err && lasted) {
         begin_watch(watch);
         return;
@@ -379,6 +428,7 @@ static void begin_watch(struct watch *watch)
     watch->pending =
         kube_watch(watch->spec.kube, &watch->spec.ref, watch->spec.label_selector,
                    watch->spec.field_selector, watch->version, on_event, on_watch_end, watch);
+    kube_watch_on_skip(watch->pending, on_skip);
 }
 
 struct watch *watch_new(struct loop *loop, const struct watch_spec *spec)
@@ -400,6 +450,7 @@ void watch_free(struct watch *watch)
     watch->pending = op_drop(watch->pending);
     store_free(watch->store);
     error_free(watch->error);
+    mem_free(watch->said);
     mem_free(watch->version);
     mem_free(watch);
 }
@@ -414,12 +465,22 @@ uint64_t watch_term(const struct watch *watch)
     return watch->watching ? watch->term : 0;
 }
 
+// A watch says nothing until something changes; one that was not refused by now follows.
+static bool follows(const struct watch *watch)
+{
+    return watch->watching && clock_ms() - watch->watch_began_ms > FOLLOWS_AFTER_MS;
+}
+
 const struct error *watch_error(const struct watch *watch)
 {
-    // A watch says nothing until something changes; one that was not refused by now follows.
-    if (watch->watching && clock_ms() - watch->watch_began_ms > FOLLOWS_AFTER_MS)
-        return NULL;
-    return watch->error;
+    return follows(watch) ? NULL : watch->error;
+}
+
+const char *watch_failed(const struct watch *watch)
+{
+    bool failed = watch->failing_since_ms > 0 && !follows(watch) &&
+                  clock_ms() - watch->failing_since_ms >= WATCH_FAILED_MS;
+    return failed ? watch->said : NULL;
 }
 
 const json_t *watch_get(const struct watch *watch, const char *key)

@@ -30,6 +30,8 @@ struct fake {
     struct server_conn *watchers[FAKE_WATCHERS_MAX];
     unsigned fault_at; // request number, from 0
     enum fault fault;
+    bool fault_lasts, fault_of_watches; // each request, or each watch, from now on
+    const char *raw;                    // one more item of each list, as it is
     unsigned lists, watches;
     char *last_list; // its target
     // what the reflector said
@@ -105,9 +107,10 @@ static inline void fake_end_watches(struct fake *fake, bool cut)
     }
 }
 
-static inline bool fake_fails(struct fake *fake, struct server_conn *conn)
+static inline bool fake_fails(struct fake *fake, struct server_conn *conn, bool is_watch)
 {
-    if (fake->world->step != fake->fault_at)
+    bool due = fake->fault_lasts || (fake->fault_of_watches && is_watch);
+    if (!due && fake->world->step != fake->fault_at)
         return false;
     switch (fake->fault) {
     case FAULT_NONE:
@@ -171,7 +174,11 @@ static inline void fake_list(struct fake *fake, struct server_conn *conn)
         json_array_append(json_object_get(list, "items"), object);
     }
     AUTO_MEM char *text = doc_print_json(list);
-    server_reply(conn, 200, "", text);
+    const char *items = strstr(text, "\"items\":[") + 9;
+    AUTO_MEM char *all =
+        str_format("%.*s%s%s%s", (int)(items - text), text, fake->raw ? fake->raw : "",
+                   fake->raw && *items != ']' ? "," : "", items);
+    server_reply(conn, 200, "", all);
 }
 
 static inline void fake_watch(struct fake *fake, struct server_conn *conn, int64_t version)
@@ -210,7 +217,7 @@ static inline void fake_on_request(void *owner, struct server_conn *conn,
         mem_free(fake->last_list);
         fake->last_list = str_dup(request->target);
     }
-    if (fake_fails(fake, conn))
+    if (fake_fails(fake, conn, is_watch))
         return;
     if (is_watch)
         fake_watch(fake, conn, fake_asked_version(request->target));
@@ -238,6 +245,12 @@ static inline void fake_on_change(void *owner, const char *key, const json_t *wa
         watch_free(TAKE(fake->watch));
         fake->free_in_change = false;
     }
+}
+
+static inline void fake_on_unreadable(void *owner, const char *key, const struct error *why)
+{
+    struct fake *fake = owner;
+    buf_printf(&fake->log, "(%s %s) ", key, error_kind_name(error_kind(why)));
 }
 
 static inline void fake_on_sync(void *owner)
@@ -269,6 +282,7 @@ static inline void fake_follow(struct fake *fake)
                               .objects_max = fake->objects_max,
                               .on_change = fake_on_change,
                               .on_sync = fake_on_sync,
+                              .on_unreadable = fake_on_unreadable,
                               .owner = fake};
     fake->watch = watch_new(fake->world->loop, &spec);
 }

@@ -117,6 +117,109 @@ TEST(a_failing_server_is_named_and_comes_back)
     fake_free(fake);
 }
 
+static uint64_t skew_ms;
+
+static uint64_t skewed_clock(void)
+{
+    clock_set_source(NULL, NULL);
+    uint64_t now_ms = clock_ms() + skew_ms;
+    clock_set_source(skewed_clock, NULL);
+    return now_ms;
+}
+
+// Until it waits before another try.
+static void wait_for_pause(struct fake *fake)
+{
+    while (!watch_error(fake->watch) || watch_term(fake->watch))
+        world_run_for(fake->world, 5);
+}
+
+TEST(what_is_not_followed_for_a_minute_has_failed)
+{
+    struct fake *fake = fake_new();
+    clock_set_source(skewed_clock, NULL);
+    fake_put(fake, "a", 1);
+    fake_follow(fake);
+    CHECK(fake_wait_agreed(fake, 2000));
+    world_run_for(fake->world, 30);
+    fake->fault = FAULT_500;
+    fake->fault_lasts = true;
+    fake_end_watches(fake, true);
+    wait_for_pause(fake);
+    skew_ms += WATCH_FAILED_MS / 2;
+    CHECK(watch_failed(fake->watch) == NULL);
+    skew_ms += WATCH_FAILED_MS / 2;
+    CHECK(watch_failed(fake->watch) != NULL);
+    fake->fault_lasts = false;
+    fake_put(fake, "a", 2);
+    CHECK(fake_wait_agreed(fake, 10000));
+    CHECK(watch_failed(fake->watch) == NULL);
+    fake_free(fake);
+}
+
+TEST(a_list_that_works_does_not_hide_a_watch_that_fails)
+{
+    struct fake *fake = fake_new();
+    clock_set_source(skewed_clock, NULL);
+    fake->fault = FAULT_GARBAGE;
+    fake->fault_of_watches = true;
+    fake_put(fake, "a", 1);
+    fake_follow(fake);
+    wait_for_pause(fake);
+    skew_ms += WATCH_FAILED_MS;
+    CHECK(watch_synced(fake->watch));
+    CHECK_HAS(watch_failed(fake->watch), "not JSON");
+    fake_free(fake);
+}
+
+#define TWICE(name, version)                                                                       \
+    "{\"metadata\":{\"name\":\"" name "\",\"resourceVersion\":\"" version "\"},\"x\":1,\"x\":2}"
+
+TEST(an_object_that_cannot_be_read_does_not_stop_the_others)
+{
+    struct fake *fake = fake_new();
+    fake_put(fake, "a", 1);
+    fake->raw = TWICE("bad", "99");
+    fake_follow(fake);
+    CHECK(fake_wait_agreed(fake, 2000));
+    CHECK_STR(fake->log.ptr, "(bad Invalid) a:-1>1 ");
+    world_run_for(fake->world, 30);
+    buf_reset(&fake->log);
+    fake_send_event(fake, "{\"type\":\"MODIFIED\",\"object\":" TWICE("worse", "102") "}\n");
+    fake->version = 102;
+    fake_put(fake, "b", 1);
+    CHECK(fake_wait_agreed(fake, 2000));
+    CHECK_STR(fake->log.ptr, "(worse Invalid) b:-1>1 ");
+    CHECK(watch_error(fake->watch) == NULL);
+    fake_free(fake);
+}
+
+TEST(what_was_read_before_stays_while_it_cannot_be_read)
+{
+    struct fake *fake = fake_new();
+    fake_put(fake, "a", 1);
+    fake_follow(fake);
+    CHECK(fake_wait_agreed(fake, 2000));
+    world_run_for(fake->world, 30);
+    buf_reset(&fake->log);
+    fake_send_event(fake, "{\"type\":\"MODIFIED\",\"object\":" TWICE("a", "102") "}\n");
+    // The next list has it in this form, too.
+    json_object_clear(fake->objects);
+    fake->raw = TWICE("a", "102");
+    fake->version = 103; // beyond what the watch has seen
+    fake_compact(fake);
+    fake_end_watches(fake, false);
+    while (fake->lists < 2)
+        world_run_for(fake->world, 5);
+    world_run_for(fake->world, 30);
+    CHECK_INT(doc_int(watch_get(fake->watch, "a"), 0, "value", NULL), 1);
+    // When it is gone, it is gone.
+    fake_send_event(fake, "{\"type\":\"DELETED\",\"object\":" TWICE("a", "104") "}\n");
+    world_run_for(fake->world, 30);
+    CHECK_STR(fake->log.ptr, "(a Invalid) (a Invalid) a:1>-1 ");
+    fake_free(fake);
+}
+
 TEST(freed_inside_a_change)
 {
     for (int by_event = 0; by_event < 2; by_event++) {
