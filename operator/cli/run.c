@@ -2,6 +2,7 @@
 // `drawbridge run`: the controller.
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "drawbridge/reconcile.h"
 #include "process.h"
@@ -236,6 +237,16 @@ static void settings_fini(struct settings *settings)
     strlist_fini(&settings->reach);
 }
 
+static struct error *check_account(const char *account)
+{
+    const char *slash = account ? strchr(account, '/') : NULL;
+
+    if (!account || (slash && slash > account && slash[1] && !strchr(slash + 1, '/')))
+        return NULL;
+    return error_new(ERROR_INVALID, "--helm-service-account: write NAMESPACE/NAME, not \"%s\"",
+                     account);
+}
+
 static int run_controller(int argc, char **argv)
 {
     struct settings settings;
@@ -245,6 +256,8 @@ static int run_controller(int argc, char **argv)
 
     if (!err)
         err = check_lists(&settings);
+    if (!err)
+        err = check_account(settings.helm_account);
     if (err) {
         settings_fini(&settings);
         return cli_usage_error(&cli_verb_run, err);

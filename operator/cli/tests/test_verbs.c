@@ -77,6 +77,9 @@ TEST(mistakes)
     CHECK_INT(drawbridge("drawbridge run --reach a=b=c"), CLI_USAGE);
     CHECK_INT(drawbridge("drawbridge run --governing-namespace *"), CLI_USAGE);
     CHECK_HAS(complained, "--governing-namespace: \"*\" is no name of a namespace");
+    CHECK_INT(drawbridge("drawbridge run --helm-service-account helm"), CLI_USAGE);
+    CHECK_HAS(complained, "--helm-service-account: write NAMESPACE/NAME, not \"helm\"");
+    CHECK_INT(drawbridge("drawbridge run --helm-service-account a/b/c"), CLI_USAGE);
     CHECK_INT(drawbridge("drawbridge version now"), CLI_USAGE);
     CHECK_STR(said, "");
 }
