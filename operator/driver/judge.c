@@ -323,7 +323,7 @@ void work_judge_present(struct work *w)
         judge_delegate(w);
         return;
     }
-    take_readiness(w, true);
+    take_readiness(w, prepare(w));
     work_take_smoke(w);
 }
 

@@ -148,19 +148,23 @@ static void on_passed(void *owner, struct error *take_err, struct driver_result 
     loop_stop(rig->loop);
 }
 
-static void pass(struct rig *rig)
+static void pass_of(struct rig *rig, const char *driver)
 {
+    AUTO_MEM char *text =
+        str_format("{metadata: {namespace: team, name: dra}, spec: {driver: %s}}", driver);
     AUTO_JSON json_t *object = NULL;
     AUTO_JSON json_t *served = json_pack("[s]", "v1");
     struct driver_work work = {.key = "team/dra", .served = served};
 
-    CHECK_OK(doc_parse_yaml(
-        slice_of("{metadata: {namespace: team, name: dra}, spec: {driver: "
-                 "{engine: External, release: r, namespace: gpu, serviceAccountName: installer}}}"),
-        "test", &object));
+    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &object));
     work.object = object;
     rig->pass = driver_pass(rig->driver, &work, on_passed, rig);
     loop_run(rig->loop);
+}
+
+static void pass(struct rig *rig)
+{
+    pass_of(rig, "{engine: External, release: r, namespace: gpu, serviceAccountName: installer}");
 }
 
 // Nodes, slices, DaemonSets and pods are listed once, not for each pass of each configuration.
@@ -247,6 +251,18 @@ TEST(an_account_of_one_namespace_looks_there)
     CHECK_INT(rig.refused, 1);
     CHECK_INT(rig.lists[USUAL], 1);
     CHECK_HAS(rig.result->ready.message, "1 of 1 pods");
+}
+
+// Who installs it says with values what is turned off there.
+TEST(values_of_a_driver_that_somebody_else_installs_turn_it_off_too)
+{
+    AUTO_RIG struct rig rig;
+
+    rig_init(&rig);
+    pass_of(&rig, "{preset: NVIDIALegacy, engine: External, serviceAccountName: installer, values: "
+                  "{resources: {gpus: {enabled: false}}}}");
+    CHECK_STR(rig.result->ready.reason, "DriverTurnedOff");
+    CHECK_HAS(rig.result->ready.message, "set resources.gpus.enabled");
 }
 
 TEST_MAIN()
