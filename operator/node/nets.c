@@ -199,6 +199,7 @@ void node_nets_sweep(struct node *node)
     AUTO_MEM char *dir = guard_dir(node);
     const json_t *record = node_record_peek(node, COMPONENT_KUBELET);
     struct guard_state state;
+    node_dir_sweep(dir);
     struct error *err = guard_look(dir, &state);
     if (err)
         error_ignore(err, "the next edit writes a new record");

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test.h"
 
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
 TEST(times_are_written)
 {
     char text[CLOCK_TEXT_BYTES];
@@ -88,6 +95,45 @@ TEST(random_numbers)
     CHECK_INT(rand_below(1), 0);
     rand_seed(0);
     CHECK(rand_u64() != rand_u64());
+}
+
+static int64_t read_clock(clockid_t which)
+{
+    struct timespec now;
+    CHECK(clock_gettime(which, &now) == 0);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void counts_like_boottime(void)
+{
+    int64_t before = read_clock(CLOCK_BOOTTIME), is = (int64_t)clock_ms();
+    CHECK(is >= before && is <= read_clock(CLOCK_BOOTTIME));
+}
+
+// For its children a machine that slept for a day since it was started. False: not allowed.
+static bool sleep_for_a_day(void)
+{
+    static const char offset[] = "boottime 86400 0\n";
+    int fd =
+        unshare(CLONE_NEWTIME) == 0 ? open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC) : -1;
+    bool done = fd >= 0 && write(fd, offset, strlen(offset)) == (ssize_t)strlen(offset);
+    if (fd >= 0)
+        close(fd);
+    return done;
+}
+
+// Who slept through its lease must not believe in it.
+TEST(the_time_that_a_machine_sleeps_is_counted)
+{
+    counts_like_boottime();
+    bool slept = sleep_for_a_day();
+    pid_t pid = fork();
+    if (pid == 0) {
+        counts_like_boottime();
+        _exit(slept && (int64_t)clock_ms() - read_clock(CLOCK_MONOTONIC) < 86000000 ? 1 : 0);
+    }
+    int status = -1;
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 TEST_MAIN()
