@@ -8,6 +8,9 @@
 
 #define RETRY_MS_FIRST 500
 #define RETRY_MS_MAX 15000
+#define AGAIN_MS_FIRST 1000 // a disk that is full is not empty at once
+#define AGAIN_MS_MAX 30000
+#define MESSAGE_BYTES_MAX 1024 // of status.refused (crds/)
 
 struct agent {
     struct loop *loop;
@@ -15,8 +18,11 @@ struct agent {
     char *field_selector;
     struct watch *watch;
     struct op *pending; // the status write, or the pause before the next try
-    bool looked;        // the node has seen its components once: a restart of ours writes nothing
-    bool dirty;         // the status changed since the last write began
+    struct op *again;   // the pause before a spec that was refused is tried again
+    uint64_t again_ms;
+    struct error *refused; // why the newest spec was not taken; NULL: it was
+    bool looked; // the node has seen its components once: a restart of ours writes nothing
+    bool dirty;  // the status changed since the last write began
     uint64_t retry_ms;
     int64_t generation; // of the spec that the node works on
     json_t *seen;       // that spec, NULL: none yet
@@ -56,6 +62,30 @@ static void on_written(void *owner, struct error *take_err, json_t *take_body)
         write_status(agent);
 }
 
+// Why the spec is not followed.
+static void put_refused(const struct agent *agent, json_t *status)
+{
+    const char *text = agent->refused ? error_text(agent->refused) : "";
+    size_t len = slice_of(text).len;
+
+    if (len == 0)
+        return;
+    if (len > MESSAGE_BYTES_MAX)
+        len = MESSAGE_BYTES_MAX;
+    while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80) // not inside a character
+        len--;
+    doc_set(status, json_string(policy_reason(agent->refused)), "refused", "reason", NULL);
+    doc_set(status, json_stringn(text, len), "refused", "message", NULL);
+}
+
+// The whole status, as it is all ours, of this very object and no later one of its name.
+static json_t *make_patch(const json_t *object, const json_t *status)
+{
+    return json_pack("[{s:s, s:s, s:s}, {s:s, s:s, s:O}]", "op", "test", "path", "/metadata/uid",
+                     "value", doc_str(object, "metadata", "uid", NULL), "op", "add", "path",
+                     "/status", "value", status);
+}
+
 static void write_status(struct agent *agent)
 {
     const json_t *object = watch_get(agent->watch, agent->spec.node_name);
@@ -67,7 +97,7 @@ static void write_status(struct agent *agent)
                            .resource = "nodedraconfigurations",
                            .name = agent->spec.node_name,
                            .subresource = "status"};
-    struct kube_patch patch = {.type = KUBE_PATCH_MERGE, .field_manager = API_FIELD_MANAGER_STATUS};
+    struct kube_patch patch = {.type = KUBE_PATCH_JSON, .field_manager = API_FIELD_MANAGER_STATUS};
 
     agent->looked = agent->looked || node_has_looked(agent->spec.node);
     if (agent->pending || !agent->dirty || !object || !agent->looked)
@@ -75,11 +105,11 @@ static void write_status(struct agent *agent)
     agent->dirty = false;
     status = doc_copy(node_status(agent->spec.node));
     json_object_set_new(status, "observedGeneration", json_integer((json_int_t)agent->generation));
+    put_refused(agent, status);
     difference = doc_make_merge_patch(json_object_get(object, "status"), status);
     if (!difference)
         return;
-    body = json_object();
-    json_object_set(body, "status", difference);
+    body = make_patch(object, status);
     patch.body = body;
     agent->pending = kube_patch(agent->spec.kube, &ref, &patch, on_written, agent);
 }
@@ -92,19 +122,40 @@ void agent_note_change(void *owner)
     write_status(agent);
 }
 
+static void on_again(void *owner);
+
+static void note_refused(struct agent *agent, struct error *take_err)
+{
+    bool same = agent->refused && str_eq(error_text(agent->refused), error_text(take_err));
+
+    log_line(same ? LOG_DEBUG : LOG_WARN, "reconcile", "NodeDRAConfiguration %s: %s",
+             agent->spec.node_name, error_text(take_err));
+    error_free(agent->refused);
+    agent->refused = take_err;
+    agent->dirty = true;
+    if (agent->again)
+        return;
+    agent->again_ms = !same                                ? AGAIN_MS_FIRST
+                      : agent->again_ms * 2 < AGAIN_MS_MAX ? agent->again_ms * 2
+                                                           : AGAIN_MS_MAX;
+    agent->again =
+        loop_sleep(agent->loop, agent->again_ms + rand_below(agent->again_ms), on_again, agent);
+}
+
 static void take_spec(struct agent *agent, const json_t *object)
 {
-    AUTO(error) struct error *err = NULL;
+    struct error *err;
     json_t *spec = json_object_get(object, "spec");
 
-    if (agent->seen && doc_equal(agent->seen, spec))
+    if (agent->seen && !agent->refused && doc_equal(agent->seen, spec))
         return;
     err = node_set_desired(agent->spec.node, spec);
     if (err) {
-        log_line(LOG_WARN, "reconcile", "NodeDRAConfiguration %s: %s", agent->spec.node_name,
-                 error_text(err));
+        note_refused(agent, err);
         return;
     }
+    error_free(TAKE(agent->refused));
+    agent->again = op_drop(agent->again);
     // A kubelet's program is replaced without a change of any file: its Node tells the controller,
     // and that us.
     if (!str_eq(doc_str(agent->seen, "kubeletVersion", NULL),
@@ -116,6 +167,17 @@ static void take_spec(struct agent *agent, const json_t *object)
     agent->dirty = true;
 }
 
+static void on_again(void *owner)
+{
+    struct agent *agent = owner;
+    const json_t *object = watch_get(agent->watch, agent->spec.node_name);
+
+    agent->again = NULL;
+    if (object)
+        take_spec(agent, object);
+    write_status(agent);
+}
+
 // Nobody asks anything of this node any more: the files stay as they are, and what others change in
 // them from now on is theirs.
 static void release(struct agent *agent)
@@ -124,6 +186,8 @@ static void release(struct agent *agent)
 
     json_decref(agent->seen);
     agent->seen = NULL;
+    error_free(TAKE(agent->refused));
+    agent->again = op_drop(agent->again);
     json_object_set_new(
         nothing, "epoch",
         json_integer((json_int_t)doc_int(node_status(agent->spec.node), 0, "epoch", NULL)));
@@ -189,6 +253,8 @@ void agent_free(struct agent *agent)
     if (!agent)
         return;
     op_drop(agent->pending);
+    op_drop(agent->again);
+    error_free(agent->refused);
     watch_free(agent->watch);
     json_decref(agent->seen);
     mem_free(agent->field_selector);

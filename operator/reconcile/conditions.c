@@ -152,12 +152,22 @@ static const char *moving(const struct pass *pass)
                                       : "RollingOut";
 }
 
+// The agent has the spec and does not take it.
+static void say_refused(struct pass *pass, enum condition condition,
+                        const struct plan_instance *instance, const json_t *refused)
+{
+    api_conditions_set(pass->conditions, condition, STATE_FALSE, "AgentNotReporting",
+                       "%s: the agent does not take what is asked of it, and tries again: %s",
+                       instance->id, doc_str(refused, "message", NULL));
+}
+
 static void say_step(struct pass *pass, enum condition condition, const struct plan_step *step)
 {
     const struct plan_instance *instance = instance_of(pass, step);
     AUTO_MEM char *summary = plan_step_summary(step, instance);
     const json_t *config =
         watch_get(pass->controller->cluster.node_configs, instance->node ? instance->node : "");
+    const json_t *config_status = json_object_get(config, "status");
     const char *phase = "";
 
     if (str_eq(doc_str(config, "status", "step", "component", NULL),
@@ -169,6 +179,8 @@ static void say_step(struct pass *pass, enum condition condition, const struct p
         api_conditions_set(pass->conditions, condition, STATE_FALSE, moving(pass),
                            "%s: %s since %s", instance->id, phase,
                            doc_str(config, "status", "step", "since", NULL));
+    else if (step->state == PLAN_RUNNING && json_object_get(config_status, "refused"))
+        say_refused(pass, condition, instance, json_object_get(config_status, "refused"));
     else if (*doc_str(instance->reported, "message", NULL) && !instance->node)
         api_conditions_set(pass->conditions, condition, STATE_FALSE, moving(pass), "%s: %s",
                            instance->id, doc_str(instance->reported, "message", NULL));
