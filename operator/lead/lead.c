@@ -9,6 +9,7 @@
 #define RETRY_MS 2000
 #define RETRY_SPREAD_MS 2400    // jitter 1.2
 #define RENEW_MS 5000           // after a success
+#define RAISE_MS 1000           // until the epoch is raised, so that lies cost little
 #define HURRY_MS 500            // after a failure while leading: the deadline runs
 #define ATTEMPT_MS 5000         // for one request of a candidate
 #define ATTEMPT_LEADING_MS 2500 // of a leader: leaves time for a second one
@@ -25,6 +26,7 @@ struct lead {
     char *observed;             // version of the Lease
     uint64_t observed_ms;       // monotonic, when it was first seen
     uint64_t epoch;
+    uint64_t floor; // the greatest that an agent has seen
     struct release *release;
 };
 
@@ -56,6 +58,11 @@ bool lead_may_write(const struct lead *lead)
 uint64_t lead_epoch(const struct lead *lead)
 {
     return lead->epoch;
+}
+
+static bool must_raise(const struct lead *lead)
+{
+    return lead->leading && lead->floor > lead->epoch;
 }
 
 static const char *holder_of(const struct lead *lead)
@@ -120,6 +127,13 @@ static void take_lease(struct lead *lead, json_t *take_lease)
     lead->observed_ms = clock_ms();
 }
 
+// Anybody may edit the Lease.
+static uint64_t transitions_of(const struct lead *lead)
+{
+    int64_t transitions = doc_int(lead->lease, 0, "spec", "leaseTransitions", NULL);
+    return transitions > 0 ? (uint64_t)transitions : 0;
+}
+
 static void on_written(void *owner, struct error *take_err, json_t *take_body)
 {
     struct lead *lead = owner;
@@ -139,12 +153,14 @@ static void on_written(void *owner, struct error *take_err, json_t *take_body)
     }
     take_lease(lead, take_body);
     // Also when the answer came after the deadline and before the timer that ends the term (the
-    // process stood still): what was refused meanwhile must be begun again.
-    bool gained = !lead_may_write(lead);
+    // process stood still): what was refused meanwhile must be begun again. And with a greater
+    // epoch, what agents refused.
+    uint64_t epoch = transitions_of(lead);
+    bool gained = !lead_may_write(lead) || epoch > lead->epoch;
     lead->renewed_ms = lead->attempt_ms;
     lead->leading = true;
-    lead->epoch = (uint64_t)doc_int(lead->lease, 0, "spec", "leaseTransitions", NULL);
-    set_timer(lead, RENEW_MS);
+    lead->epoch = epoch > lead->epoch ? epoch : lead->epoch;
+    set_timer(lead, must_raise(lead) ? RAISE_MS : RENEW_MS);
     if (gained && lead->spec.on_gained)
         lead->spec.on_gained(lead->spec.owner);
 }
@@ -156,17 +172,18 @@ static json_t *new_lease(const struct lead *lead)
                      "name", doc_string(lead->spec.name), "spec");
 }
 
-// The next epoch. Agents refuse an older one for good, so a Lease that was deleted must not start
+// The epoch of this term, or of the next that begins now: greater than any that the Lease, we, or
+// the agents know. Agents refuse an older one for good, so a Lease that was deleted must not start
 // at 0 again: a fresh one starts at the minutes of the wall clock, which no number of earlier terms
 // has reached.
-static uint64_t next_epoch(const struct lead *lead)
+static uint64_t epoch_to_write(const struct lead *lead)
 {
-    uint64_t last = lead->epoch, floor = 0;
-    if (lead->lease)
-        floor = (uint64_t)doc_int(lead->lease, 0, "spec", "leaseTransitions", NULL);
-    else
-        floor = (uint64_t)(clock_wall_ms() / 60000);
-    return (last > floor ? last : floor) + 1;
+    uint64_t last = lead->lease ? transitions_of(lead) : (uint64_t)(clock_wall_ms() / 60000);
+    bool begins = !lead->leading || !lead->lease || must_raise(lead);
+    last = last > lead->epoch ? last : lead->epoch;
+    last = last > lead->floor ? last : lead->floor;
+    last += begins ? 1 : 0;
+    return last < INT32_MAX ? last : INT32_MAX;
 }
 
 static void write_lease(struct lead *lead)
@@ -178,10 +195,9 @@ static void write_lease(struct lead *lead)
     doc_set(body, doc_string(lead->spec.identity), "spec", "holderIdentity", NULL);
     doc_set(body, json_integer(LEASE_MS / 1000), "spec", "leaseDurationSeconds", NULL);
     doc_set(body, doc_string(now), "spec", "renewTime", NULL);
-    if (!lead->leading || fresh) {
+    doc_set(body, json_integer((json_int_t)epoch_to_write(lead)), "spec", "leaseTransitions", NULL);
+    if (!lead->leading || fresh)
         doc_set(body, doc_string(now), "spec", "acquireTime", NULL);
-        doc_set(body, json_integer((json_int_t)next_epoch(lead)), "spec", "leaseTransitions", NULL);
-    }
     struct kube_ref ref = lease_ref(lead);
     if (fresh)
         lead->request = kube_create(lead->spec.kube, &ref, body, on_written, lead);
@@ -247,6 +263,15 @@ static void begin_attempt(struct lead *lead)
         write_lease(lead);
     else
         read_lease(lead);
+}
+
+void lead_note_epoch(struct lead *lead, uint64_t seen)
+{
+    if (seen > LEAD_EPOCH_MAX || seen <= lead->floor)
+        return;
+    lead->floor = seen;
+    if (must_raise(lead) && !lead->request)
+        set_timer(lead, RAISE_MS);
 }
 
 struct lead *lead_new(struct loop *loop, const struct lead_spec *spec)

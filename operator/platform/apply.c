@@ -97,12 +97,16 @@ static void add_node_write(struct writing *w, const struct platform_change *chan
                                             &change->header, change->enable, was);
     struct write *write;
 
-    // A new leader alone is no reason to write: the epoch goes out with the next change.
+    // A new leader alone is no reason to write: the epoch goes out with the next change, unless the
+    // agent refuses the one that stands there.
     if (now) {
         AUTO_JSON json_t *same = doc_copy(spec);
+        int64_t epoch = doc_int(was, 0, "epoch", NULL);
+        bool refused = doc_int(now, 0, "status", "epoch", NULL) > epoch &&
+                       doc_int(spec, 0, "epoch", NULL) > epoch;
 
         doc_set(same, doc_copy(json_object_get(was, "epoch")), "epoch", NULL);
-        if (doc_equal(same, was))
+        if (doc_equal(same, was) && !refused)
             return;
     }
     write = platform_add_write(w, now ? WRITE_PATCH : WRITE_CREATE, KIND_NODE_CONFIG, NULL, node);

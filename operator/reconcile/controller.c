@@ -26,7 +26,8 @@ static bool controller_may_reach(void *owner, const char *from, const char *to)
 
 uint64_t controller_epoch(const struct controller *c)
 {
-    return c->lead ? lead_epoch(c->lead) : 0;
+    // Without an election there is nobody to tell ourselves from.
+    return c->lead ? lead_epoch(c->lead) : c->epoch_seen;
 }
 
 static bool is_synced(const struct controller *c)
@@ -210,9 +211,23 @@ static void on_pod(void *owner, const char *key, const json_t *was, const json_t
         enqueue_writers(owner);
 }
 
+// An agent refuses what is older than it has seen. It may know of later terms than the Lease: etcd
+// was restored from a backup, or somebody edited the Lease.
+static void note_epoch(struct controller *c, const json_t *node_config)
+{
+    int64_t epoch = doc_int(node_config, 0, "status", "epoch", NULL);
+
+    if (epoch <= 0 || (uint64_t)epoch > LEAD_EPOCH_MAX || (uint64_t)epoch <= c->epoch_seen)
+        return;
+    c->epoch_seen = (uint64_t)epoch;
+    if (c->lead)
+        lead_note_epoch(c->lead, c->epoch_seen);
+}
+
 static void on_node_config(void *owner, const char *key, const json_t *was, const json_t *now)
 {
     (void)key;
+    note_epoch(owner, now);
     if (was && now && same(was, now, "status", NULL) && same(was, now, "spec", NULL))
         return;
     enqueue_writers(owner);

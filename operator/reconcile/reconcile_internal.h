@@ -112,8 +112,9 @@ struct controller {
     struct driver *driver;
     struct sources *sources;
     struct walks passes;
-    char *scout;      // key of the Observe configuration that looks for all that wait
-    uint64_t edition; // of the facts that were last seen
+    char *scout;         // key of the Observe configuration that looks for all that wait
+    uint64_t edition;    // of the facts that were last seen
+    uint64_t epoch_seen; // the greatest that an agent has told of
     bool stop;
     struct metric *leader_status;
 };

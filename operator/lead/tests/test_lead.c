@@ -308,6 +308,88 @@ TEST(a_deleted_lease_does_not_turn_the_epoch_back)
     lease_free(lease);
 }
 
+// The epoch cannot go backwards, whoever edits the Lease or restores an older one.
+TEST(an_edited_lease_does_not_turn_the_epoch_back)
+{
+    static const int edits[] = {3, 0, -7};
+    struct lease *lease = lease_new();
+    store(lease, lease_of("", 1, 41));
+    struct candidate one = {0};
+    join(lease, &one, "one");
+    CHECK(wait_for(lease, &one.gained, 1, 2000));
+    for (size_t i = 0; i < COUNT(edits); i++) {
+        json_t *edited = doc_copy(lease->object);
+        doc_set(edited, json_integer(edits[i]), "spec", "leaseTransitions", NULL);
+        store(lease, edited);
+        CHECK(wait_for(lease, &lease->writes, (unsigned)i + 2, 8000));
+        CHECK_INT(doc_int(lease->object, 0, "spec", "leaseTransitions", NULL), 42);
+        CHECK_INT(lead_epoch(one.lead), 42);
+    }
+    CHECK_INT(one.lost, 0);
+    // Another one had it, and then the Lease of before came back from a backup.
+    store(lease, lease_of("other", 1, 43));
+    CHECK(wait_for(lease, &one.lost, 1, 8000));
+    store(lease, lease_of("", 1, 7));
+    CHECK(wait_for(lease, &one.gained, 2, 8000));
+    CHECK_INT(lead_epoch(one.lead), 43);
+    lead_free(one.lead);
+    lease_free(lease);
+}
+
+TEST(what_agents_have_seen_is_the_floor_of_a_term_that_begins)
+{
+    struct lease *lease = lease_new();
+    store(lease, lease_of("", 1, 41));
+    struct candidate one = {0};
+    join(lease, &one, "one");
+    lead_note_epoch(one.lead, 100);
+    lead_note_epoch(one.lead, 99);
+    CHECK(wait_for(lease, &one.gained, 1, 2000));
+    CHECK_INT(lead_epoch(one.lead), 101);
+    lead_free(one.lead);
+    lease_free(lease);
+}
+
+TEST(a_term_whose_epoch_an_agent_is_ahead_of_gets_a_greater_one)
+{
+    struct lease *lease = lease_new();
+    store(lease, lease_of("", 1, 41));
+    struct candidate one = {0};
+    join(lease, &one, "one");
+    CHECK(wait_for(lease, &one.gained, 1, 2000));
+    lead_note_epoch(one.lead, 500);
+    CHECK(lead_may_write(one.lead)); // nobody else is held up by it
+    CHECK(wait_for(lease, &one.gained, 2, 4000));
+    CHECK_INT(lead_epoch(one.lead), 501);
+    CHECK_INT(doc_int(lease->object, 0, "spec", "leaseTransitions", NULL), 501);
+    CHECK_INT(one.lost, 0);
+    lead_note_epoch(one.lead, 501); // our own
+    CHECK(!wait_for(lease, &one.gained, 3, 1500));
+    lead_free(one.lead);
+    lease_free(lease);
+}
+
+TEST(a_lie_about_the_epoch_leaves_room_for_terms)
+{
+    struct lease *lease = lease_new();
+    store(lease, lease_of("", 1, 41));
+    struct candidate one = {0};
+    join(lease, &one, "one");
+    lead_note_epoch(one.lead, UINT64_MAX);
+    lead_note_epoch(one.lead, (uint64_t)INT32_MAX);
+    CHECK(wait_for(lease, &one.gained, 1, 2000));
+    CHECK_INT(lead_epoch(one.lead), 42);
+    lead_free(one.lead);
+    // The Lease itself is at its end: terms go on with the last number.
+    one = (struct candidate){0};
+    store(lease, lease_of("", 1, INT32_MAX));
+    join(lease, &one, "one");
+    CHECK(wait_for(lease, &one.gained, 1, 2000));
+    CHECK_INT(lead_epoch(one.lead), INT32_MAX);
+    lead_free(one.lead);
+    lease_free(lease);
+}
+
 static void on_released(void *owner)
 {
     struct world *world = owner;
