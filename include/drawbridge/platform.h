@@ -95,6 +95,8 @@ struct platform_observed {
     json_t *strangers;
     // name → object, of those that exist: kubeadm-config, kubelet-config, drawbridge-undo
     json_t *config_maps;
+    // name → NodeDRAConfiguration, of those that were there: what is written is held to it
+    json_t *node_configs;
     json_t *reports; // owned trees that instances borrow from
     struct plan_instance *instances;
     size_t len;

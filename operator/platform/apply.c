@@ -91,7 +91,7 @@ static json_t *make_labels(const struct platform_change *change)
 static void add_node_write(struct writing *w, const struct platform_change *change,
                            const char *node)
 {
-    const json_t *now = watch_get(w->cluster->node_configs, node);
+    const json_t *now = json_object_get(change->observed->node_configs, node);
     const json_t *was = json_object_get(now, "spec");
     AUTO_JSON json_t *spec = plan_node_spec(change->plan, change->observed->instances, node,
                                             &change->header, change->enable, was);
@@ -128,6 +128,7 @@ struct vanished {
     struct writing *w;
     const json_t *nodes; // those that stay
     const char *why;
+    bool gone_alone; // of nodes that are there no more
 };
 
 static void on_node_config(void *owner, const char *key, const json_t *config)
@@ -137,8 +138,12 @@ static void on_node_config(void *owner, const char *key, const json_t *config)
 
     if (json_object_get(v->nodes, key))
         return;
+    // A Node that is there and not managed is no reason: its agent would forget what is ours.
+    if (v->gone_alone && watch_get(v->w->cluster->nodes, key))
+        return;
     write = platform_add_write(v->w, WRITE_DELETE, KIND_NODE_CONFIG, NULL, key);
     write->what = str_dup(v->why);
+    write->without_node = v->gone_alone;
     guard(write, config);
 }
 
@@ -188,7 +193,7 @@ struct error *platform_kubeadm_writes(struct writing *w, const struct platform_c
 {
     AUTO_JSON json_t *texts = NULL;
     AUTO_JSON json_t *undo = NULL;
-    struct vanished vanished = {w, change->observed->nodes, "the node is gone"};
+    struct vanished vanished = {w, change->observed->nodes, "the node is gone", true};
     struct error *err = platform_edit_templates(change->observed, change->plan, &texts, &undo);
     const char *name;
     json_t *text, *number;
@@ -328,16 +333,41 @@ static struct op *send_write(struct writing *w, const struct write *write)
     return kube_patch(w->cluster->kube, &ref, &patch, on_written, w);
 }
 
+// The watch may be of an old cache, or of before the Node came: the API server itself has to say
+// that there is none.
+static void on_node(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct writing *w = owner;
+    const struct write *write = &w->writes[w->next];
+
+    w->pending = NULL;
+    json_decref(take_body);
+    if (take_err && error_kind(take_err) != ERROR_NOT_FOUND) {
+        finish(w, error_wrap(take_err, "see whether Node %s is gone", write->name));
+        return;
+    }
+    if (take_err) {
+        error_free(take_err);
+        w->pending = send_write(w, write);
+        return;
+    }
+    w->next++;
+    advance(w);
+}
+
 static void advance(void *owner)
 {
     struct writing *w = owner;
+    struct kube_ref node = {.group = "", .version = "v1", .resource = "nodes"};
 
     w->pending = NULL;
     if (w->next == w->len) {
         finish(w, NULL);
         return;
     }
-    w->pending = send_write(w, &w->writes[w->next]);
+    node.name = w->writes[w->next].name;
+    w->pending = w->writes[w->next].without_node ? kube_get(w->cluster->kube, &node, on_node, w)
+                                                 : send_write(w, &w->writes[w->next]);
 }
 
 static void on_failed_early(void *owner)
@@ -378,7 +408,7 @@ struct op *platform_release(struct loop *loop, const struct platform_cluster *cl
                             const json_t *keep, bool forget, platform_applied_fn *done, void *owner)
 {
     struct writing *w = writing_new(cluster, done, owner);
-    struct vanished vanished = {w, keep, "released"};
+    struct vanished vanished = {w, keep, "released", false};
     const json_t *undo =
         observed ? json_object_get(observed->config_maps, PLATFORM_UNDO_CONFIGMAP) : NULL;
 

@@ -58,13 +58,17 @@ static void fill_times(const json_t *config, struct plan_instance *instance)
 // best.
 static void fill_from_agent(struct collection *c, struct plan_instance *instance)
 {
-    const json_t *config = watch_get(c->cluster->node_configs, instance->node);
+    const json_t *config = json_object_get(c->observed->node_configs, instance->node);
     struct version version;
 
     instance->not_ready_ms = platform_not_ready_ms(c->cluster, instance->node);
-    if (!config)
-        return;
-    config = platform_keep(c->observed, config);
+    if (!config) {
+        config = watch_get(c->cluster->node_configs, instance->node);
+        if (!config)
+            return;
+        json_object_set(c->observed->node_configs, instance->node,
+                        (json_t *)(uintptr_t)config); // replaced in the store, never changed
+    }
     instance->agent = json_object_size(json_object_get(config, "status")) > 0;
     instance->asked =
         find_component(doc_get(config, "spec", "components", NULL), instance->component);

@@ -130,6 +130,7 @@ void platform_observed_fini(struct platform_observed *observed)
     json_decref(observed->ignored);
     json_decref(observed->strangers);
     json_decref(observed->config_maps);
+    json_decref(observed->node_configs);
     json_decref(observed->reports);
     mem_free(observed->read_back);
     platform_hosted_free(observed->hosted);
@@ -144,6 +145,7 @@ struct platform_observed *platform_observed_new(void)
     observed->ignored = json_object();
     observed->strangers = json_array();
     observed->config_maps = json_object();
+    observed->node_configs = json_object();
     observed->reports = json_array();
     return observed;
 }

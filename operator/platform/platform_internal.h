@@ -45,8 +45,9 @@ struct write {
     char *namespace, *name; // namespace NULL: cluster-scoped
     char *resource_version, *uid;
     json_t *body;
-    char *what; // for the event
-    bool quiet; // no event
+    char *what;        // for the event
+    bool quiet;        // no event
+    bool without_node; // only while there is no Node of this name
 };
 // Valid until the next one is added.
 struct write *platform_add_write(struct writing *w, enum write_kind how, enum platform_kind kind,

@@ -45,11 +45,12 @@ struct fake_api {
     json_t *events;  // [version, collection, namespace, line]
     int64_t version;
     struct fake_watcher watchers[FAKE_WATCHERS_MAX];
-    unsigned requests; // so far
-    unsigned asked;    // those that are neither watches nor of the Lease
-    uint64_t asked_ms; // when the last of those came
-    bool fenced;       // the lease is lost: no write may arrive any more,
-    unsigned underway; // but those that had left by then
+    unsigned requests;  // so far
+    unsigned asked;     // those that are neither watches nor of the Lease
+    uint64_t asked_ms;  // when the last of those came
+    const char *hidden; // path of an object that lists do not have, as of an old cache; NULL: none
+    bool fenced;        // the lease is lost: no write may arrive any more,
+    unsigned underway;  // but those that had left by then
     struct buf log;
     struct buf kinds; // of each request: w changes something, r does not (events and the Lease
                       // count as such)
@@ -259,7 +260,7 @@ FAKE void fake_list(struct fake_api *api, struct server_conn *conn, const struct
         struct fake_path of;
 
         fake_path_parse(key, &of);
-        if (str_eq(of.collection, path->collection) &&
+        if (str_eq(of.collection, path->collection) && !str_eq(key, api->hidden) &&
             (!path->namespace || str_eq(path->namespace, of.namespace)))
             json_array_append(json_object_get(list, "items"), object);
         fake_path_fini(&of);
