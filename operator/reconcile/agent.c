@@ -8,7 +8,7 @@
 
 #define RETRY_MS_FIRST 500
 #define RETRY_MS_MAX 15000
-#define AGAIN_MS_FIRST 1000 // a disk that is full is not empty at once
+#define AGAIN_MS_FIRST 1000
 #define AGAIN_MS_MAX 30000
 #define MESSAGE_BYTES_MAX 1024 // of status.refused (crds/)
 

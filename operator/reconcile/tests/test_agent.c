@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent before the fake API server: a spec that its node cannot take is told in the status, and
 // tried again.
-#include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "drawbridge/node.h"
@@ -132,29 +130,19 @@ TEST(a_spec_of_an_older_epoch_is_refused_with_a_word_and_a_newer_one_taken)
     story_free(s);
 }
 
-// No byte more may be written to any file, as on a disk that is full.
-static void fill_disk(bool full)
-{
-    struct rlimit limit;
-
-    CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
-    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
-    limit.rlim_cur = full ? 0 : limit.rlim_max;
-    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
-}
-
-TEST(a_spec_that_the_journal_has_no_room_for_is_told_and_tried_again)
+// One of a newer controller, say.
+TEST(a_spec_that_the_agent_cannot_read_is_told_and_the_next_one_taken)
 {
     struct story *s = story_new(5);
 
     until(s, took_5);
-    fill_disk(true);
-    fake_edit(s->api, NODE_OBJECT, spec_of(6));
+    fake_edit(s->api, NODE_OBJECT,
+              json_pack("{s:{s:i, s:[{s:s}]}}", "spec", "epoch", 6, "components", "name", "etcd"));
     until(s, is_refused);
-    fill_disk(false);
-    CHECK_HAS(doc_str(status_of(s), "refused", "message", NULL), "journal.json");
-    CHECK(*doc_str(status_of(s), "refused", "reason", NULL));
-    until(s, took_6); // nobody touched the spec again
+    CHECK_STR(doc_str(status_of(s), "refused", "reason", NULL), "InvalidConfiguration");
+    CHECK_HAS(doc_str(status_of(s), "refused", "message", NULL), "unknown or repeated name");
+    fake_edit(s->api, NODE_OBJECT, spec_of(6));
+    until(s, took_6);
     story_free(s);
 }
 
