@@ -65,25 +65,19 @@ static void on_written(void *owner, struct error *take_err, json_t *take_body)
 // Why the spec is not followed.
 static void put_refused(const struct agent *agent, json_t *status)
 {
-    const char *text = agent->refused ? error_text(agent->refused) : "";
-    size_t len = slice_of(text).len;
-
-    if (len == 0)
+    if (!agent->refused)
         return;
-    if (len > MESSAGE_BYTES_MAX)
-        len = MESSAGE_BYTES_MAX;
-    while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80) // not inside a character
-        len--;
-    doc_set(status, json_string(policy_reason(agent->refused)), "refused", "reason", NULL);
-    doc_set(status, json_stringn(text, len), "refused", "message", NULL);
+    doc_set(status, doc_string(policy_reason(agent->refused)), "refused", "reason", NULL);
+    doc_set(status, doc_string_of(slice_of(error_text(agent->refused)), MESSAGE_BYTES_MAX),
+            "refused", "message", NULL);
 }
 
 // The whole status, as it is all ours, of this very object and no later one of its name.
 static json_t *make_patch(const json_t *object, const json_t *status)
 {
-    return json_pack("[{s:s, s:s, s:s}, {s:s, s:s, s:O}]", "op", "test", "path", "/metadata/uid",
-                     "value", doc_str(object, "metadata", "uid", NULL), "op", "add", "path",
-                     "/status", "value", status);
+    return json_pack("[{s:s, s:s, s:o}, {s:s, s:s, s:O}]", "op", "test", "path", "/metadata/uid",
+                     "value", doc_string(doc_str(object, "metadata", "uid", NULL)), "op", "add",
+                     "path", "/status", "value", status);
 }
 
 static void write_status(struct agent *agent)
