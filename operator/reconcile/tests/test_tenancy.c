@@ -236,7 +236,7 @@ static bool driver_is_not_looked_at(struct tale *tale)
 static bool driver_is_looked_at(struct tale *tale)
 {
     return *driver_reason(tale) && !str_eq(driver_reason(tale), "NamespaceNotAllowed") &&
-           strstr(tale->scene.api->log.ptr, "/namespaces/elsewhere/pods");
+           strstr(tale->scene.api->log.ptr, "/namespaces/elsewhere/daemonsets");
 }
 
 static void driver_elsewhere(const char *listed, const char *namespace, bool (*over)(struct tale *))
