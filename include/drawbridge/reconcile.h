@@ -32,11 +32,11 @@ struct controller_spec {
     uint64_t backoff_ms_max; // between passes that fail in a row; 0: 30 s
     // For spec.driver: the program helm, a directory for it, the kubeconfig and context that it
     // gets (NULL: the pod's account), how long one run may take, and the image of the smoke test's
-    // pod (NULL: the built-in one), which runs in lease_namespace.
+    // pod (NULL: the built-in one) and the namespace that it runs in.
     const char *helm, *helm_dir, *helm_kubeconfig, *helm_context;
     const char *helm_account, *chart_root; // driver_spec's
     uint64_t helm_timeout_ms;
-    const char *smoke_test_image;
+    const char *smoke_test_image, *smoke_test_namespace;
     uint64_t smoke_test_timeout_ms;
     const char *git_file_root; // file:// repositories only below it; NULL: none
     size_t git_pack_bytes_max; // 0: the room git's

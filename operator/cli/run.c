@@ -14,6 +14,7 @@ struct settings {
     struct strlist governing_namespaces, reach;
     const char *gates_table;
     const char *helm, *helm_dir, *helm_account, *chart_root, *smoke_test_image;
+    const char *smoke_test_namespace;
     uint64_t helm_timeout_ms, smoke_test_timeout_ms;
     const char *git_file_root;
     unsigned git_pack_max_mib;
@@ -83,6 +84,14 @@ static const struct cli_option options[] = {
      .offset = offsetof(struct settings, smoke_test_image),
      .argument = "IMAGE",
      .help = "of the smoke test's pod, which must stay up; default: pause"},
+    {.name = "smoke-test-namespace",
+     .type = CLI_TEXT,
+     .offset = offsetof(struct settings, smoke_test_namespace),
+     .argument = "NAMESPACE",
+     .fallback = "drawbridge-smoke-test",
+     .help =
+         "where the smoke test's claim and pod are made; it must exist, and should have nothing "
+         "else in it"},
     {.name = "smoke-test-timeout",
      .type = CLI_DURATION,
      .offset = offsetof(struct settings, smoke_test_timeout_ms),
@@ -218,6 +227,7 @@ static struct error *serve_until_stopped(struct run *run, const struct settings 
     spec.chart_root = settings->chart_root;
     spec.helm_timeout_ms = settings->helm_timeout_ms;
     spec.smoke_test_image = settings->smoke_test_image;
+    spec.smoke_test_namespace = settings->smoke_test_namespace;
     spec.smoke_test_timeout_ms = settings->smoke_test_timeout_ms;
     kubeconfig = find_kubeconfig(settings->process.kubeconfig);
     spec.helm_kubeconfig = kubeconfig;

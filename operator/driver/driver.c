@@ -48,24 +48,36 @@ static void finish(struct work *w, struct error *take_err)
 
 // --- one action for the smoke test
 
+static void say_smoke(struct work *w, const char *reason, char *take_message)
+{
+    mem_free(w->result->smoke.message);
+    w->result->smoke = (struct driver_verdict){DRIVER_FALSE, reason, take_message};
+    work_look_again(w, DRIVER_LOOK_LATER_MS);
+}
+
 static void on_acted(void *owner, struct error *take_err, json_t *take_body)
 {
     struct work *w = owner;
 
     w->pending = NULL;
     json_decref(take_body);
+    if (take_err && error_kind(take_err) == ERROR_NOT_FOUND && w->smoke.create && !w->smoke.remove)
+        say_smoke(
+            w, "NotFound",
+            str_format("There is no namespace %s for the smoke test; create it with the label "
+                       "pod-security.kubernetes.io/enforce=restricted, or name another one "
+                       "(the chart's value smokeTest.namespace, drawbridge run "
+                       "--smoke-test-namespace)",
+                       w->driver->spec.namespace));
     if (take_err &&
         (error_kind(take_err) == ERROR_NOT_FOUND || error_kind(take_err) == ERROR_CONFLICT)) {
         error_free(take_err);
         take_err = NULL;
     }
     if (take_err && error_kind(take_err) == ERROR_DENIED) {
-        mem_free(w->result->smoke.message);
-        w->result->smoke =
-            (struct driver_verdict){DRIVER_FALSE, "Forbidden", str_dup(error_text(take_err))};
+        say_smoke(w, "Forbidden", str_dup(error_text(take_err)));
         error_free(take_err);
         take_err = NULL;
-        work_look_again(w, DRIVER_LOOK_LATER_MS);
     }
     finish(w, error_wrap(take_err, "smoke test"));
 }

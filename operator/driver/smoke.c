@@ -33,25 +33,26 @@ static bool is_there(const json_t *facts, const char *class)
 
 // --- the objects
 
-static char *fill(const char *template, const char *const words[][2], size_t len)
+// In the parsed tree, each string that is a word in ${}: whatever the word stands for, it stays one
+// string.
+static void fill(json_t *tree, const char *const words[][2], size_t len)
 {
-    AUTO_BUF struct buf text = buf_make(16384);
-    const char *at = template;
+    const char *key;
+    json_t *value;
+    size_t i;
 
-    while (*at) {
-        bool replaced = false;
-
-        for (size_t i = 0; i < len && !replaced; i++) {
-            if (!str_starts(at, words[i][0]))
-                continue;
-            buf_add_str(&text, words[i][1]);
-            at += strlen(words[i][0]);
-            replaced = true;
-        }
-        if (!replaced)
-            buf_add(&text, at++, 1);
+    json_array_foreach(tree, i, value) {
+        fill(value, words, len);
     }
-    return buf_take(&text);
+    json_object_foreach(tree, key, value) {
+        fill(value, words, len);
+    }
+    for (i = 0; i < len; i++) {
+        if (json_is_string(tree) && str_eq(json_string_value(tree), words[i][0])) {
+            json_string_set(tree, words[i][1]);
+            return;
+        }
+    }
 }
 
 // The claim and the pod, owned.
@@ -65,11 +66,11 @@ static json_t *make_objects(const char *api, const char *name, const char *names
     const char *template = str_eq(api, "v1")        ? driver_smoke_v1_yaml
                            : str_eq(api, "v1beta2") ? driver_smoke_v1beta2_yaml
                                                     : driver_smoke_v1beta1_yaml;
-    AUTO_MEM char *text = fill(template, words, COUNT(words));
     json_t *objects = NULL;
-    AUTO(error) struct error *err = doc_parse_yaml_all(slice_of(text), "smoke test", &objects);
+    AUTO(error) struct error *err = doc_parse_yaml_all(slice_of(template), "smoke test", &objects);
 
-    ASSERT(err == NULL); // names are of DNS, the template is ours
+    ASSERT(err == NULL); // the template is ours
+    fill(objects, words, COUNT(words));
     return objects;
 }
 

@@ -399,7 +399,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
                                  .context = spec->helm_context,
                                  .helm_account = spec->helm_account,
                                  .chart_root = spec->chart_root,
-                                 .namespace = spec->lease_namespace,
+                                 .namespace = spec->smoke_test_namespace,
                                  .smoke_test_image = spec->smoke_test_image,
                                  .smoke_test_timeout_ms = spec->smoke_test_timeout_ms,
                                  .helm_timeout_ms = spec->helm_timeout_ms,

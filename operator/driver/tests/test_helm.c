@@ -213,6 +213,24 @@ TEST(it_speaks_the_version_that_is_served)
     }
 }
 
+TEST(a_class_whose_name_looks_like_something_else_in_yaml_stays_its_name)
+{
+    static const char *const names[] = {"123", "true", "null", "1e3", "0x1f", "a.b"};
+
+    for (size_t i = 0; i < COUNT(names); i++) {
+        AUTO_SMOKE struct smoke claim = {0};
+        AUTO_MEM char *object = str_format(
+            "{" HEAD "spec: {smokeTest: {enabled: true, deviceClassName: '%s'}}}", names[i]);
+        AUTO_MEM char *facts = str_format("{classes: [{name: '%s'}]}", names[i]);
+        const json_t *request;
+
+        judge(object, "[v1]", facts, false, &claim);
+        request =
+            json_array_get(doc_get(claim.action.create, "spec", "devices", "requests", NULL), 0);
+        CHECK_STR(doc_str(request, "exactly", "deviceClassName", NULL), names[i]);
+    }
+}
+
 #define OLD "metadata: {creationTimestamp: '2020-01-01T00:00:00Z'}, "
 #define ALLOCATED                                                                                  \
     "smokeClaim: {apiVersion: resource.k8s.io/v1, status: {allocation: {devices: {results: "       \
