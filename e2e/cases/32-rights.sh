@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
-# What the controller and the agents of all these cases may do is what the chart gives them.
+# shellcheck shell=bash disable=SC2317 # called by eventually
+# What the controller and the agents of all these cases may do is what the chart gives them, and no more than they ask for; and who may make a pod where the
+# smoke test runs.
 # tools: helm 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl
 
 # rights: of drawbridge's roles, the rules of each.
@@ -9,18 +10,89 @@ rights() {
     jq -S '[.items[] | select(.metadata.name | startswith("drawbridge-")) | {kind, namespace: .metadata.namespace, name: .metadata.name, rules}]'
 }
 
-# case: the roles of the test clusters are those of the chart, rule by rule, none more and none less
+# case: the roles of the test clusters are those of the chart, rule by rule; and each of the chart's rights has a line in lib/rights.txt, which names a case that uses it
 case_of_the_chart() {
   use_cluster 1.33
   rights >"$CASE_DIR/ours"
-  assert_equal "$(jq length "$CASE_DIR/ours")" 9 'roles of the test clusters'
+  assert_equal "$(jq length "$CASE_DIR/ours")" 11 'roles of the test clusters'
   jq -r '.[] | "\(.kind) \(.name) \(.namespace // "default")"' "$CASE_DIR/ours" |
     while read -r kind name namespace; do kubectl delete "$kind" "$name" -n "$namespace" >/dev/null; done
   assert_equal "$(rights)" '[]' 'roles that are left'
-  "$(tools_path helm)" template drawbridge "$ROOT/charts/drawbridge" -n drawbridge-system --kube-version 1.33.0 \
-    --show-only templates/controller-rbac.yaml --show-only templates/agent-rbac.yaml --show-only templates/helm-rbac.yaml \
-    --set 'image.operator.repository=x,image.agent.repository=x,controller.driverAccounts[0].namespace=default,controller.driverAccounts[0].name=installer' \
-    --set 'controller.driverAccounts[1].namespace=default,controller.driverAccounts[1].name=weak' | kubectl apply -f - >/dev/null
+  {
+    chart_roles controller-rbac.yaml --set 'controller.driverAccounts[0].namespace=default,controller.driverAccounts[0].name=installer' \
+      --set 'controller.driverAccounts[1].namespace=default,controller.driverAccounts[1].name=weak'
+    echo ---
+    chart_roles helm-rbac.yaml --set 'controller.driverAccounts[0].namespace=default,controller.driverAccounts[0].name=installer' \
+      --set 'controller.driverAccounts[1].namespace=default,controller.driverAccounts[1].name=weak'
+    echo ---
+    chart_roles agent-rbac.yaml
+    echo ---
+    chart_roles smoke-test.yaml --set smokeTest.createNamespace=false
+    echo ---
+    chart_roles driver-rbac.yaml --set 'driverNamespaces[0].namespace=kube-system'
+  } | kubectl apply -f - >/dev/null
   rights >"$CASE_DIR/chart"
   assert_same_file "$CASE_DIR/ours" "$CASE_DIR/chart"
+  kubectl create namespace tenant >/dev/null
+  {
+    chart_roles hosted-rbac.yaml --set 'hostedControlPlanes[0].namespace=tenant,hostedControlPlanes[0].kubeconfigSecrets[0]=tenant-kubeconfig'
+    echo ---
+    chart_roles configsource-rbac.yaml --set 'configSources[0].namespace=default,configSources[0].secrets={git,signers},configSources[0].appliedConfigMaps={values}' \
+      --set 'configSources[0].appliedSecrets={applied},configSources[0].kubermaticConfigurations=true'
+  } | kubectl apply -f - >/dev/null
+  kubectl get clusterroles,roles -A -o json | rights_of_roles >"$CASE_DIR/rights"
+  awk '!/^#/ && NF { print $1, $2, $3, $4 }' "$RIGHTS_TABLE" | sort >"$CASE_DIR/table"
+  assert_same_file "$CASE_DIR/table" "$CASE_DIR/rights" 'lib/rights.txt and the roles of the chart'
+  awk '!/^#/ && NF >= 5 && $5 != "-" { print $5 }' "$RIGHTS_TABLE" | sort -u >"$CASE_DIR/named"
+  cat "$E2E"/cases/*.sh >"$CASE_DIR/cases"
+  while read -r name; do assert grep -q "^case_${name#*/}()" "$CASE_DIR/cases"; done <"$CASE_DIR/named"
+}
+
+# pod [JQ]: the pod of the smoke test as its template has it, changed.
+pod() { kubectl create --dry-run=client -o json -f "$CASE_DIR/pod.yaml" | jq "${1:-.}"; }
+
+# made_as USER [JQ]: whether such a pod would be admitted.
+made_as() { pod "${2:-.}" | kubectl create --dry-run=server --as "$1" -f - 2>&1; }
+
+# denied WORDS JQ: as the controller.
+denied() {
+  local said
+  ! said=$(made_as "$WHO" "$2") || die "admitted: $2"
+  assert_match "$said" "$1"
+}
+
+# case: where the smoke test runs, the controller makes a pod of its template's shape and no other one, nobody else makes one, and the controller makes none elsewhere
+case_smoke_test() {
+  WHO=system:serviceaccount:drawbridge-system:drawbridge-controller
+  local other=system:serviceaccount:default:other
+  use_cluster 1.33 dra
+  eventually 30 api -f -o /dev/null "$API/api/v1/namespaces/drawbridge-smoke-test/serviceaccounts/default"
+  {
+    "$(tools_path helm)" template drawbridge "$ROOT/charts/drawbridge" -n drawbridge-system --kube-version 1.33.0 --show-only templates/smoke-test.yaml \
+      --set image.operator.repository=x,image.agent.repository=x,controller.smokeTestImage=pause:1 2>"$CASE_DIR/helm.log"
+    printf -- '---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: others}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\n'
+    printf 'subjects: [{kind: ServiceAccount, name: other, namespace: default}]\n'
+  } | kubectl apply --server-side --force-conflicts -f - >/dev/null
+  sed "1,/^---/d; s/\${name}/drawbridge-smoke-test-0123456789/; s/\${namespace}/drawbridge-smoke-test/; s/\${image}/pause:1/" "$ROOT/templates/smoke-test-v1.yaml" >"$CASE_DIR/pod.yaml"
+  kubectl create serviceaccount other -n drawbridge-smoke-test >/dev/null
+  policy_holds() { [[ $(made_as "$other") == *'only Drawbridge'* ]]; } # some moments after it was made
+  eventually 30 policy_holds
+  made_as "$WHO" || die 'the pod of the template is refused'
+  denied 'one container' '.metadata.name = "other"'
+  denied 'one container' '.spec.containers += [.spec.containers[0] | .name = "two"]'
+  denied 'one container' '.spec.initContainers = [.spec.containers[0] | .name = "first" | del(.resources)]'
+  denied 'one container' '.spec.volumes = [{name: "v", emptyDir: {}}]'
+  denied 'one container' '.spec.nodeName = "cp-1"'
+  denied 'one container' 'del(.spec.automountServiceAccountToken)'
+  denied 'one container' '.spec.serviceAccountName = "other"'
+  denied 'claim' 'del(.spec.resourceClaims, .spec.containers[0].resources.claims)'
+  denied 'claim' '.spec.resourceClaims[0].resourceClaimName = "others"'
+  denied 'image' '.spec.containers[0].image = "busybox"'
+  denied 'image' '.spec.containers[0].command = ["sh"]'
+  denied 'image' '.spec.containers[0].env = [{name: "A", value: "b"}]'
+  denied 'PodSecurity' '.spec.hostNetwork = true'
+  denied 'PodSecurity' '.spec.containers[0].securityContext = {privileged: true}'
+  for namespace in drawbridge-system kube-system default; do
+    denied "cannot create resource \"pods\".* in the namespace \"$namespace\"" ".metadata.namespace = \"$namespace\""
+  done
 }

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2153 # PORT is cluster.sh's
 # Configuration pulled from git: real servers, real signatures, commits of every kind, and a roll-out that a commit began.
 # needs: drawbridge
-# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet
+# tools: helm 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet
 # shellcheck source=../lib/git.sh
 source "$E2E/lib/git.sh"
 
@@ -10,22 +10,8 @@ source "$E2E/lib/git.sh"
 gitops() {
   use_cluster 1.33
   git_servers_up "$CASE_DIR/git" $((PORT + 12))
-  kubectl apply -f - >/dev/null <<END
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: drawbridge-configsource, namespace: default}
-rules:
-- {apiGroups: [""], resources: [secrets], verbs: [get], resourceNames: [git, signers]}
-- {apiGroups: [""], resources: [configmaps], verbs: [get, patch, delete], resourceNames: [values]}
-- {apiGroups: [""], resources: [configmaps], verbs: [create]}
-- {apiGroups: [kubermatic.k8c.io], resources: [kubermaticconfigurations], verbs: [get, create, patch, delete]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: drawbridge-configsource, namespace: default}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: drawbridge-configsource}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: "drawbridge:controller"}]
-END
+  chart_roles configsource-rbac.yaml --set "configSources[0].namespace=default,configSources[0].secrets={git,signers},configSources[0].appliedConfigMaps={values}" \
+    --set 'configSources[0].kubermaticConfigurations=true' | kubectl apply -f - >/dev/null
   gitops_controller
 }
 
@@ -34,7 +20,7 @@ gitops_controller() { start_controller --git-file-root "$GIT_DIR_E2E/srv" --git-
 gitops_clean() {
   kubectl delete configsources,kubermaticconfigurations,draconfigurations --all --wait=false >/dev/null
   eventually 90 none_of kubermaticconfigurations,draconfigurations
-  kubectl delete role,rolebinding drawbridge-configsource >/dev/null
+  kubectl delete role,rolebinding drawbridge-controller-configsource >/dev/null
   kubectl delete secret,configmap git signers values --ignore-not-found >/dev/null
   cluster_is_clean
 }

@@ -103,7 +103,7 @@ has_env() { # a look in vain starts no jq
 
 request_pass() { patch_at "$(dracfg_at "$1")" "{\"metadata\":{\"annotations\":{\"drawbridge.dev/reconcile-requested-at\":\"$(date +%s%N)\"}}}"; }
 handled() { [[ $(dracfg "$1" | jq -r '.metadata.annotations["drawbridge.dev/reconcile-requested-at"] == .status.lastHandledReconcileAt') == true ]]; }
-nothing_of_the_test() { [[ -z $(kubectl get pods,resourceclaims -n drawbridge-system -l app.kubernetes.io/managed-by=drawbridge -o name) ]]; }
+nothing_of_the_test() { [[ -z $(kubectl get pods,resourceclaims -n drawbridge-smoke-test -l app.kubernetes.io/managed-by=drawbridge -o name) ]]; }
 
 
 # refused REASON PATTERN JSON: spec.driver with this change is refused so, and nothing of it is made.

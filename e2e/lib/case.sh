@@ -19,6 +19,8 @@ source "$LIB/tools.sh"
 source "$LIB/cluster.sh"
 # shellcheck source=inspect.sh
 source "$LIB/inspect.sh"
+# shellcheck source=rights.sh
+source "$LIB/rights.sh"
 
 DRAWBRIDGE=${DRAWBRIDGE:-$ROOT/build/dev/drawbridge}
 WORK=${WORK:-$(mktemp -d)}
@@ -79,6 +81,7 @@ use_cluster() {
     if rm "$dir/clean" 2>/dev/null; then # whoever removes it has it
       basename "$CASE_DIR" >"$dir/user"
       cluster_use "$dir"
+      rights_begin
       note "cluster $(basename "$dir") again, port $PORT"
       return 0
     fi
@@ -87,6 +90,7 @@ use_cluster() {
   basename "$CASE_DIR" >"$WORK/cluster-$key@$n/user"
   note "new cluster: Kubernetes $*"
   cluster_up "$WORK/cluster-$key@$n" "$1" auto "${@:2}"
+  rights_begin
   cluster_digest >"$CLUSTER/digest"
   [[ ${CLUSTER_TEMPLATES:-} ]] || install_crds
 }
@@ -99,6 +103,7 @@ cluster_is_clean() {
   [[ $(cluster_digest) == "$(cat "$CLUSTER/digest")" ]] || die 'the case says that its cluster is clean, and it is not'
   delete_our_objects
   rm -rf "$NODE/drawbridge" # the agent's journal
+  rights_keep "$CLUSTER"
   touch "$CLUSTER/clean"
 }
 
@@ -227,6 +232,7 @@ case_end() {
     stop "$pid" || status=1
   done
   sanitizer_findings || status=1
+  ((status != 0)) || rights_check || status=1
   exit "$status"
 }
 

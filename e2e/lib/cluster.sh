@@ -200,6 +200,7 @@ cluster_files() {
     STARTUP_DELAY=0 STARTUP_PERIOD=1 STARTUP_FAILURES=240 GRACE=5
   fi
   cluster_manifest_etcd
+  cluster_audit_policy >"$CLUSTER/audit-policy.yaml"
   cluster_manifest_apiserver "$gates" "$runtime"
   [[ $MODE == alone ]] || {
     cluster_manifest_controller_manager "$gates"
@@ -208,6 +209,19 @@ cluster_files() {
   chmod 600 "$MANIFESTS"/*.yaml
   cluster_kubelet_files
   [[ $1 != *" kubelet "* ]] || echo "$VERSION" >"$NODE/kubelet/version"
+}
+
+# cluster_audit_policy: what drawbridge asks for (lib/rights.sh), and nobody else.
+cluster_audit_policy() {
+  cat <<EOF
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- {level: Metadata, users: ["drawbridge:controller", "system:serviceaccount:drawbridge-system:drawbridge-helm"]}
+- {level: Metadata, userGroups: ["drawbridge:agents"]}
+- {level: None}
+EOF
 }
 
 # cluster_manifest NAME IMAGE PORT-OF-PROBES SCHEME LIVE READY VOLUMES: reads the command's words from stdin, one a line.
@@ -261,7 +275,7 @@ cluster_manifest_etcd() {
 cluster_extra_args() {
   case $1 in
     apiServer)
-      printf '%s\n' bind-address=127.0.0.1 endpoint-reconciler-type=none
+      printf '%s\n' "audit-log-path=$CLUSTER/audit.json" "audit-policy-file=$CLUSTER/audit-policy.yaml" bind-address=127.0.0.1 endpoint-reconciler-type=none
       [[ $MODE == plain ]] || printf '%s\n' shutdown-watch-termination-grace-period=1s
       ;;
     controllerManager)

@@ -5,5 +5,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/case.sh"
 # shellcheck source=/dev/null # the cases
 source "$1"
+CASE_NAME=$(basename "$1" .sh)
+CASE_NAME=${CASE_NAME#*-}/$2
 trap 'case_end $?' EXIT
 "case_$2"

@@ -110,7 +110,7 @@ static const struct api_reason reasons[] = {
      "Upgrade Kubernetes.", true},
     {"KubernetesTooNew", "ConfigValid",
      "A component is newer than the table of gates, and it did not tell its own.",
-     "Upgrade Drawbridge, or mount a newer table.", true},
+     "Upgrade Drawbridge, or give it a newer table (the chart's value gatesTable).", true},
     {"VersionSkewUnsupported", "ConfigValid",
      "No API version serves all components at their different versions.",
      "Finish the upgrade of Kubernetes first.", true},

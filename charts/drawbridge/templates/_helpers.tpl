@@ -22,5 +22,7 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
 {{- $root := index . 0 -}}
 {{- $which := index . 1 -}}
 {{- $image := index $root.Values.image $which -}}
-{{- printf "%s:%s" (required (printf "image.%s.repository: where the image made from the Dockerfile's target %s is" $which $which) $image.repository) ($image.tag | default $root.Chart.AppVersion) -}}
+{{- $place := printf "%s:%s" (required (printf "image.%s.repository: where the image made from the Dockerfile's target %s is" $which $which) $image.repository) ($image.tag | default $root.Chart.AppVersion) -}}
+{{- if $image.digest }}{{ $place = printf "%s@%s" (ternary $place $image.repository (ne ($image.tag | default "") "")) $image.digest }}{{ end -}}
+{{- $place -}}
 {{- end }}

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What the chart makes of its values, as a real API server takes it.
+# tools: helm 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl
+
+# render [ARGUMENT...]: the objects, one JSON document each, into $CASE_DIR/objects.
+render() {
+  "$(tools_path helm)" template drawbridge "$ROOT/charts/drawbridge" -n drawbridge-system --kube-version 1.33.0 \
+    --set image.operator.repository=r.example.org/operator,image.agent.repository=r.example.org/agent "$@" >"$CASE_DIR/rendered.yaml" 2>"$CASE_DIR/helm.log" || return 1
+  kubectl apply --dry-run=server -o json -f "$CASE_DIR/rendered.yaml" | jq -c '.items[]' >"$CASE_DIR/objects"
+}
+
+# object KIND NAME JQ
+object() { jq -c --arg kind "$1" --arg name "$2" "select(.kind == \$kind and .metadata.name == \$name) | $3" "$CASE_DIR/objects"; }
+
+DIGEST=sha256:$(printf '0%.0s' {1..64})
+
+# case: images by digest, a certificate in place of the token, a table of gates, who governs and reaches what, network policies, a disruption budget, seccomp; and what is refused
+case_values() {
+  local version
+  version=$(sed -nE 's/^appVersion: "?([^"]*)"?$/\1/p' "$ROOT/charts/drawbridge/Chart.yaml")
+  use_cluster 1.33
+  render || die "$(cat "$CASE_DIR/helm.log")"
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec | [.securityContext.seccompProfile.type, .containers[0].image]')" '["RuntimeDefault","r.example.org/operator:'"$version"'"]'
+  assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec | [.securityContext.seccompProfile.type, .containers[0].image]')" '["RuntimeDefault","r.example.org/agent:'"$version"'"]'
+  assert_equal "$(object NetworkPolicy drawbridge-controller '[.spec.ingress[0].ports[0].port, .spec.policyTypes]')" '["http",["Ingress"]]'
+  assert_equal "$(object NetworkPolicy drawbridge-controller-smoke-test '[.metadata.namespace, .spec.policyTypes, .spec.ingress]')" '["drawbridge-smoke-test",["Ingress","Egress"],null]'
+  assert_equal "$(object PodDisruptionBudget drawbridge-controller .spec.maxUnavailable)" 1
+  assert_equal "$(object Namespace drawbridge-smoke-test '.metadata.labels["pod-security.kubernetes.io/enforce"]')" '"restricted"'
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("governing|reach|gates")))')" '[]'
+  assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec.containers[0].args | map(select(test("client|gates")))')" '[]'
+
+  render --set "image.operator.digest=$DIGEST,image.agent.digest=$DIGEST,image.agent.tag=t,gatesTable.configMap=gates,agent.clientCertificateSecret=who" \
+    --set 'governingNamespaces={kubermatic},hostedControlPlanes[0].namespace=default,hostedControlPlanes[0].from={management}' \
+    --set 'driverNamespaces[0].namespace=kube-system,driverNamespaces[0].from={kubermatic,management},networkPolicy.from[0].podSelector.matchLabels.a=b' ||
+    die "$(cat "$CASE_DIR/helm.log")"
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].image')" "\"r.example.org/operator@$DIGEST\""
+  assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec.containers[0].image')" "\"r.example.org/agent:t@$DIGEST\""
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("governing|reach|gates")))')" \
+    '["--gates-table=/etc/drawbridge/gates/gates.yaml","--governing-namespace=kubermatic","--reach=management=default","--reach=kubermatic=kube-system","--reach=management=kube-system"]'
+  assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec.containers[0].args | map(select(test("client|gates")))')" \
+    '["--gates-table=/etc/drawbridge/gates/gates.yaml","--client-certificate=/etc/drawbridge/client/tls.crt","--client-key=/etc/drawbridge/client/tls.key"]'
+  assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec.volumes | map(select(.secret or .configMap) | [.name, .secret.secretName, .configMap.name])')" '[["gates",null,"gates"],["client","who",null]]'
+  assert_equal "$(object NetworkPolicy drawbridge-controller '.spec.ingress[0].from')" '[{"podSelector":{"matchLabels":{"a":"b"}}}]'
+
+  render --set networkPolicy.enabled=false,controller.podDisruptionBudget.enabled=false,smokeTest.createNamespace=false || die "$(cat "$CASE_DIR/helm.log")"
+  assert_equal "$(jq -c 'select(.kind | IN("NetworkPolicy", "PodDisruptionBudget", "Namespace")) | .kind' "$CASE_DIR/objects")" ''
+  refuse render --set smokeTest.namespace=drawbridge-system
+  assert_match "$(cat "$CASE_DIR/helm.log")" 'a namespace of its own'
+  refuse render --set image.agent.digest=latest
+  refuse render --set 'governingNamespaces={*}'
+  refuse render --set 'driverNamespaces[0].namespace=Not/One'
+}
