@@ -299,4 +299,38 @@ TEST(a_revert_has_nothing_to_do_where_nothing_was_ever_asked)
     world_fini(&w);
 }
 
+// A pass asks for each node's steps: were they searched among all, a thousand nodes would be a
+// million looks.
+TEST(each_step_stands_with_its_node_and_nowhere_else)
+{
+    static const char *const nodes[] = {"c", "a", "b"};
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    size_t len, all = 0;
+
+    for (size_t i = 0; i < COUNT(nodes); i++) {
+        add(&w, nodes[i], COMPONENT_KUBELET, true);
+        add_control_plane(&w, nodes[i]);
+    }
+    add_template(&w);
+    make_at(&w, timed, NOW_MS, &plan);
+    for (size_t i = 0; i < COUNT(nodes); i++) {
+        const size_t *steps = plan_steps_of(&plan, w.instances, nodes[i], &len);
+
+        CHECK_INT(len, COMPONENT_COUNT);
+        for (size_t k = 0; k < len; k++) {
+            const struct plan_instance *instance = &w.instances[plan.steps[steps[k]].instance];
+
+            CHECK_STR(instance->node, nodes[i]);
+            CHECK_INT(instance->component, k);
+        }
+        all += len;
+    }
+    CHECK_INT(all, plan.by_node_len);
+    CHECK_INT(all, plan.len - 1); // without the template
+    (void)plan_steps_of(&plan, w.instances, "bb", &len);
+    CHECK_INT(len, 0);
+    world_fini(&w);
+}
+
 TEST_MAIN()

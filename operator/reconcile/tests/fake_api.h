@@ -192,7 +192,8 @@ FAKE void fake_seed(struct fake_api *api, const char *target, json_t *take_objec
     if (path.namespace)
         doc_set(take_object, json_string(path.namespace), "metadata", "namespace", NULL);
     doc_set(take_object, json_string(uid), "metadata", "uid", NULL);
-    doc_set(take_object, json_string(FAKE_CREATED), "metadata", "creationTimestamp", NULL);
+    if (!doc_get(take_object, "metadata", "creationTimestamp", NULL))
+        doc_set(take_object, json_string(FAKE_CREATED), "metadata", "creationTimestamp", NULL);
     doc_set(take_object, json_integer(1), "metadata", "generation", NULL);
     fake_path_fini(&path);
     fake_commit(api, target, take_object);
@@ -345,6 +346,7 @@ FAKE void fake_create(struct fake_api *api, struct server_conn *conn, const stru
     const char *name = doc_str(body, "metadata", "name", NULL);
     AUTO_MEM char *target = str_format("%s/%s", path->object, name);
     struct fake_path made;
+    char now[CLOCK_TEXT_BYTES];
     json_t *object;
 
     if (str_ends(path->collection, "/events")) {
@@ -357,6 +359,8 @@ FAKE void fake_create(struct fake_api *api, struct server_conn *conn, const stru
     }
     object = doc_copy(body);
     json_object_del(object, "status");
+    doc_set(object, json_string(clock_format(clock_wall_ms(), now)), "metadata",
+            "creationTimestamp", NULL);
     fake_path_parse(target, &made);
     if (api->on_write)
         api->on_write(api->owner, &made, NULL, object);

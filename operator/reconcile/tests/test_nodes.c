@@ -392,7 +392,9 @@ static bool waits_for_agents(const struct story *s)
 }
 static bool agent_is_missing(const struct story *s)
 {
-    return is(s, "Ready", "False", "AgentMissing") && has_event(s, "Warning AgentMissing");
+    return is(s, "Ready", "False", "AgentMissing") &&
+           strstr(message(s, "Ready"), "kubelet on worker-1") &&
+           has_event(s, "Warning AgentMissing");
 }
 
 TEST(an_agent_has_a_minute_before_it_is_missing_and_then_it_is_a_warning)
