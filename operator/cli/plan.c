@@ -329,19 +329,29 @@ static struct gates_intent intent_of(const struct api_config *config)
 }
 
 // The diff says what is to be changed; what holds it up stands in the object. On stderr, so that
-// the diff stays one.
+// the diff stays one. What refuses the spec ends the verb, and needs no second word.
 static void say_what_holds(const struct api_config *config)
 {
     const json_t *list = json_object_get(config->status, "conditions");
+    AUTO_MEM char *text = NULL;
 
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *condition = json_array_get(list, i);
+        const char *type = doc_str(condition, "type", NULL);
 
-        if (str_eq(doc_str(condition, "type", NULL), "Ready") &&
-            str_eq(doc_str(condition, "status", NULL), "False"))
-            fprintf(stderr, "%s/%s is not ready: %s: %s\n", config->namespace, config->name,
-                    doc_str(condition, "reason", NULL), doc_str(condition, "message", NULL));
+        if (!str_eq(doc_str(condition, "status", NULL), "False"))
+            continue;
+        if (str_eq(type, "ConfigValid"))
+            return;
+        if (str_eq(type, "Ready")) {
+            mem_free(text);
+            text =
+                str_format("%s/%s is not ready: %s: %s\n", config->namespace, config->name,
+                           doc_str(condition, "reason", NULL), doc_str(condition, "message", NULL));
+        }
     }
+    if (text)
+        cli_put(text, stderr);
 }
 
 static struct error *work_out(struct planning *p, const struct settings *settings,
