@@ -62,6 +62,8 @@ AUTO_DECLARE(driver, struct driver)
 // lease does this.
 void driver_halt(struct driver *driver);
 void driver_resume(struct driver *driver);
+// This DRAConfiguration is gone, and how its releases went is nobody's business any more.
+void driver_forget_notes(struct driver *driver, const char *key);
 // The same, and done when none runs any more: a lock that helm holds is given back before the
 // process ends.
 MUST_USE struct op *driver_stop(struct driver *driver, loop_fn *done, void *owner);

@@ -21,8 +21,10 @@ AUTO_DECLARE(http, struct http)
 unsigned http_in_flight(const struct http *http);
 // Closes idle connections: after certificates or tokens were rotated.
 void http_forget_connections(struct http *http);
-// Called for each finished request, for metrics: status 0 when there was no answer. NULL: nobody
-// listens.
+// Called for each finished request, for metrics: status 0 when there was no answer. took_ms is
+// HTTP_FOLLOWED of a stream that had no end of its own to come to (a watch): how long it lasted
+// says nothing about the server. NULL: nobody listens.
+#define HTTP_FOLLOWED UINT64_MAX
 typedef void http_observe_fn(void *owner, const char *method, const char *host, long status,
                              uint64_t took_ms);
 void http_set_observer(struct http *http, http_observe_fn *fn, void *owner);

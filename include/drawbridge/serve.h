@@ -31,6 +31,8 @@ void metric_observe(struct metric *metric, double seconds, ...);
 double metric_get(struct metric *metric, ...);
 // The series is not printed any more: what it spoke of is gone. None there is fine.
 void metric_remove(struct metric *metric, ...);
+// The same for all series whose first labels have these values, count of them.
+void metric_remove_all(struct metric *metric, size_t count, ...);
 char *metrics_print(struct metrics *metrics);
 // Called before each print, to set gauges that are read rather than counted.
 void metrics_on_print(struct metrics *metrics, loop_fn *fn, void *owner);

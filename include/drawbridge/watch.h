@@ -83,6 +83,8 @@ AUTO_DECLARE(queue, struct queue)
 void queue_add(struct queue *queue, const char *key);
 // the earliest wish wins
 void queue_add_after(struct queue *queue, const char *key, uint64_t delay_ms);
+// What failed of this key in a row is forgotten: its next back-off is the first one again.
+void queue_forget(struct queue *queue, const char *key);
 // The work on key is over: failed makes it come again after its back-off; after_ms > 0: again after
 // so long, failures forgotten.
 void queue_done(struct queue *queue, const char *key, bool failed, uint64_t after_ms);

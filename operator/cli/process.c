@@ -25,7 +25,8 @@ static void on_request(void *owner, const char *method, const char *host, long s
     AUTO_MEM char *code = status ? str_format("%ld", status) : str_dup("<error>");
 
     metric_add(process->requests_total, 1, code, method, host);
-    metric_observe(process->request_seconds, (double)took_ms / 1000.0, method, host);
+    if (took_ms != HTTP_FOLLOWED)
+        metric_observe(process->request_seconds, (double)took_ms / 1000.0, method, host);
 }
 
 static void on_signal(void *owner)

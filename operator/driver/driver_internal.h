@@ -231,6 +231,7 @@ enum delegate_state driver_delegate_judge(const struct want *want, const json_t 
 struct note { // how the last job for a release ended
     struct note *next;
     char *name; // "namespace/release"
+    char *key;  // of the DRAConfiguration
     char *digest, *message, *chart, *version;
     const char *reason; // "" when it went well
     bool uninstall;
@@ -270,6 +271,8 @@ void driver_forget_token(struct driver *driver);
 bool job_runs(const struct driver *driver, const char *namespace, const char *release);
 const struct note *job_note(const struct driver *driver, const char *namespace,
                             const char *release);
+void job_forget_note(struct driver *driver, const char *namespace, const char *release);
+void note_free(struct note *note);
 void job_end_all(struct driver *driver); // politely
 void job_kill_all(struct driver *driver);
 void driver_note_idle(struct driver *driver); // a job has ended

@@ -24,6 +24,45 @@ const struct note *job_note(const struct driver *driver, const char *namespace, 
     return NULL;
 }
 
+void note_free(struct note *note)
+{
+    char *owned[] = {note->name,    note->key,   note->digest,
+                     note->message, note->chart, note->version};
+
+    for (size_t i = 0; i < COUNT(owned); i++)
+        mem_free(owned[i]);
+    mem_free(note);
+}
+
+// name or key NULL: any.
+static void forget_notes(struct driver *driver, const char *name, const char *key)
+{
+    struct note **at = &driver->notes;
+
+    while (*at) {
+        struct note *note = *at;
+
+        if ((name && !str_eq(note->name, name)) || (key && !str_eq(note->key, key))) {
+            at = &note->next;
+            continue;
+        }
+        *at = note->next;
+        note_free(note);
+    }
+}
+
+void job_forget_note(struct driver *driver, const char *namespace, const char *release)
+{
+    AUTO_MEM char *name = str_format("%s/%s", namespace, release);
+
+    forget_notes(driver, name, NULL);
+}
+
+void driver_forget_notes(struct driver *driver, const char *key)
+{
+    forget_notes(driver, NULL, key);
+}
+
 static struct note *note_of(struct driver *driver, char *take_name)
 {
     struct note *note;
@@ -47,6 +86,8 @@ static void note_result(struct job *job)
         note_of(job->driver, str_format("%s/%s", job->want.namespace, job->want.release));
     bool same = str_eq(note->digest, job->want.digest_text) && note->uninstall == job->uninstall;
 
+    mem_free(note->key);
+    note->key = str_dup(job->key);
     note->failures = !*job->reason ? 0 : same ? note->failures + 1 : 1;
     mem_free(note->digest);
     mem_free(note->message);

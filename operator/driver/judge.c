@@ -332,6 +332,7 @@ void work_judge_present(struct work *w)
 static void note_gone(struct work *w)
 {
     forget_status(w);
+    job_forget_note(w->driver, w->want.namespace, w->want.release);
     w->result->gone = !w->replacing;
     if (!w->replacing)
         return;

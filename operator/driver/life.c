@@ -80,10 +80,7 @@ static void free_notes(struct driver *driver)
         struct note *note = driver->notes;
 
         driver->notes = note->next;
-        char *owned[] = {note->name, note->digest, note->message, note->chart, note->version};
-        for (size_t i = 0; i < COUNT(owned); i++)
-            mem_free(owned[i]);
-        mem_free(note);
+        note_free(note);
     }
 }
 

@@ -320,9 +320,11 @@ static void tell_end(struct http_transfer *transfer)
     struct error *err = http_transfer_error(transfer);
     struct http_response response = {0};
     http_transfer_response(transfer, &response);
+    bool followed = transfer->timeout_ms == 0 && response.status >= 200 && response.status < 300;
     if (http->observe)
         http->observe(http->observe_owner, transfer->method, transfer->host,
-                      err ? 0 : response.status, clock_ms() - transfer->started_ms);
+                      err ? 0 : response.status,
+                      followed ? HTTP_FOLLOWED : clock_ms() - transfer->started_ms);
     transfer->done(transfer->owner, err, err ? NULL : &response);
     release(transfer);
 }

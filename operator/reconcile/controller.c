@@ -176,6 +176,8 @@ static void on_config(void *owner, const char *key, const json_t *was, const jso
     adopter_note_config(c->adopter, key);
     hosted_watches_note(c->hosted, key, now);
     sources_note_config(c->sources, was, now);
+    if (!now)
+        driver_forget_notes(c->driver, key);
     // Who writes the cluster may have changed.
     if (config_writes(was) != config_writes(now) || hosted_is(was) != hosted_is(now) ||
         (was && now && hosted_is(now) && !same(was, now, "spec", "platform")))
@@ -246,10 +248,20 @@ static void on_work(void *owner, const char *key)
     pass_start(c, key);
 }
 
+static void forget_failures(void *owner, const char *key, const json_t *object)
+{
+    struct controller *c = owner;
+
+    (void)object;
+    queue_forget(c->queue, key);
+}
+
 static void wake(struct controller *c)
 {
     if (!controller_may_write(c) || !is_synced(c))
         return;
+    // The API server was away: what failed for that is no reason to wait any longer.
+    watch_each(c->configs, forget_failures, c);
     enqueue_all(c);
     adopter_wake(c->adopter);
     sources_wake(c->sources);
@@ -275,6 +287,8 @@ static void on_driver(void *owner, const char *key)
 {
     struct controller *c = owner;
 
+    if (!watch_get(c->configs, key))
+        driver_forget_notes(c->driver, key); // it went while helm was at work
     if (!c->stop)
         queue_add(c->queue, key);
 }

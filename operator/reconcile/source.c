@@ -156,6 +156,8 @@ static void hide(struct sources *sources, const struct source *source)
         return;
     metric_remove(sources->ready, namespace, name);
     metric_remove(sources->answered, namespace, name);
+    metric_remove(sources->fetch_seconds, namespace, name);
+    metric_remove_all(sources->fetch_total, 2, namespace, name);
     if (source->shown)
         metric_remove(sources->info, namespace, name, source->shown);
 }

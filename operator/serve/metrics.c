@@ -186,6 +186,32 @@ void metric_set(struct metric *metric, double value, ...)
     va_end(args);
 }
 
+static void remove_at(struct metric *metric, size_t at)
+{
+    free_series(metric->series[at], metric->label_count);
+    metric->series_count--;
+    memmove(metric->series + at, metric->series + at + 1,
+            (metric->series_count - at) * sizeof(*metric->series));
+}
+
+void metric_remove_all(struct metric *metric, size_t count, ...)
+{
+    const char *values[LABELS_MAX];
+    AUTO_MEM char *key = NULL;
+    size_t at;
+    va_list args;
+
+    ASSERT(count > 0 && count < metric->label_count);
+    va_start(args, count);
+    for (size_t i = 0; i < count; i++)
+        values[i] = va_arg(args, const char *);
+    va_end(args);
+    key = make_key(count, values);
+    (void)find_key(metric, key, &at); // of the first that begins so, if any
+    while (at < metric->series_count && str_starts(metric->series[at]->key, key))
+        remove_at(metric, at);
+}
+
 void metric_remove(struct metric *metric, ...)
 {
     const char *values[LABELS_MAX];
@@ -199,12 +225,8 @@ void metric_remove(struct metric *metric, ...)
         values[i] = va_arg(args, const char *);
     va_end(args);
     key = make_key(metric->label_count, values);
-    if (!find_key(metric, key, &at))
-        return;
-    free_series(metric->series[at], metric->label_count);
-    metric->series_count--;
-    memmove(metric->series + at, metric->series + at + 1,
-            (metric->series_count - at) * sizeof(*metric->series));
+    if (find_key(metric, key, &at))
+        remove_at(metric, at);
 }
 
 void metric_observe(struct metric *metric, double seconds, ...)

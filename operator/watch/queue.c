@@ -183,6 +183,15 @@ void queue_let_others(struct queue *queue, const char *key)
     want_dispatch(queue);
 }
 
+void queue_forget(struct queue *queue, const char *key)
+{
+    struct queue_item *item = queue_map_find(&queue->map, key);
+    if (!item)
+        return;
+    item->failures = 0;
+    forget_idle(queue, item);
+}
+
 struct queue_stats queue_stats(const struct queue *queue)
 {
     struct queue_stats stats = queue->stats;

@@ -254,7 +254,11 @@ static bool wants_prompt_list(struct watch *watch, const struct error *err)
 static void pause_then(struct watch *watch, bool list, struct error *take_err)
 {
     uint64_t now_ms = clock_ms(), at_least_ms = error_retry_after_ms(take_err);
-    if (watch->backoff_ms == 0 || now_ms - watch->backoff_at_ms > BACKOFF_RESET_MS)
+    // A server that refuses after it was away is back: its RBAC is warm in some seconds, and the
+    // back-off of the outage would be waited for in vain.
+    bool back = error_kind(take_err) == ERROR_DENIED && watch->error &&
+                error_kind(watch->error) != ERROR_DENIED;
+    if (watch->backoff_ms == 0 || back || now_ms - watch->backoff_at_ms > BACKOFF_RESET_MS)
         watch->backoff_ms = BACKOFF_MS;
     uint64_t wait_ms = rand_below(BACKOFF_MS + 1);
     if (!wants_prompt_list(watch, take_err)) {

@@ -177,6 +177,20 @@ TEST(an_install)
     CHECK_STR(job_note(rig.driver, "gpu", "r")->chart, "test-driver");
 }
 
+TEST(how_a_release_went_is_forgotten_with_its_configuration)
+{
+    AUTO_RIG struct rig rig = {0};
+
+    rig_init(&rig, USUAL);
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    CHECK(rig.driver->notes != NULL);
+    driver_forget_notes(rig.driver, "another/one");
+    CHECK(rig.driver->notes != NULL);
+    driver_forget_notes(rig.driver, rig.driver->notes->key);
+    CHECK(rig.driver->notes == NULL);
+}
+
 // --- what a helm may take, and where
 
 static char *read_in_dir(const char *name)

@@ -513,14 +513,22 @@ TEST(dropped_at_every_turn)
     }
 }
 
+static void refuse(void *owner UNUSED, struct server_conn *conn,
+                   const struct server_request *request UNUSED)
+{
+    server_reply(conn, 403, "", "no");
+}
+
 struct seen {
     char *line;
+    bool followed;
 };
 
 static void on_observed(void *owner, const char *method, const char *host, long status,
-                        uint64_t took_ms UNUSED)
+                        uint64_t took_ms)
 {
     struct seen *seen = owner;
+    seen->followed = took_ms == HTTP_FOLLOWED;
     mem_free(seen->line);
     seen->line = str_format("%s %s %ld", method, host, status);
 }
@@ -538,6 +546,34 @@ TEST(an_observer_sees_every_end)
     get(world);
     AUTO_MEM char *want_cut = str_format("GET %s 0", server_url(world->server) + strlen("http://"));
     CHECK_STR(seen.line, want_cut);
+    CHECK(!seen.followed);
+    mem_free(seen.line);
+    world_free(world);
+}
+
+static void begin_and_end_stream(void *owner, struct server_conn *conn,
+                                 const struct server_request *request)
+{
+    begin_stream(owner, conn, request);
+    server_end(conn);
+}
+
+TEST(how_long_a_watch_lasted_is_no_latency)
+{
+    struct world *world = world_new(begin_and_end_stream);
+    struct seen seen = {0};
+    http_set_observer(world->http, on_observed, &seen);
+    stream(world, 1 << 20, 60000);
+    while (!seen.line)
+        run_for(world, 5);
+    CHECK(seen.followed);
+    mem_free(TAKE(seen.line));
+    // One that is refused is a request like any other.
+    world->script = refuse;
+    stream(world, 1 << 20, 60000);
+    while (!seen.line)
+        run_for(world, 5);
+    CHECK(!seen.followed);
     mem_free(seen.line);
     world_free(world);
 }

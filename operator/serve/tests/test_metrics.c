@@ -108,6 +108,25 @@ TEST(series_that_end)
                                            "info{name=\"b\",revision=\"r1\"} 1\n");
 }
 
+TEST(all_series_of_one_object_end)
+{
+    AUTO(metrics) struct metrics *metrics = metrics_new();
+    struct metric *m =
+        metrics_family(metrics, "m_total", METRIC_COUNTER, "namespace,name,result", "Looks");
+    metric_add(m, 1, "ns", "a", "fetched");
+    metric_add(m, 2, "ns", "a", "unchanged");
+    metric_add(m, 3, "ns", "ab", "fetched");
+    metric_add(m, 4, "n", "sa", "fetched");
+    metric_add(m, 5, "ns", "", "fetched");
+    metric_remove_all(m, 2, "ns", "a");
+    metric_remove_all(m, 2, "ns", "none");
+    CHECK_INT((int)metric_get(m, "ns", "a", "fetched"), 0);
+    CHECK_INT((int)metric_get(m, "ns", "a", "unchanged"), 0);
+    CHECK_INT((int)metric_get(m, "ns", "ab", "fetched"), 3);
+    CHECK_INT((int)metric_get(m, "n", "sa", "fetched"), 4);
+    CHECK_INT((int)metric_get(m, "ns", "", "fetched"), 5);
+}
+
 TEST(hooks_run_before_each_print)
 {
     AUTO(metrics) struct metrics *m = metrics_new();

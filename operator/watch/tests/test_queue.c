@@ -175,6 +175,23 @@ TEST(failures_back_off_and_success_forgets_them)
     bench_free(bench);
 }
 
+TEST(what_is_forgotten_backs_off_as_the_first_time)
+{
+    struct bench *bench = bench_new(1);
+    bench->done_at_once = bench->fail = true;
+    queue_add(bench->queue, "a");
+    while (bench->works < 6)
+        run_for(bench, 5);
+    CHECK(queue_map_find(&bench->queue->map, "a")->failures >= 6);
+    queue_forget(bench->queue, "a");
+    queue_forget(bench->queue, "unknown");
+    CHECK_INT(queue_map_find(&bench->queue->map, "a")->failures, 0);
+    bench->fail = false;
+    while (bench->queue->map.len)
+        run_for(bench, 5);
+    bench_free(bench);
+}
+
 TEST(jitter_spreads_over_the_whole_back_off)
 {
     struct bench *bench = bench_new(1);
