@@ -29,6 +29,14 @@ case_delete_revert() {
   assert_same_file "$CASE_DIR/config-maps" "$CASE_DIR/config-maps-after"
 }
 
+# case: Revert, and at once another DRAConfiguration: the first does not go on writing the cluster
+# timeout: 600
+case_delete_revert_again() {
+  use_cluster 1.33
+  start_both
+  revert_again 2 # twenty: e2e/cases/61-reverts.sh
+}
+
 # case: Revert after a foreign edit: that edit survives, only ours goes
 # timeout: 600
 case_delete_revert_foreign_edit() {

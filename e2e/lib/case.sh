@@ -272,6 +272,18 @@ dra_on() {
   } | configure "$name"
 }
 
+# revert_again COUNT: a DRAConfiguration is reverted, and at once another one has to come to work. The
+# API server restarts while the last write of the first is answered.
+revert_again() {
+  local i
+  for ((i = 1; i <= $1; i++)); do
+    dra_on "round-$i" 'deletionPolicy: Revert'
+    eventually 150 condition_is "round-$i" Ready True
+    kubectl delete draconfiguration "round-$i" --wait=false >/dev/null
+    eventually 150 dracfg_gone "round-$i"
+  done
+}
+
 # dra_is_on: gate and API, asked of the components.
 dra_is_on() {
   local more=()
