@@ -142,6 +142,10 @@ struct kube_patch {
 };
 MUST_USE struct op *kube_patch(struct kube *kube, const struct kube_ref *ref,
                                const struct kube_patch *patch, kube_done_fn *done, void *owner);
+// As kube_create_text(): the answer may be an object that cannot be read.
+MUST_USE struct op *kube_patch_text(struct kube *kube, const struct kube_ref *ref,
+                                    const struct kube_patch *patch, kube_text_fn *done,
+                                    void *owner);
 // uid and resource_version (NULL or "": any) are preconditions. Propagation is Background.
 MUST_USE struct op *kube_delete(struct kube *kube, const struct kube_ref *ref, const char *uid,
                                 const char *resource_version, kube_done_fn *done, void *owner);
@@ -167,9 +171,10 @@ char *kube_secret_text(const json_t *secret, const char *key);
 // An object of a list or a watch that cannot be read (keys that are there twice, more than
 // KUBE_NODES_MAX values, larger than KUBE_LINE_BYTES_MAX) is left out and the others go on. The
 // client says so at warn, once for each object and cause. To hear of it too, call one of these with
-// the op at once after it was made; key as of watch_key(), "" where the text does not tell it; why
-// is borrowed, owner the op's.
-typedef void kube_skip_fn(void *owner, const char *key, const struct error *why);
+// the op at once after it was made; key as of watch_key() and version its resourceVersion, "" where
+// the text does not tell them; all are borrowed, owner is the op's.
+typedef void kube_skip_fn(void *owner, const char *key, const char *version,
+                          const struct error *why);
 void kube_list_on_skip(struct op *op, kube_skip_fn *fn);  // kube_list(), kube_list_each()
 void kube_watch_on_skip(struct op *op, kube_skip_fn *fn); // kube_watch()
 // How often that happened since the client was made, for each resource where it did.

@@ -35,7 +35,7 @@ struct watch_spec {
     void (*on_sync)(void *owner); // once: the first list is in; may be NULL
     // The server has this object and it cannot be read (kube_skip_fn): what was kept of it before
     // stays, the others go on. May be NULL.
-    void (*on_unreadable)(void *owner, const char *key, const struct error *why);
+    kube_skip_fn *on_unreadable;
     void *owner;
 };
 // Begins at once. First list with resourceVersion=0. After failures: 0.8 s doubling to 30 s with

@@ -92,9 +92,10 @@ static void take_item(struct listing *listing, struct slice text)
     AUTO(error) struct error *err = parse_item(listing, text, &item);
     if (err) {
         AUTO_MEM char *key = kube_text_key(text, KUBE_DEPTH_ITEM);
+        AUTO_MEM char *version = kube_metadata_text(text, KUBE_DEPTH_ITEM, "resourceVersion");
         kube_note_skipped(listing->kube, listing->resource, key, err);
         if (listing->on_skip)
-            listing->on_skip(listing->owner, key, err);
+            listing->on_skip(listing->owner, key, version, err);
         return;
     }
     learn_kind(listing);

@@ -102,12 +102,23 @@ struct error *kube_status_error(const struct http_response *response)
     return err;
 }
 
+// Where in the text is nothing to whom it is told: the place changes with our own writes.
+static struct error *without_place(struct error *take_err)
+{
+    AUTO(error) struct error *err = take_err;
+    const char *what = strstr(error_text(err), ": ");
+    return error_new(error_kind(err), "%s", what ? what + 2 : error_text(err));
+}
+
 struct error *kube_parse_object(struct slice text, size_t nodes_max, json_t **ret_tree,
                                 bool *ret_exact)
 {
     struct error *err = doc_parse_json_max(text, "JSON", nodes_max, ret_tree);
     *ret_exact = !err;
-    if (!err || error_kind(err) == ERROR_LIMIT)
+    if (!err)
+        return NULL;
+    err = without_place(err);
+    if (error_kind(err) == ERROR_LIMIT)
         return err;
     AUTO_MEM char *softened = kube_soften(text);
     AUTO(error) struct error *still =

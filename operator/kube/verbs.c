@@ -261,8 +261,8 @@ static const char *patch_content_type(enum kube_patch_type type)
     return "application/apply-patch+yaml"; // JSON is YAML
 }
 
-struct op *kube_patch(struct kube *kube, const struct kube_ref *ref, const struct kube_patch *patch,
-                      kube_done_fn *done, void *owner)
+static struct op *send_patch(struct kube *kube, const struct kube_ref *ref,
+                             const struct kube_patch *patch, const struct call *like)
 {
     ASSERT(patch->type != KUBE_PATCH_APPLY || patch->field_manager);
     struct kube_query query = kube_query_of(ref);
@@ -274,8 +274,20 @@ struct op *kube_patch(struct kube *kube, const struct kube_ref *ref, const struc
     struct kube_request request = request_of("PATCH", buf_take(&query.url));
     request.unconditional =
         !patch->dry_run && !patch->creates && !has_test(patch->body) && !has_version(patch->body);
-    return send_body(kube, request, patch_content_type(patch->type), patch->body,
-                     &(struct call){.done = done, .wrote = true, .owner = owner});
+    return send_body(kube, request, patch_content_type(patch->type), patch->body, like);
+}
+
+struct op *kube_patch(struct kube *kube, const struct kube_ref *ref, const struct kube_patch *patch,
+                      kube_done_fn *done, void *owner)
+{
+    return send_patch(kube, ref, patch,
+                      &(struct call){.done = done, .wrote = true, .owner = owner});
+}
+
+struct op *kube_patch_text(struct kube *kube, const struct kube_ref *ref,
+                           const struct kube_patch *patch, kube_text_fn *done, void *owner)
+{
+    return send_patch(kube, ref, patch, &(struct call){.text_done = done, .owner = owner});
 }
 
 struct op *kube_delete(struct kube *kube, const struct kube_ref *ref, const char *uid,

@@ -90,7 +90,7 @@ static void skip_event(struct stream *stream, enum kube_event event, struct slic
     kube_note_skipped(stream->kube, stream->resource, key, why);
     stream->dropped = &dropped;
     if (stream->on_skip && event != KUBE_DELETED)
-        stream->on_skip(stream->owner, key, why);
+        stream->on_skip(stream->owner, key, version, why);
     if (dropped) {
         *outer = true;
         return;
@@ -127,7 +127,8 @@ static struct error *take_line(struct stream *stream, struct slice line)
     if (err && error_kind(err) == ERROR_LIMIT)
         return error_wrap(err, "watch event");
     if (err) { // something between us and the server
-        struct error *mild = error_new(ERROR_TRANSIENT, "watch event: not %s", error_text(err));
+        struct error *mild =
+            error_new(ERROR_TRANSIENT, "watch event: not JSON: %s", error_text(err));
         error_free(err);
         return mild;
     }

@@ -50,10 +50,14 @@ bool controller_ready(void *owner, struct buf *why)
 
     for (size_t i = 0; i < COUNT(all); i++) {
         const struct error *err = watch_error(all[i].watch);
+        const char *failed = watch_failed(all[i].watch);
 
-        if (watch_synced(all[i].watch))
+        if (watch_synced(all[i].watch) && !failed)
             continue;
-        buf_printf(why, "%s: %s\n", all[i].name, err ? error_text(err) : "not synced yet");
+        if (watch_synced(all[i].watch))
+            buf_printf(why, "%s: not followed for a minute: %s\n", all[i].name, failed);
+        else
+            buf_printf(why, "%s: %s\n", all[i].name, err ? error_text(err) : "not synced yet");
         ready = false;
     }
     return ready;
@@ -173,6 +177,7 @@ static void on_config(void *owner, const char *key, const json_t *was, const jso
 {
     struct controller *c = owner;
 
+    unreadable_forget(c->unreadable, key);
     adopter_note_config(c->adopter, key);
     hosted_watches_note(c->hosted, key, now);
     sources_note_config(c->sources, was, now);
@@ -183,6 +188,14 @@ static void on_config(void *owner, const char *key, const json_t *was, const jso
         (was && now && hosted_is(now) && !same(was, now, "spec", "platform")))
         enqueue_writers(c);
     queue_add(c->queue, key);
+}
+
+static void on_unreadable_config(void *owner, const char *key, const char *version,
+                                 const struct error *why)
+{
+    const struct controller *c = owner;
+
+    unreadable_note(c->unreadable, key, version, why);
 }
 
 // Trimmed objects differ in their version alone at each heartbeat.
@@ -265,6 +278,7 @@ static void wake(struct controller *c)
     enqueue_all(c);
     adopter_wake(c->adopter);
     sources_wake(c->sources);
+    unreadable_wake(c->unreadable);
 }
 
 static void on_synced(void *owner)
@@ -296,6 +310,7 @@ static void on_driver(void *owner, const char *key)
 static void drop_passes(struct controller *c)
 {
     sources_drop(c->sources);
+    unreadable_drop(c->unreadable);
     walks_drop(&c->passes);
 }
 
@@ -328,6 +343,7 @@ static struct watch *follow(struct controller *c, struct kube_ref ref, const cha
                               .facet = facet,
                               .on_change = on_change,
                               .on_sync = on_synced,
+                              .on_unreadable = on_change == on_config ? on_unreadable_config : NULL,
                               .owner = c};
 
     return watch_new(c->loop, &spec);
@@ -348,6 +364,7 @@ static void start_watches(struct controller *c)
     c->cluster.facts = platform_facts_new();
     c->cluster.targets = platform_targets_new(c->loop);
     c->hosted = hosted_watches_new(c);
+    c->unreadable = unreadable_new(c);
     c->configs = follow(c, configs, NULL, NULL, facet_of_config, on_config);
     c->cluster.nodes = follow(c, nodes, NULL, platform_trim_node, NULL, on_node);
     c->cluster.pods = follow(c, pods, PLATFORM_POD_SELECTOR, platform_trim_pod, NULL, on_pod);
@@ -374,6 +391,21 @@ static void print_queue(void *owner)
                (double)stats.working, "draconfiguration");
 }
 
+static void print_skipped(void *owner, const char *resource, uint64_t total)
+{
+    metric_set(owner, (double)total, resource);
+}
+
+static void print_unreadable(void *owner)
+{
+    const struct controller *c = owner;
+
+    kube_each_skipped(c->spec.kube, print_skipped,
+                      metrics_family(c->spec.metrics, "drawbridge_unreadable_objects_total",
+                                     METRIC_COUNTER, "resource",
+                                     "Objects of lists and watches that were left out"));
+}
+
 static void make_metrics(struct controller *c)
 {
     struct metrics *m = c->spec.metrics;
@@ -387,6 +419,7 @@ static void make_metrics(struct controller *c)
                               "controller", "Passes that may be in work at once"),
                WORKERS, "draconfiguration");
     metrics_on_print(m, print_queue, c);
+    metrics_on_print(m, print_unreadable, c);
 }
 
 struct controller *controller_new(struct loop *loop, const struct controller_spec *spec)
@@ -505,6 +538,7 @@ void controller_free(struct controller *c)
     queue_free(c->queue);
     watch_free(c->configs);
     hosted_watches_free(c->hosted);
+    unreadable_free(c->unreadable);
     watch_free(c->cluster.nodes);
     watch_free(c->cluster.pods);
     watch_free(c->cluster.node_configs);

@@ -99,6 +99,7 @@ void walks_drop(struct walks *walks); // where they are
 // --- the controller ------------------------------------------------------------------------------
 
 struct adopter;
+struct unreadable;
 struct controller {
     struct loop *loop;
     struct controller_spec spec; // its kube is guarded by the lease, and ours
@@ -108,6 +109,7 @@ struct controller {
     struct lead *lead;
     struct adopter *adopter;
     struct hosted_watches *hosted;
+    struct unreadable *unreadable;
     struct events *events;
     struct driver *driver;
     struct sources *sources;
@@ -125,6 +127,17 @@ uint64_t controller_epoch(const struct controller *controller);
 char *controller_writer(const struct controller *controller, const json_t *config);
 // Whether this configuration may be one that writes: its platform is not Observe.
 bool config_writes(const json_t *config);
+
+// --- unreadable: DRAConfigurations that are there and cannot be read -----------------------------
+
+struct unreadable *unreadable_new(struct controller *controller);
+void unreadable_free(struct unreadable *unreadable);
+// Puts it into the status of that object, once for each text.
+void unreadable_note(struct unreadable *unreadable, const char *key, const char *version,
+                     const struct error *why);
+void unreadable_forget(struct unreadable *unreadable, const char *key); // it was read, or is gone
+void unreadable_wake(struct unreadable *unreadable);                    // we may write now
+void unreadable_drop(struct unreadable *unreadable);                    // we may not any more
 
 // --- tenancy: what the administrator allows the DRAConfigurations of a namespace -----------------
 

@@ -283,14 +283,14 @@ static void on_item(void *owner, json_t *item)
 }
 
 // The server has it and it cannot be read: what was kept of it stays.
-static void on_skip(void *owner, const char *key, const struct error *why)
+static void on_skip(void *owner, const char *key, const char *version, const struct error *why)
 {
     struct watch *watch = owner;
     struct store_entry *entry = store_find(watch->store, key);
     if (entry && watch->listing)
         entry->round = watch->round;
     if (watch->spec.on_unreadable)
-        watch->spec.on_unreadable(watch->spec.owner, key, why);
+        watch->spec.on_unreadable(watch->spec.owner, key, version, why);
 }
 
 // What the list did not have is gone. False: the watch is, too.

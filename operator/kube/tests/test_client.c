@@ -580,7 +580,8 @@ static void on_item_name(void *owner UNUSED, json_t *item)
     buf_printf(&names, "%s ", doc_str(item, "metadata", "name", NULL));
 }
 
-static void on_skip_name(void *owner UNUSED, const char *key, const struct error *why)
+static void on_skip_name(void *owner UNUSED, const char *key, const char *version UNUSED,
+                         const struct error *why)
 {
     buf_printf(&names, "(%s: %s) ", key, error_kind_name(error_kind(why)));
 }

@@ -106,7 +106,8 @@ TEST(ways_to_end)
     }
 }
 
-static void on_skip(void *owner, const char *key, const struct error *why)
+static void on_skip(void *owner, const char *key, const char *version UNUSED,
+                    const struct error *why)
 {
     struct log *log = owner;
     buf_printf(&log->text, "(%s: %s) ", key, error_kind_name(error_kind(why)));

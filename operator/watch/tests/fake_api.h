@@ -247,7 +247,8 @@ static inline void fake_on_change(void *owner, const char *key, const json_t *wa
     }
 }
 
-static inline void fake_on_unreadable(void *owner, const char *key, const struct error *why)
+static inline void fake_on_unreadable(void *owner, const char *key, const char *version UNUSED,
+                                      const struct error *why)
 {
     struct fake *fake = owner;
     buf_printf(&fake->log, "(%s %s) ", key, error_kind_name(error_kind(why)));
