@@ -143,9 +143,10 @@ struct api_conditions; // collects what a pass found
 struct api_conditions *api_conditions_new(void);
 void api_conditions_free(struct api_conditions *conditions);
 AUTO_DECLARE(api_conditions, struct api_conditions)
-// reason must be in the list (asserted); one that the list does not give to this condition is what
-// api_conditions_check() finds: it may come from an agent's report, and a report must not end the
-// controller. message: one sentence, at most 1024 bytes are kept.
+// reason should be in the list: another one is logged and becomes InternalError; one that the list
+// does not give to this condition is what api_conditions_check() finds. It may come from an agent's
+// report or an API server's answer, and neither must end the controller. message: one sentence, at
+// most 1024 bytes are kept.
 void api_conditions_set(struct api_conditions *conditions, enum condition condition,
                         enum tristate state, const char *reason, const char *fmt, ...) PRINTF(5, 6);
 // UNKNOWN when unset

@@ -17,6 +17,9 @@ enum api_field_type {
     FIELD_ANY,  // an object that is not looked into
 };
 
+#define API_ANY_BYTES_MAX 262144 // of a FIELD_ANY, as JSON
+#define API_ANY_NODES_MAX 10000  // as doc_json_nodes() counts
+
 // A property of a DRAConfiguration or (source.*) of a ConfigSource's spec, as the schemas in crds/
 // have it.
 struct api_field {

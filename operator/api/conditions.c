@@ -121,7 +121,12 @@ void api_conditions_set(struct api_conditions *conditions, enum condition condit
     va_list args;
 
     ASSERT(condition < CONDITION_COUNT);
-    ASSERT(known != NULL);
+    // A reason can come from elsewhere, a report or an answer: that must not end the process.
+    if (!known) {
+        log_line(LOG_ERROR, "api", "the reason \"%.*s\" of %s is not in the list",
+                 TEXT_CUT(60, reason), condition_name(condition));
+        known = api_reason_find("InternalError");
+    }
     va_start(args, fmt);
     message = str_vformat(fmt, args);
     va_end(args);

@@ -151,6 +151,13 @@ void job_fail(struct job *job, const char *reason, char *take_message)
     job->step = JOB_END;
 }
 
+// The API server's own words for why are none for a condition.
+static bool is_ours(const char *reason)
+{
+    return *reason && !str_eq(reason, "AlreadyExists") &&
+           !str_eq(reason, "ResourceVersionTooLarge");
+}
+
 void job_fail_with(struct job *job, const char *fallback, struct error *take_err)
 {
     AUTO(error) struct error *err = take_err;
@@ -158,9 +165,7 @@ void job_fail_with(struct job *job, const char *fallback, struct error *take_err
                          : error_kind(err) == ERROR_TRANSIENT ? "APIServerUnreachable"
                                                               : fallback;
 
-    job_fail(job,
-             *error_reason(err) && !str_eq(error_reason(err), "AlreadyExists") ? error_reason(err)
-                                                                               : reason,
+    job_fail(job, is_ours(error_reason(err)) ? error_reason(err) : reason,
              str_dup(error_text(err)));
 }
 

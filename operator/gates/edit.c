@@ -321,8 +321,9 @@ struct error *gates_flags_edit(enum component component, const json_t *argv,
     if (err != NULL)
         return err;
     gates_flags_fini(&flags);
-    ASSERT(component == COMPONENT_APISERVER || json_object_size(set_runtime) == 0);
     err = check_entries(set_gates, unset_gates);
+    if (err == NULL && component != COMPONENT_APISERVER && json_object_size(set_runtime) > 0)
+        err = error_new(ERROR_INVALID, "%s has no --runtime-config", component_name(component));
     if (err == NULL)
         err = check_entries(set_runtime, unset_runtime);
     struct editor ed = {.component = component};

@@ -32,8 +32,15 @@ static size_t skip_space(const char *json, size_t at)
     return at;
 }
 
-// Where the array of the key "args" at depth one opens. The last of several counts, as it does for
-// the parser.
+// What the text says, not how: "\u0061rgs" is the same key for the parser.
+static bool is_args(struct slice key)
+{
+    AUTO_JSON json_t *name = NULL;
+    AUTO(error) struct error *err = doc_parse_json(key, "key", &name);
+    return err == NULL && str_eq(json_string_value(name), "args");
+}
+
+// Where the array of the key "args" at depth one opens.
 static size_t find_array(const char *json)
 {
     size_t found = 0, depth = 0;
@@ -41,7 +48,7 @@ static size_t find_array(const char *json)
         if (json[at] == '"') {
             size_t end = skip_string(json, at);
             size_t next = skip_space(json, end);
-            if (depth == 1 && json[next] == ':' && strncmp(json + at, "\"args\"", end - at) == 0) {
+            if (depth == 1 && json[next] == ':' && is_args((struct slice){json + at, end - at})) {
                 next = skip_space(json, next + 1);
                 found = json[next] == '[' ? next : found;
             }
@@ -60,7 +67,7 @@ static size_t find_array(const char *json)
 static struct place find_place(const char *json, size_t index)
 {
     struct place p = {.open = find_array(json)};
-    ASSERT(json[p.open] == '[');
+    ASSERT(json[p.open] == '['); // foreign: gates_argv_open() saw the array in the tree
     size_t at = p.open + 1, n = 0;
     while (json[at] != ']') {
         if (json[at] != '"') {
@@ -101,7 +108,7 @@ static char *splice(const char *json, size_t from, size_t to, const char *a, con
 char *gates_wrapper_set(const char *json, size_t index, const char *value)
 {
     struct place p = find_place(json, index);
-    ASSERT(p.found);
+    ASSERT(p.found); // foreign: index is of a string that gates_argv_open() counted
     AUTO_MEM char *text = quoted(value);
     return splice(json, p.start, p.end, text, "");
 }
@@ -120,7 +127,7 @@ char *gates_wrapper_insert(const char *json, size_t index, const char *value)
 char *gates_wrapper_remove(const char *json, size_t index)
 {
     struct place p = find_place(json, index);
-    ASSERT(p.found);
+    ASSERT(p.found); // foreign: index is of a string that gates_argv_open() counted
     size_t next = skip_space(json, p.end);
     if (json[next] == ',') // with the comma behind it, up to the next one
         return splice(json, p.start, skip_space(json, next + 1), "", "");

@@ -111,9 +111,10 @@ static struct error *take_pem(const json_t *body, const char *field, char **ret_
 
 static struct error *take_cluster(const json_t *cluster, struct kube_config *config)
 {
-    config->server = str_dup(doc_str(cluster, "server", NULL));
-    while (str_ends(config->server, "/"))
-        config->server[strlen(config->server) - 1] = '\0';
+    struct slice server = slice_of(doc_str(cluster, "server", NULL));
+    while (server.len > 0 && server.ptr[server.len - 1] == '/')
+        server.len--;
+    config->server = slice_dup(server);
     if (!str_starts(config->server, "https://") && !str_starts(config->server, "http://"))
         return error_new(ERROR_INVALID, "server \"%s\" is neither https:// nor http://",
                          config->server);

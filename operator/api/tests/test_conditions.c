@@ -227,6 +227,15 @@ TEST(messages_are_one_short_line_of_utf8)
     CHECK(str_ends(kept, "\xc3\xa4..."));
 }
 
+TEST(a_reason_that_is_not_in_the_list_does_not_end_the_process)
+{
+    AUTO(api_conditions) struct api_conditions *c = all_well();
+
+    api_conditions_set(c, CONDITION_DRIVER_READY, STATE_FALSE, "ResourceVersionTooLarge", "x");
+    check_ready(c, STATE_FALSE, "InternalError", "x");
+    check_oracle(c);
+}
+
 TEST(unset_is_unknown)
 {
     AUTO(api_conditions) struct api_conditions *c = api_conditions_new();

@@ -98,6 +98,25 @@ TEST(null_is_absent)
     CHECK(!config.driver);
 }
 
+TEST(values_of_a_driver_have_a_limit)
+{
+    static const char limit[] =
+        "spec.driver.values: must have at most 262144 bytes as JSON, and 10000 values";
+    AUTO_BUF struct buf spec = buf_make((size_t)1 << 20);
+
+    buf_add_str(&spec, "{driver: {preset: Example, values: {x: [0");
+    for (size_t i = 0; i < 10000; i++)
+        buf_add_str(&spec, ",0");
+    buf_add_str(&spec, "]}}}");
+    check_refused(spec.ptr, limit);
+    buf_reset(&spec);
+    buf_add_str(&spec, "{driver: {preset: Example, values: {x: ");
+    for (size_t i = 0; i < 262144; i++)
+        buf_add_str(&spec, "y");
+    buf_add_str(&spec, "}}}");
+    check_refused(spec.ptr, limit);
+}
+
 TEST(refused_with_the_path)
 {
     check_refused("[]", "spec: must be a map");

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "driver_internal.h"
+#include "job_internal.h"
 #include "test.h"
 #include "testkit/server.h"
 
@@ -678,6 +678,21 @@ TEST(who_stops_waits_for_helm)
     loop_run(rig.loop);
     CHECK(rig.stopped);
     CHECK(test_exists(given_back));
+}
+
+// "ResourceVersionTooLarge" is what an API server says, and no reason of a condition.
+TEST(the_api_servers_words_are_no_reasons_of_conditions)
+{
+    struct job job = {0};
+
+    job_fail_with(&job, "InstallFailed",
+                  error_because(ERROR_TRANSIENT, "ResourceVersionTooLarge", "too new"));
+    CHECK_STR(job.reason, "APIServerUnreachable");
+    job_fail_with(&job, "InstallFailed", error_because(ERROR_CONFLICT, "AlreadyExists", "there"));
+    CHECK_STR(job.reason, "InstallFailed");
+    job_fail_with(&job, "InstallFailed", error_because(ERROR_INVALID, "ValuesInvalid", "no"));
+    CHECK_STR(job.reason, "ValuesInvalid");
+    mem_free(job.message);
 }
 
 TEST_MAIN()

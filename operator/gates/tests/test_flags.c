@@ -332,4 +332,21 @@ TEST(edits_inside_the_wrapper_and_nothing_else)
                 "[\"A\"]", "[\"w\",\"{\\\"command\\\":\\\"s\\\",\\\"args\\\":[\\\"--a=1\\\"]}\"]");
 }
 
+TEST(edits_a_wrapper_whose_key_is_written_with_escapes)
+{
+    check_set("[\"w\",\"{\\\"command\\\":\\\"s\\\",\\\"\\\\u0061rgs\\\":[\\\"--a=1\\\"]}\"]",
+              "{\"A\":true}",
+              "[\"w\",\"{\\\"command\\\":\\\"s\\\",\\\"\\\\u0061rgs\\\":[\\\"--a=1\\\","
+              "\\\"--feature-gates=A=true\\\"]}\"]");
+}
+
+TEST(runtime_config_for_another_component_than_the_api_server_is_refused)
+{
+    AUTO_JSON json_t *argv = parse("[\"kube-scheduler\"]");
+    AUTO_JSON json_t *runtime = parse("{\"resource.k8s.io/v1beta1\":\"true\"}");
+    AUTO_EDITS struct gates_edits edits = {0};
+    CHECK_ERR_HAS(gates_flags_edit(COMPONENT_SCHEDULER, argv, NULL, NULL, runtime, NULL, &edits),
+                  ERROR_INVALID, "kube-scheduler has no --runtime-config");
+}
+
 TEST_MAIN()

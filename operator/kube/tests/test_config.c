@@ -76,6 +76,20 @@ TEST(refuses_what_it_does_not_do)
     }
 }
 
+TEST(a_server_with_very_many_slashes_is_read_once)
+{
+    AUTO_BUF struct buf text = buf_make((size_t)2 << 20);
+    AUTO(kube_config) struct kube_config *config = NULL;
+    buf_add_str(&text, "clusters: [{name: c, cluster: {server: \"https://h");
+    for (size_t i = 0; i < 900000; i++)
+        buf_add_str(&text, "/");
+    buf_add_str(&text, "\"}}]\nusers: [{name: u, user: {}}]\n"
+                       "contexts: [{name: x, context: {cluster: c, user: u}}]\n"
+                       "current-context: x\n");
+    CHECK_OK(kube_config_parse_untrusted(buf_slice(&text), &config));
+    CHECK_STR(kube_config_server(config), "https://h");
+}
+
 TEST(refuses_what_makes_no_sense)
 {
     struct kube_config *config = NULL;
