@@ -69,8 +69,8 @@ int64_t doc_int(const json_t *tree, int64_t absent, ...); // arguments end in NU
 // absent is a bool (C wants an int there); arguments end in NULL
 bool doc_bool(const json_t *tree, int absent, ...);
 bool doc_equal(const json_t *a, const json_t *b); // NULL equals NULL alone; 1 equals 1.0
-// Sets the value at the end of the path, making objects on the way; take_value is owned by the tree
-// afterwards.
+// Sets the value at the end of the path, making objects on the way, also in place of what leads
+// nowhere (a text, an array without that index); take_value is owned by the tree afterwards.
 void doc_set(json_t *tree, json_t *take_value, ...) __attribute__((sentinel));
 json_t *doc_copy(const json_t *tree);                               // deep
 json_t *doc_merge_patch(const json_t *target, const json_t *patch); // RFC 7386, a new tree

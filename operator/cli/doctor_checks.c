@@ -25,8 +25,9 @@ void doctor_find(struct examination *e, const char *check, enum verdict_kind kin
     va_start(args, fmt);
     detail = str_vformat(fmt, args);
     va_end(args);
-    json_array_append_new(e->findings, json_pack("{s:s, s:s, s:s, s:s}", "check", check, "verdict",
-                                                 verdicts[kind], "detail", detail, "fix", fix));
+    json_array_append_new(e->findings, json_pack("{s:o, s:o, s:o, s:o}", "check", doc_string(check),
+                                                 "verdict", doc_string(verdicts[kind]), "detail",
+                                                 doc_string(detail), "fix", doc_string(fix)));
 }
 
 const json_t *doctor_list(const struct examination *e, const char *key)

@@ -52,6 +52,7 @@ static struct error *build_scalar(const char *name, const struct doc_node *node,
     bool quoted = node->style != DOC_PLAIN;
     bool is_text = node->tag == DOC_TAG_STR || node->tag == DOC_TAG_PLAIN ||
                    (node->tag == DOC_TAG_NONE && quoted);
+    // foreign: what is no UTF-8 is an error
     AUTO_JSON json_t *value = is_text ? json_stringn(node->text, node->text_len)
                                       : doc_resolve(node->text, node->text_len);
     if (value == NULL) {

@@ -123,7 +123,7 @@ struct error *doc_parse_json(struct slice text, const char *name, json_t **ret_t
 static char *print(const json_t *tree, size_t flags)
 {
     char *text = json_dumps(tree, flags | JSON_ENCODE_ANY);
-    ASSERT(text != NULL);
+    ASSERT(text != NULL); // foreign: no tree holds what is no UTF-8, see doc_string()
     return text;
 }
 
@@ -145,8 +145,8 @@ char *doc_print_json_pretty(const json_t *tree)
 json_t *doc_string_of(struct slice text, size_t bytes_max)
 {
     AUTO_MEM char *made = text_make(text, bytes_max);
-    json_t *value = json_string(made);
-    ASSERT(value != NULL); // text_make() gives what jansson takes
+    json_t *value = json_string(made); // foreign: text_make() gives what jansson takes
+    ASSERT(value != NULL);             // foreign: likewise
     return value;
 }
 

@@ -144,5 +144,6 @@ json_t *doc_resolve(const char *text, size_t len)
         return NULL;
     }
     json_t *number = resolve_number(text, len);
+    // foreign: NULL, for what is no UTF-8, is an error of who asked
     return number != NULL ? number : json_stringn(text, len);
 }

@@ -148,6 +148,7 @@ void doc_edit_add(struct doc_edit *edit, size_t from, size_t to, char *take_with
 {
     ASSERT(edit->len < COUNT(edit->splices));
     ASSERT(from <= to);
+    // foreign: places come from the graph, in its order
     ASSERT(edit->len == 0 || edit->splices[edit->len - 1].to <= from);
     edit->splices[edit->len++] = (struct doc_splice){.from = from, .to = to, .with = take_with};
 }

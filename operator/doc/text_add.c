@@ -16,7 +16,7 @@ static json_t *reach(json_t *tree, const struct doc_place *place, size_t depth)
         size_t index = 0;
         tree = json_is_array(tree) && doc_step_index(step, &index) ? json_array_get(tree, index)
                                                                    : json_object_get(tree, step);
-        ASSERT(tree != NULL);
+        ASSERT(tree != NULL); // foreign: doc_text_find() found these steps in the same tree
     }
     return tree;
 }

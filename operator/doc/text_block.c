@@ -66,7 +66,7 @@ static void write_item(const struct doc_text *doc, const struct doc_entry *like,
 static void write_key(const struct doc_text *doc, const struct doc_entry *like, const char *key,
                       const json_t *value, const struct doc_layout *layout, struct buf *b)
 {
-    AUTO_JSON json_t *name = json_string(key);
+    AUTO_JSON json_t *name = doc_string(key);
     doc_emit_scalar(b, name, style_of(like->key), false);
     buf_add_str(b, ":");
     if (is_collection(value)) {

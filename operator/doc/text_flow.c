@@ -64,7 +64,7 @@ static char *write_entry(const struct doc_text *doc, uint32_t collection, size_t
 {
     AUTO_BUF struct buf b = doc_text_buf();
     if (key != NULL) {
-        AUTO_JSON json_t *name = json_string(key);
+        AUTO_JSON json_t *name = doc_string(key);
         doc_emit_scalar(&b, name, style_of(doc, collection, index, true), true);
         buf_add_str(&b, ": ");
     }

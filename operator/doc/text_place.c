@@ -128,7 +128,7 @@ struct doc_entry doc_text_entry(const struct doc_text *doc, uint32_t collection,
 {
     const struct doc_node *parent = doc_text_node(doc, collection);
     const struct doc_node *nodes = doc->graph.nodes;
-    ASSERT(index < doc_text_count(doc, collection));
+    ASSERT(index < doc_text_count(doc, collection)); // foreign: callers count first
     bool brackets = parent->flow && strchr("[{", doc->bytes[parent->content]) != NULL;
     struct doc_entry entry = {0};
     size_t before = parent->content + brackets;

@@ -142,7 +142,9 @@ static void want(json_t **tree, const struct doc_place *place, const json_t *val
 
 struct error *doc_text_set_scalar(struct doc_text *doc, const char *pointer, const json_t *value)
 {
-    ASSERT(!json_is_object(value) && !json_is_array(value));
+    if (json_is_object(value) || json_is_array(value)) {
+        return error_new(ERROR_INVALID, "%s: %s is to be set to a collection", doc->name, pointer);
+    }
     AUTO_PLACE struct doc_place place = {0};
     struct error *err = doc_text_find(doc, pointer, &place);
     if (err != NULL) {

@@ -184,49 +184,41 @@ bool doc_equal(const json_t *a, const json_t *b)
     return json_equal(a, b) != 0;
 }
 
-// The child of that step, made into an object where there is none to walk into.
-static json_t *step_making(json_t *tree, const char *step)
+static bool takes_step(const json_t *tree, const char *step)
 {
-    json_t *child = step_into(tree, step);
-    if (json_is_object(child) || json_is_array(child)) {
-        return child;
-    }
-    json_t *made = json_object();
     size_t index = 0;
-    if (json_is_array(tree)) {
-        bool is_index = doc_step_index(step, &index);
-        ASSERT(is_index && index < json_array_size(tree));
-        json_array_set_new(tree, index, made);
-    } else {
-        json_object_set_new(tree, step, made);
-    }
-    return made;
+    return json_is_object(tree) ||
+           (json_is_array(tree) && doc_step_index(step, &index) && index < json_array_size(tree));
+}
+
+static void set_step(json_t *tree, const char *step, json_t *take_value)
+{
+    size_t index = 0;
+    int failed = json_is_array(tree) && doc_step_index(step, &index)
+                     ? json_array_set_new(tree, index, take_value)
+                     : json_object_set_new(tree, step, take_value);
+    ASSERT(failed == 0);
 }
 
 void doc_set(json_t *tree, json_t *take_value, ...)
 {
-    ASSERT(json_is_object(tree) || json_is_array(tree));
-    ASSERT(take_value != NULL);
+    ASSERT(take_value != NULL); // foreign: doc_string() is never NULL
     va_list steps;
     va_start(steps, take_value);
-    const char *step = va_arg(steps, const char *);
-    ASSERT(step != NULL);
-    const char *next;
+    const char *step = va_arg(steps, const char *), *next;
+    ASSERT(step != NULL && takes_step(tree, step)); // foreign: callers make the tree they change
     while ((next = va_arg(steps, const char *)) != NULL) {
-        tree = step_making(tree, step);
+        json_t *child = step_into(tree, step);
+        // What somebody else put on the way, and leads nowhere, gives way to an object.
+        if (!takes_step(child, next)) {
+            child = json_object();
+            set_step(tree, step, child);
+        }
+        tree = child;
         step = next;
     }
     va_end(steps);
-    size_t index = 0;
-    int failed = 0;
-    if (json_is_array(tree)) {
-        bool is_index = doc_step_index(step, &index);
-        ASSERT(is_index);
-        failed = json_array_set_new(tree, index, take_value);
-    } else {
-        failed = json_object_set_new(tree, step, take_value);
-    }
-    ASSERT(failed == 0);
+    set_step(tree, step, take_value);
 }
 
 json_t *doc_copy(const json_t *tree)

@@ -115,11 +115,11 @@ struct error *job_write_config(const struct job *job)
     AUTO_MEM char *ca_file = str_format("%s/ca.crt", job->dir);
     const char *ca = kube_ca(spec->kube);
     AUTO_JSON json_t *config =
-        json_pack("{s:s, s:s, s:s, s:[{s:s, s:o}], s:[{s:s, s:{s:s}}], s:[{s:s, s:{s:s, s:s}}]}",
+        json_pack("{s:s, s:s, s:s, s:[{s:s, s:o}], s:[{s:s, s:{s:o}}], s:[{s:s, s:{s:s, s:s}}]}",
                   "apiVersion", "v1", "kind", "Config", "current-context", "helm", "clusters",
                   "name", "helm", "cluster", kube_cluster(spec->kube, ca_file), "users", "name",
-                  "helm", "user", "token", job->driver->token, "contexts", "name", "helm",
-                  "context", "cluster", "helm", "user", "helm");
+                  "helm", "user", "token", doc_string(job->driver->token), "contexts", "name",
+                  "helm", "context", "cluster", "helm", "user", "helm");
     AUTO_MEM char *text = doc_print_json(config); // JSON is YAML
     struct error *err = ca ? write_file(ca_file, ca) : NULL;
 

@@ -69,7 +69,7 @@ static json_t *make_objects(const char *api, const char *name, const char *names
     json_t *objects = NULL;
     AUTO(error) struct error *err = doc_parse_yaml_all(slice_of(template), "smoke test", &objects);
 
-    ASSERT(err == NULL); // the template is ours
+    ASSERT(err == NULL); // foreign: the template is ours
     fill(objects, words, COUNT(words));
     return objects;
 }

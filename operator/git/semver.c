@@ -272,6 +272,7 @@ int semver_compare(const char *a, const char *b)
 {
     struct number x, y;
 
+    // foreign: who calls has seen semver_valid() of both
     ASSERT(parse_number(slice_of(a), false, &x) && parse_number(slice_of(b), false, &y));
     return compare(&x, &y);
 }

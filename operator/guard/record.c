@@ -100,7 +100,7 @@ static void print_size(struct buf *text, const char *key, bool there, struct sli
 
 void guard_record_print(const struct guard_record *record, struct buf *text)
 {
-    ASSERT(text->len == 0);
+    ASSERT(text->len == 0); // foreign: of the caller's buffer, not of a file
     buf_printf(text, "%s\nid %s\npath %s\nstarts %u\nmode %u\n", RECORD_FIRST, record->id,
                record->path, record->starts_max, (unsigned)record->mode);
     print_size(text, "before", record->before_there, record->before);
@@ -155,7 +155,7 @@ struct error *guard_record_parse(struct slice text, struct guard_record *ret_rec
 
 void guard_note_print(const struct guard_note *note, struct buf *text)
 {
-    ASSERT(text->len == 0);
+    ASSERT(text->len == 0); // foreign: of the caller's buffer, not of a file
     buf_printf(text, "%s\nid %s\nby %s\nstarts %u\nat %llu\n", NOTE_FIRST, note->id,
                by_names[note->by], note->starts,
                (unsigned long long)(note->at_ms > 0 ? note->at_ms : 0));

@@ -248,8 +248,8 @@ struct error *node_kubelet_env_argv(struct slice text, const char *file_name, js
     AUTO_JSON json_t *argv = json_array();
     json_array_append_new(argv, doc_string(component_name(COMPONENT_KUBELET)));
     for (size_t i = 0; i < words.len; i++) {
-        // foreign: a flag that is no UTF-8 is refused, not changed
         json_t *word =
+            // foreign: a flag that is no UTF-8 is refused, not changed
             json_stringn(text.ptr + words.items[i].from, words.items[i].to - words.items[i].from);
         if (!word)
             return error_new(ERROR_INVALID, "%s: not UTF-8", file_name);

@@ -32,8 +32,8 @@ static const char *absolute(const json_t *argv, const char *flag)
 // Remembers what the running kubelet says. The next save of the journal takes it along.
 static void learn(struct node *node, const json_t *argv)
 {
-    json_t *now = json_pack("{s:s, s:s}", "config", absolute(argv, "config"), "configDir",
-                            absolute(argv, "config-dir"));
+    json_t *now = json_pack("{s:o, s:o}", "config", doc_string(absolute(argv, "config")),
+                            "configDir", doc_string(absolute(argv, "config-dir")));
     json_t *was = json_object_get(node->journal, "kubelet");
     if (!doc_equal(was, now) &&
         (was || !str_eq(absolute(argv, "config"), node->spec.paths.kubelet_config) ||

@@ -91,8 +91,9 @@ void node_step_set_failed(struct node_unit *unit, const char *revision, const ch
     AUTO_MEM char *plain = node_plain(slice_of(message));
     json_t *record = node_record(unit->node, unit->component);
     json_object_set_new(record, "failed",
-                        json_pack("{s:s, s:s, s:s, s:I}", "revision", revision, "reason", reason,
-                                  "message", plain, "at", (json_int_t)clock_wall_ms()));
+                        json_pack("{s:o, s:o, s:o, s:I}", "revision", doc_string(revision),
+                                  "reason", doc_string(reason), "message", doc_string(plain), "at",
+                                  (json_int_t)clock_wall_ms()));
     struct error *err = node_journal_save(unit->node);
     if (err)
         error_ignore(err, "a failure that is forgotten is tried once more");
@@ -116,8 +117,9 @@ void node_step_commit(struct node_unit *unit, bool done)
         char now[CLOCK_TEXT_BYTES];
         json_object_set_new(record, "updatedAt", doc_string(clock_format(clock_wall_ms(), now)));
         json_object_set_new(record, "done",
-                            json_pack("{s:s, s:s}", "revision", doc_str(edit, "revision", NULL),
-                                      "digest", doc_str(edit, "after", NULL)));
+                            json_pack("{s:o, s:o}", "revision",
+                                      doc_string(doc_str(edit, "revision", NULL)), "digest",
+                                      doc_string(doc_str(edit, "after", NULL))));
     }
     json_decref(edit);
 }
@@ -150,12 +152,13 @@ static struct error *journal_edit(struct node_step *step, const struct node_file
     guard_stage("backup stored");
     if (err)
         return err;
-    json_object_set_new(record, "edit",
-                        json_pack("{s:s, s:s, s:O, s:s, s:s, s:s, s:O, s:I}", "path", file->path,
-                                  "revision", step->revision, "expect", step->expect, "before",
-                                  before[0] ? before : file->digest, "after", after, "original",
-                                  step->edit.original, "owned", step->edit.owned, "startedAt",
-                                  (json_int_t)step->begun_wall_ms));
+    json_object_set_new(
+        record, "edit",
+        json_pack("{s:o, s:o, s:O, s:o, s:o, s:o, s:O, s:I}", "path", doc_string(file->path),
+                  "revision", doc_string(step->revision), "expect", step->expect, "before",
+                  doc_string(before[0] ? before : file->digest), "after", doc_string(after),
+                  "original", doc_string(step->edit.original), "owned", step->edit.owned,
+                  "startedAt", (json_int_t)step->begun_wall_ms));
     if (uses_nets(step)) {
         AUTO_MEM char *id = node_nets_id();
         json_object_set_new(json_object_get(record, "edit"), "guard", doc_string(id));
@@ -487,7 +490,8 @@ void node_wait_fail(struct node_step *step, const char *reason, char *take_messa
     step->message = node_plain(slice_of(said));
     json_t *edit = json_object_get(node_record(unit->node, unit->component), "edit");
     json_object_set_new(edit, "rollback",
-                        json_pack("{s:s, s:s}", "reason", step->reason, "message", step->message));
+                        json_pack("{s:o, s:o}", "reason", doc_string(step->reason), "message",
+                                  doc_string(step->message)));
     struct error *err = node_journal_save(unit->node);
     if (err)
         error_ignore(err, "a restart would wait for the component once more, and then roll back");

@@ -83,8 +83,9 @@ static json_t *make_labels(const struct platform_change *change)
 
     doc_digest(slice_of(owner), digest);
     json_object_set_new(labels, "app.kubernetes.io/managed-by", json_string("drawbridge"));
-    json_object_set_new(labels, API_LABEL_CONFIGURATION,
-                        fits ? doc_string(owner) : json_stringn(digest, 40));
+    json_object_set_new(
+        labels, API_LABEL_CONFIGURATION,
+        doc_string_of(slice_of(fits ? owner : digest), fits ? LABEL_BYTES_MAX : 40));
     return labels;
 }
 

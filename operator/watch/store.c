@@ -112,7 +112,7 @@ void store_remove(struct store *store, struct store_entry *entry)
 {
     bool there;
     size_t place = place_of(store, store_key(entry), &there);
-    ASSERT(there && store->entries[place] == entry);
+    ASSERT(there && store->entries[place] == entry); // foreign: the store's own order
     mem_free(entry);
     store->len--;
     memmove(store->entries + place, store->entries + place + 1,
@@ -124,7 +124,7 @@ json_t *store_parse(const struct store_entry *entry)
     json_t *tree = NULL;
     AUTO(error) struct error *err =
         doc_parse_json(slice_of(entry->bytes + entry->text_at), store_key(entry), &tree);
-    ASSERT(!err); // we printed it
+    ASSERT(!err); // foreign: it was parsed before it was kept
     return tree;
 }
 

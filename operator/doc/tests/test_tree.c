@@ -72,6 +72,28 @@ TEST(values_are_counted_before_they_are_made)
     json_decref(tree);
 }
 
+TEST(what_somebody_put_on_the_way_does_not_stop_a_change)
+{
+    static const struct {
+        const char *before, *after;
+    } cases[] = {
+        {"{}", "{\"metadata\":{\"name\":\"x\"}}"},
+        {"{\"metadata\":[1]}", "{\"metadata\":{\"name\":\"x\"}}"},
+        {"{\"metadata\":\"y\"}", "{\"metadata\":{\"name\":\"x\"}}"},
+        {"{\"metadata\":{\"name\":[1]}}", "{\"metadata\":{\"name\":\"x\"}}"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        AUTO_JSON json_t *tree = json(cases[i].before);
+        doc_set(tree, json_string("x"), "metadata", "name", NULL);
+        CHECK_STR_TAKE(doc_print_json(tree), cases[i].after);
+    }
+    AUTO_JSON json_t *list = json("{\"a\":[1,2]}");
+    doc_set(list, json_string("x"), "a", "1", NULL);
+    CHECK_STR_TAKE(doc_print_json(list), "{\"a\":[1,\"x\"]}");
+    doc_set(list, json_string("y"), "a", "2", NULL);
+    CHECK_STR_TAKE(doc_print_json(list), "{\"a\":{\"2\":\"y\"}}");
+}
+
 TEST(bad_json_says_where)
 {
     json_t *tree = NULL;
