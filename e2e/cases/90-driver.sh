@@ -655,6 +655,10 @@ case_whole_way() {
   kubectl delete dracfg dra --wait=false >/dev/null
   eventually 60 condition_is dra DriverReady 'False ClaimsInUse'
   assert_match "$(condition_message dra DriverReady)" 'default/fake-pod-'
+  eventually 20 condition_is dra Ready 'False ClaimsInUse'
+  "$DRAWBRIDGE" plan --live dra --kubeconfig "$KUBECONFIG" >"$CASE_DIR/plan" 2>"$CASE_DIR/held" || true
+  assert_match "$(cat "$CASE_DIR/held")" 'default/dra is not ready: ClaimsInUse: .*default/fake-pod-'
+  assert grep -q -- '-.*DynamicResourceAllocation' "$CASE_DIR/plan" # what goes when the claims are gone
   sleep 3
   assert release_is gpu gpu deployed
   assert dra_is_on
