@@ -384,6 +384,10 @@ static const struct api_reason reasons[] = {
      "Nothing, it is tried again; the last good state is kept.", false},
     {"RequestThrottled", ANY, "The API server asks for patience.", "Nothing, it is tried again.",
      false},
+    {"RequestFailed", ANY, "The API server refuses what a request says.",
+     "Read the message; it is tried again, and goes through when a newer API server or CRD takes "
+     "it.",
+     false},
     {"Forbidden", ANY, "The API server does not allow a request.",
      "Give Drawbridge's ServiceAccount the right that the message names.", false},
     {"Conflict", ANY, "Somebody else changed the object meanwhile; it is read again.",

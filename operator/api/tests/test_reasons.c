@@ -153,9 +153,9 @@ static void check_statement(const char *at, struct buf *unknown)
 
 TEST(every_reason_that_is_given_is_in_the_list)
 {
-    static const char *const marks[] = {"STATE_TRUE,",  "STATE_FALSE,",     "STATE_UNKNOWN,",
-                                        "DRIVER_TRUE,", "DRIVER_FALSE,",    "DRIVER_UNKNOWN,",
-                                        " reason = \"", "error_set_reason("};
+    static const char *const marks[] = {
+        "STATE_TRUE,",     "STATE_FALSE,", "STATE_UNKNOWN,",    "DRIVER_TRUE,",  "DRIVER_FALSE,",
+        "DRIVER_UNKNOWN,", " reason = \"", "error_set_reason(", "] = {true, \"", "job_fail("};
     AUTO_MEM char *text = program();
     AUTO_BUF struct buf unknown = buf_make(4096);
 
