@@ -51,6 +51,9 @@ void intent_make(const struct api_config *config, struct intent *ret_intent)
             !str_eq(config->reconcile_requested_at,
                     doc_str(config->status, "lastHandledReconcileAt", NULL));
     intent.again = retry;
+    if (!retry &&
+        str_eq(doc_str(config->status, "lastAttemptedRevision", NULL), intent.asked_revision))
+        intent.started = doc_str(config->status, "lastAttemptedAt", NULL);
     intent.fresh = retry || !str_eq(doc_str(config->status, "lastAttemptedRevision", NULL),
                                     intent.asked_revision);
     from = find_known_good(config);
@@ -153,7 +156,9 @@ json_t *intent_history(const json_t *was, const struct intent *intent, const cha
     char now[CLOCK_TEXT_BYTES];
     const json_t *first = json_array_get(was, 0);
     bool same = str_eq(doc_str(first, "revision", NULL), intent->asked_revision);
-    const char *started = same ? doc_str(first, "startedAt", NULL) : "";
+    const char *started = intent->started && *intent->started ? intent->started
+                          : same                              ? doc_str(first, "startedAt", NULL)
+                                                              : "";
     json_t *history = json_array();
     json_t *entry;
 

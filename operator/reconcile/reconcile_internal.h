@@ -23,6 +23,8 @@ struct intent {
     bool allow_alpha;
     char revision[PLAN_REVISION_BYTES];       // of what is in force
     char asked_revision[PLAN_REVISION_BYTES]; // of the spec
+    // when that was tried first, RFC 3339, borrowed from the status; NULL or "": it was not yet
+    const char *started;
     bool rolled_back; // the spec's revision failed; in force is the last known good (or nothing)
     bool known_good;  // the spec's revision was applied and is the last known good one itself
     bool again;       // somebody asks to try again what failed

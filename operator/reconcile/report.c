@@ -235,10 +235,21 @@ static void note_success(struct pass *pass, json_t *status)
             intent_history(history, &pass->intent, "Applied", "", "", clock_wall_ms()));
 }
 
+// When the revision was tried first: what status.history[].startedAt will say.
+static void put_attempt(const struct pass *pass, json_t *status)
+{
+    char now[CLOCK_TEXT_BYTES];
+
+    clock_format(clock_wall_ms(), now);
+    put_str(status, "lastAttemptedAt",
+            pass->intent.started && *pass->intent.started ? pass->intent.started : now);
+}
+
 static void put_revisions(struct pass *pass, json_t *status)
 {
-    static const char *const kept[] = {"lastAppliedRevision", "lastKnownGoodRevision", "history",
-                                       "lastHandledReconcileAt"};
+    static const char *const kept[] = {
+        "lastAttemptedRevision", "lastAttemptedAt", "lastAppliedRevision",
+        "lastKnownGoodRevision", "history",         "lastHandledReconcileAt"};
 
     for (size_t i = 0; i < COUNT(kept); i++) {
         if (json_object_get(pass->config.status, kept[i]))
@@ -254,6 +265,7 @@ static void put_revisions(struct pass *pass, json_t *status)
     if (!pass->planned || pass->config.deleting)
         return;
     put_str(status, "lastAttemptedRevision", pass->intent.asked_revision);
+    put_attempt(pass, status);
     if (pass->intent.rolled_back)
         return;
     // A revision that was good before stays in force, whatever fails now: there is nothing better

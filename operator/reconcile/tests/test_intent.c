@@ -106,6 +106,22 @@ TEST(a_good_revision_stays_the_last_known_good_one_when_it_fails_later)
     CHECK_INT(json_array_size(json_object_get(status, "history")), 1);
 }
 
+TEST(history_says_when_a_revision_was_tried_first_and_when_it_ended)
+{
+    AUTO_JSON json_t *gates = json_pack("{s:b}", "DynamicResourceAllocation", 1);
+    AUTO_JSON json_t *status = json_object();
+    struct api_config config = config_with(gates, status);
+    struct intent intent;
+
+    intent_make(&config, &intent);
+    json_object_set_new(status, "lastAttemptedRevision", json_string(intent.asked_revision));
+    json_object_set_new(status, "lastAttemptedAt", json_string("1969-12-31T23:59:00Z"));
+    intent_fini(&intent);
+    note(status, gates, "Applied"); // one second after 1970 began
+    CHECK_STR(doc_str(status, "history", "0", "startedAt", NULL), "1969-12-31T23:59:00Z");
+    CHECK_STR(doc_str(status, "history", "0", "finishedAt", NULL), "1970-01-01T00:00:01Z");
+}
+
 TEST(the_last_known_good_revision_is_kept_however_many_fail_after_it)
 {
     AUTO_JSON json_t *good = json_pack("{s:b}", "DynamicResourceAllocation", 1);
