@@ -121,7 +121,7 @@ case_v1() {
   forget "${AGENTS[2]}" # it ends with its node
   node_stop "$(node_dir 2)"
   eventually 120 condition_is dra DevicesPublished 'False DevicesIncomplete'
-  assert_match "$(condition_message dra DevicesPublished)" 'nothing: node-2; 4 devices in 1 ResourceSlices on 1 nodes'
+  assert_match "$(condition_message dra DevicesPublished)" 'nothing: node-2; 4 devices in 1 ResourceSlice on 1 node'
   assert condition_is dra Ready False
   node_up_again "$(node_dir 2)"
   start_agent_on_node 2

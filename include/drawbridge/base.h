@@ -182,6 +182,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 void log_set_json(bool json); // one JSON object a line instead of text
+bool log_is_json(void);
 // room: the room's name. Rooms below reconcile log errors at debug alone: whoever handles an error
 // logs it, once. What a room did to somebody's files is news of its own, at info.
 void log_line(enum log_level level, const char *room, const char *fmt, ...) PRINTF(3, 4);

@@ -31,6 +31,11 @@ void log_set_json(bool json)
     json_now = json;
 }
 
+bool log_is_json(void)
+{
+    return json_now;
+}
+
 // Control characters are spelled out; quotes too, when it goes into a JSON
 // string.
 static void add_escaped(struct buf *b, const char *text)

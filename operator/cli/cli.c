@@ -88,6 +88,10 @@ int cli_error(struct error *take_err)
 {
     AUTO(error) struct error *err = take_err;
 
+    if (log_is_json()) { // whoever collects the log gets this line too
+        log_line(LOG_ERROR, "cli", "%s", error_text(err));
+        return CLI_ERROR;
+    }
     cli_put("drawbridge: ", stderr);
     cli_put(error_text(err), stderr);
     cli_put("\n", stderr);

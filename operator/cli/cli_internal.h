@@ -23,7 +23,7 @@ struct cli_option {
     char letter;      // 0: none
     enum cli_type type;
     size_t offset;        // offsetof() in the verb's settings
-    const char *argument; // its name in the help: "FILE"
+    const char *argument; // its name in the help: "FILE"; NULL: it needs none (CLI_BOOL)
     const char *values;   // CLI_CHOICE: separated by spaces
     const char *env;      // an environment variable that stands for it, or NULL
     const char *fallback; // as it would be typed, or NULL

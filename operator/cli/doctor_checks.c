@@ -111,8 +111,10 @@ static void check_devices(struct examination *e)
             "nodes",
             "no device is published");
     else
-        doctor_find(e, "ResourceSlices", DOCTOR_OK, "", "%zu devices in %zu slices",
-                    count_devices(e, NULL), json_array_size(doctor_list(e, "slices")));
+        doctor_find(e, "ResourceSlices", DOCTOR_OK, "", "%zu device%s in %zu slice%s",
+                    count_devices(e, NULL), count_devices(e, NULL) == 1 ? "" : "s",
+                    json_array_size(doctor_list(e, "slices")),
+                    json_array_size(doctor_list(e, "slices")) == 1 ? "" : "s");
     if (json_array_size(classes) == 0)
         doctor_find(e, "DeviceClasses", none, "a driver's chart makes them; see its values",
                     "there is none");

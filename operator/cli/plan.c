@@ -27,7 +27,6 @@ static const struct cli_option options[] = {
     {.name = "live",
      .type = CLI_BOOL,
      .offset = offsetof(struct settings, live),
-     .argument = "BOOL",
      .fallback = "false",
      .help = "the one in the cluster (give its name when there are several)"},
     TEXT("namespace", 'n', namespace, "NAMESPACE", "for --live; default: all"),

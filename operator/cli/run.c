@@ -25,7 +25,6 @@ static const struct cli_option options[] = {
     {.name = "leader-elect",
      .type = CLI_BOOL,
      .offset = offsetof(struct settings, leader_elect),
-     .argument = "BOOL",
      .fallback = "true",
      .help = "false: this is the only one"},
     {.name = "lease-namespace",

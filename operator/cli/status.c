@@ -32,7 +32,6 @@ static const struct cli_option options[] = {
      .letter = 'w',
      .type = CLI_BOOL,
      .offset = offsetof(struct settings, watch),
-     .argument = "BOOL",
      .fallback = "false",
      .help = "print again on each change, until it is Ready or Stalled"},
     {.name = "output",

@@ -426,9 +426,10 @@ static char *tally_text(const struct tally *tally)
     const char *driver;
     json_t *devices;
 
-    buf_printf(&text,
-               "%lld devices in %lld ResourceSlices on %zu nodes:", (long long)tally->devices,
-               (long long)tally->slices, json_object_size(tally->nodes));
+    buf_printf(
+        &text, "%lld device%s in %lld ResourceSlice%s on %zu node%s:", (long long)tally->devices,
+        tally->devices == 1 ? "" : "s", (long long)tally->slices, tally->slices == 1 ? "" : "s",
+        json_object_size(tally->nodes), json_object_size(tally->nodes) == 1 ? "" : "s");
     json_object_foreach(tally->by_driver, driver, devices) {
         buf_printf(&text, " %s %lld", driver, (long long)json_integer_value(devices));
     }

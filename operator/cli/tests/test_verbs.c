@@ -41,6 +41,23 @@ TEST(nothing_said)
     CHECK_HAS(complained, "usage: drawbridge VERB");
 }
 
+TEST(an_end_by_an_error_is_a_line_of_the_log_in_its_format)
+{
+    CHECK_INT(drawbridge("drawbridge run --log-format json --kubeconfig /nonexistent/x"),
+              CLI_ERROR);
+    CHECK_HAS(complained, "{\"");
+    CHECK_HAS(complained, "/nonexistent/x");
+    CHECK(!strstr(complained, "drawbridge: "));
+    log_set_json(false);
+}
+
+TEST(an_option_that_takes_no_value_is_shown_without_one)
+{
+    CHECK_INT(drawbridge("drawbridge status --help"), CLI_OK);
+    CHECK_HAS(said, "--watch ");
+    CHECK(!strstr(said, "BOOL"));
+}
+
 TEST(help)
 {
     CHECK_INT(drawbridge("drawbridge --help"), CLI_OK);

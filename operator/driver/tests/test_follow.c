@@ -180,7 +180,7 @@ TEST(a_driver_that_is_well_is_followed_and_not_listed_again_and_again)
     CHECK(rig.selected);
     CHECK_INT(rig.result->ready.state, DRIVER_TRUE);
     CHECK_HAS(rig.result->ready.message, "1 of 1 pods");
-    CHECK_HAS(rig.result->devices.message, "1 devices in 1 ResourceSlices");
+    CHECK_HAS(rig.result->devices.message, "1 device in 1 ResourceSlice on 1 node:");
     CHECK(rig.result->after_ms >= 60000);
 }
 
