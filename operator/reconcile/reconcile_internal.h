@@ -41,9 +41,10 @@ bool intent_known_good(const struct api_config *config, struct gates_intent *ret
 json_t *intent_history(const json_t *was, const struct intent *intent, const char *result,
                        const char *reason, const char *message, int64_t now_wall_ms);
 
-// --- events: written in the background, one at a time, the oldest dropped when there are too many
-// ---
+// --- events: written in the background, one at a time, the oldest dropped when there are too many;
+// those of a series are combined ---
 
+extern uint64_t events_combine_ms; // the first wait before a series is combined; tests change it
 struct events;
 struct events *events_new(struct loop *loop, struct kube *kube, const char *component,
                           const char *host);
