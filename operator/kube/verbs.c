@@ -105,6 +105,7 @@ struct call {
     kube_done_fn *done;
     kube_text_fn *text_done;
     bool wrote;       // the answer is what became of the object
+    char *name;       // the answer is the object of this name, "" of any; NULL: it is another thing
     size_t nodes_max; // of the answer; 0: KUBE_NODES_MAX
     void *owner;
 };
@@ -113,12 +114,25 @@ static void on_drop(struct op *op)
 {
     struct call *call = (struct call *)(void *)op;
     call->pending = op_drop(call->pending);
+    mem_free(call->name);
     mem_free(call);
+}
+
+// Who takes an answer for the object that was asked for reads its fields, keeps it, and decides on
+// its version. A proxy, or a server that is not one of Kubernetes, answers 200 with anything.
+static struct error *check_object(const char *name, json_t **body)
+{
+    const char *is = doc_str(*body, "metadata", "name", NULL);
+    if (*is && (!*name || str_eq(name, is)))
+        return NULL;
+    json_decref(TAKE(*body));
+    return error_new(ERROR_TRANSIENT, "the answer is not the object that was asked for");
 }
 
 static void on_answer(void *owner, struct error *take_err, const struct http_response *response)
 {
     struct call call = *(struct call *)owner;
+    AUTO_MEM char *name = call.name;
     mem_free(owner);
     if (call.text_done) {
         call.text_done(call.owner, take_err, take_err ? (struct slice){0} : response->body);
@@ -131,6 +145,8 @@ static void on_answer(void *owner, struct error *take_err, const struct http_res
                                 ? kube_cut_managed_fields(response->body, KUBE_DEPTH_ITEM, &scratch)
                                 : response->body;
         take_err = kube_parse_answer(text, call.nodes_max ? call.nodes_max : KUBE_NODES_MAX, &body);
+        if (!take_err && name)
+            take_err = check_object(name, &body);
     }
     call.done(call.owner, take_err, body);
 }
@@ -185,10 +201,18 @@ static bool has_test(const json_t *operations)
     return false;
 }
 
+// The answer's name; NULL: what is answered is not the object, but a collection or a subresource's.
+static char *name_of(const struct kube_ref *ref)
+{
+    bool other = ref->subresource && !str_eq(ref->subresource, "status");
+    return other || !ref->name ? NULL : str_dup(ref->name);
+}
+
 struct op *kube_get(struct kube *kube, const struct kube_ref *ref, kube_done_fn *done, void *owner)
 {
     struct kube_request request = request_of("GET", kube_path(ref));
-    return send_call(kube, &request, &(struct call){.done = done, .owner = owner});
+    return send_call(kube, &request,
+                     &(struct call){.done = done, .name = name_of(ref), .owner = owner});
 }
 
 struct op *kube_list_metadata(struct kube *kube, const struct kube_ref *ref,
@@ -234,7 +258,9 @@ static struct op *create(struct kube *kube, const struct kube_ref *ref, const js
 struct op *kube_create(struct kube *kube, const struct kube_ref *ref, const json_t *body,
                        kube_done_fn *done, void *owner)
 {
-    return create(kube, ref, body, &(struct call){.done = done, .wrote = true, .owner = owner});
+    char *name = ref->subresource ? NULL : str_dup(doc_str(body, "metadata", "name", NULL));
+    return create(kube, ref, body,
+                  &(struct call){.done = done, .wrote = true, .name = name, .owner = owner});
 }
 
 struct op *kube_create_text(struct kube *kube, const struct kube_ref *ref, const json_t *body,
@@ -248,8 +274,9 @@ struct op *kube_replace(struct kube *kube, const struct kube_ref *ref, const jso
 {
     struct kube_request request = request_of("PUT", kube_path(ref));
     request.unconditional = !has_version(body);
-    return send_body(kube, request, JSON_TYPE, body,
-                     &(struct call){.done = done, .wrote = true, .owner = owner});
+    return send_body(
+        kube, request, JSON_TYPE, body,
+        &(struct call){.done = done, .wrote = true, .name = name_of(ref), .owner = owner});
 }
 
 static const char *patch_content_type(enum kube_patch_type type)
@@ -280,8 +307,9 @@ static struct op *send_patch(struct kube *kube, const struct kube_ref *ref,
 struct op *kube_patch(struct kube *kube, const struct kube_ref *ref, const struct kube_patch *patch,
                       kube_done_fn *done, void *owner)
 {
-    return send_patch(kube, ref, patch,
-                      &(struct call){.done = done, .wrote = true, .owner = owner});
+    return send_patch(
+        kube, ref, patch,
+        &(struct call){.done = done, .wrote = true, .name = name_of(ref), .owner = owner});
 }
 
 struct op *kube_patch_text(struct kube *kube, const struct kube_ref *ref,

@@ -79,14 +79,20 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
 // The answer of a write of ours to the object is what the pass goes on with.
 static struct error *adopt_object(struct pass *pass, json_t *take_body)
 {
+    struct api_config config;
+    struct error *err = api_config_parse(take_body, &config);
+
+    if (err) { // the pass goes on to its report with what it had
+        json_decref(take_body);
+        return err;
+    }
     watch_note_write(pass->controller->configs, take_body);
     intent_fini(&pass->intent);
     json_decref(pass->object);
     pass->object = take_body;
-    struct error *err = api_config_parse(pass->object, &pass->config);
-    if (!err)
-        intent_make(&pass->config, &pass->intent);
-    return err;
+    pass->config = config;
+    intent_make(&pass->config, &pass->intent);
+    return NULL;
 }
 
 static void on_claimed(void *owner, struct error *take_err, json_t *take_body)

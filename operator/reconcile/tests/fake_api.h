@@ -23,6 +23,16 @@ enum fault {
     FAULT_CUT_AFTER,  // it was done, and the connection closes before the answer
     FAULT_MUTE,       // nothing is done, and no answer comes
     FAULT_MUTE_AFTER, // it was done, and no answer comes
+    // It was done, and the answer is not what it should be; of a watch, what comes after its
+    // events.
+    FAULT_LIE_CUT,   // JSON that ends in the middle
+    FAULT_LIE_EMPTY, // nothing
+    FAULT_LIE_KEYS,  // keys that are there twice, also once NUL became U+FFFD
+    FAULT_LIE_BYTES, // a refusal with a long message that is not UTF-8
+    FAULT_LIE_NODES, // a hundred thousand empty objects
+    FAULT_LIE_DEEP,  // ten thousand levels
+    FAULT_LIE_TYPES, // a list where a map belongs, a number where a text does
+    FAULT_LIE_PAGE,  // a list with another page, and nothing in this one
     FAULT_COUNT,
     FAULT_403, // not one of those that pass by
 };
@@ -576,6 +586,79 @@ FAKE void fake_serve(struct fake_api *api, struct server_conn *conn,
 
 // --- faults --------------------------------------------------------------------------------------
 
+FAKE void fake_repeat(struct buf *out, const char *text, unsigned times)
+{
+    for (unsigned i = 0; i < times; i++)
+        buf_add_str(out, text);
+}
+
+// The body of a lie, on one line.
+FAKE void fake_lie(enum fault lie, struct buf *out)
+{
+    switch (lie) {
+    case FAULT_LIE_CUT:
+        buf_add_str(out, "{\"kind\":\"List\",\"metadata\":{\"resourceVersion\":\"1");
+        return;
+    case FAULT_LIE_KEYS:
+        buf_add_str(out,
+                    "{\"type\":\"MODIFIED\",\"kind\":\"List\",\"metadata\":{\"name\":\"dra\","
+                    "\"name\":\"b\",\"resourceVersion\":\"1\"},\"object\":{\"metadata\":{\"name\":"
+                    "\"dra\",\"a\\u0000\":1,\"a\\ufffd\":2}},\"items\":[{\"metadata\":{\"name\":"
+                    "\"dra\",\"a\\u0000\":1,\"a\\ufffd\":2}}]}");
+        return;
+    case FAULT_LIE_BYTES:
+        buf_add_str(out, "{\"kind\":\"Status\",\"code\":400,\"type\":\"ERROR\",\"message\":\"");
+        fake_repeat(out, "\xe2\x82\xac", 500);
+        buf_add_str(out, "\xff\xc3(\xf0\x9f\"}");
+        return;
+    case FAULT_LIE_NODES:
+        buf_add_str(out,
+                    "{\"kind\":\"List\",\"metadata\":{},\"object\":{\"metadata\":{\"name\":\"x\"},"
+                    "\"a\":[0");
+        fake_repeat(out, ",{}", 50000);
+        buf_add_str(out, "]},\"items\":[{}");
+        fake_repeat(out, ",{}", 50000);
+        buf_add_str(out, "]}");
+        return;
+    case FAULT_LIE_DEEP:
+        fake_repeat(out, "[", 10000);
+        fake_repeat(out, "]", 10000);
+        return;
+    case FAULT_LIE_TYPES:
+        buf_add_str(out,
+                    "{\"kind\":[],\"apiVersion\":1,\"metadata\":[\"name\"],\"spec\":\"x\","
+                    "\"status\":7,\"data\":[1],\"items\":{\"a\":1},\"type\":{},\"object\":[[]]}");
+        return;
+    case FAULT_LIE_PAGE:
+        buf_add_str(out, "{\"kind\":\"List\",\"metadata\":{\"continue\":\"more\",\"name\":\"x\"},"
+                         "\"items\":[]}");
+        return;
+    default: // FAULT_LIE_EMPTY
+        return;
+    }
+}
+
+FAKE enum fault fake_lie_of(unsigned at)
+{
+    return (enum fault)(FAULT_LIE_CUT + at % (FAULT_COUNT - FAULT_LIE_CUT));
+}
+
+FAKE void fake_tell_lie(struct fake_api *api, struct server_conn *conn,
+                        const struct server_request *request, enum fault lie)
+{
+    AUTO_BUF struct buf text = buf_make((size_t)1 << 20);
+
+    fake_lie(lie, &text);
+    if (!strstr(request->target, "watch=true")) {
+        fake_serve(api, NULL, request);
+        server_reply(conn, lie == FAULT_LIE_BYTES ? 400 : 200, "", text.ptr ? text.ptr : "");
+        return;
+    }
+    fake_serve(api, conn, request);
+    buf_add_str(&text, "\n");
+    server_chunk(conn, buf_slice(&text));
+}
+
 FAKE void fake_on_request(void *owner, struct server_conn *conn,
                           const struct server_request *request)
 {
@@ -625,6 +708,8 @@ FAKE void fake_on_request(void *owner, struct server_conn *conn,
     case FAULT_MUTE:
     case FAULT_COUNT:
         return;
+    default:
+        fake_tell_lie(api, conn, request, fault);
     }
 }
 

@@ -318,10 +318,20 @@ TEST(which_two_name_the_same_control_plane)
 
 #define BATCH 30
 
-// One story for each request of that kind (0: any), in batches.
-static void run_each(const char *kinds, char kind, bool kill, bool broken)
+enum evil { EVIL_KILL, EVIL_FAIL, EVIL_LIE };
+
+static enum fault fault_of(enum evil evil, unsigned at)
 {
     static const enum fault faults[] = {FAULT_409, FAULT_500, FAULT_CUT_AFTER};
+
+    if (evil == EVIL_LIE)
+        return fake_lie_of(at);
+    return evil == EVIL_KILL ? FAULT_CUT_AFTER : faults[at % COUNT(faults)];
+}
+
+// One story for each request of that kind (0: any), in batches.
+static void run_each(const char *kinds, char kind, enum evil evil, bool broken)
+{
     unsigned at = 0;
 
     alarm(200); // some hundred stories, on a machine that has other work too
@@ -333,8 +343,8 @@ static void run_each(const char *kinds, char kind, bool kill, bool broken)
 
         for (; kinds[at] && len < BATCH; at++) {
             if (kind == 0 || kinds[at] == kind)
-                stories[len++] = story_start(
-                    &batch, at, kill ? FAULT_CUT_AFTER : faults[at % COUNT(faults)], kill, broken);
+                stories[len++] =
+                    story_start(&batch, at, fault_of(evil, at), evil == EVIL_KILL, broken);
         }
         if (batch.running > 0)
             loop_run(batch.loop);
@@ -444,21 +454,28 @@ TEST(killed_at_each_request)
 {
     AUTO_MEM char *kinds = run_alone(false);
 
-    run_each(kinds, 0, true, false);
+    run_each(kinds, 0, EVIL_KILL, false);
 }
 
 TEST(killed_at_each_write_while_one_does_not_come_up)
 {
     AUTO_MEM char *kinds = run_alone(true);
 
-    run_each(kinds, 'w', true, true);
+    run_each(kinds, 'w', EVIL_KILL, true);
 }
 
 TEST(a_write_that_fails_or_whose_answer_is_lost)
 {
     AUTO_MEM char *kinds = run_alone(false);
 
-    run_each(kinds, 'w', false, false);
+    run_each(kinds, 'w', EVIL_FAIL, false);
+}
+
+TEST(each_request_is_answered_with_a_lie)
+{
+    AUTO_MEM char *kinds = run_alone(false);
+
+    run_each(kinds, 0, EVIL_LIE, false);
 }
 
 TEST(with_the_lease_lost_at_each_write_no_other_leaves)

@@ -380,8 +380,13 @@ static char *run_alone(bool hold)
 #define BATCH 16
 #define READS 7 // one of so many requests that change nothing
 
-// At every other one the controller is killed.
-static void run_each(bool hold)
+static bool is_chosen(char kind, unsigned at)
+{
+    return kind != 'r' || at % READS == 0 || getenv("DRAWBRIDGE_TORTURE_ALL");
+}
+
+// At every other one the controller is killed, unless answers are to be lies.
+static void run_each(bool hold, bool lie)
 {
     static const enum fault faults[] = {FAULT_409, FAULT_500, FAULT_CUT_AFTER};
     AUTO_MEM char *kinds = run_alone(hold);
@@ -394,12 +399,12 @@ static void run_each(bool hold)
         size_t len = 0;
 
         for (; kinds[at] && len < BATCH; at++) {
-            bool kill = at % 2 == (hold ? 0 : 1);
+            bool kill = !lie && at % 2 == (hold ? 0 : 1);
+            enum fault fault = kill ? FAULT_CUT_AFTER : faults[at % COUNT(faults)];
 
-            if (kinds[at] == 'r' && at % READS != 0)
+            if (!is_chosen(kinds[at], at))
                 continue;
-            stories[len] = story_start(
-                &batch, at, kill ? FAULT_CUT_AFTER : faults[at % COUNT(faults)], kill, hold);
+            stories[len] = story_start(&batch, at, lie ? fake_lie_of(at) : fault, kill, hold);
             on_tick(stories[len++]);
         }
         if (batch.running > 0)
@@ -419,7 +424,13 @@ TEST(two_commits_and_nothing_new)
 TEST(a_request_fails_or_the_controller_is_killed)
 {
     make_worker();
-    run_each(false);
+    run_each(false, false);
+}
+
+TEST(a_request_is_answered_with_a_lie)
+{
+    make_worker();
+    run_each(false, true);
 }
 
 TEST(a_commit_that_is_held)
@@ -431,7 +442,7 @@ TEST(a_commit_that_is_held)
 TEST(held_and_a_request_fails_or_the_controller_is_killed)
 {
     make_worker();
-    run_each(true);
+    run_each(true, false);
 }
 
 TEST(with_the_lease_lost_at_each_request_no_write_leaves)
