@@ -76,6 +76,7 @@ TEST(armed_before_the_file_is_touched_and_disarmed_when_it_is_read_back)
 {
     struct world world;
     one_kubelet(&world);
+    world.timeout_s = 1;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, all_up_to_date, 5000));
     CHECK(world_wait(&world, timer_was_stopped, 5000));

@@ -229,6 +229,7 @@ TEST(one_that_does_not_become_ready_is_put_back)
     one_scheduler(&world, "");
     world.fakes[SCHED].never_ready = true;
     AUTO_MEM char *before = scheduler_text(&world);
+    world.timeout_s = 1;
     world_desire(&world, "r1", "Broken", "Enable");
     CHECK(world_wait(&world, scheduler_failed, 8000));
     CHECK_STR(reason_of(&world, "kube-scheduler"), "ComponentNotReady");
@@ -245,6 +246,7 @@ TEST(a_gate_that_does_not_take_is_put_back)
     one_scheduler(&world, "");
     world.fakes[SCHED].lies = true;
     AUTO_MEM char *before = scheduler_text(&world);
+    world.timeout_s = 1;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, scheduler_failed, 8000));
     CHECK_STR(reason_of(&world, "kube-scheduler"), "ReadBackMismatch");
@@ -261,6 +263,7 @@ TEST(without_metrics_a_healthy_component_is_left_alone)
     world.fakes[SCHED].denies_metrics = true;
     world_start_agent(&world);
     CHECK(world_wait(&world, idle, 5000));
+    world.timeout_s = 1;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, scheduler_failed, 8000));
     CHECK_STR(reason_of(&world, "kube-scheduler"), "MetricsUnavailable");
@@ -439,6 +442,7 @@ TEST(a_kubelet_that_cannot_be_restarted_is_put_back)
     AUTO_MEM char *before = test_read(world.config);
     world.restart[2] = "echo no such unit >&2; exit 5";
     world_start_agent(&world);
+    world.timeout_s = 1;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, kubelet_failed, 8000));
     CHECK_STR(reason_of(&world, "kubelet"), "KubeletNotReady");
@@ -454,6 +458,7 @@ TEST(a_kubelet_that_does_not_come_back_is_put_back)
     world_add(&world, KUBELET, "");
     AUTO_MEM char *before = test_read(world.config);
     world_start_agent(&world);
+    world.timeout_s = 1;
     world_desire(&world, "r1", "Bogus", "Enable");
     CHECK(world_wait(&world, kubelet_failed, 8000));
     CHECK_STR(reason_of(&world, "kubelet"), "KubeletNotReady");
@@ -534,6 +539,7 @@ TEST(no_endless_war_over_a_file)
     struct world world;
     one_scheduler(&world, "");
     world.other = loop_sleep(world.loop, 50, on_war, &world);
+    world.timeout_s = 1;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, scheduler_failed, 10000));
     CHECK_STR(reason_of(&world, "kube-scheduler"), "FileConflict");
@@ -561,6 +567,7 @@ TEST(a_copy_that_appears_while_it_is_waited_for_is_no_failure_of_the_component)
     world.fakes[SCHED].lies = true;
     AUTO_MEM char *copy = str_format("%s/kube-scheduler.yaml.bak", world.manifests);
     AUTO_MEM char *text = scheduler_text(&world);
+    world.timeout_s = 1;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, flag_is_written, 10000));
     test_write(copy, text);
@@ -578,6 +585,7 @@ TEST(a_file_that_somebody_else_wrote_is_tried_again_by_itself)
     one_scheduler(&world, "");
     node_timing.edits_window_ms = 1000;
     world.other = loop_sleep(world.loop, 50, on_war, &world);
+    world.timeout_s = 1;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, scheduler_failed, 10000));
     CHECK_STR(reason_of(&world, "kube-scheduler"), "FileConflict");

@@ -32,6 +32,7 @@ struct fake {
 };
 
 struct world {
+    unsigned timeout_s; // of world_desire(); 0: long
     struct loop *loop;
     struct http *http;
     struct node *node;
@@ -425,8 +426,11 @@ WORLD void on_world_giving_up(void *owner)
     loop_stop(world->loop);
 }
 
+#define HANGS_MS 60000 // on a machine that has other work too; what comes sooner is seen sooner
+
 WORLD bool world_wait(struct world *world, bool (*until)(struct world *world), uint64_t ms)
 {
+    ms = ms > HANGS_MS ? ms : HANGS_MS;
     world->until = until;
     world->timed_out = false;
     world->poll = loop_sleep(world->loop, 1, on_world_poll, world);
@@ -495,7 +499,8 @@ WORLD void world_desire_json(struct world *world, const char *text)
     CHECK_OK(node_set_desired(world->node, spec));
 }
 
-// The whole node's wish: gate on everywhere ("" : own nothing), one second for each component.
+// The whole node's wish: gate on everywhere ("" : own nothing). Each component has a minute, or
+// world->timeout_s where it is to be over.
 WORLD void world_desire(struct world *world, const char *revision, const char *gate,
                         const char *direction)
 {
@@ -503,8 +508,8 @@ WORLD void world_desire(struct world *world, const char *revision, const char *g
     AUTO_MEM char *gates = gate[0] ? str_format("{\"%s\": true}", gate) : str_dup("{}");
     buf_printf(&text,
                "{\"epoch\": 1, \"revision\": \"%s\", \"direction\": \"%s\", "
-               "\"componentTimeoutSeconds\": 1, \"components\": [",
-               revision, direction);
+               "\"componentTimeoutSeconds\": %u, \"components\": [",
+               revision, direction, world->timeout_s ? world->timeout_s : 60);
     bool first = true;
     for (unsigned c = 0; c < COMPONENT_COUNT; c++) {
         if (!world->fakes[c].listener)
