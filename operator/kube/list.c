@@ -171,6 +171,10 @@ static void on_page(void *owner, struct error *take_err,
         err = kube_items_envelope(&listing->items, &envelope);
     if (!err && !json_is_object(envelope))
         err = error_new(ERROR_TRANSIENT, "not a list: the answer is empty");
+    // "Nothing is there" is believed of a list alone: what is deleted then does not come back.
+    const json_t *items = json_object_get(envelope, "items");
+    if (!err && !json_is_array(items) && !json_is_null(items))
+        err = error_new(ERROR_TRANSIENT, "not a list: the answer has no items");
     if (err) {
         listing_finish(listing, err, NULL);
         return;

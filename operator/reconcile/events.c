@@ -9,7 +9,7 @@
 #define MESSAGE_BYTES_MAX 1024 // the API server's limit for an event's message
 
 #define SERIES_MAX 64 // followed at once: the one that was silent longest is forgotten
-#define SERIES_ALONE 10
+#define SERIES_ALONE 25
 #define SERIES_OVER_MS 600000 // silent for so long: the next one begins another series
 #define COMBINE_MS_MAX 3600000
 

@@ -11,7 +11,7 @@ static const struct policy table[] = {
     [ERROR_DENIED] = {true, "Forbidden"},
     [ERROR_INVALID] = {false, "InvalidConfiguration"},
     [ERROR_REJECTED] = {true, "RequestFailed"},
-    [ERROR_LIMIT] = {false, "LimitReached"},
+    [ERROR_LIMIT] = {true, "LimitReached"}, // an answer may be smaller the next time
     [ERROR_CANCELED] = {false, "Progressing"},
     [ERROR_INTERNAL] = {true, "InternalError"},
 };

@@ -165,9 +165,11 @@ static void answer_html(void *owner UNUSED, struct server_conn *conn,
 TEST(an_empty_answer_is_null_and_html_is_no_answer)
 {
     struct world *world = world_new(answer_nothing);
-    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    world_wait(world, kube_get_path(world->kube, "/version", 4096, world_on_done, world));
     CHECK_OK(TAKE(world->err));
     CHECK(json_is_null(world->body));
+    world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "not the object that was asked for");
     world->script = answer_html;
     world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
     CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "not JSON");
@@ -231,7 +233,7 @@ static void answer_if_token(void *owner UNUSED, struct server_conn *conn,
     AUTO_MEM char *got = server_header(request, "Authorization");
     AUTO_MEM char *want = str_format("Bearer %s", good_token);
     if (str_eq(got, want))
-        server_reply(conn, 200, "", "{}");
+        server_reply(conn, 200, "", "{\"metadata\":{\"name\":\"p\"}}");
     else
         server_reply(conn, 401, "", "{\"kind\":\"Status\",\"message\":\"Unauthorized\"}");
 }
@@ -321,7 +323,7 @@ enum write_verb { CREATE, CREATE_TEXT, REPLACE, MERGE, JSON, APPLY, DRY_RUN, DEL
 // version: of the precondition, NULL: none
 static struct op *send_write(struct world *world, enum write_verb verb, const char *version)
 {
-    AUTO_JSON json_t *body = json_pack("{s:{s:s}}", "metadata", "name", "y");
+    AUTO_JSON json_t *body = json_pack("{s:{s:s}}", "metadata", "name", "p");
     AUTO_JSON json_t *operations =
         json_pack("[{s:s, s:s, s:s}]", "op", version ? "test" : "add", "path", "/metadata/uid",
                   "value", version ? version : "1");
@@ -421,19 +423,19 @@ static void answer_read_then_write(void *owner UNUSED, struct server_conn *conn,
 {
     bool there = reads < reads_there;
     if (!str_eq(request->method, "GET")) {
-        server_reply(conn, 200, "", "{}");
+        server_reply(conn, 200, "", "{\"metadata\":{\"name\":\"p\"}}");
         return;
     }
     reads++;
     server_reply(conn, there ? 200 : 404, "",
-                 there ? "{\"metadata\":{\"uid\":\"u\",\"resourceVersion\":\"7\"}}"
+                 there ? "{\"metadata\":{\"name\":\"p\",\"uid\":\"u\",\"resourceVersion\":\"7\"}}"
                        : "{\"kind\":\"Status\",\"message\":\"no such thing\"}");
 }
 
 TEST(who_decides_on_a_name_alone_reads_first_and_writes_that_version)
 {
     struct world *world = world_new(answer_read_then_write);
-    AUTO_JSON json_t *body = json_pack("{s:{s:s}}", "metadata", "name", "y");
+    AUTO_JSON json_t *body = json_pack("{s:{s:s}}", "metadata", "name", "p");
     lease = true;
     kube_guard(world->kube, have_lease, NULL);
     reads = 0;
@@ -442,7 +444,7 @@ TEST(who_decides_on_a_name_alone_reads_first_and_writes_that_version)
     CHECK_OK(TAKE(world->err));
     CHECK_STR(world->method, "PATCH");
     CHECK_HAS(world->target, "fieldManager=m&force=true");
-    CHECK_STR(world->sent, "{\"metadata\":{\"name\":\"y\",\"resourceVersion\":\"7\"}}");
+    CHECK_STR(world->sent, "{\"metadata\":{\"name\":\"p\",\"resourceVersion\":\"7\"}}");
     world_wait(world, kube_delete_now(world->kube, &POD, world_on_done, world));
     CHECK_OK(TAKE(world->err));
     CHECK_STR(world->method, "DELETE");
@@ -450,7 +452,7 @@ TEST(who_decides_on_a_name_alone_reads_first_and_writes_that_version)
     // not there
     world_wait(world, kube_apply_now(world->kube, &POD, body, "m", world_on_done, world));
     CHECK_OK(TAKE(world->err));
-    CHECK_STR(world->sent, "{\"metadata\":{\"name\":\"y\"}}");
+    CHECK_STR(world->sent, "{\"metadata\":{\"name\":\"p\"}}");
     unsigned before = server_requests(world->server);
     world_wait(world, kube_delete_now(world->kube, &POD, world_on_done, world));
     CHECK_ERR(TAKE(world->err), ERROR_NOT_FOUND);
@@ -535,6 +537,20 @@ TEST(a_continue_token_that_fits_no_request_is_an_error)
     struct world *world = world_new(answer_long_token);
     world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
     CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "continue token");
+    world_free(world);
+}
+
+static void answer_no_items(void *owner UNUSED, struct server_conn *conn,
+                            const struct server_request *request UNUSED)
+{
+    server_reply(conn, 200, "", "{\"kind\":\"PodList\",\"metadata\":{},\"items\":{\"a\":{}}}");
+}
+
+TEST(an_answer_that_is_no_list_does_not_say_that_nothing_is_there)
+{
+    struct world *world = world_new(answer_no_items);
+    world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "has no items");
     world_free(world);
 }
 

@@ -52,7 +52,8 @@ static bool is_whole(const json_t *object)
 
 _Noreturn static void story_fail(const struct story *s, const char *what)
 {
-    AUTO_MEM char *config = doc_print_json(fake_get(s->scene.api, CONFIG));
+    const json_t *now = fake_get(s->scene.api, CONFIG);
+    AUTO_MEM char *config = now ? doc_print_json(now) : str_dup("it is gone");
 
     test_fail(__FILE__, __LINE__, "%s\n%s\nat %u, fault %d, kill %d: %s", s->scene.api->log.ptr,
               config, s->scene.at, (int)s->scene.fault, s->scene.kill, what);

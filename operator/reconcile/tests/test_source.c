@@ -449,14 +449,14 @@ TEST(with_the_lease_lost_at_each_request_no_write_leaves)
 {
     make_worker();
     fence = true;
-    run_each(false);
+    run_each(false, false);
 }
 
 TEST(held_and_with_the_lease_lost_at_each_request_no_write_leaves)
 {
     make_worker();
     fence = true;
-    run_each(true);
+    run_each(true, false);
 }
 
 // --- single ones ---------------------------------------------------------------------------------
