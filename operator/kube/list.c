@@ -9,7 +9,8 @@ struct listing {
     struct op op; // first
     struct kube *kube;
     struct op *pending, *deadline;
-    unsigned pages;
+    unsigned pages, skipped;
+    bool nameless; // an item without a name: no server of Kubernetes has such an object
     // next: the continue token
     char *path, *label_selector, *field_selector, *resource_version, *next;
     struct kube_items items;
@@ -94,8 +95,13 @@ static void take_item(struct listing *listing, struct slice text)
         AUTO_MEM char *key = kube_text_key(text, KUBE_DEPTH_ITEM);
         AUTO_MEM char *version = kube_metadata_text(text, KUBE_DEPTH_ITEM, "resourceVersion");
         kube_note_skipped(listing->kube, listing->resource, key, err);
+        listing->skipped++;
         if (listing->on_skip)
             listing->on_skip(listing->owner, key, version, err);
+        return;
+    }
+    if (!*doc_str(item, "metadata", "name", NULL)) {
+        listing->nameless = true;
         return;
     }
     learn_kind(listing);
@@ -122,6 +128,8 @@ static void on_data(void *owner, struct slice bytes)
     listing->dropped = NULL;
     if (listing->items.broken)
         err = error_new(ERROR_TRANSIENT, "not a list: %s", listing->items.broken);
+    if (!err && listing->nameless)
+        err = error_new(ERROR_TRANSIENT, "not a list: an item has no name");
     if (!err && listing->collected && listing->bytes > KUBE_BODY_BYTES_MAX)
         err = error_new(ERROR_LIMIT, "the list is larger than %zu bytes", KUBE_BODY_BYTES_MAX);
     if (err)
@@ -136,6 +144,8 @@ static json_t *list_body(struct listing *listing, const json_t *envelope)
     json_object_set_new(body, "metadata", copy);
     if (listing->collected)
         json_object_set_new(body, "items", TAKE(listing->collected));
+    if (listing->skipped)
+        json_object_set_new(body, "skipped", json_integer(listing->skipped));
     return body;
 }
 

@@ -283,6 +283,8 @@ static void on_listed(void *owner, struct error *take_err, json_t *take_body)
     bool gone = take_err && error_kind(take_err) == ERROR_NOT_FOUND;
 
     o->pending = NULL;
+    if (!take_err && json_object_get(take_body, "skipped"))
+        take_err = error_new(ERROR_TRANSIENT, "an object cannot be read, and may be the one");
     json_decref(take_body);
     if (take_err && !(gone && o->target->deleting)) {
         finish(o, error_wrap(take_err, "list %s of namespace %s",

@@ -486,9 +486,10 @@ static void answer_expired_page(void *owner, struct server_conn *conn,
     else if (strstr(request->target, "limit="))
         answer_pages(owner, conn, request);
     else
-        server_reply(
-            conn, 200, "",
-            "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[{},{},{}]}");
+        server_reply(conn, 200, "",
+                     "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":["
+                     "{\"metadata\":{\"name\":\"a\"}},{\"metadata\":{\"name\":\"b\"}},{"
+                     "\"metadata\":{\"name\":\"c\"}}]}");
 }
 
 TEST(an_expired_page_begins_again_without_pages)
@@ -544,6 +545,20 @@ static void answer_no_items(void *owner UNUSED, struct server_conn *conn,
                             const struct server_request *request UNUSED)
 {
     server_reply(conn, 200, "", "{\"kind\":\"PodList\",\"metadata\":{},\"items\":{\"a\":{}}}");
+}
+
+static void answer_nameless(void *owner UNUSED, struct server_conn *conn,
+                            const struct server_request *request UNUSED)
+{
+    server_reply(conn, 200, "", "{\"kind\":\"PodList\",\"metadata\":{},\"items\":[{},{}]}");
+}
+
+TEST(items_without_a_name_are_no_objects)
+{
+    struct world *world = world_new(answer_nameless);
+    world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "has no name");
+    world_free(world);
 }
 
 TEST(an_answer_that_is_no_list_does_not_say_that_nothing_is_there)
