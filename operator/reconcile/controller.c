@@ -65,17 +65,16 @@ bool controller_ready(void *owner, struct buf *why)
 
 // --- keys ----------------------------------------------------------------------------------------
 
-static void enqueue(void *owner, const char *key, const json_t *object)
+static void enqueue(void *owner, const char *key)
 {
     struct controller *c = owner;
 
-    (void)object;
     queue_add(c->queue, key);
 }
 
 static void enqueue_all(struct controller *c)
 {
-    watch_each(c->configs, enqueue, c);
+    roster_each(c->roster, false, enqueue, c);
 }
 
 bool config_writes(const json_t *config)
@@ -83,15 +82,9 @@ bool config_writes(const json_t *config)
     return config && !str_eq(doc_str(config, "spec", "platform", "type", NULL), "Observe");
 }
 
-static void enqueue_writer(void *owner, const char *key, const json_t *object)
-{
-    if (config_writes(object))
-        enqueue(owner, key, object);
-}
-
 static void enqueue_writers(struct controller *c)
 {
-    watch_each(c->configs, enqueue_writer, c);
+    roster_each(c->roster, true, enqueue, c);
 }
 
 bool controller_scouts(struct controller *c, const char *key)
@@ -118,38 +111,9 @@ void controller_note_end(struct controller *c, const char *key, bool again)
     enqueue_all(c);
 }
 
-struct choice {
-    const struct controller *controller;
-    const json_t *config; // whose writer it is
-    char *key, *created;
-};
-
-static void pick_writer(void *owner, const char *key, const json_t *object)
-{
-    struct choice *choice = owner;
-    const char *created = doc_str(object, "metadata", "creationTimestamp", NULL);
-
-    if (!config_writes(object) || hosted_is(object) != hosted_is(choice->config) ||
-        (hosted_is(object) && !hosted_same(object, choice->config)) ||
-        !tenancy_allows(&choice->controller->spec, object))
-        return;
-    // RFC 3339 in UTC sorts as text; keys come in order: of two of the same second the first name
-    // wins.
-    if (choice->key && strcmp(created, choice->created) >= 0)
-        return;
-    mem_free(choice->key);
-    mem_free(choice->created);
-    choice->key = str_dup(key);
-    choice->created = str_dup(created);
-}
-
 char *controller_writer(const struct controller *c, const json_t *config)
 {
-    struct choice choice = {.controller = c, .config = config};
-
-    watch_each(c->configs, pick_writer, &choice);
-    mem_free(choice.created);
-    return choice.key;
+    return roster_writer(c->roster, &c->spec, config);
 }
 
 static bool same(const json_t *was, const json_t *now, const char *a, const char *b)
@@ -177,6 +141,7 @@ static void on_config(void *owner, const char *key, const json_t *was, const jso
 {
     struct controller *c = owner;
 
+    roster_note(c->roster, key, now);
     unreadable_forget(c->unreadable, key);
     adopter_note_config(c->adopter, key);
     hosted_watches_note(c->hosted, key, now);
@@ -261,11 +226,10 @@ static void on_work(void *owner, const char *key)
     pass_start(c, key);
 }
 
-static void forget_failures(void *owner, const char *key, const json_t *object)
+static void forget_failures(void *owner, const char *key)
 {
     struct controller *c = owner;
 
-    (void)object;
     queue_forget(c->queue, key);
 }
 
@@ -274,7 +238,7 @@ static void wake(struct controller *c)
     if (!controller_may_write(c) || !is_synced(c))
         return;
     // The API server was away: what failed for that is no reason to wait any longer.
-    watch_each(c->configs, forget_failures, c);
+    roster_each(c->roster, false, forget_failures, c);
     enqueue_all(c);
     adopter_wake(c->adopter);
     sources_wake(c->sources);
@@ -364,6 +328,7 @@ static void start_watches(struct controller *c)
     c->cluster.facts = platform_facts_new();
     c->cluster.targets = platform_targets_new(c->loop);
     c->hosted = hosted_watches_new(c);
+    c->roster = roster_new();
     c->unreadable = unreadable_new(c);
     c->configs = follow(c, configs, NULL, NULL, facet_of_config, on_config);
     c->cluster.nodes = follow(c, nodes, NULL, platform_trim_node, NULL, on_node);
@@ -539,6 +504,7 @@ void controller_free(struct controller *c)
     watch_free(c->configs);
     hosted_watches_free(c->hosted);
     unreadable_free(c->unreadable);
+    roster_free(c->roster);
     watch_free(c->cluster.nodes);
     watch_free(c->cluster.pods);
     watch_free(c->cluster.node_configs);

@@ -3,7 +3,8 @@
 // themselves; nothing is followed that no configuration names.
 #include "reconcile_internal.h"
 
-#define WATCHES 2 // kinds of object for one configuration
+#define WATCHES 2        // kinds of object for one configuration
+#define OBJECTS_MAX 2000 // of one kind in one namespace: it is somebody else's, and may be full
 
 struct followed {
     struct followed *next;
@@ -145,6 +146,7 @@ static void start(struct followed *followed)
         struct watch_spec spec = {.kube = c->spec.kube,
                                   .ref = refs[i],
                                   .field_selector = tenant ? followed->selector : NULL,
+                                  .objects_max = OBJECTS_MAX,
                                   .trim = trim,
                                   .on_change = on_change,
                                   .owner = followed};

@@ -103,6 +103,7 @@ void walks_drop(struct walks *walks); // where they are
 
 struct adopter;
 struct unreadable;
+struct roster;
 struct controller {
     struct loop *loop;
     struct controller_spec spec; // its kube is guarded by the lease, and ours
@@ -113,6 +114,7 @@ struct controller {
     struct adopter *adopter;
     struct hosted_watches *hosted;
     struct unreadable *unreadable;
+    struct roster *roster;
     struct events *events;
     struct driver *driver;
     struct sources *sources;
@@ -169,6 +171,18 @@ bool controller_scouts(struct controller *controller, const char *key);
 void controller_note_facts(struct controller *controller, uint64_t edition);
 // A pass is over: a scout that does not look again is replaced.
 void controller_note_end(struct controller *controller, const char *key, bool again);
+
+// --- roster: which DRAConfigurations there are, without parsing them (roster.c) ------------------
+
+struct roster *roster_new(void);
+void roster_free(struct roster *roster);
+void roster_note(struct roster *roster, const char *key, const json_t *config); // NULL: it is gone
+typedef void roster_fn(void *owner, const char *key);
+// writers: those alone that may write a cluster. fn may not change the roster.
+void roster_each(const struct roster *roster, bool writers, roster_fn *fn, void *owner);
+// controller_writer()'s answer.
+char *roster_writer(const struct roster *roster, const struct controller_spec *spec,
+                    const json_t *config);
 
 // --- a pass --------------------------------------------------------------------------------------
 

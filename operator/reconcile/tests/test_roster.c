@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who writes a cluster, of all DRAConfigurations that there are.
+#include "reconcile_internal.h"
+#include "testkit/test.h"
+
+#define HOSTED(namespace)                                                                          \
+    "{type: HostedControlPlane, hostedControlPlane: {namespace: " namespace "}}"
+
+static struct roster *roster;
+static char *keys;
+
+static json_t *config_of(const char *namespace, const char *created, const char *platform)
+{
+    json_t *config = NULL;
+    AUTO_MEM char *text =
+        str_format("{metadata: {namespace: %s, name: dra, creationTimestamp: '%s'}, spec: "
+                   "{featureGates: {A: true}, platform: %s}, status: {conditions: [{}, {}]}}",
+                   namespace, created, platform);
+
+    CHECK_OK(doc_parse_yaml(slice_of(text), "config", &config));
+    return config;
+}
+
+static void note(const char *key, const char *namespace, const char *created, const char *platform)
+{
+    AUTO_JSON json_t *config = config_of(namespace, created, platform);
+
+    roster_note(roster, key, config);
+}
+
+static void check_writer(const char *namespace, const char *platform, const char *want)
+{
+    AUTO_JSON json_t *config = config_of(namespace, "2026-01-01T00:00:09Z", platform);
+    struct strlist governing = {0};
+    struct controller_spec spec = {.lease_namespace = "home", .governing_namespaces = &governing};
+
+    strlist_add(&governing, "b");
+    AUTO_MEM char *writer = roster_writer(roster, &spec, config);
+    strlist_fini(&governing);
+    CHECK_STR(writer ? writer : "nobody", want);
+}
+
+static void add_key(void *owner UNUSED, const char *key)
+{
+    char *longer = str_format("%s %s", keys ? keys : "", key);
+
+    mem_free(keys);
+    keys = longer;
+}
+
+TEST(the_oldest_that_may_writes_and_of_two_the_first_by_name)
+{
+    roster = roster_new();
+    check_writer("home", "{type: Kubeadm}", "nobody");
+    note("home/z", "home", "2026-01-01T00:00:02Z", "{type: Kubeadm}");
+    note("home/a", "home", "2026-01-01T00:00:02Z", "{type: Auto}");
+    note("stranger/old", "stranger", "2026-01-01T00:00:00Z", "{type: Kubeadm}"); // not listed
+    note("home/looks", "home", "2026-01-01T00:00:00Z", "{type: Observe}");
+    check_writer("home", "{type: Kubeadm}", "home/a");
+    note("b/older", "b", "2026-01-01T00:00:01Z", "{type: Kubeadm}");
+    check_writer("home", "{type: Kubeadm}", "b/older");
+    roster_note(roster, "b/older", NULL);
+    check_writer("home", "{type: Kubeadm}", "home/a");
+    note("home/a", "home", "2026-01-01T00:00:02Z", "{type: Observe}"); // it changed
+    check_writer("home", "{type: Kubeadm}", "home/z");
+    roster_free(roster);
+}
+
+TEST(each_hosted_control_plane_has_a_writer_of_its_own)
+{
+    roster = roster_new();
+    note("home/a", "home", "2026-01-01T00:00:01Z", "{type: Kubeadm}");
+    note("t/a", "t", "2026-01-01T00:00:02Z", HOSTED("t"));
+    note("u/a", "u", "2026-01-01T00:00:03Z", HOSTED("u"));
+    check_writer("u", HOSTED("u"), "u/a");
+    check_writer("t", HOSTED("t"), "t/a");
+    check_writer("home", "{type: Kubeadm}", "home/a");
+    note("u/b", "u", "2026-01-01T00:00:01Z", HOSTED("t")); // another namespace, which is not listed
+    check_writer("t", HOSTED("t"), "t/a");
+    roster_free(roster);
+}
+
+TEST(those_that_only_look_are_left_out_where_writers_are_meant)
+{
+    roster = roster_new();
+    note("home/a", "home", "2026-01-01T00:00:01Z", "{type: Kubeadm}");
+    note("home/b", "home", "2026-01-01T00:00:01Z", "{type: Observe}");
+    roster_each(roster, true, add_key, NULL);
+    CHECK_STR(keys, " home/a");
+    mem_free(TAKE(keys));
+    roster_each(roster, false, add_key, NULL);
+    CHECK_STR(keys, " home/a home/b");
+    mem_free(TAKE(keys));
+    roster_free(roster);
+}
+
+TEST_MAIN()
