@@ -137,8 +137,8 @@ static void say_applied(struct source_pass *pass)
 
 static void say_error(struct source_pass *pass)
 {
-    bool forbidden =
-        error_kind(pass->walk.err) == ERROR_DENIED || error_kind(pass->walk.err) == ERROR_NOT_FOUND;
+    enum error_kind kind = error_kind(pass->walk.err);
+    bool forbidden = kind == ERROR_DENIED || kind == ERROR_NOT_FOUND || kind == ERROR_REJECTED;
     // Without the Secrets nobody can look; later errors are the apply's.
     enum condition where = pass->fingerprint ? CONDITION_APPLIED : CONDITION_FETCHED;
 

@@ -160,9 +160,10 @@ static json_t *on_page(void *owner, const char *path)
     const struct story *s = owner;
 
     if (str_starts(path, "/apis/resource.k8s.io/v1beta1/resourceclaims?"))
-        return json_pack("{s:{}, s:[{s:{s:s, s:s}, s:{s:{s:{s:[]}}}}]}", "metadata",
-                         s->claimed ? "items" : "none", "metadata", "namespace", "default", "name",
-                         "holder", "status", "allocation", "devices", "results");
+        return !s->claimed ? json_pack("{s:{}, s:[]}", "metadata", "items")
+                           : json_pack("{s:{}, s:[{s:{s:s, s:s}, s:{s:{s:{s:[]}}}}]}", "metadata",
+                                       "items", "metadata", "namespace", "default", "name",
+                                       "holder", "status", "allocation", "devices", "results");
     if (str_eq(path, "/apis/resource.k8s.io") && asked(s, "cp-1", "kube-apiserver") &&
         json_object_size(json_object_get(asked(s, "cp-1", "kube-apiserver"), "runtimeConfig")) > 0)
         return json_pack("{s:[{s:s}]}", "versions", "version", "v1beta1");
