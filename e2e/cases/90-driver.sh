@@ -143,8 +143,8 @@ case_refused() {
   helm_run package "$CASE_DIR/bomb" --destination "$CASE_DIR/charts" >/dev/null
   refused LimitReached 'more than 256 MiB of memory' "{\"serviceAccountName\":\"installer\",\"chart\":{\"path\":\"$CASE_DIR/charts/bomb-1.0.0.tgz\"}}"
   refused InvalidConfiguration 'outside of --chart-root' '{"chart":{"path":"/etc/passwd"}}'
-  spec_driver dra "{\"chart\":{\"path\":\"$chart\"}}"
-  refused PresetUnknown 'there are NVIDIA' '{"serviceAccountName":"installer","preset":"Nvidia"}'
+  # in one change: in between it would be installed
+  refused PresetUnknown 'there are NVIDIA' "{\"chart\":{\"path\":\"$chart\"},\"preset\":\"Nvidia\"}"
   refused NotSupported 'ApplicationInstallation' '{"preset":null,"engine":"ApplicationInstallation"}'
   kubectl create -f - >/dev/null <<<'{"apiVersion":"resource.k8s.io/v1beta1","kind":"DeviceClass","metadata":{"name":"gpu.example.com"},"spec":{}}'
   spec_driver dra '{"engine":null}'
