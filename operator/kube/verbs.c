@@ -105,7 +105,7 @@ struct call {
     kube_done_fn *done;
     kube_text_fn *text_done;
     bool wrote;       // the answer is what became of the object
-    char *name;       // the answer is the object of this name, "" of any; NULL: it is another thing
+    char *name;       // the answer is the object of this name; NULL: it may be anything
     size_t nodes_max; // of the answer; 0: KUBE_NODES_MAX
     void *owner;
 };
@@ -123,7 +123,7 @@ static void on_drop(struct op *op)
 static struct error *check_object(const char *name, json_t **body)
 {
     const char *is = doc_str(*body, "metadata", "name", NULL);
-    if (*is && (!*name || str_eq(name, is)))
+    if (str_eq(name, is))
         return NULL;
     json_decref(TAKE(*body));
     return error_new(ERROR_TRANSIENT, "the answer is not the object that was asked for");
@@ -258,7 +258,9 @@ static struct op *create(struct kube *kube, const struct kube_ref *ref, const js
 struct op *kube_create(struct kube *kube, const struct kube_ref *ref, const json_t *body,
                        kube_done_fn *done, void *owner)
 {
-    char *name = ref->subresource ? NULL : str_dup(doc_str(body, "metadata", "name", NULL));
+    const char *named = doc_str(body, "metadata", "name", NULL);
+    // A review has no name, and what the server names has another one.
+    char *name = ref->subresource || !*named ? NULL : str_dup(named);
     return create(kube, ref, body,
                   &(struct call){.done = done, .wrote = true, .name = name, .owner = owner});
 }
