@@ -126,6 +126,10 @@ static void on_said(void *owner, struct error *take_err, json_t *take_body)
     AUTO_JSON json_t *body = take_body;
 
     ask->pending = NULL;
+    if (!take_err &&
+        !(ask->phase == PHASE_GROUP ? platform_says_group(body) : platform_says_version(body)))
+        take_err = error_new(ERROR_TRANSIENT, "%s: the answer is not what was asked for",
+                             kube_server(ask->kube));
     if (take_err && ask->phase == PHASE_GROUP && error_kind(take_err) == ERROR_NOT_FOUND) {
         error_free(take_err); // the group is not served
     } else if (take_err) {

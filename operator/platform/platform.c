@@ -325,6 +325,24 @@ static void take_answer(struct observation *o, const struct request *request, co
     }
 }
 
+bool platform_says_version(const json_t *body)
+{
+    return *doc_str(body, "gitVersion", NULL) != '\0';
+}
+
+bool platform_says_group(const json_t *body)
+{
+    return json_is_array(json_object_get(body, "versions"));
+}
+
+// An empty answer, or one of something else, does not say that nothing is there.
+static bool is_answer(const struct request *request, const json_t *body)
+{
+    if (request->config_map)
+        return str_eq(doc_str(body, "metadata", "name", NULL), request->config_map);
+    return platform_says_version(body) || platform_says_group(body);
+}
+
 static void on_answer(void *owner, struct error *take_err, json_t *take_body)
 {
     struct observation *o = owner;
@@ -332,6 +350,8 @@ static void on_answer(void *owner, struct error *take_err, json_t *take_body)
     AUTO_JSON json_t *body = take_body;
 
     o->pending = NULL;
+    if (!take_err && !is_answer(request, body))
+        take_err = error_new(ERROR_TRANSIENT, "the answer is not what was asked for");
     if (take_err && error_kind(take_err) == ERROR_NOT_FOUND && o->next > 0) {
         error_free(take_err); // the group is not served, the ConfigMap is not there: an answer too
     } else if (take_err) {

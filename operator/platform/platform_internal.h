@@ -91,6 +91,9 @@ struct plan_instance *platform_add_instance(struct platform_observed *observed,
 bool platform_image_version(const char *image, struct version *ret_version);
 // Versions and discovery of the API server that answered, from the bodies of /version and the
 // group.
+// Whether this is an answer to /version, to /apis/GROUP.
+bool platform_says_version(const json_t *body);
+bool platform_says_group(const json_t *body);
 void platform_take_version(struct platform_observed *observed, const json_t *body);
 void platform_take_group(struct platform_observed *observed, const json_t *body);
 struct platform_observed *platform_observed_new(void);
