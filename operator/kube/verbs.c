@@ -105,6 +105,8 @@ struct call {
     kube_done_fn *done;
     kube_text_fn *text_done;
     bool wrote;       // the answer is what became of the object
+    bool reads;       // the answer is a JSON object: nothing is no answer to a question
+    bool lists;       // and has items
     char *name;       // the answer is the object of this name; NULL: it may be anything
     size_t nodes_max; // of the answer; 0: KUBE_NODES_MAX
     void *owner;
@@ -120,13 +122,20 @@ static void on_drop(struct op *op)
 
 // Who takes an answer for the object that was asked for reads its fields, keeps it, and decides on
 // its version. A proxy, or a server that is not one of Kubernetes, answers 200 with anything.
-static struct error *check_object(const char *name, json_t **body)
+static struct error *check_answer(const struct call *call, json_t **body)
 {
-    const char *is = doc_str(*body, "metadata", "name", NULL);
-    if (str_eq(name, is))
+    const char *is = doc_str(*body, "metadata", "name", NULL), *wrong = NULL;
+    const json_t *items = json_object_get(*body, "items");
+    if (call->name && !str_eq(call->name, is))
+        wrong = "the answer is not the object that was asked for";
+    else if (call->reads && !json_is_object(*body))
+        wrong = "the answer is empty, or no object";
+    else if (call->lists && !json_is_array(items) && !json_is_null(items))
+        wrong = "not a list: the answer has no items";
+    if (!wrong)
         return NULL;
     json_decref(TAKE(*body));
-    return error_new(ERROR_TRANSIENT, "the answer is not the object that was asked for");
+    return error_new(ERROR_TRANSIENT, "%s", wrong);
 }
 
 static void on_answer(void *owner, struct error *take_err, const struct http_response *response)
@@ -145,8 +154,8 @@ static void on_answer(void *owner, struct error *take_err, const struct http_res
                                 ? kube_cut_managed_fields(response->body, KUBE_DEPTH_ITEM, &scratch)
                                 : response->body;
         take_err = kube_parse_answer(text, call.nodes_max ? call.nodes_max : KUBE_NODES_MAX, &body);
-        if (!take_err && name)
-            take_err = check_object(name, &body);
+        if (!take_err)
+            take_err = check_answer(&call, &body);
     }
     call.done(call.owner, take_err, body);
 }
@@ -211,8 +220,9 @@ static char *name_of(const struct kube_ref *ref)
 struct op *kube_get(struct kube *kube, const struct kube_ref *ref, kube_done_fn *done, void *owner)
 {
     struct kube_request request = request_of("GET", kube_path(ref));
-    return send_call(kube, &request,
-                     &(struct call){.done = done, .name = name_of(ref), .owner = owner});
+    return send_call(
+        kube, &request,
+        &(struct call){.done = done, .reads = true, .name = name_of(ref), .owner = owner});
 }
 
 struct op *kube_list_metadata(struct kube *kube, const struct kube_ref *ref,
@@ -223,7 +233,11 @@ struct op *kube_list_metadata(struct kube *kube, const struct kube_ref *ref,
     struct kube_request request = request_of("GET", buf_take(&query.url));
     request.accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
     return send_call(kube, &request,
-                     &(struct call){.done = done, .nodes_max = DOC_NODES_MAX, .owner = owner});
+                     &(struct call){.done = done,
+                                    .reads = true,
+                                    .lists = true,
+                                    .nodes_max = DOC_NODES_MAX,
+                                    .owner = owner});
 }
 
 struct op *kube_get_path(struct kube *kube, const char *path, size_t bytes_max, kube_done_fn *done,
@@ -231,8 +245,9 @@ struct op *kube_get_path(struct kube *kube, const char *path, size_t bytes_max, 
 {
     struct kube_request request = request_of("GET", str_dup(path));
     request.body_bytes_max = bytes_max;
-    return send_call(kube, &request,
-                     &(struct call){.done = done, .nodes_max = bytes_max / 16, .owner = owner});
+    return send_call(
+        kube, &request,
+        &(struct call){.done = done, .reads = true, .nodes_max = bytes_max / 16, .owner = owner});
 }
 
 struct op *kube_get_text(struct kube *kube, const char *path, size_t bytes_max, kube_text_fn *done,

@@ -165,9 +165,13 @@ static void answer_html(void *owner UNUSED, struct server_conn *conn,
 TEST(an_empty_answer_is_null_and_html_is_no_answer)
 {
     struct world *world = world_new(answer_nothing);
-    world_wait(world, kube_get_path(world->kube, "/version", 4096, world_on_done, world));
-    CHECK_OK(TAKE(world->err));
+    world_wait(world, kube_delete(world->kube, &POD, "u", NULL, world_on_done, world));
+    CHECK_OK(TAKE(world->err)); // to a question it is no answer
     CHECK(json_is_null(world->body));
+    world_wait(world, kube_get_path(world->kube, "/version", 4096, world_on_done, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "empty");
+    world_wait(world, kube_list_metadata(world->kube, &PODS, NULL, world_on_done, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "empty");
     world_wait(world, kube_get(world->kube, &POD, world_on_done, world));
     CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "not the object that was asked for");
     world->script = answer_html;
@@ -563,6 +567,10 @@ TEST(items_without_a_name_are_no_objects)
 
 TEST(an_answer_that_is_no_list_does_not_say_that_nothing_is_there)
 {
+    struct world *other = world_new(answer_no_items);
+    world_wait(other, kube_list_metadata(other->kube, &PODS, NULL, world_on_done, other));
+    CHECK_ERR_HAS(TAKE(other->err), ERROR_TRANSIENT, "has no items");
+    world_free(other);
     struct world *world = world_new(answer_no_items);
     world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
     CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "has no items");
