@@ -95,7 +95,7 @@ static void on_node(void *owner, json_t *node)
     AUTO_JSON json_t *small = platform_trim_node(node);
     struct version version;
 
-    if (doc_bool(small, false, "fake", NULL) ||
+    if (*doc_str(small, "ignored", NULL) ||
         !version_parse(doc_str(small, "kubeletVersion", NULL), &version))
         return;
     ask->observed->kubelets_elsewhere++;

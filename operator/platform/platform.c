@@ -340,7 +340,8 @@ static bool is_answer(const struct request *request, const json_t *body)
 {
     if (request->config_map)
         return str_eq(doc_str(body, "metadata", "name", NULL), request->config_map);
-    return platform_says_version(body) || platform_says_group(body);
+    return str_eq(request->path, "/version") ? platform_says_version(body)
+                                             : platform_says_group(body);
 }
 
 static void on_answer(void *owner, struct error *take_err, json_t *take_body)
