@@ -578,7 +578,7 @@ TEST(an_older_chart_is_not_installed)
 // What a failed install left, or its own namespace, for a chart that makes that namespace itself.
 TEST(a_namespace_that_an_earlier_try_left_is_taken_into_the_release)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
 
     rig_start(&rig, IN_THE_WAY, true);
     rig.namespace_owner = "team.dra";
@@ -592,7 +592,7 @@ TEST(a_namespace_that_an_earlier_try_left_is_taken_into_the_release)
 
 TEST(a_namespace_of_somebody_else_is_left_alone)
 {
-    AUTO_RIG struct rig rig;
+    AUTO_RIG struct rig rig = {0};
 
     rig_start(&rig, IN_THE_WAY, true);
     rig.namespace_owner = "team.other";
