@@ -339,8 +339,8 @@ TEST(the_limit_counts_what_templates_stand_for_too)
                                         "status", "nodeInfo", "kubeletVersion", "v1.33.13"));
     }
     json_object_set_new(c->maps, "kubeadm-config",
-                        json_pack("{s:{s:s}, s:{s:s}}", "metadata", "resourceVersion", "1", "data",
-                                  "ClusterConfiguration",
+                        json_pack("{s:{s:s, s:s}, s:{s:s}}", "metadata", "name", "kubeadm-config",
+                                  "resourceVersion", "1", "data", "ClusterConfiguration",
                                   "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n"
                                   "kubernetesVersion: v1.33.13\n"));
     cluster_open(c);
