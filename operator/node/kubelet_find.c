@@ -111,6 +111,10 @@ static struct error *read_dir(const char *dir, unsigned depth, bool after,
     struct error *err = depth > DROP_IN_DEPTH_MAX
                             ? error_new(ERROR_LIMIT, "%s is too deep for drop-ins", dir)
                             : node_dir_list(dir, true, &names);
+    if (depth == 0 && err && error_kind(err) == ERROR_NOT_FOUND) {
+        error_ignore(err, "the kubelet ignores a directory that is not there");
+        return NULL;
+    }
     for (size_t i = 0; i < names.len && !err; i++) {
         const char *name = names.items[i];
         AUTO_MEM char *path = str_format("%s/%s", dir, name);
@@ -128,9 +132,5 @@ struct error *node_drop_ins_read(const char *dir, struct node_drop_ins *ret_drop
 {
     *ret_drop_ins =
         (struct node_drop_ins){json_object(), json_object(), json_object(), json_object()};
-    struct error *err = dir ? read_dir(dir, 0, false, ret_drop_ins) : NULL;
-    if (!err || error_kind(err) != ERROR_NOT_FOUND)
-        return err;
-    error_ignore(err, "the kubelet ignores a directory that is not there");
-    return NULL;
+    return dir ? read_dir(dir, 0, false, ret_drop_ins) : NULL;
 }

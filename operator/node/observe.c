@@ -88,7 +88,9 @@ static bool is_running(const struct sighting *sighting, enum component component
     return node_proc_runs(argv, node_manifest_uid(sighting->tree, container.index));
 }
 
-enum { WEIGHT_NAMED = 4, WEIGHT_RUNNING = 8, WEIGHT_UNREADABLE = 64 };
+// The name says more than a process: all that lie there are run, and the one that was just edited
+// is not yet.
+enum { WEIGHT_RUNNING = 4, WEIGHT_NAMED = 8, WEIGHT_UNREADABLE = 64 };
 
 // How much speaks for a file being the component; 0: nothing. One that cannot be read speaks
 // through its name alone, and nobody can say that it is not the one.
