@@ -40,6 +40,15 @@ static const json_t *find_component(const json_t *list, enum component component
     return NULL;
 }
 
+// What we asked for there is ours to take back, whatever label the node has by now. The spec is the
+// controller's own writing.
+static bool was_asked(const struct collection *c, const char *node, enum component component)
+{
+    const json_t *config = watch_get(c->cluster->node_configs, node);
+
+    return find_component(doc_get(config, "spec", "components", NULL), component) != NULL;
+}
+
 // What tells how long the agent has had.
 static void fill_times(const json_t *config, struct plan_instance *instance)
 {
@@ -112,7 +121,7 @@ static void on_pod(void *owner, const char *key, const json_t *pod)
         return;
     if (!doc_bool(pod, false, "mirror", NULL) || !*node)
         return;
-    if (!is_control_plane(c, node)) {
+    if (!is_control_plane(c, node) && !was_asked(c, node, component)) {
         note_stranger(c, component, node);
         return;
     }
@@ -140,7 +149,7 @@ static void on_node_config(void *owner, const char *key, const json_t *config)
         if (!component_parse(doc_str(json_array_get(components, i), "name", NULL), &component) ||
             component == COMPONENT_KUBELET)
             continue;
-        if (!is_control_plane(c, key)) {
+        if (!is_control_plane(c, key) && !was_asked(c, key, component)) {
             note_stranger(c, component, key);
             continue;
         }

@@ -126,10 +126,12 @@ int64_t platform_not_ready_ms(const struct platform_cluster *cluster, const char
 
     if (!since)
         return 0;
-    // A time that is none, or in the future, must not make anybody wait.
-    return clock_parse(json_string_value(since), &at_ms) && at_ms > 0 && at_ms <= clock_wall_ms()
-               ? at_ms
-               : 1;
+    // A time that is none, or far in the future, must not make anybody wait; a clock that is a
+    // little ahead means now.
+    if (!clock_parse(json_string_value(since), &at_ms) || at_ms <= 0 ||
+        at_ms > clock_wall_ms() + PLAN_MARGIN_MS)
+        return 1;
+    return at_ms < clock_wall_ms() ? at_ms : clock_wall_ms();
 }
 
 // --- those that have instances -------------------------------------------------------------------
