@@ -134,6 +134,23 @@ case_second_scheduler() {
   assert_same_file "$NODE/batch-before" "$MANIFESTS/batch-scheduler.yaml"
 }
 
+batch_runs() { pgrep -f -- "--config=$NODE/batch.yaml" >/dev/null; }
+
+# case: a second scheduler that has kubeadm's own label and runs while the real one is edited: it stays as it is, and DRA goes on in the real one
+# timeout: 240
+case_labelled_scheduler() {
+  use_cluster 1.33 kubelet
+  second_scheduler kube-scheduler
+  eventually 60 batch_runs
+  start_both
+  dra_on dra
+  eventually 100 condition_is dra Ready True
+  assert dra_is_on
+  assert batch_runs
+  assert_match "$(condition_message dra ControlPlaneUpdated)" 'left alone: .*/batch-scheduler.yaml beside kube-scheduler on cp-1'
+  assert_same_file "$NODE/batch-before" "$MANIFESTS/batch-scheduler.yaml"
+}
+
 # case: a mirror pod of a node that is no control plane is named and does nothing
 # timeout: 200
 case_worker_claims() {

@@ -79,7 +79,7 @@ void node_dir_sweep(const char *path); // what an interrupted write left behind
 // what its containers are called and start. 0: not at all, or label and file say that it is
 // another's.
 // named: its file is kubeadm's file of the component.
-#define NODE_MANIFEST_LABELLED 16
+#define NODE_MANIFEST_LABELLED 32
 unsigned node_manifest_weight(const json_t *tree, enum component component, bool named);
 // Whether it runs the component's program, or names a container so, whoever it is.
 bool node_manifest_runs(const json_t *tree, enum component component);

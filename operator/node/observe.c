@@ -88,19 +88,23 @@ static bool is_running(const struct sighting *sighting, enum component component
     return node_proc_runs(argv, node_manifest_uid(sighting->tree, container.index));
 }
 
-// The name says more than a process: all that lie there are run, and the one that was just edited
-// is not yet.
-enum { WEIGHT_RUNNING = 4, WEIGHT_NAMED = 8, WEIGHT_UNREADABLE = 64 };
+// The name, and that we have written it, say more than a process: all that lie there are run, and
+// the one that was just edited is not yet. Each is more than all the smaller ones together.
+enum { WEIGHT_RUNNING = 4, WEIGHT_OURS = 8, WEIGHT_NAMED = 16, WEIGHT_UNREADABLE = 64 };
 
 // How much speaks for a file being the component; 0: nothing. One that cannot be read speaks
-// through its name alone, and nobody can say that it is not the one.
-static unsigned weigh(const struct sighting *sighting, enum component component)
+// through its name alone, and nobody can say that it is not the one. ours: the path of the file
+// that has what we wrote.
+static unsigned weigh(const struct sighting *sighting, enum component component, const char *ours)
 {
     bool named = is_named(sighting, component);
     if (!sighting->tree)
         return named ? WEIGHT_UNREADABLE : 0;
     unsigned weight = node_manifest_weight(sighting->tree, component, named);
-    return weight > 0 && named ? weight + WEIGHT_NAMED : weight;
+    if (weight == 0)
+        return 0;
+    return weight + (named ? WEIGHT_NAMED : 0) +
+           (str_eq(sighting->file.path, ours) ? WEIGHT_OURS : 0);
 }
 
 // --- units ---------------------------------------------------------------------------------------
@@ -299,13 +303,15 @@ static bool is_same_pod(const json_t *a, const json_t *b)
            str_eq(doc_str(a, "metadata", "name", NULL), doc_str(b, "metadata", "name", NULL));
 }
 
-static void weigh_all(const struct sightings *sightings, enum component component,
+static void weigh_all(const struct sightings *sightings, const struct node_unit *unit,
                       struct claims *claims)
 {
+    enum component component = unit->component;
+    const char *ours = node_wish_of(unit->node, component).path;
     AUTO_MEM unsigned *weights = mem_alloc((sightings->len + 1) * sizeof(*weights));
     unsigned found = 0, best = 0;
     for (size_t i = 0; i < sightings->len; i++) {
-        weights[i] = weigh(&sightings->items[i], component);
+        weights[i] = weigh(&sightings->items[i], component, ours);
         found += weights[i] > 0;
     }
     for (size_t i = 0; i < sightings->len; i++) {
@@ -344,7 +350,7 @@ static void observe_pod(struct node_unit *unit, const struct sightings *sighting
 {
     AUTO_JSON json_t *others = json_array();
     struct claims claims = {.others = others};
-    weigh_all(sightings, unit->component, &claims);
+    weigh_all(sightings, unit, &claims);
     const struct sighting *best = claims.best;
     if (!best) {
         vanish(unit);

@@ -214,6 +214,28 @@ TEST(drop_ins_speak_in_the_order_of_their_names)
     world_fini(&world);
 }
 
+// What it says nobody knows, and it may outrank ours: the kubelet would not even start with it.
+TEST(a_drop_in_that_is_a_link_to_nowhere_leaves_the_kubelet_untouched)
+{
+    struct world world;
+    begin(&world);
+    struct drop_in drop_in = with_drop_ins(&world);
+    AUTO_MEM char *before = test_read(world.config);
+    AUTO_MEM char *link = str_format("%s/zz-site.conf", drop_in.dir);
+    world_link("/nowhere/site.conf", link);
+    world_start_agent(&world);
+    world_desire(&world, "r1", WANT, "Enable");
+    CHECK(world_wait(&world, kubelet_unreadable, 5000));
+    CHECK_HAS(message_of(&world), "zz-site.conf");
+    CHECK(!test_exists(drop_in.ours));
+    CHECK_STR_TAKE(test_read(world.config), before);
+    CHECK_INT(world.fakes[KUBELET].starts, 1);
+    CHECK(unlink(link) == 0);
+    CHECK(world_wait(&world, all_up_to_date, 5000));
+    drop_in_fini(&drop_in);
+    world_fini(&world);
+}
+
 TEST(a_flag_from_elsewhere_outranks_every_file)
 {
     struct world world;

@@ -387,6 +387,47 @@ TEST(a_second_scheduler_with_the_label_of_the_real_one_is_named_and_holds_nothin
     check_second_scheduler("kube-scheduler");
 }
 
+// Right after an edit the real one does not run with its new words yet, and the other one does with
+// its own: that must not make the other one's file the one to go on with.
+static void check_running_second_scheduler(const char *name)
+{
+    struct world world;
+    world_init(&world);
+    world_add(&world, COMPONENT_SCHEDULER, "");
+    struct fake *fake = &world.fakes[COMPONENT_SCHEDULER];
+    AUTO_MEM char *first = fake->path;
+    fake->path = str_format("%s/%s", world.manifests, name);
+    CHECK(rename(first, fake->path) == 0);
+    AUTO_MEM char *second = str_format("%s/batch-scheduler.yaml", world.manifests);
+    write_second_scheduler(second, "kube-scheduler");
+    AUTO_MEM char *before = test_read(second);
+    world_process("77", "kube-scheduler|--leader-elect=true|", "/bin/kube-scheduler", "mnt:[2]");
+    world_process("78", "kube-scheduler|--config=/etc/batch.yaml|", "/bin/kube-scheduler",
+                  "mnt:[3]");
+    world_start_agent(&world);
+    world_desire_json(&world, "{\"epoch\": 1, \"components\": [{\"name\": \"kube-scheduler\", "
+                              "\"revision\": \"r1\", \"featureGates\": "
+                              "{\"DynamicResourceAllocation\": true}}]}");
+    CHECK(world_wait(&world, scheduler_up_to_date, 10000));
+    CHECK_STR_TAKE(test_read(second), before);
+    AUTO_MEM char *text = test_read(fake->path);
+    CHECK_HAS(text, "--feature-gates=DynamicResourceAllocation=true");
+    CHECK_STR(doc_str(world_component(&world, "kube-scheduler"), "otherManifests", "0", NULL),
+              second);
+    CHECK_INT(fake->starts, 2);
+    world_fini(&world);
+}
+
+TEST(a_second_scheduler_with_that_label_that_runs_is_not_gone_on_with_after_an_edit)
+{
+    check_running_second_scheduler("kube-scheduler.yaml");
+}
+
+TEST(nor_where_the_real_ones_file_has_another_name)
+{
+    check_running_second_scheduler("scheduler.yaml");
+}
+
 TEST(a_second_scheduler_alone_is_not_taken_for_the_real_one)
 {
     struct world world;
