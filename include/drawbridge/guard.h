@@ -22,7 +22,9 @@
 // Called between any two file operations; tests die in it. NULL in the programs.
 extern void (*guard_test_hook)(const char *stage);
 void guard_stage(const char *stage);
-extern int (*guard_fsync)(int fd); // fsync(2); tests let it fail
+// fsync(2), llistxattr(2); tests let them fail
+extern int (*guard_fsync)(int fd);
+extern ssize_t (*guard_llistxattr)(const char *path, char *list, size_t size);
 
 // --- files, whole or not at all ------------------------------------------------------------------
 
@@ -48,9 +50,10 @@ struct error *guard_file_read(const char *path, bool follow_links, size_t bytes_
 // other's.
 char *guard_temp_name(const char *path);
 // temp, complete and on the disk. like: a file whose access list, security label and user
-// attributes it gets too, where it is there; NULL: none.
+// attributes it gets too, where it is there; NULL: none. ret_lost: what cannot be copied is left
+// out, and why is said there (yours; NULL: all was copied); NULL: it is an error.
 struct error *guard_temp_write(const char *temp, struct slice text, mode_t mode, uid_t uid,
-                               gid_t gid, const char *like);
+                               gid_t gid, const char *like, char **ret_lost);
 // On the disk too. *ret_moved with an error: the file is replaced, and may be the old one again
 // after a loss of power.
 struct error *guard_temp_move(const char *temp, const char *path, bool *ret_moved);

@@ -13,6 +13,7 @@
 
 void (*guard_test_hook)(const char *stage);
 int (*guard_fsync)(int fd) = fsync;
+ssize_t (*guard_llistxattr)(const char *path, char *list, size_t size) = llistxattr;
 
 void guard_stage(const char *stage)
 {
@@ -163,22 +164,25 @@ static struct error *copy_xattr(const char *like, const char *temp, int fd, cons
 static struct error *copy_xattrs(const char *like, const char *temp, int fd)
 {
     AUTO_MEM char *names = mem_alloc(XATTR_LIST_BYTES_MAX);
-    ssize_t len = llistxattr(like, names, XATTR_LIST_BYTES_MAX);
+    ssize_t len = guard_llistxattr(like, names, XATTR_LIST_BYTES_MAX);
 
     if (len < 0)
         return errno == ENOTSUP || errno == ENOENT
                    ? NULL
                    : error_errno(errno, "list the extended attributes of %s", like);
+    struct error *first = NULL;
     for (const char *name = names; name < names + len; name += strlen(name) + 1) {
         struct error *err = is_copied(name) ? copy_xattr(like, temp, fd, name) : NULL;
-        if (err)
-            return err;
+        if (err && first)
+            error_ignore(err, "the first says enough; the other attributes are copied");
+        else if (err)
+            first = err;
     }
-    return NULL;
+    return first;
 }
 
 struct error *guard_temp_write(const char *temp, struct slice text, mode_t mode, uid_t uid,
-                               gid_t gid, const char *like)
+                               gid_t gid, const char *like, char **ret_lost)
 {
     AUTO_FD int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -192,8 +196,13 @@ struct error *guard_temp_write(const char *temp, struct slice text, mode_t mode,
     // away, and only root has to.
     if ((uid != geteuid() || gid != getegid()) && fchown(fd, uid, gid) < 0 && errno != EPERM)
         return error_errno(errno, "change owner of %s", temp);
-    if (like && (err = copy_xattrs(like, temp, fd)))
+    err = like ? copy_xattrs(like, temp, fd) : NULL;
+    if (err && !ret_lost)
         return err;
+    if (err) {
+        *ret_lost = str_dup(error_text(err));
+        error_ignore(err, "the caller wants the bytes all the same");
+    }
     if (fchmod(fd, mode) < 0)
         return error_errno(errno, "change mode of %s", temp);
     if (guard_fsync(fd) < 0)
@@ -219,7 +228,7 @@ struct error *guard_file_store(const char *path, struct slice text, mode_t mode)
 {
     AUTO_MEM char *temp = guard_temp_name(path);
     bool moved = false;
-    struct error *err = guard_temp_write(temp, text, mode, geteuid(), getegid(), NULL);
+    struct error *err = guard_temp_write(temp, text, mode, geteuid(), getegid(), NULL, NULL);
 
     if (!err)
         err = guard_temp_move(temp, path, &moved);

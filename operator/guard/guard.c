@@ -186,6 +186,7 @@ static struct error *restore(const struct guard_record *record)
     // A name of its own: the agent may be writing the same file.
     AUTO_MEM char *beside = str_format("%s.guard", record->path);
     AUTO_MEM char *temp = guard_temp_name(beside);
+    AUTO_MEM char *lost = NULL;
     bool moved = false;
     struct error *err = must_be_ours(record, &was);
 
@@ -195,11 +196,14 @@ static struct error *restore(const struct guard_record *record)
         return guard_file_remove(record->path);
     err = guard_temp_write(temp, record->before, was.there ? was.mode : record->mode,
                            was.there ? was.uid : geteuid(), was.there ? was.gid : getegid(),
-                           record->path);
+                           record->path, &lost);
     if (!err)
         err = must_be_ours(record, &again); // writing took its time
     if (!err)
         err = guard_temp_move(temp, record->path, &moved);
+    if (moved && lost)
+        log_line(LOG_WARN, "guard", "%s is put back without its extended attributes: %s",
+                 record->path, lost);
     if (err && !moved)
         unlink(temp);
     return err;

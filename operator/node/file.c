@@ -110,7 +110,8 @@ static struct error *done_but_for_the_disk(struct error *take_err)
     return NULL;
 }
 
-struct error *node_file_replace(const char *path, const char *digest_was, struct slice text)
+static struct error *replace(const char *path, const char *digest_was, struct slice text,
+                             char **ret_lost)
 {
     AUTO_GUARD_FILE struct guard_file was = {0};
     AUTO_GUARD_FILE struct guard_file again = {0};
@@ -124,7 +125,8 @@ struct error *node_file_replace(const char *path, const char *digest_was, struct
     }
     AUTO_MEM char *temp = guard_temp_name(path);
     err = guard_temp_write(temp, text, was.there ? was.mode : NEW_FILE_MODE,
-                           was.there ? was.uid : geteuid(), was.there ? was.gid : getegid(), path);
+                           was.there ? was.uid : geteuid(), was.there ? was.gid : getegid(), path,
+                           ret_lost);
     // Writing took its time: look again as late as can be.
     if (!err)
         err = must_be(path, digest_was, &again);
@@ -134,6 +136,21 @@ struct error *node_file_replace(const char *path, const char *digest_was, struct
         return done_but_for_the_disk(err);
     if (err)
         unlink(temp);
+    return err;
+}
+
+struct error *node_file_replace(const char *path, const char *digest_was, struct slice text)
+{
+    return replace(path, digest_was, text, NULL);
+}
+
+struct error *node_file_put_back(const char *path, const char *digest_was, struct slice text)
+{
+    AUTO_MEM char *lost = NULL;
+    struct error *err = replace(path, digest_was, text, &lost);
+    if (!err && lost)
+        log_line(LOG_WARN, "node", "%s is put back without its extended attributes: %s", path,
+                 lost);
     return err;
 }
 

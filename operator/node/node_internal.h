@@ -66,6 +66,8 @@ struct error *node_file_read_or_empty(const char *path, struct node_file *ret_fi
 // is touched): mode and owner kept. An empty text takes the file away; where there was none, it is
 // made.
 struct error *node_file_replace(const char *path, const char *digest_was, struct slice text);
+// The way back: attributes that cannot be copied are left out, and the log says so.
+struct error *node_file_put_back(const char *path, const char *digest_was, struct slice text);
 // Writes a file of our own (mode 0600), also atomically.
 struct error *node_file_store(const char *path, struct slice text);
 struct error *node_dir_make(const char *path);

@@ -325,7 +325,7 @@ static struct error *write_back(struct node_step *step)
     AUTO_MEM char *text = NULL;
     struct error *err = text_from_before(step, edit, now, &text);
     if (!err && !slice_eq(node_file_slice(now), text))
-        err = node_file_replace(now->path, now->digest, slice_of(text));
+        err = node_file_put_back(now->path, now->digest, slice_of(text));
     if (!err) {
         doc_digest(slice_of(text), step->digest);
         node_step_tell(step, LOG_INFO, "rolled back: the file is as it was before the edit", NULL);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The record, the count, the timer: what is put back, when, and what is never touched.
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -90,6 +92,36 @@ TEST(after_three_failed_starts_the_file_from_before_is_back)
     CHECK(!start());
     CHECK_STR_TAKE(test_read(config), BEFORE);
     CHECK(look().judged);
+    end();
+}
+
+static ssize_t attributes_fail(const char *path, char *list, size_t size)
+{
+    (void)path, (void)list, (void)size;
+    errno = EIO;
+    return -1;
+}
+
+// The kubelet starts without an attribute, and not with the edited bytes.
+TEST(attributes_that_cannot_be_copied_do_not_stop_it)
+{
+    AUTO_MEM char *log = test_path("log");
+    begin();
+    arm();
+    int saved = dup(STDERR_FILENO), fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(saved >= 0 && fd >= 0 && dup2(fd, STDERR_FILENO) >= 0);
+    guard_llistxattr = attributes_fail;
+    bool put_back = false;
+    AUTO(error) struct error *err = guard_on_timer(dir, ID, &put_back);
+    CHECK(dup2(saved, STDERR_FILENO) >= 0);
+    close(saved);
+    close(fd);
+    CHECK_OK(TAKE(err));
+    CHECK(put_back);
+    CHECK_STR_TAKE(test_read(config), BEFORE);
+    CHECK_INT(mode_of(config), 0640);
+    AUTO_MEM char *said = test_read(log);
+    CHECK_HAS(said, "put back without its extended attributes: list the extended attributes of");
     end();
 }
 

@@ -3,6 +3,7 @@
 // else may do meanwhile.
 #include "world.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -576,6 +577,38 @@ TEST(a_copy_that_appears_while_it_is_waited_for_is_no_failure_of_the_component)
     CHECK(world_wait(&world, scheduler_failed, 10000));
     CHECK_STR(reason_of(&world, "kube-scheduler"), "FileConflict");
     CHECK_STR_TAKE(scheduler_text(&world), text);
+    world_fini(&world);
+}
+
+static ssize_t attributes_fail(const char *path, char *list, size_t size)
+{
+    (void)path, (void)list, (void)size;
+    errno = EIO;
+    return -1;
+}
+
+TEST(attributes_that_cannot_be_copied_stop_an_edit_and_no_way_back)
+{
+    struct world world;
+    one_scheduler(&world, "");
+    world.fakes[SCHED].lies = true;
+    AUTO_MEM char *before = scheduler_text(&world), *path = test_path("agent.log");
+    world.timeout_s = 1;
+    world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
+    CHECK(world_wait(&world, flag_is_written, 10000));
+    guard_llistxattr = attributes_fail;
+    log_to(path);
+    bool failed = world_wait(&world, scheduler_failed, 10000);
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stderr);
+    CHECK(failed);
+    CHECK_STR_TAKE(scheduler_text(&world), before);
+    AUTO_MEM char *log = test_read(path);
+    CHECK_HAS(log, "put back without its extended attributes: list the extended attributes of");
+    world_desire(&world, "r2", "DynamicResourceAllocation", "Enable");
+    CHECK(world_wait(&world, scheduler_unreadable, 10000));
+    CHECK_STR(reason_of(&world, "kube-scheduler"), "NodeFilesNotWritable");
+    CHECK_STR_TAKE(scheduler_text(&world), before);
     world_fini(&world);
 }
 
