@@ -40,6 +40,9 @@ struct plan_instance {
                             // would say, made by the platform
 };
 
+// Since a time that nobody knows: so long ago that nobody waits for its end.
+#define PLAN_UNKNOWN_MS 1
+
 enum plan_state {
     PLAN_DONE,    // as desired and read back
     PLAN_WAITING, // its turn has not come, or a barrier holds it

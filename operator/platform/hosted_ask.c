@@ -93,23 +93,29 @@ static void on_metrics(void *owner, struct error *take_err, struct slice text)
     advance(ask);
 }
 
-static void on_node(void *owner, json_t *node)
+void hosted_note_node(struct platform_observed *observed, const json_t *node)
 {
-    struct ask *ask = owner;
-    struct platform_hosted *hosted = ask->observed->hosted;
+    struct platform_hosted *hosted = observed->hosted;
     AUTO_JSON json_t *small = platform_trim_node(node);
     struct version version;
 
     if (*doc_str(small, "ignored", NULL) ||
         !version_parse(doc_str(small, "kubeletVersion", NULL), &version))
         return;
-    ask->observed->kubelets_elsewhere++;
+    observed->kubelets_elsewhere++;
     for (size_t i = 0; i < hosted->kubelets_len; i++) {
         if (version_compare_minor(hosted->kubelets[i], version) == 0)
             return;
     }
     if (hosted->kubelets_len < HOSTED_KUBELETS_MAX)
         hosted->kubelets[hosted->kubelets_len++] = version;
+}
+
+static void on_node(void *owner, json_t *node)
+{
+    const struct ask *ask = owner;
+
+    hosted_note_node(ask->observed, node);
 }
 
 static void on_nodes(void *owner, struct error *take_err, json_t *take_body)

@@ -139,6 +139,8 @@ typedef void hosted_said_fn(void *owner, struct error *take_err);
 struct op *hosted_ask(struct loop *loop, const struct platform_cluster *cluster,
                       const struct platform_target *target, struct platform_observed *observed,
                       struct hosted_said *said, hosted_said_fn *done, void *owner);
+// A Node of the hosted cluster: its kubelet counts where there is one to look after.
+void hosted_note_node(struct platform_observed *observed, const json_t *node);
 
 // --- hosted_observe.c
 

@@ -130,7 +130,7 @@ int64_t platform_not_ready_ms(const struct platform_cluster *cluster, const char
     // little ahead means now.
     if (!clock_parse(json_string_value(since), &at_ms) || at_ms <= 0 ||
         at_ms > clock_wall_ms() + PLAN_MARGIN_MS)
-        return 1;
+        return PLAN_UNKNOWN_MS;
     return at_ms < clock_wall_ms() ? at_ms : clock_wall_ms();
 }
 

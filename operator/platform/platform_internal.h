@@ -105,7 +105,7 @@ typedef void platform_node_fn(void *owner, const json_t *node, struct version ve
 void platform_each_managed_node(const struct platform_cluster *cluster,
                                 struct platform_observed *observed, platform_node_fn *each,
                                 void *owner);
-// Since when this Node is not ready (wall clock); 0: it is, or there is none.
+// Since when this Node is not ready (wall clock, or PLAN_UNKNOWN_MS); 0: it is, or there is none.
 int64_t platform_not_ready_ms(const struct platform_cluster *cluster, const char *name);
 // The name as a string that lives as long as observed; from now on there is a NodeDRAConfiguration
 // for that node.

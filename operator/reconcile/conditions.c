@@ -119,8 +119,10 @@ static void say_overdue(struct pass *pass, enum condition condition, const struc
     char since[CLOCK_TEXT_BYTES], until[CLOCK_TEXT_BYTES];
 
     if (instance->not_ready_ms) {
-        buf_printf(&text, "%s: the node is not ready since %s; it is changed when the node is back",
-                   instance->id, clock_format(instance->not_ready_ms, since));
+        buf_printf(&text, "%s: the node is not ready", instance->id);
+        if (instance->not_ready_ms != PLAN_UNKNOWN_MS)
+            buf_printf(&text, " since %s", clock_format(instance->not_ready_ms, since));
+        buf_add_str(&text, "; it is changed when the node is back");
         if (step->until_ms)
             buf_printf(&text, " and counts as unavailable until %s",
                        clock_format(step->until_ms, until));

@@ -547,4 +547,45 @@ TEST(undone_twice_is_told)
     story_fini(&story);
 }
 
+TEST(kubelets_of_a_hosted_cluster_are_those_that_somebody_could_configure)
+{
+    static const char *const others[] = {
+        "{metadata: {name: a, annotations: {kwok.x-k8s.io/node: fake}},"
+        " status: {nodeInfo: {kubeletVersion: v1.30.4}}}",
+        "{metadata: {name: b, labels: {type: virtual-kubelet}},"
+        " status: {nodeInfo: {kubeletVersion: v1.29.2, operatingSystem: Linux}}}",
+        "{metadata: {name: c}, spec: {taints: [{key: virtual-kubelet.io/provider}]},"
+        " status: {nodeInfo: {kubeletVersion: v1.28.2}}}",
+        "{metadata: {name: d}, status: {nodeInfo: {kubeletVersion: v1.19.10-vk-azure-aci-1.4.8}}}",
+        "{metadata: {name: e}, status: {nodeInfo: {kubeletVersion: v1.27.4,"
+        " operatingSystem: windows}}}",
+        "{metadata: {name: f}, status: {nodeInfo: {kubeletVersion: v1.26.4,"
+        " operatingSystem: plan9}}}",
+        "{metadata: {name: g}, status: {nodeInfo: {kubeletVersion: fake}}}",
+        "{metadata: {name: h}}",
+    };
+    static const char *const kubelets[] = {"v1.33.1", "v1.32.9", "v1.33.7"};
+    struct platform_hosted hosted = {0};
+    struct platform_observed observed = {.hosted = &hosted};
+
+    for (size_t i = 0; i < COUNT(others); i++) {
+        AUTO_JSON json_t *node = parse(others[i]);
+
+        hosted_note_node(&observed, node);
+    }
+    CHECK_INT(observed.kubelets_elsewhere, 0);
+    CHECK_INT(hosted.kubelets_len, 0);
+    for (size_t i = 0; i < COUNT(kubelets); i++) {
+        AUTO_JSON json_t *node =
+            json_pack("{s:{s:s}, s:{s:{s:s, s:s}}}", "metadata", "name", "w", "status", "nodeInfo",
+                      "kubeletVersion", kubelets[i], "operatingSystem", "linux");
+
+        hosted_note_node(&observed, node);
+    }
+    CHECK_INT(observed.kubelets_elsewhere, 3);
+    CHECK_INT(hosted.kubelets_len, 2); // one of each minor
+    CHECK_INT(hosted.kubelets[0].minor, 33);
+    CHECK_INT(hosted.kubelets[1].minor, 32);
+}
+
 TEST_MAIN()

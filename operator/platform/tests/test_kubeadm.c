@@ -349,4 +349,80 @@ TEST(the_limit_counts_what_templates_stand_for_too)
     cluster_free(c);
 }
 
+// What was asked for there is to be taken back: a node that is not looked at would keep our flags.
+TEST(a_control_plane_node_that_lost_its_label_is_still_looked_after_where_it_was_asked)
+{
+    struct cluster *c = cluster_new();
+    const struct plan_instance *server;
+
+    add_control_plane(c, "cp-1");
+    add_worker(c, "cp-2");
+    add_pod(c, "kube-apiserver", "cp-2");
+    add_pod(c, "kube-scheduler", "cp-2");
+    json_array_append_new(
+        c->configs,
+        parse(
+            "{metadata: {name: cp-2}, spec: {components: ["
+            "{name: kube-apiserver, revision: r, featureGates: {DynamicResourceAllocation: true}},"
+            "{name: kube-controller-manager, revision: r}]}, status: {components: ["
+            "{name: kube-apiserver, state: UpToDate, version: v1.33.13},"
+            "{name: kube-controller-manager, state: UpToDate, version: v1.33.13},"
+            "{name: kube-scheduler, state: Observed, version: v1.33.13}]}}"));
+    cluster_open(c);
+    observe(c, PLATFORM_KUBEADM);
+    CHECK_OK(TAKE(c->err));
+    server = find(c, "kube-apiserver on cp-2");
+    CHECK(server && server->control_plane);
+    CHECK_STR(doc_str(server->asked, "revision", NULL), "r");
+    CHECK(find(c, "kube-controller-manager on cp-2")); // its mirror pod is not there just now
+    CHECK(!find(c, "kube-scheduler on cp-2"));         // it was never asked for anything
+    CHECK_INT(json_array_size(c->observed->strangers), 1);
+    CHECK(is_stranger(c, "kube-scheduler on cp-2"));
+    cluster_free(c);
+}
+
+static int64_t now_wall(void)
+{
+    return 1764000000500;
+}
+
+static int64_t not_ready_ms(const struct cluster *c, const char *node)
+{
+    AUTO_MEM char *id = str_format("kubelet on %s", node);
+
+    return find(c, id)->not_ready_ms;
+}
+
+TEST(since_when_a_node_is_not_ready_is_never_in_the_future)
+{
+    static const struct {
+        const char *node, *since;
+        int64_t ms;
+    } cases[] = {
+        {"ago", "2025-11-24T15:00:00Z", 1763996400000},
+        {"a-little-ahead", "2025-11-24T16:00:30Z", 1764000000500}, // now is 16:00:00.5
+        {"at-the-margin", "2025-11-24T16:01:00Z", 1764000000500},
+        {"far-ahead", "2025-11-24T16:01:01Z", PLAN_UNKNOWN_MS},
+        {"no-time", "yesterday", PLAN_UNKNOWN_MS},
+        {"before-time", "1969-01-01T00:00:00Z", PLAN_UNKNOWN_MS},
+    };
+    struct cluster *c = cluster_new();
+
+    clock_set_source(NULL, now_wall);
+    add_control_plane(c, "cp-1");
+    for (size_t i = 0; i < COUNT(cases); i++)
+        json_array_append_new(c->nodes,
+                              json_pack("{s:{s:s}, s:{s:{s:s}, s:[{s:s, s:s, s:s}]}}", "metadata",
+                                        "name", cases[i].node, "status", "nodeInfo",
+                                        "kubeletVersion", "v1.33.13", "conditions", "type", "Ready",
+                                        "status", "Unknown", "lastTransitionTime", cases[i].since));
+    cluster_open(c);
+    observe(c, PLATFORM_KUBEADM);
+    CHECK_OK(TAKE(c->err));
+    CHECK_INT(not_ready_ms(c, "cp-1"), 0);
+    for (size_t i = 0; i < COUNT(cases); i++)
+        CHECK_INT(not_ready_ms(c, cases[i].node), cases[i].ms);
+    cluster_free(c);
+}
+
 TEST_MAIN()

@@ -329,6 +329,19 @@ TEST(a_dead_worker_is_named_and_holds_nobody_and_a_revert_ends)
     story_free(s);
 }
 
+TEST(a_node_whose_last_transition_is_no_time_is_not_ready_since_no_date)
+{
+    struct story *s = story_new();
+
+    add_node(s, "worker-1", "2999-01-01T00:00:00Z"); // a clock far ahead
+    WAIT_FOR(s, node_is_not_ready);
+    CHECK_STR(
+        message(s, "NodesUpdated"),
+        "kubelet on worker-1: the node is not ready; it is changed when the node is back, and "
+        "the others do not wait for it");
+    story_free(s);
+}
+
 static bool agent_does_not_report(const struct story *s)
 {
     return is(s, "Ready", "False", "AgentNotReporting") &&
