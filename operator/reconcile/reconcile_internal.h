@@ -244,6 +244,9 @@ bool pass_drives(const struct pass *pass);
 bool pass_has_driver(const struct pass *pass);
 void conditions_say_driver(struct pass *pass);
 void report_put_driver(const struct pass *pass, json_t *status);
+// When this pass is to be repeated where nobody tells of the change that it waits for. Never later
+// than it was to be already.
+void report_choose_next_look(struct pass *pass);
 #define NODES_NAMED 5 // in one message; of the others there is a number, or three dots
 // Fills pass->conditions from what the pass found.
 void conditions_make(struct pass *pass);

@@ -330,7 +330,7 @@ static void on_reported(void *owner, struct error *take_err, json_t *take_body)
     walk_continue(&pass->walk, error_wrap(take_err, "report the status"));
 }
 
-static void choose_next_look(struct pass *pass)
+void report_choose_next_look(struct pass *pass)
 {
     bool ready = api_conditions_state(pass->conditions, CONDITION_READY) == STATE_TRUE;
 
@@ -339,7 +339,8 @@ static void choose_next_look(struct pass *pass)
     if (ready || pass->walk.failed || !pass->resolved)
         return;
     if (pass->observed->api_unread) {
-        again_ms = OBSERVE_AGAIN_MS;
+        // One that does not answer is asked later each time.
+        again_ms = pass->observed->again_ms > 0 ? pass->observed->again_ms : OBSERVE_AGAIN_MS;
     } else if (pass->observed->type != PLATFORM_OBSERVE) {
         bool served =
             api_conditions_state(pass->conditions, CONDITION_RESOURCE_API_SERVED) == STATE_TRUE;
@@ -368,7 +369,7 @@ struct error *step_report(void *walk, enum verdict *ret_verdict)
 
     *ret_verdict = VERDICT_NEXT;
     conditions_make(pass);
-    choose_next_look(pass);
+    report_choose_next_look(pass);
     // What could not be seen this time stays as it was: the last good state is kept.
     pass->status = pass->observed ? json_object() : was ? doc_copy(was) : json_object();
     json_object_set_new(pass->status, "observedGeneration", json_integer((json_int_t)generation));
