@@ -6,14 +6,17 @@
 #include "reconcile_internal.h"
 
 #define WAITING_MAX 1000
-#define AGAIN_MS 30000
+#define AGAIN_MS 1000 // after a write that failed, and twice as late each time, up to
+#define AGAIN_MS_MAX 30000
 
 struct unreadable {
     struct controller *controller;
     json_t *waiting; // {KEY: [reason, message, resourceVersion]}
     json_t *told;    // {KEY: message}: its status says so
     struct op *pending;
-    char *key; // that is being written; NULL: the pause before another try, or nothing
+    char *key;    // that is being written; NULL: the pause before another try, or nothing
+    json_t *sent; // of waiting, what is being written there; something else may wait there by now
+    uint64_t again_ms;
 };
 
 static void send_next(struct unreadable *u);
@@ -26,31 +29,59 @@ static void on_again(void *owner)
     send_next(u);
 }
 
+// It was written: this text, whatever was noted meanwhile.
+static void note_told(struct unreadable *u, const char *key, const json_t *sent)
+{
+    json_t *message = json_array_get(sent, 1);
+    const json_t *now = json_object_get(u->waiting, key);
+
+    if (!now)
+        return; // it was read meanwhile, or is gone
+    json_object_set(u->told, key, message);
+    // The event of this write itself may be here before its answer.
+    if (doc_equal(json_array_get(now, 1), message))
+        json_object_del(u->waiting, key);
+}
+
+// Whether another try can end otherwise. What was changed meanwhile is noted by the watch, and what
+// the server refuses is refused as long as nobody changes it.
+static bool is_tried_again(const struct error *err)
+{
+    enum error_kind kind = error_kind(err);
+
+    return kind != ERROR_NOT_FOUND && kind != ERROR_CONFLICT && kind != ERROR_INVALID &&
+           kind != ERROR_REJECTED;
+}
+
 static void on_sent(void *owner, struct error *take_err, struct slice text)
 {
     struct unreadable *u = owner;
     AUTO_MEM char *key = TAKE(u->key);
+    AUTO_JSON json_t *sent = TAKE(u->sent);
     AUTO(error) struct error *err = take_err;
-    json_t *now = json_object_get(u->waiting, key);
+    AUTO_JSON json_t *now = json_incref(json_object_get(u->waiting, key));
 
     (void)text;
     u->pending = NULL;
-    // Gone or changed meanwhile: the watch has more to say.
-    if (err && (error_kind(err) == ERROR_NOT_FOUND || error_kind(err) == ERROR_CONFLICT)) {
+    if (err)
+        log_line(error_kind(err) == ERROR_NOT_FOUND || error_kind(err) == ERROR_CONFLICT ? LOG_DEBUG
+                                                                                         : LOG_WARN,
+                 "reconcile", "%s: write that it cannot be read: %s", key, error_text(err));
+    if (!err) {
+        note_told(u, key, sent);
+    } else if (now && (now != sent || is_tried_again(err))) {
+        json_object_del(u->waiting, key); // to the end of the line
+        json_object_set(u->waiting, key, now);
+    } else {
         json_object_del(u->waiting, key);
+    }
+    if (!err || !is_tried_again(err)) {
+        u->again_ms = AGAIN_MS;
         send_next(u);
         return;
     }
-    if (err) {
-        log_line(LOG_WARN, "reconcile", "%s: write that it cannot be read: %s", key,
-                 error_text(err));
-        u->pending = loop_sleep(u->controller->loop, AGAIN_MS, on_again, u);
-        return;
-    }
-    if (now)
-        json_object_set(u->told, key, json_array_get(now, 1));
-    json_object_del(u->waiting, key);
-    send_next(u);
+    u->pending = loop_sleep(u->controller->loop, u->again_ms, on_again, u);
+    u->again_ms = u->again_ms * 2 < AGAIN_MS_MAX ? u->again_ms * 2 : AGAIN_MS_MAX;
 }
 
 static json_t *make_body(const json_t *what)
@@ -87,7 +118,8 @@ static void send_next(struct unreadable *u)
     namespace = slice_dup(part);
     ref.namespace = namespace;
     ref.name = strchr(u->key, '/') + 1;
-    body = make_body(json_object_get(u->waiting, u->key));
+    u->sent = json_incref(json_object_get(u->waiting, u->key));
+    body = make_body(u->sent);
     patch.body = body;
     u->pending = kube_patch_text(u->controller->spec.kube, &ref, &patch, on_sent, u);
 }
@@ -99,7 +131,9 @@ void unreadable_note(struct unreadable *u, const char *key, const char *version,
     bool full =
         json_object_size(u->waiting) >= WAITING_MAX || json_object_size(u->told) >= WAITING_MAX;
 
-    if (!strchr(key, '/') || full || str_eq(doc_str(u->told, key, NULL), message))
+    // While something else is being written there, what its status says is about to change.
+    if (!strchr(key, '/') || full ||
+        (str_eq(doc_str(u->told, key, NULL), message) && !json_object_get(u->waiting, key)))
         return;
     json_object_set_new(u->waiting, key,
                         json_pack("[o, o, o]", doc_string(policy_reason(why)), doc_string(message),
@@ -122,6 +156,7 @@ void unreadable_drop(struct unreadable *u)
 {
     u->pending = op_drop(u->pending);
     mem_free(TAKE(u->key));
+    json_decref(TAKE(u->sent));
 }
 
 struct unreadable *unreadable_new(struct controller *controller)
@@ -129,6 +164,7 @@ struct unreadable *unreadable_new(struct controller *controller)
     struct unreadable *u = NEW(struct unreadable);
 
     u->controller = controller;
+    u->again_ms = AGAIN_MS;
     u->waiting = json_object();
     u->told = json_object();
     return u;

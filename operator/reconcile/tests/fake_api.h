@@ -35,6 +35,7 @@ enum fault {
     FAULT_LIE_PAGE,  // a list with another page, and nothing in this one
     FAULT_COUNT,
     FAULT_403, // not one of those that pass by
+    FAULT_422,
 };
 
 // "/apis/g/v/namespaces/ns/things/x/status" in parts, and what it speaks of.
@@ -684,6 +685,9 @@ FAKE void fake_on_request(void *owner, struct server_conn *conn,
         return;
     case FAULT_403:
         fake_refuse(conn, 403, "Forbidden");
+        return;
+    case FAULT_422:
+        fake_refuse(conn, 422, "Invalid");
         return;
     case FAULT_500:
         fake_refuse(conn, 500, "InternalError");

@@ -1,19 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // A DRAConfiguration that cannot be read hides no other one, and its status says so; and what is
 // not followed any more makes the process not ready.
+#include <string.h>
 #include <unistd.h>
 
 #include "scene.h"
 
 #define BAD "/apis/drawbridge.dev/v1alpha1/namespaces/a/draconfigurations/bad"
+#define FIRST "/apis/drawbridge.dev/v1alpha1/namespaces/a/draconfigurations/a-first"
 #define GOOD "/apis/drawbridge.dev/v1alpha1/namespaces/a/draconfigurations/good"
+#define TOLD "Drawbridge cannot read this object: "
 #define LIMIT_MS 20000
 
 struct tale {
     struct scene scene;
     bool (*over)(struct tale *tale);
     uint64_t began_ms;
-    bool failing, cut;
+    bool failing;
+    enum fault first; // of the writes to FIRST
+    // Noted while BAD is being written for the first time; "": the same again; NULL: nothing.
+    const char *words;
+    unsigned writes; // to BAD
+    bool other;      // these words were among them
 };
 
 static const char *condition(const struct tale *tale, const char *path, const char *type,
@@ -50,7 +58,30 @@ static enum fault choose(void *owner, unsigned index, const struct server_reques
     const struct tale *tale = owner;
 
     (void)index;
+    if (str_eq(request->method, "PATCH") && str_starts(request->target, FIRST "/status"))
+        return tale->first;
     return tale->failing && strstr(request->target, "/draconfigurations") ? FAULT_500 : FAULT_NONE;
+}
+
+// The watch has more to say of it before the answer to the write is there.
+static void on_write(void *owner, const struct fake_path *path, const json_t *was UNUSED,
+                     const json_t *now UNUSED)
+{
+    struct tale *tale = owner;
+    AUTO_MEM char *version = NULL;
+    AUTO(error) struct error *why = NULL;
+    const char *said = doc_str(now, "status", "conditions", "0", "message", NULL);
+
+    if (!str_eq(path->object, BAD))
+        return;
+    tale->writes++;
+    CHECK_HAS(said, TOLD);
+    tale->other = tale->other || strstr(said, "other words");
+    if (!tale->words || tale->writes > 1)
+        return;
+    version = str_format("%lld", (long long)tale->scene.api->version + 1);
+    why = error_new(ERROR_INVALID, "%s", *tale->words ? tale->words : said + strlen(TOLD));
+    unreadable_note(tale->scene.controller->unreadable, "a/bad", version, why);
 }
 
 static struct tale *tale_begin(struct batch *batch, bool (*over)(struct tale *))
@@ -62,6 +93,7 @@ static struct tale *tale_begin(struct batch *batch, bool (*over)(struct tale *))
         .scene = {.at = NEVER, .backoff_ms_max = 500}, .began_ms = clock_ms(), .over = over};
     scene_open(&tale->scene, batch, tale);
     tale->scene.api->choose = choose;
+    tale->scene.api->on_write = on_write;
     seed(tale, GOOD, "");
     return tale;
 }
@@ -96,6 +128,58 @@ TEST(a_configuration_with_keys_that_are_there_twice_is_told_and_does_not_stop_th
     CHECK_HAS(condition(tale, BAD, "ConfigValid", "message"), "duplicate object key");
     CHECK_STR(condition(tale, BAD, "Ready", "status"), "False");
     CHECK_STR(condition(tale, BAD, "Stalled", "status"), "True");
+    scene_fini(&tale->scene);
+    mem_free(tale);
+    loop_free(batch.loop);
+}
+
+TEST(one_whose_status_is_refused_does_not_keep_the_others_from_theirs)
+{
+    static const enum fault faults[] = {FAULT_422, FAULT_403, FAULT_500};
+
+    for (size_t i = 0; i < COUNT(faults); i++) {
+        struct batch batch = {.loop = loop_new()};
+        struct tale *tale = tale_begin(&batch, bad_is_told_and_good_is_looked_at);
+
+        tale->first = faults[i];
+        seed(tale, FIRST, ", driver: {values: {" FAKE_TWICE ": true}}");
+        seed(tale, BAD, ", driver: {values: {" FAKE_TWICE ": true}}");
+        tale_run(tale, &batch);
+    }
+}
+
+static bool other_words_are_told(struct tale *tale)
+{
+    return tale->other;
+}
+
+TEST(what_is_noted_while_another_text_is_written_is_written_too)
+{
+    struct batch batch = {.loop = loop_new()};
+    struct tale *tale = tale_begin(&batch, other_words_are_told);
+
+    tale->words = "other words";
+    seed(tale, BAD, ", driver: {values: {" FAKE_TWICE ": true}}");
+    tale_run(tale, &batch);
+}
+
+static bool all_is_quiet(struct tale *tale)
+{
+    return bad_is_told_and_good_is_looked_at(tale) && clock_ms() - tale->scene.api->asked_ms > 300;
+}
+
+// Each write is an event, which may be here before the answer.
+TEST(the_event_of_the_write_itself_is_no_reason_for_another)
+{
+    struct batch batch = {.loop = loop_new()};
+    struct tale *tale = tale_begin(&batch, all_is_quiet);
+
+    seed(tale, BAD, ", driver: {values: {" FAKE_TWICE ": true}}");
+    tale->words = "";
+    tale->scene.tick = loop_sleep(tale->scene.loop, 10, on_tick, tale);
+    scene_start_controller(&tale->scene);
+    loop_run(batch.loop);
+    CHECK_INT(tale->writes, 1);
     scene_fini(&tale->scene);
     mem_free(tale);
     loop_free(batch.loop);
