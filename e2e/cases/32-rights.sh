@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash disable=SC2317 # called by eventually
+# shellcheck shell=bash disable=SC2030,SC2031,SC2034,SC2317 # check_of is a case of its own; called by eventually
 # What the controller and the agents of all these cases may do is what the chart gives them, and no more than they ask for; and who may make a pod where the
 # smoke test runs.
 # tools: helm 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl
@@ -46,6 +46,61 @@ case_of_the_chart() {
   awk '!/^#/ && NF >= 5 && $5 != "-" { print $5 }' "$RIGHTS_TABLE" | sort -u >"$CASE_DIR/named"
   cat "$E2E"/cases/*.sh >"$CASE_DIR/cases"
   while read -r name; do assert grep -q "^case_${name#*/}()" "$CASE_DIR/cases"; done <"$CASE_DIR/named"
+}
+
+# asked WHO VERB RESOURCE NAMESPACE [ROLE]: a line of an audit log; without a role it was refused.
+asked() {
+  jq -nc --arg who "$1" --arg verb "$2" --arg what "$3" --arg namespace "$4" --arg role "${5:-}" '{user: {username: $who}, verb: $verb,
+    objectRef: {resource: $what, namespace: $namespace}, responseStatus: {code: (if $role == "" then 403 else 200 end)},
+    annotations: (if $role == "" then {"authorization.k8s.io/decision": "forbid"} else {"authorization.k8s.io/decision": "allow",
+      "authorization.k8s.io/reason": "RBAC: allowed by RoleBinding \"drawbridge-\($role)/\($namespace)\" of Role \"drawbridge-\($role)\" to User \"\($who)\""} end)}'
+}
+
+# check_of LOG [BYTES]: what the end of a case would say of that log, of which so many bytes are an earlier case's.
+check_of() (
+  CASE_DIR=$CASE_DIR/$RANDOM
+  mkdir -p "$CASE_DIR/cluster"
+  [[ ! -e $1 ]] || cp "$1" "$CASE_DIR/cluster/audit.json"
+  RIGHTS_TABLE=$LOGS/table CASE_NAME=rights/one
+  AUDIT_FROM=(["$CASE_DIR/cluster"]="${2:-0}")
+  set +e # as case_end has it
+  rights_check 2>&1
+)
+
+# found LOG BYTES WORDS: the check fails with these words.
+found() {
+  local said
+  ! said=$(check_of "$1" "$2") || die "nothing is found in $1"
+  assert_match "$said" "$3"
+}
+
+# case: the check of all these cases finds what an identity asked for that only another one may, a right that is not used, and a log that is cut, gone or no JSON
+case_what_is_found() {
+  LOGS=$CASE_DIR
+  printf '%s\n' 'controller@kube-system list pods * rights/one' 'agent patch nodes * -' 'helm-as-installer@kube-system create pods * -' >"$LOGS/table"
+  asked drawbridge:controller list pods kube-system controller >"$LOGS/good"
+  check_of "$LOGS/good" || die 'what is allowed is complained about'
+  { cat "$LOGS/good" && asked drawbridge:controller list pods kube-system; } >"$LOGS/early" # the role was not there yet
+  check_of "$LOGS/early" || die 'what its own role allows is complained about'
+  { cat "$LOGS/good" && asked system:serviceaccount:drawbridge-system:drawbridge-helm create pods kube-system; } >"$LOGS/helm"
+  check_of "$LOGS/helm" || die 'what its own role allows is complained about'
+  { cat "$LOGS/good" && asked drawbridge:agent:cp-1 list pods kube-system; } >"$LOGS/agent"
+  found "$LOGS/agent" 0 'no role allows: forbid agent list pods'
+  { cat "$LOGS/good" && asked drawbridge:controller create pods kube-system; } >"$LOGS/controller"
+  found "$LOGS/controller" 0 'no role allows: forbid controller create pods'
+  { cat "$LOGS/good" && asked drawbridge:controller list secrets kube-system; } >"$LOGS/nobody"
+  found "$LOGS/nobody" 0 'no role allows: forbid controller list secrets'
+  asked drawbridge:agent:cp-1 list pods kube-system agent >"$LOGS/others"
+  found "$LOGS/others" 0 'not used, .*: controller@kube-system list pods'
+  : >"$LOGS/empty"
+  found "$LOGS/empty" 0 'not used, .*: controller@kube-system list pods'
+  found "$LOGS/none" 0 'not used, .*: controller@kube-system list pods'
+  found "$LOGS/none" 10 'cut'
+  found "$LOGS/good" 100000 'cut'
+  { cat "$LOGS/good" && head -c 100 "$LOGS/good"; } >"$LOGS/half"
+  found "$LOGS/half" 0 'cut'
+  { cat "$LOGS/good" && echo 'no JSON'; } >"$LOGS/damaged"
+  found "$LOGS/damaged" 0 'cannot be read'
 }
 
 # pod [JQ]: the pod of the smoke test as its template has it, changed.

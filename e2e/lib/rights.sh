@@ -11,11 +11,25 @@ declare -A AUDIT_FROM=() # cluster → bytes of its log that are of earlier case
 
 rights_begin() { AUDIT_FROM[$CLUSTER]=$(stat -c %s "$CLUSTER/audit.json" 2>/dev/null || echo 0); }
 
-# rights_keep CLUSTER: what this case asked for there; before another one may have the cluster.
+# rights_keep CLUSTER: what this case asked for there; before another one may have the cluster. An API server makes its log with the first line.
 rights_keep() {
-  [[ ${AUDIT_FROM[$1]:-} ]] || return 0
-  tail -c "+$((AUDIT_FROM[$1] + 1))" "$1/audit.json" >>"$CASE_DIR/audit.json"
+  local from=${AUDIT_FROM[$1]:-} log=$1/audit.json tries=0
+  [[ $from ]] || return 0
   unset "AUDIT_FROM[$1]"
+  : >>"$CASE_DIR/audit.json" || return 1
+  [[ -e $log || $from != 0 ]] || return 0
+  if (($(stat -c %s "$log" 2>/dev/null || echo 0) < from)); then
+    echo "$log is cut: it had $from bytes when the case began"
+    return 1
+  fi
+  until [[ -z $(tail -c 1 "$log") ]]; do # a line may be on its way
+    if ((tries++ == 20)); then
+      echo "$log is cut: its last line is none"
+      return 1
+    fi
+    nap 0.1
+  done
+  tail -c "+$((from + 1))" "$log" >>"$CASE_DIR/audit.json"
 }
 
 # rights_of_roles: a List of roles on stdin as lines "ROLE[@NAMESPACE] VERB RESOURCE NAME".
@@ -41,17 +55,21 @@ rights_words() {
     end' "$1" | sort -u
 }
 
-# rights_check: of the whole case.
+# rights_check: of the whole case. It is called where no error ends the shell: each is looked at.
 rights_check() {
   local cluster
-  for cluster in "${!AUDIT_FROM[@]}"; do rights_keep "$cluster"; done
-  [[ -s $CASE_DIR/audit.json ]] || return 0
-  rights_words "$CASE_DIR/audit.json" >"$CASE_DIR/asked"
-  [[ ! ${RIGHTS_OUT:-} ]] || cp "$CASE_DIR/asked" "$RIGHTS_OUT/${CASE_NAME/\//.}"
+  for cluster in "${!AUDIT_FROM[@]}"; do rights_keep "$cluster" || return 1; done
+  [[ -e $CASE_DIR/audit.json ]] || return 0 # no cluster
+  rights_words "$CASE_DIR/audit.json" >"$CASE_DIR/asked" || {
+    echo 'the audit log cannot be read'
+    return 1
+  }
+  if [[ ${RIGHTS_OUT:-} ]]; then cp "$CASE_DIR/asked" "$RIGHTS_OUT/${CASE_NAME/\//.}" || return 1; fi
   awk -v name="$CASE_NAME" -v refused="${RIGHTS_REFUSED:-}" '
     FNR == NR && !/^#/ && NF { n++; role[n] = $1; verb[n] = $2; what[n] = $3; object[n] = $4; mine[n] = index(" " $0 " ", " " name " ") }
     FNR == NR { next }
-    function fits(i) { return $3 == verb[i] && $4 == what[i] && (object[i] == "*" || object[i] == $5) }
+    function who(role) { return role ~ /^agent/ ? "agent" : role ~ /^helm(-as-|$)/ ? "helm" : "controller" } # helm-token is what the controller has
+    function fits(i) { return who(role[i]) == who($2) && $3 == verb[i] && $4 == what[i] && (object[i] == "*" || object[i] == $5) }
     $1 == "allow" { # of two roles that allow it in a namespace the log names either
       for (i = 1; i <= n; i++) {
         split(role[i], part, "@")
