@@ -109,10 +109,10 @@ change_to_write() {
   api -N --max-time 600 "$API$OBJECTS?watch=1&fieldSelector=metadata.name=bench-00000" |
     while read -r line; do printf '%s %s\n' "${EPOCHREALTIME/./}" "$line"; done >"$CASE_DIR/events" &
   STARTED+=("$!")
-  eventually 10 test -s "$CASE_DIR/events" >/dev/null
+  eventually 20 test -s "$CASE_DIR/events" >/dev/null
   for ((i = 1; i <= TRIES; i++)); do
     kubectl patch draconfiguration bench-00000 --type merge -p "{\"spec\":{\"rollout\":{\"minReady\":\"${i}s\"}}}" >/dev/null
-    eventually 10 observed bench-00000 $((generation + i)) >/dev/null
+    eventually 20 observed bench-00000 $((generation + i)) >/dev/null
   done
   row change_to_first_write "$(sed 's/ / [/; s/$/]/' "$CASE_DIR/events" | sed -E 's/^([0-9]+) \[/[\1,/' |
     jq -s -r '[.[] | {at: .[0], made: .[1].object.metadata.generation, seen: .[1].object.status.observedGeneration}] as $all
@@ -145,7 +145,7 @@ with_objects() {
   memory "run_${N}_nodedraconfigurations"
   passes=$(counter controller_runtime_reconcile_total) requests=$(counter rest_client_requests_total) cpu=$(cpu_ns)
   configs | kubectl create -f - >/dev/null
-  eventually 240 all_settled >/dev/null
+  eventually 480 all_settled >/dev/null
   row "run_${N}_fresh_cpu" "$(awk -v ns=$(($(cpu_ns) - cpu)) 'BEGIN { printf "%.2f", ns / 1e9 }')" s
   row "run_${N}_fresh_passes" "$(($(counter controller_runtime_reconcile_total) - passes))" count
   row "run_${N}_fresh_requests" "$(($(counter rest_client_requests_total) - requests))" count

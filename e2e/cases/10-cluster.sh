@@ -10,25 +10,25 @@ new_hash() { [[ $(hash_of "$1") != "$2" ]]; }
 # case: a control plane of static pods without DRA; editing the manifests by hand turns it on
 case_enable_by_hand() {
   use_cluster 1.33 kubelet
-  eventually 20 ready_pods
+  eventually 40 ready_pods
   assert_equal "$(served)" '' 'resource.k8s.io before'
   assert gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
   local hash component was
   hash=$(hash_of kube-apiserver)
   was=$(started_at etcd)
   edit kube-apiserver 's/^(    - )kube-apiserver$/&\n\1--feature-gates=DynamicResourceAllocation=true\n\1--runtime-config=resource.k8s.io\/v1beta1=true/'
-  eventually 30 gate_is kube-apiserver DynamicResourceAllocation 1
+  eventually 60 gate_is kube-apiserver DynamicResourceAllocation 1
   for component in kube-controller-manager kube-scheduler; do
     edit $component "s/^(    - )$component\$/&\n\1--feature-gates=DynamicResourceAllocation=true/"
-    eventually 30 gate_is $component DynamicResourceAllocation 1
+    eventually 60 gate_is $component DynamicResourceAllocation 1
   done
   printf 'featureGates:\n  DynamicResourceAllocation: true\n' >>"$NODE/kubelet/config.yaml"
   assert gate_is kubelet DynamicResourceAllocation 0
   "$NODE/restart-kubelet"
-  eventually 30 gate_is kubelet DynamicResourceAllocation 1
+  eventually 60 gate_is kubelet DynamicResourceAllocation 1
   assert_equal "$(served)" v1beta1 'resource.k8s.io after'
-  eventually 20 new_hash kube-apiserver "$hash"
-  eventually 20 ready_pods
+  eventually 40 new_hash kube-apiserver "$hash"
+  eventually 40 ready_pods
   assert_match "$(kubectl get pod -n kube-system -l component=kube-scheduler -o yaml)" DynamicResourceAllocation
   assert_equal "$(started_at etcd)" "$was" 'etcd was not to be restarted'
 }
@@ -49,7 +49,7 @@ case_file_rules() {
   sleep 0.5
   assert_equal "$(processes)" "$before" 'the same object was to change nothing'
   edit kube-scheduler 's/^(    - )kube-scheduler$/&\n\1--v=1/'
-  eventually 20 restarted kube-scheduler "$(grep ^kube-scheduler <<<"$before" | cut -d' ' -f3)"
+  eventually 40 restarted kube-scheduler "$(grep ^kube-scheduler <<<"$before" | cut -d' ' -f3)"
 }
 
 restarts_of() { kubectl get pod -n kube-system "$1-cp-1" -o json | jq '.status.containerStatuses[0].restartCount'; }
@@ -60,13 +60,13 @@ case_crash_loop() {
   use_cluster 1.33
   local was
   edit kube-scheduler 's/^(    - )kube-scheduler$/&\n\1--feature-gates=Bogus=true/'
-  eventually 30 restarts_at_least kube-scheduler 2
+  eventually 60 restarts_at_least kube-scheduler 2
   assert grep -rq 'unrecognized feature gate: Bogus' "$NODE/log/pods"
   refuse pid_of kube-scheduler
   edit kube-scheduler '/Bogus/d'
-  eventually 20 pid_of kube-scheduler
+  eventually 40 pid_of kube-scheduler
   was=$(hash_of kube-scheduler)
-  eventually 20 gate_is kube-scheduler DynamicResourceAllocation 0
+  eventually 40 gate_is kube-scheduler DynamicResourceAllocation 0
   assert_match "$was" '^[0-9a-f]{32}$'
 }
 
@@ -76,11 +76,11 @@ case_kubelet_refuses() {
   cp "$NODE/kubelet/config.yaml" "$NODE/good.yaml"
   printf 'featureGates:\n  Bogus: true\n' >>"$NODE/kubelet/config.yaml"
   "$NODE/restart-kubelet"
-  eventually 30 grep -q 'unrecognized feature gate: Bogus' "$NODE/runner.log"
+  eventually 60 grep -q 'unrecognized feature gate: Bogus' "$NODE/runner.log"
   refuse curl -sf "http://127.0.0.1:$((PORT + 6))/healthz"
   cp "$NODE/good.yaml" "$NODE/kubelet/config.yaml"
   "$NODE/restart-kubelet"
-  eventually 30 curl -sf "http://127.0.0.1:$((PORT + 6))/healthz"
+  eventually 60 curl -sf "http://127.0.0.1:$((PORT + 6))/healthz"
 }
 
 # case: when the runner is killed, or a run of test.sh is told to end, nothing of the cluster stays
@@ -89,17 +89,17 @@ case_nothing_stays() {
   use_cluster 1.33
   assert pid_of etcd
   kill -KILL "$(cat "$NODE/runner.pid")"
-  eventually 20 none_left "$CLUSTER"
+  eventually 40 none_left "$CLUSTER"
 
   note 'a run of its own'
   setsid bash "$E2E/test.sh" cluster/crash_loop >"$CASE_DIR/run.log" 2>&1 &
   run=$!
   STARTED+=("$run")
-  eventually 60 has_etcd "$run"
+  eventually 120 has_etcd "$run"
   work=$(work_of "$run")
   forget "$run"
   kill -TERM "$run"
-  eventually 30 has_ended "$run"
+  eventually 60 has_ended "$run"
   assert none_left "$work"
   refuse test -e "$work"
 }

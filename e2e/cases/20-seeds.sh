@@ -7,10 +7,10 @@
 case_kwok_page() {
   use_cluster 1.33 dra
   start_kwok
-  eventually 20 kubectl get serviceaccount default
+  eventually 40 kubectl get serviceaccount default
   apply_kwok_seeds
-  eventually 30 kwok_seeds_done
+  eventually 60 kwok_seeds_done
   kubectl delete deployment fake-pod >/dev/null
-  eventually 30 none_of resourceclaims
+  eventually 60 none_of resourceclaims
 }
 

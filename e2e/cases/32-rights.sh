@@ -121,7 +121,7 @@ case_smoke_test() {
   WHO=system:serviceaccount:drawbridge-system:drawbridge-controller
   local other=system:serviceaccount:default:other
   use_cluster 1.33 dra
-  eventually 30 api -f -o /dev/null "$API/api/v1/namespaces/drawbridge-smoke-test/serviceaccounts/default"
+  eventually 60 api -f -o /dev/null "$API/api/v1/namespaces/drawbridge-smoke-test/serviceaccounts/default"
   {
     "$(tools_path helm)" template drawbridge "$ROOT/charts/drawbridge" -n drawbridge-system --kube-version 1.33.0 --show-only templates/smoke-test.yaml \
       --set image.operator.repository=x,image.agent.repository=x,controller.smokeTestImage=pause:1 2>"$CASE_DIR/helm.log"
@@ -131,7 +131,7 @@ case_smoke_test() {
   sed "1,/^---/d; s/\${name}/drawbridge-smoke-test-0123456789/; s/\${namespace}/drawbridge-smoke-test/; s/\${image}/pause:1/" "$ROOT/templates/smoke-test-v1.yaml" >"$CASE_DIR/pod.yaml"
   kubectl create serviceaccount other -n drawbridge-smoke-test >/dev/null
   policy_holds() { [[ $(made_as "$other") == *'only Drawbridge'* ]]; } # some moments after it was made
-  eventually 30 policy_holds
+  eventually 60 policy_holds
   made_as "$WHO" || die 'the pod of the template is refused'
   denied 'one container' '.metadata.name = "other"'
   denied 'one container' '.spec.containers += [.spec.containers[0] | .name = "two"]'

@@ -13,12 +13,12 @@ case_not_listed() {
   kubectl create namespace stranger >/dev/null
   configure dra stranger <<<'featureGates: {DynamicResourceAllocation: true}'
   start_both
-  eventually 30 condition_is dra ConfigValid 'False NamespaceNotAllowed' stranger
+  eventually 60 condition_is dra ConfigValid 'False NamespaceNotAllowed' stranger
   dra_on dra
-  eventually 150 condition_is dra Ready True
+  eventually 300 condition_is dra Ready True
   patch_at "$(dracfg_at dra)" '{"spec":{"deletionPolicy":"Revert"}}'
   kubectl delete dracfg dra --wait=false >/dev/null
-  eventually 150 dracfg_gone dra
+  eventually 300 dracfg_gone dra
   assert condition_is dra ConfigValid 'False NamespaceNotAllowed' stranger
   kubectl delete dracfg dra -n stranger --timeout=30s >/dev/null
 }
@@ -45,10 +45,10 @@ END
   configure dra <<<'featureGates: {DynamicResourceAllocation: true}
 platform: {type: Observe}
 driver: {engine: External, release: theirs, namespace: elsewhere}'
-  eventually 60 condition_is dra DriverReady 'False NamespaceNotAllowed'
+  eventually 120 condition_is dra DriverReady 'False NamespaceNotAllowed'
   assert_match "$(condition_message dra DriverReady)" 'driverNamespaces.*--reach default=elsewhere'
   spec_driver dra '{"namespace":"kube-system"}'
-  eventually 60 condition_is dra DriverReady 'False PodsNotCreated'
+  eventually 120 condition_is dra DriverReady 'False PodsNotCreated'
   kubectl create serviceaccount plugin -n kube-system >/dev/null
-  eventually 90 condition_is dra DriverReady True
+  eventually 180 condition_is dra DriverReady True
 }

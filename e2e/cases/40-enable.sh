@@ -24,7 +24,7 @@ case_kubermatic_page() {
   start_both
   kubectl create namespace kubermatic >/dev/null
   kubectl apply -f "$E2E/seeds/kubermaticconfiguration.yaml" >/dev/null
-  eventually 200 condition_is kubermatic Ready True kubermatic
+  eventually 400 condition_is kubermatic Ready True kubermatic
   assert dra_is_on
   assert_equal "$(served)" v1beta1 'versions of resource.k8s.io'
   in_order
@@ -38,13 +38,13 @@ case_kubermatic_page() {
   # the words of the page
   assert_match "$(kubectl api-resources --api-group=resource.k8s.io)" 'deviceclasses .*resource.k8s.io/v1beta1'
   for component in "${CONTROL_PLANE[@]}"; do
-    eventually 20 grep_pod "$component" DynamicResourceAllocation
+    eventually 40 grep_pod "$component" DynamicResourceAllocation
   done
   # upgrades and joins keep it
-  eventually 20 config_map_has kubeadm-config ClusterConfiguration 'DynamicResourceAllocation=true'
-  eventually 20 config_map_has kubelet-config kubelet 'DynamicResourceAllocation: true'
+  eventually 40 config_map_has kubeadm-config ClusterConfiguration 'DynamicResourceAllocation=true'
+  eventually 40 config_map_has kubelet-config kubelet 'DynamicResourceAllocation: true'
   # conditions are mirrored
-  eventually 30 kubectl wait --for=condition=Ready --timeout=1s kubermaticconfiguration/kubermatic -n kubermatic
+  eventually 60 kubectl wait --for=condition=Ready --timeout=1s kubermaticconfiguration/kubermatic -n kubermatic
   kubectl wait --for=condition=Ready --timeout=10s dracfg/kubermatic -n kubermatic
   assert_match "$(kubectl get dracfg -n kubermatic kubermatic)" 'Kubeadm +v1.33.13 +v1beta1 +4/4 .*True'
   second_pass kubermatic -n kubermatic
@@ -61,7 +61,7 @@ second_pass() {
   request_pass "$@"
   stop_all
   start_both
-  eventually 20 curl -sf "http://127.0.0.1:$((PORT + 8))/readyz"
+  eventually 40 curl -sf "http://127.0.0.1:$((PORT + 8))/readyz"
   sleep 5
   writes | sed -E 's/^DRAConfiguration .*//' >"$CASE_DIR/writes-2"
   sed -i -E 's/^DRAConfiguration .*//' "$CASE_DIR/writes-1" # the annotation
@@ -74,7 +74,7 @@ case_default_on_1_36() {
   start_both
   writes >"$CASE_DIR/before"
   dra_on dra
-  eventually 40 condition_is dra Ready True
+  eventually 80 condition_is dra Ready True
   assert_match "$(conditions dra)" 'Ready=True DefaultOn'
   assert_equal "$(served)" v1 'versions of resource.k8s.io'
   sleep 2
@@ -89,7 +89,7 @@ case_observe_without_dra() {
   start_both
   files >"$CASE_DIR/before"
   dra_on dra 'platform: {type: Observe}'
-  eventually 30 condition_is dra ResourceAPIServed 'False EnableElsewhere'
+  eventually 60 condition_is dra ResourceAPIServed 'False EnableElsewhere'
   assert condition_is dra Ready False
   assert_match "$(condition_message dra Ready)" '.{20,}'
   sleep 2
@@ -104,7 +104,7 @@ case_no_managed_nodes() {
   use_cluster 1.33
   start_both
   dra_on dra
-  eventually 150 condition_is dra Ready True
+  eventually 300 condition_is dra Ready True
   assert condition_is dra NodesUpdated 'True NoManagedNodes'
   assert dra_is_on
 }

@@ -41,7 +41,7 @@ case_plan() {
   start_both
   kubectl create namespace kubermatic >/dev/null
   kubectl apply -f "$seed" >/dev/null
-  eventually 150 condition_is kubermatic Ready True kubermatic
+  eventually 300 condition_is kubermatic Ready True kubermatic
   for file in kube-apiserver.yaml kube-controller-manager.yaml kube-scheduler.yaml; do
     assert_same_file "$CASE_DIR/patched/$file" "$MANIFESTS/$file" "planned and written $file"
   done
@@ -72,7 +72,7 @@ case_status_events_metrics() {
   # it watches before anything moves: a quick roll-out would be over while the API server that it restarts is still away
   timeout 150 "$DRAWBRIDGE" status dra -n default --kubeconfig "$CLUSTER/admin.conf" --watch >"$CASE_DIR/status" &
   local watching=$!
-  eventually 20 grep -q 'Ready=Unknown' "$CASE_DIR/status"
+  eventually 40 grep -q 'Ready=Unknown' "$CASE_DIR/status"
   start_controller
   wait "$watching" || die 'status --watch did not end'
   assert_match "$(tail -n 40 "$CASE_DIR/status")" 'default/dra +Kubeadm +Kubernetes v1.33.13 +Ready=True'
@@ -80,11 +80,11 @@ case_status_events_metrics() {
   assert_match "$(tail -n 40 "$CASE_DIR/status")" 'cp-1: UpToDate v1.33.13'
   assert_match "$(tail -n 40 "$CASE_DIR/status")" 'kubelet 1/1'
   for component in "${CONTROL_PLANE[@]}" kubelet; do
-    eventually 30 event_has "^Normal Updating DRAConfiguration/dra NodeDRAConfiguration cp-1: $component: \+DynamicResourceAllocation=true"
-    eventually 30 event_has "^Normal ComponentUpdated DRAConfiguration/dra $component: 1 of 1"
+    eventually 60 event_has "^Normal Updating DRAConfiguration/dra NodeDRAConfiguration cp-1: $component: \+DynamicResourceAllocation=true"
+    eventually 60 event_has "^Normal ComponentUpdated DRAConfiguration/dra $component: 1 of 1"
   done
-  eventually 30 event_has '^Normal Updating DRAConfiguration/dra ConfigMap kube-system/kubeadm-config'
-  eventually 30 event_has '^Normal Ready DRAConfiguration/dra'
+  eventually 60 event_has '^Normal Updating DRAConfiguration/dra ConfigMap kube-system/kubeadm-config'
+  eventually 60 event_has '^Normal Ready DRAConfiguration/dra'
   "$DRAWBRIDGE" status nobody --kubeconfig "$CLUSTER/admin.conf" >/dev/null 2>"$CASE_DIR/nobody" && die 'a name that is not there is an error'
   assert_match "$(<"$CASE_DIR/nobody")" 'no DRAConfiguration nobody'
 

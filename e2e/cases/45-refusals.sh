@@ -7,7 +7,7 @@
 # refused REASON MESSAGE-PATTERN: reads the spec from stdin; one after the other on one cluster.
 refused() {
   configure dra
-  eventually 30 condition_is dra ConfigValid "False $1"
+  eventually 60 condition_is dra ConfigValid "False $1"
   assert_match "$(condition_message dra ConfigValid)" "$2"
   assert condition_is dra Ready "False $1"
   assert condition_is dra Stalled "True $1"
@@ -62,6 +62,6 @@ case_corrected() {
   refusals_on 1.33
   refused UnknownFeatureGate 'DynamicResourceAllocation' <<<'featureGates: {DynamicResourceAlocation: true}'
   dra_on dra
-  eventually 150 condition_is dra Ready True
+  eventually 300 condition_is dra Ready True
   assert dra_is_on
 }

@@ -14,11 +14,11 @@ real "$@"'
 
 # put_back REASON: what must be so after a failure, whatever failed.
 put_back() {
-  eventually 150 condition_is dra Degraded True
-  eventually 60 same_files "$CASE_DIR/before"
-  eventually 60 served_is ''
-  eventually 60 gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}"
-  eventually 60 condition_is dra Ready False # an API server that has just started refuses everything until it has read its roles
+  eventually 300 condition_is dra Degraded True
+  eventually 120 same_files "$CASE_DIR/before"
+  eventually 120 served_is ''
+  eventually 120 gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}"
+  eventually 120 condition_is dra Ready False # an API server that has just started refuses everything until it has read its roles
   assert_match "$(conditions dra)" "$1"
   note "$(condition_message dra Degraded)"
 }
@@ -43,7 +43,7 @@ failing() { # COMPONENT FAULT SECONDS
 fixed() {
   unfault "$1"
   dra_on dra 'rollout: {componentTimeout: 61s, minReady: 0s}' 'runtimeConfig: {resource.k8s.io/v1beta2: "true"}'
-  eventually 150 condition_is dra Ready True
+  eventually 300 condition_is dra Ready True
   assert dra_is_on
   assert served_is 'v1beta1 v1beta2'
   condition_is dra Degraded False
@@ -87,9 +87,9 @@ while (($#)); do [[ $1 != --config ]] || config=$2; shift; done
 echo "mkdir /dev/null: not a directory"; exit 1'
   start_both
   dra_on dra 'rollout: {componentTimeout: 15s, minReady: 0s}'
-  eventually 200 condition_is dra Degraded True
+  eventually 400 condition_is dra Degraded True
   assert_match "$(conditions dra)" 'KubeletNotReady|NodeFailed'
-  eventually 30 assert_same_file "$CASE_DIR/before/config.yaml" "$NODE/kubelet/config.yaml"
-  eventually 30 curl -sf "http://127.0.0.1:$((PORT + 6))/healthz"
+  eventually 60 assert_same_file "$CASE_DIR/before/config.yaml" "$NODE/kubelet/config.yaml"
+  eventually 60 curl -sf "http://127.0.0.1:$((PORT + 6))/healthz"
   no_retry
 }

@@ -52,7 +52,7 @@ case_not_counted() {
   node_there win-1 v1.33.4 windows '{kubernetes.io/os: windows}'
   start_both
   dra_on dra
-  eventually 90 condition_is dra Ready True
+  eventually 180 condition_is dra Ready True
   assert kubeadm_config_has_gate
   assert nodes_are '.managed, .updated, .ignored, .withoutAgent' '[1,1,3,0]'
   assert_match "$(condition_message dra NodesUpdated)" 'not counted: 3 \(virtual-a: virtual kubelet, virtual-b: virtual kubelet, win-1: Windows\)'
@@ -70,19 +70,19 @@ case_dead_workers() {
   agent_said worker-2
   start_both
   dra_on dra 'rollout: {componentTimeout: 20s, minReady: 0s}' 'deletionPolicy: Revert'
-  eventually 90 says NodeNotReady 'kubelet on worker-1: the node is not ready since .*others do not wait for it; not waited for either: worker-2'
-  eventually 30 kubeadm_config_has_gate
+  eventually 180 says NodeNotReady 'kubelet on worker-1: the node is not ready since .*others do not wait for it; not waited for either: worker-2'
+  eventually 60 kubeadm_config_has_gate
   assert nodes_are '.managed, .updated, .notReady' '[3,1,2]'
   assert asked_is worker-1 '[]'
-  eventually 20 condition_is dra ControlPlaneUpdated True
+  eventually 40 condition_is dra ControlPlaneUpdated True
 
   note 'one comes back, is asked, and is gone again'
   node_there worker-2 v1.33.13 linux '{kubernetes.io/os: linux}' True "$(ago '1 second')"
-  eventually 30 asked_is worker-2 "[{\"$GATE\":true}]"
+  eventually 60 asked_is worker-2 "[{\"$GATE\":true}]"
   node_there worker-2 v1.33.13 linux '{kubernetes.io/os: linux}' Unknown "$(ago '1 second')"
   kubectl delete dracfg dra --wait=false >/dev/null
-  eventually 60 asked_is worker-2 '[{}]'
-  eventually 120 dracfg_gone dra
+  eventually 120 asked_is worker-2 '[{}]'
+  eventually 240 dracfg_gone dra
   assert gates_are 0 "$GATE" "${CONTROL_PLANE[@]}" kubelet
   refuse kubeadm_config_has_gate
   assert has_event Warning NodeNotReady
@@ -99,14 +99,14 @@ case_doubled_key() {
   cp "$NODE/kubelet/config.yaml" "$CASE_DIR/config.yaml"
   start_both
   dra_on dra
-  eventually 90 condition_is dra Stalled 'True ManifestInvalid'
+  eventually 180 condition_is dra Stalled 'True ManifestInvalid'
   assert gates_are 1 "$GATE" "${CONTROL_PLANE[@]}"
-  eventually 20 kubeadm_config_has_gate
+  eventually 40 kubeadm_config_has_gate
   assert says ManifestInvalid "kubelet on cp-1: .*config.yaml:[0-9]+:[0-9]+: .*featureGates.*it is not touched"
   assert_same_file "$CASE_DIR/config.yaml" "$NODE/kubelet/config.yaml" 'the file that could not be read'
 
   note 'corrected'
   sed -i '$d' "$NODE/kubelet/config.yaml"
-  eventually 90 condition_is dra Ready True
+  eventually 180 condition_is dra Ready True
   assert gates_are 1 "$GATE" kubelet
 }

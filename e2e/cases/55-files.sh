@@ -45,13 +45,13 @@ case_user_flags_kept() {
   odd_scheduler
   printf '# ours: ☸\nfeatureGates:   # of the user\n    NodeSwap: true\n' >>"$NODE/kubelet/config.yaml"
   "$NODE/restart-kubelet"
-  eventually 40 gate_is kube-apiserver APIResponseCompression 0
-  eventually 40 gate_is kube-scheduler DynamicResourceAllocation 0
-  eventually 40 gate_is kube-controller-manager APIServerIdentity 0
+  eventually 80 gate_is kube-apiserver APIResponseCompression 0
+  eventually 80 gate_is kube-scheduler DynamicResourceAllocation 0
+  eventually 80 gate_is kube-controller-manager APIServerIdentity 0
   keep_files "$CASE_DIR/before"
   start_both
   dra_on dra 'deletionPolicy: Revert'
-  eventually 200 condition_is dra Ready True
+  eventually 400 condition_is dra Ready True
   assert dra_is_on
   assert gate_is kube-apiserver APIResponseCompression 0
   assert gate_is kube-controller-manager APIServerIdentity 0
@@ -82,13 +82,13 @@ case_kubelet_not_answering() {
   cp "$NODE/kubelet/config.yaml" "$CASE_DIR/config.yaml"
   start_both
   dra_on dra
-  eventually 90 kubelet_reports "^Unreadable KubeletNotAnswering .*127.0.0.1:$((PORT + 19))/healthz.* is not changed"
+  eventually 180 kubelet_reports "^Unreadable KubeletNotAnswering .*127.0.0.1:$((PORT + 19))/healthz.* is not changed"
   assert_same_file "$CASE_DIR/config.yaml" "$NODE/kubelet/config.yaml"
   assert refuse_log 'the kubelet is restarted'
   refuse condition_is dra NodesUpdated 'False NodeFailed'
-  eventually 90 gate_is kube-apiserver DynamicResourceAllocation 1 # the others are not held
+  eventually 180 gate_is kube-apiserver DynamicResourceAllocation 1 # the others are not held
   kubelet_says "healthzPort: $((PORT + 6))"
-  eventually 120 condition_is dra Ready True
+  eventually 240 condition_is dra Ready True
   assert dra_is_on
   assert grep -q 'info  node: the kubelet is restarted node=cp-1 component=kubelet object=NodeDRAConfiguration/cp-1' "$CASE_DIR/agent.log"
 }
@@ -102,7 +102,7 @@ case_kubelet_healthz_off() {
   kubelet_says 'healthzPort: 0'
   start_both
   dra_on dra
-  eventually 120 condition_is dra Ready True
+  eventually 240 condition_is dra Ready True
   assert dra_is_on
 }
 
@@ -117,12 +117,12 @@ case_kubelet_key_twice() {
   lines=$(wc -l <"$NODE/kubelet/config.yaml")
   start_both
   dra_on dra
-  eventually 60 kubelet_reports "^Unreadable ManifestInvalid .*kubelet/config.yaml:$lines:1: key \"featureGates\" is there twice"
-  eventually 90 gate_is kube-apiserver DynamicResourceAllocation 1
+  eventually 120 kubelet_reports "^Unreadable ManifestInvalid .*kubelet/config.yaml:$lines:1: key \"featureGates\" is there twice"
+  eventually 180 gate_is kube-apiserver DynamicResourceAllocation 1
   assert_same_file "$CASE_DIR/config.yaml" "$NODE/kubelet/config.yaml"
   refuse condition_is dra NodesUpdated 'False NodeFailed'
   cp "$CASE_DIR/well.yaml" "$NODE/kubelet/config.yaml"
-  eventually 120 condition_is dra Ready True
+  eventually 240 condition_is dra Ready True
 }
 
 # case: a file that is not what it should be is reported and stays as it is
@@ -132,7 +132,7 @@ case_not_a_manifest() {
   keep_files "$CASE_DIR/before"
   start_both
   dra_on dra
-  eventually 60 said_of_the_manifest
+  eventually 120 said_of_the_manifest
   sleep 2
   assert same_files "$CASE_DIR/before"
 }

@@ -16,7 +16,7 @@ ready() {
   use_cluster 1.33 kubelet
   start_both
   dra_on dra
-  eventually 100 condition_is dra Ready True
+  eventually 200 condition_is dra Ready True
   the_cluster >"$CASE_DIR/before"
 }
 
@@ -33,11 +33,11 @@ nothing_was_given_up() { assert_equal "$(dracfg dra | jq -c '[.status.failedRevi
 case_ready_then_copy() {
   ready
   cp "$MANIFESTS/kube-controller-manager.yaml" "$MANIFESTS/kube-controller-manager.yaml.before-change"
-  eventually 60 condition_is dra ControlPlaneUpdated 'False ManifestInvalid'
+  eventually 120 condition_is dra ControlPlaneUpdated 'False ManifestInvalid'
   assert_match "$(condition_message dra ControlPlaneUpdated)" 'kube-controller-manager.yaml and .*kube-controller-manager.yaml.before-change both are'
   assert dra_is_on
   rm "$MANIFESTS/kube-controller-manager.yaml.before-change"
-  eventually 60 condition_is dra Ready True
+  eventually 120 condition_is dra Ready True
   still_the_same
 }
 
@@ -47,13 +47,13 @@ case_copy_midway() {
   use_cluster 1.33 kubelet
   start_both
   dra_on dra
-  eventually 100 gate_is kube-apiserver DynamicResourceAllocation 1
+  eventually 200 gate_is kube-apiserver DynamicResourceAllocation 1
   cp "$MANIFESTS/kube-scheduler.yaml" "$MANIFESTS/kube-scheduler.yaml.before-change"
-  eventually 60 condition_is dra ControlPlaneUpdated 'False ManifestInvalid'
+  eventually 120 condition_is dra ControlPlaneUpdated 'False ManifestInvalid'
   assert gate_is kube-apiserver DynamicResourceAllocation 1
   nothing_was_given_up '[null,[]]'
   rm "$MANIFESTS/kube-scheduler.yaml.before-change"
-  eventually 100 condition_is dra Ready True
+  eventually 200 condition_is dra Ready True
   assert dra_is_on
   nothing_was_given_up '[null,["Applied"]]'
 }
@@ -66,11 +66,11 @@ case_half_written_then_whole() {
   cp -p "$MANIFESTS/kube-scheduler.yaml" "$NODE/whole"
   printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: kube-scheduler\n' >"$MANIFESTS/kube-scheduler.yaml" # the runner keeps the old pod
   dra_on dra
-  eventually 60 condition_is dra ControlPlaneUpdated 'False ManifestInvalid'
+  eventually 120 condition_is dra ControlPlaneUpdated 'False ManifestInvalid'
   assert condition_is dra Degraded 'True ManifestInvalid' # nothing was tried, so no RollbackFailed
   assert gate_is kube-apiserver DynamicResourceAllocation 0
   mv "$NODE/whole" "$MANIFESTS/kube-scheduler.yaml"
-  eventually 100 condition_is dra Ready True # and nobody has annotated anything
+  eventually 200 condition_is dra Ready True # and nobody has annotated anything
   assert dra_is_on
   nothing_was_given_up '[null,["Applied"]]'
 }
@@ -90,18 +90,18 @@ case_ready_then_fight() {
   cp -p "$MANIFESTS/kube-scheduler.yaml" "$NODE/theirs"
   start_both
   dra_on dra
-  eventually 100 condition_is dra Ready True
+  eventually 200 condition_is dra Ready True
   cp -p "$MANIFESTS/kube-scheduler.yaml" "$NODE/with-gates"
   keep_putting_back &
   STARTED+=("$!")
-  eventually 120 condition_is dra ControlPlaneUpdated 'False FileConflict'
+  eventually 240 condition_is dra ControlPlaneUpdated 'False FileConflict'
   assert gates_are 1 DynamicResourceAllocation kube-apiserver kube-controller-manager kubelet
   assert served_is v1beta1
   nothing_was_given_up '[null,["Applied"]]'
   note 'the flags are set where the file comes from'
   cp "$NODE/with-gates" "$NODE/theirs.new"
   mv "$NODE/theirs.new" "$NODE/theirs"
-  eventually 100 condition_is dra Ready True
+  eventually 200 condition_is dra Ready True
   assert dra_is_on
 }
 
@@ -128,7 +128,7 @@ case_second_scheduler() {
   second_scheduler batch-scheduler
   start_both
   dra_on dra
-  eventually 100 condition_is dra Ready True
+  eventually 200 condition_is dra Ready True
   assert dra_is_on
   assert_match "$(condition_message dra ControlPlaneUpdated)" 'left alone: .*/batch-scheduler.yaml beside kube-scheduler on cp-1'
   assert_same_file "$NODE/batch-before" "$MANIFESTS/batch-scheduler.yaml"
@@ -141,10 +141,10 @@ batch_runs() { pgrep -f -- "--config=$NODE/batch.yaml" >/dev/null; }
 case_labelled_scheduler() {
   use_cluster 1.33 kubelet
   second_scheduler kube-scheduler
-  eventually 60 batch_runs
+  eventually 120 batch_runs
   start_both
   dra_on dra
-  eventually 100 condition_is dra Ready True
+  eventually 200 condition_is dra Ready True
   assert dra_is_on
   assert batch_runs
   assert_match "$(condition_message dra ControlPlaneUpdated)" 'left alone: .*/batch-scheduler.yaml beside kube-scheduler on cp-1'
@@ -172,7 +172,7 @@ spec:
   hostNetwork: true
   containers: [{name: kube-apiserver, image: "node.local/kube-apiserver:v1.20.0", command: [kube-apiserver]}]
 EOF
-  eventually 60 is_named 'not counted, .*: kube-apiserver on worker-1'
+  eventually 120 is_named 'not counted, .*: kube-apiserver on worker-1'
   assert condition_is dra Ready True
   still_the_same
 }

@@ -10,7 +10,7 @@ enabled() { # LINE...: of spec
   kubectl get configmaps -n kube-system kubeadm-config kubelet-config -o json | jq '.items[].data' >"$CASE_DIR/config-maps"
   start_both
   dra_on dra "$@"
-  eventually 150 condition_is dra Ready True
+  eventually 300 condition_is dra Ready True
   assert dra_is_on
 }
 
@@ -20,11 +20,11 @@ enabled() { # LINE...: of spec
 case_delete_revert() {
   enabled 'deletionPolicy: Revert'
   kubectl delete draconfiguration dra --wait=false >/dev/null
-  eventually 150 dracfg_gone dra
+  eventually 300 dracfg_gone dra
   assert same_files "$CASE_DIR/before"
-  eventually 20 gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
-  eventually 30 served_is ''
-  eventually 20 none_of nodedraconfigurations
+  eventually 40 gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
+  eventually 60 served_is ''
+  eventually 40 none_of nodedraconfigurations
   kubectl get configmaps -n kube-system kubeadm-config kubelet-config -o json | jq '.items[].data' >"$CASE_DIR/config-maps-after"
   assert_same_file "$CASE_DIR/config-maps" "$CASE_DIR/config-maps-after"
 }
@@ -43,9 +43,9 @@ case_delete_revert_foreign_edit() {
   enabled 'deletionPolicy: Revert'
   edit kube-scheduler 's/^(    - )kube-scheduler$/&\n\1--v=1 # of somebody else/'
   printf 'maxPods: 99 # of somebody else\n' >>"$NODE/kubelet/config.yaml"
-  eventually 60 settled dra
+  eventually 120 settled dra
   kubectl delete draconfiguration dra --wait=false >/dev/null
-  eventually 150 dracfg_gone dra
+  eventually 300 dracfg_gone dra
   assert_equal "$(changes "$CASE_DIR/before" kube-scheduler.yaml)" '>     - --v=1 # of somebody else' 'of kube-scheduler.yaml'
   assert_equal "$(changes "$CASE_DIR/before" config.yaml)" '> maxPods: 99 # of somebody else' 'of config.yaml'
   assert_equal "$(changes "$CASE_DIR/before" kube-apiserver.yaml)" '' 'of kube-apiserver.yaml'
@@ -58,8 +58,8 @@ case_delete_retain() {
   files >"$CASE_DIR/files-1"
   processes >"$CASE_DIR/processes-1"
   kubectl delete draconfiguration dra --wait=false >/dev/null
-  eventually 60 dracfg_gone dra
-  eventually 20 none_of nodedraconfigurations
+  eventually 120 dracfg_gone dra
+  eventually 40 none_of nodedraconfigurations
   sleep 3
   files >"$CASE_DIR/files-2"
   processes >"$CASE_DIR/processes-2"
@@ -76,14 +76,14 @@ case_two_configurations() {
   dra_on older
   sleep 1.1 # creation times are whole seconds
   printf 'featureGates: {DynamicResourceAllocation: true}\nruntimeConfig: {resource.k8s.io/v1beta2: "true"}\n%s\n' "$QUICK_ROLLOUT" | configure younger
-  eventually 30 condition_is younger ConfigValid 'False TargetConflict'
+  eventually 60 condition_is younger ConfigValid 'False TargetConflict'
   assert condition_is younger Stalled 'True TargetConflict'
   assert_match "$(condition_message younger Stalled)" 'default/older'
-  eventually 150 condition_is older Ready True
+  eventually 300 condition_is older Ready True
   assert served_is v1beta1
   assert condition_is younger Stalled 'True TargetConflict'
   kubectl delete draconfiguration older --timeout=60s >/dev/null
-  eventually 150 condition_is younger Ready True
+  eventually 300 condition_is younger Ready True
   assert served_is 'v1beta1 v1beta2'
 }
 
@@ -95,20 +95,20 @@ leader_is_not() { [[ -n $(leader) && $(leader) != "$1" ]]; }
 case_two_controllers() {
   use_cluster 1.33
   start_both
-  eventually 20 leader
-  eventually 20 leader_is_not ''
+  eventually 40 leader
+  eventually 40 leader_is_not ''
   local first
   first=$(leader)
   start_second_controller
   dra_on dra
-  eventually 150 condition_is dra Ready True
+  eventually 300 condition_is dra Ready True
   assert_equal "$(leader)" "$first" 'the leader'
   sleep 1
   files >"$CASE_DIR/files-1"
   kill_hard "$CONTROLLER"
-  eventually 60 leader_is_not "$first"
+  eventually 120 leader_is_not "$first"
   dra_on dra 'rollout: {componentTimeout: 61s, minReady: 0s}'
-  eventually 30 condition_is dra Ready True
+  eventually 60 condition_is dra Ready True
   files >"$CASE_DIR/files-2"
   assert_same_file "$CASE_DIR/files-1" "$CASE_DIR/files-2"
 }
@@ -120,9 +120,9 @@ case_suspend() {
   start_both
   keep_files "$CASE_DIR/before"
   dra_on dra 'suspend: true'
-  eventually 30 condition_is dra Ready 'False Suspended'
+  eventually 60 condition_is dra Ready 'False Suspended'
   sleep 3
   assert same_files "$CASE_DIR/before"
   dra_on dra 'suspend: false'
-  eventually 150 condition_is dra Ready True
+  eventually 300 condition_is dra Ready True
 }

@@ -18,8 +18,8 @@ upgrade() {
   version=$(tools_version "$2")
   note "upgrade $1 to $version"
   edit "$1" "s/^(    image: .*):v.*$/\1:$version/"
-  eventually 60 runs "$1" "$version"
-  eventually 120 settled dra
+  eventually 120 runs "$1" "$version"
+  eventually 240 settled dra
 }
 
 runs() { [[ $(metrics "$1" | grep '^kubernetes_build_info{') == *git_version=\"$2\"* ]]; }
@@ -38,24 +38,24 @@ case_one_after_the_other() {
   use_cluster 1.33 kubelet
   start_both
   dra_on dra
-  eventually 150 condition_is dra Ready True
+  eventually 300 condition_is dra Ready True
   local component minor
   for minor in 1.34 1.36; do
     for component in "${CONTROL_PLANE[@]}"; do
       upgrade "$component" "$minor"
       never_within 3 serves_not v1beta1
-      eventually 150 dra_is_on # what a new minor has by default may be taken out, which restarts it
-      eventually 120 settled dra
+      eventually 300 dra_is_on # what a new minor has by default may be taken out, which restarts it
+      eventually 240 settled dra
     done
-    eventually 20 upload_config "$minor" # as kubeadm, which tries again when somebody else has just written it
+    eventually 40 upload_config "$minor" # as kubeadm, which tries again when somebody else has just written it
   done
   note 'the last client of 1.33 is the kubelet'
   assert_match "$(flag_of kube-apiserver runtime-config)" 'resource.k8s.io/v1beta1=true'
   tools_version 1.36 >"$NODE/kubelet/version"
   "$NODE/restart-kubelet"
-  eventually 30 runs kubelet "$(tools_version 1.36)"
-  eventually 120 served_is v1
-  eventually 180 settled dra # watches that lost the API server three times within two minutes come back after up to half a minute
+  eventually 60 runs kubelet "$(tools_version 1.36)"
+  eventually 240 served_is v1
+  eventually 360 settled dra # watches that lost the API server three times within two minutes come back after up to half a minute
   assert_equal "$(flag_of kube-apiserver runtime-config)" '' 'runtime-config that is no longer needed'
   for component in "${CONTROL_PLANE[@]}"; do assert_equal "$(flag_of "$component" feature-gates)" '' "gates of $component that are the default"; done
   assert dra_is_on

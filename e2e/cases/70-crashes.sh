@@ -67,14 +67,14 @@ case_api_away() {
   use_cluster 1.33 kubelet
   start_both
   dra_on dra 'rollout: {componentTimeout: 120s, minReady: 0s}'
-  eventually 60 gate_is kube-apiserver DynamicResourceAllocation 1
+  eventually 120 gate_is kube-apiserver DynamicResourceAllocation 1
   fault kube-apiserver 'sleep 30
 real "$@"'
   kill -KILL "$(pid_of kube-apiserver)"
   sleep 20
   refuse kubectl get --raw /readyz
   unfault kube-apiserver
-  eventually 150 condition_is dra Ready True
+  eventually 300 condition_is dra Ready True
   assert dra_is_on
   local component
   for component in kube-controller-manager kube-scheduler; do assert_equal "$(restarts "$component")" 1 "restarts of $component"; done

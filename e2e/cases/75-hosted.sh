@@ -15,19 +15,19 @@ tenant_up() {
   kubectl apply -f "$E2E/hosted/tenant.yaml" >/dev/null
   chart_roles hosted-rbac.yaml --set 'hostedControlPlanes[0].namespace=tenant,hostedControlPlanes[0].kubeconfigSecrets[0]=tenant-kubeconfig' | kubectl apply -f - >/dev/null
   kubectl create secret generic tenant-kubeconfig -n tenant --from-file=value="$CLUSTER/admin.conf" >/dev/null
-  eventually 20 api -f -o /dev/null "$API/api/v1/namespaces/tenant/serviceaccounts/default"
+  eventually 40 api -f -o /dev/null "$API/api/v1/namespaces/tenant/serviceaccounts/default"
 }
 
 tenant_down() {
   kubectl delete namespace tenant --wait=false >/dev/null
-  eventually 60 not_found api/v1/namespaces/tenant
+  eventually 120 not_found api/v1/namespaces/tenant
   kubectl delete node hosting >/dev/null
   cluster_is_clean
 }
 
 components_up() {
   kubectl apply -f "$E2E/hosted/control-plane.yaml" >/dev/null
-  eventually 60 rolled_out
+  eventually 120 rolled_out
 }
 
 # rolled_out: all that is there, by its controller's own word.
@@ -100,11 +100,11 @@ case_rollout() {
   follow
   start_controller
   hosted dra "$READ_BACK" 'suspend: true' 'deletionPolicy: Revert'
-  eventually 30 condition_is dra Ready 'False Suspended' tenant
+  eventually 60 condition_is dra Ready 'False Suspended' tenant
   plan_shows
   assert same_templates "$CASE_DIR/before"
   hosted dra "$READ_BACK" 'deletionPolicy: Revert'
-  eventually 90 condition_is dra Ready True tenant
+  eventually 180 condition_is dra Ready True tenant
   in_order
   assert_equal "$(args_of deployment/kube-apiserver)" '[["/proxy-server","--feature-gates-file=none"],["/usr/local/bin/kube-apiserver","--authorization-mode=Node,RBAC","--feature-gates=DynamicResourceAllocation=true","--runtime-config=batch/v2alpha1=true,resource.k8s.io/v1beta1=true","--secure-port=6443"]]'
   assert_equal "$(args_of deployment/tenant-kcm)" '[["kube-controller-manager","--feature-gates","kube:CronJobsScheduledAnnotation=true,kube:DynamicResourceAllocation=true","--leader-elect=true"]]'
@@ -135,7 +135,7 @@ nothing_more() {
   stop_controller
   start_controller
   ask_again dra
-  eventually 30 handled dra
+  eventually 60 handled dra
   generations >"$CASE_DIR/generations-2"
   assert_same_file "$CASE_DIR/generations-1" "$CASE_DIR/generations-2"
 }
@@ -164,34 +164,34 @@ case_failure() {
     "template": {"spec": {"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
       {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "kcm"}}}]}}}}}}' >/dev/null
   kubectl patch deployment tenant-kcm -n tenant --type merge -p '{"spec": {"replicas": 0}}' >/dev/null
-  eventually 30 rolled_out
+  eventually 60 rolled_out
   kubectl patch deployment tenant-kcm -n tenant --type merge -p '{"spec": {"replicas": 1}}' >/dev/null
-  eventually 30 rolled_out
+  eventually 60 rolled_out
   keep_templates "$CASE_DIR/before"
   start_controller
   hosted dra 'rollout: {componentTimeout: 10s, minReady: 0s}'
-  eventually 90 condition_is dra ControlPlaneUpdated 'False RolledBack' tenant
-  eventually 30 rolled_out
+  eventually 180 condition_is dra ControlPlaneUpdated 'False RolledBack' tenant
+  eventually 60 rolled_out
   assert same_templates "$CASE_DIR/before"
   assert condition_is dra Degraded 'True ComponentNotReady' tenant
   assert_match "$(condition_message dra ControlPlaneUpdated tenant)" 'kube-controller-manager in Deployment tenant/tenant-kcm: .*when rollout.componentTimeout was over; pod tenant-kcm-.*: Unschedulable: '
   assert_equal "$(kubectl get statefulset kube-scheduler -n tenant -o jsonpath='{.metadata.generation}')" 1 'generation of the scheduler'
   generations >"$CASE_DIR/generations-1"
   hosted dra 'rollout: {componentTimeout: 60s, minReady: 0s}' # another generation, the same revision
-  eventually 30 condition_is dra ControlPlaneUpdated 'False RolledBack' tenant
+  eventually 60 condition_is dra ControlPlaneUpdated 'False RolledBack' tenant
   generations >"$CASE_DIR/generations-2"
   assert_same_file "$CASE_DIR/generations-1" "$CASE_DIR/generations-2"
   kubectl patch deployment tenant-kcm -n tenant --type json -p '[{"op": "remove", "path": "/spec/template/spec/affinity"}]' >/dev/null
   kubectl scale deployment tenant-kcm -n tenant --replicas=0 >/dev/null
-  eventually 30 rolled_out
+  eventually 60 rolled_out
   kubectl scale deployment tenant-kcm -n tenant --replicas=1 >/dev/null
-  eventually 30 rolled_out
+  eventually 60 rolled_out
   ask_again dra
-  eventually 30 has_gate deployment/kube-apiserver
+  eventually 60 has_gate deployment/kube-apiserver
   kill_hard "$CONTROLLER"
   start_controller
-  eventually 90 condition_is dra ControlPlaneUpdated 'True AsExpected' tenant
-  eventually 30 rolled_out
+  eventually 180 condition_is dra ControlPlaneUpdated 'True AsExpected' tenant
+  eventually 60 rolled_out
   local workload
   for workload in "${WORKLOADS[@]}"; do assert has_gate "$workload"; done
   # nobody asked the hosted API server, and nobody says so
@@ -211,7 +211,7 @@ case_others() {
   own_scheduler
   start_controller
   hosted dra
-  eventually 30 condition_is dra ConfigValid 'False NotManaged' tenant
+  eventually 60 condition_is dra ConfigValid 'False NotManaged' tenant
   assert_match "$(condition_message dra ConfigValid tenant)" 'StatefulSet tenant/kube-scheduler is owned by ConfigMap the-operator \(v1\)'
   assert condition_is dra Stalled True tenant
   assert same_templates "$CASE_DIR/before"
@@ -220,8 +220,8 @@ case_others() {
   note 'somebody puts back what is written'
   start_reverter
   kubectl patch statefulset kube-scheduler -n tenant --type json -p '[{"op": "remove", "path": "/metadata/ownerReferences"}]' >/dev/null
-  eventually 90 condition_is dra Degraded 'True ChangesReverted' tenant
-  eventually 30 it_is_let_be
+  eventually 180 condition_is dra Degraded 'True ChangesReverted' tenant
+  eventually 60 it_is_let_be
   assert_equal "$(wc -l <"$CASE_DIR/reverted")" 2 'how often it was put back'
   assert_match "$(condition_message dra Degraded tenant)" 'kube-apiserver in Deployment tenant/kube-apiserver: .* 2 times, last by the field manager the-other'
   generations >"$CASE_DIR/generations-1"
@@ -232,7 +232,7 @@ case_others() {
   assert_same_file "$CASE_DIR/before/kube-apiserver" "$CASE_DIR/now/kube-apiserver"
   kill_hard "$REVERTER"
   ask_again dra
-  eventually 90 condition_is dra ControlPlaneUpdated 'True AsExpected' tenant
+  eventually 180 condition_is dra ControlPlaneUpdated 'True AsExpected' tenant
   tenant_down
 }
 
@@ -271,7 +271,7 @@ ask_for_a_pass() {
   local generation
   hosted dra 'rollout: {componentTimeout: 61s, minReady: 0s}'
   generation=$(dracfg dra tenant | jq .metadata.generation)
-  eventually 30 observed "$generation"
+  eventually 60 observed "$generation"
 }
 
 observed() { [[ $(dracfg dra tenant | jq .status.observedGeneration) == "$1" ]]; }
@@ -284,14 +284,14 @@ case_kamaji() {
   tenant_up
   kubectl apply -f "$E2E/hosted/kamaji.yaml" >/dev/null
   kubectl wait --for=condition=Established --timeout=30s crd/tenantcontrolplanes.kamaji.clastix.io >/dev/null
-  eventually 20 make_tenant
+  eventually 40 make_tenant
   start_kamaji
-  eventually 60 rolled_out
+  eventually 120 rolled_out
   kubectl get tcp a -n tenant -o json | jq -S .spec >"$CASE_DIR/before"
   start_controller
   bad_kubeconfigs
   hosted dra "$READ_BACK" 'deletionPolicy: Revert' 'platform: {type: HostedControlPlane, hostedControlPlane: {tenantControlPlane: a}}'
-  eventually 120 condition_is dra Ready True tenant
+  eventually 240 condition_is dra Ready True tenant
   assert_equal "$(kubectl get tcp a -n tenant -o json | jq -cS .spec.controlPlane.deployment.extraArgs)" \
     '{"apiServer":["--feature-gates=DynamicResourceAllocation=true","--runtime-config=resource.k8s.io/v1beta1=true"],"controllerManager":["--feature-gates=DynamicResourceAllocation=true","--v=3"],"scheduler":["--feature-gates=DynamicResourceAllocation=true"]}'
   assert_equal "$(args_of deployment/a | grep -o DynamicResourceAllocation=true | wc -l)" 3 'gates in the Deployment that Kamaji made'
@@ -307,12 +307,12 @@ case_kamaji() {
 bad_kubeconfigs() {
   local tenant='platform: {type: HostedControlPlane, hostedControlPlane: {tenantControlPlane: a}}'
   hosted dra "$tenant" 'cluster: {kubeconfigSecretRef: {name: another}}'
-  eventually 30 condition_is dra ControlPlaneUpdated 'Unknown Forbidden' tenant
+  eventually 60 condition_is dra ControlPlaneUpdated 'Unknown Forbidden' tenant
   hosted dra "$tenant" 'cluster: {kubeconfigSecretRef: {name: tenant-kubeconfig, key: admin.conf}}'
-  eventually 30 condition_is dra ControlPlaneUpdated 'Unknown NotFound' tenant
+  eventually 60 condition_is dra ControlPlaneUpdated 'Unknown NotFound' tenant
   kubectl patch secret tenant-kubeconfig -n tenant --type merge -p "$(exec_kubeconfig)" >/dev/null
   hosted dra "$tenant" 'cluster: {kubeconfigSecretRef: {name: tenant-kubeconfig, key: exec}}'
-  eventually 30 condition_is dra ConfigValid 'False InvalidConfiguration' tenant
+  eventually 60 condition_is dra ConfigValid 'False InvalidConfiguration' tenant
   assert_match "$(condition_message dra ConfigValid tenant)" 'Secret tenant/tenant-kubeconfig, key exec: .*exec'
   [[ ! -e $CASE_DIR/was-run ]] || die 'the program of a kubeconfig was run'
   kubectl get tcp a -n tenant -o json | jq -S .spec >"$CASE_DIR/after"

@@ -23,24 +23,24 @@ case_kubeadm_1_33() {
   start_on_node
   kubectl create namespace kubermatic >/dev/null
   kubectl apply -f "$E2E/seeds/kubermaticconfiguration.yaml" >/dev/null
-  eventually 240 condition_is kubermatic Ready True kubermatic
+  eventually 480 condition_is kubermatic Ready True kubermatic
   assert gates_are 1 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
   assert_equal "$(served)" v1beta1 'versions of resource.k8s.io'
   what_was_written
-  eventually 20 config_map_says kubeadm-config DynamicResourceAllocation=true
-  eventually 20 config_map_says kubelet-config 'DynamicResourceAllocation: true'
+  eventually 40 config_map_says kubeadm-config DynamicResourceAllocation=true
+  eventually 40 config_map_says kubelet-config 'DynamicResourceAllocation: true'
   assert_match "$(kubectl get dracfg -n kubermatic kubermatic)" 'Kubeadm +v1.33.13 +v1beta1 +4/4 .*True'
-  eventually 60 mirror_pods_ready
+  eventually 120 mirror_pods_ready
   containers | diff "$CASE_DIR/containers" - || die 'pods lost their containers'
 
   note 'and back'
   patch_at "$(dracfg_at kubermatic kubermatic)" '{"spec":{"deletionPolicy":"Revert"}}'
   kubectl delete kubermaticconfiguration kubermatic -n kubermatic --wait=false >/dev/null
-  eventually 240 dracfg_gone kubermatic kubermatic
+  eventually 480 dracfg_gone kubermatic kubermatic
   assert same_files "$CASE_DIR/before"
   config_maps | diff "$CASE_DIR/config-maps" - || die 'the ConfigMaps are not what they were'
-  eventually 60 gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
-  eventually 30 served_is ''
+  eventually 120 gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
+  eventually 60 served_is ''
   containers | diff "$CASE_DIR/containers" - || die 'pods lost their containers'
   stop_all
   node_down "$CLUSTER"
@@ -55,7 +55,7 @@ case_kubeadm_1_36() {
   config_maps >"$CASE_DIR/config-maps"
   start_on_node
   dra_on dra
-  eventually 60 condition_is dra Ready 'True DefaultOn'
+  eventually 120 condition_is dra Ready 'True DefaultOn'
   assert gates_are 1 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
   assert_equal "$(served)" v1 'versions of resource.k8s.io'
   sleep 3
@@ -73,12 +73,12 @@ case_kubelet_refuses() {
   kubelet_does 1 DynamicResourceAllocation 'echo refused by the test >&2; exit 1'
   start_on_node
   dra_on dra 'rollout: {componentTimeout: 90s, minReady: 0s}'
-  eventually 300 condition_is dra Degraded True
+  eventually 600 condition_is dra Degraded True
   note "$(condition_message dra Degraded)"
   assert_match "$(condition_message dra Degraded)" 'kubelet.*node-1|node-1.*kubelet'
   same_file_again() { cmp -s "$CASE_DIR/before/config.yaml" "$NODE/kubelet/config.yaml"; }
-  eventually 30 same_file_again
-  eventually 30 gate_is kubelet DynamicResourceAllocation 0
+  eventually 60 same_file_again
+  eventually 60 gate_is kubelet DynamicResourceAllocation 0
   kubectl wait --for=condition=Ready "node/$NODE_NAME" --timeout=60s >/dev/null || die 'the node is not Ready'
   containers | diff "$CASE_DIR/containers" - || die 'pods lost their containers'
 }
@@ -101,7 +101,7 @@ END
   trap 'chart_end $?' EXIT
   programs_of_the_images
   apply_by_commit
-  eventually 300 condition_is kubermatic Ready True kubermatic
+  eventually 600 condition_is kubermatic Ready True kubermatic
   assert gates_are 1 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
   assert_equal "$(served)" v1beta1 'versions of resource.k8s.io'
   what_was_written
@@ -111,10 +111,10 @@ END
   chart_of_a_driver
   keep_pod_logs
   kubectl scale -n drawbridge-system deployment/drawbridge-controller --replicas=0 >/dev/null # it takes away nodes that are none
-  eventually 30 none_of pods -n drawbridge-system -l app.kubernetes.io/component=controller
+  eventually 60 none_of pods -n drawbridge-system -l app.kubernetes.io/component=controller
   others_node_is_refused
   HOME=$CASE_DIR "$TOOLS_BIN/helm" uninstall drawbridge -n drawbridge-system
-  eventually 60 none_of pods -n drawbridge-system
+  eventually 120 none_of pods -n drawbridge-system
   assert kubectl get crd draconfigurations.drawbridge.dev nodedraconfigurations.drawbridge.dev
   assert kubectl get dracfg -n kubermatic kubermatic
   stop_all
@@ -148,7 +148,7 @@ kind: ConfigSource
 metadata: {name: clusters, namespace: kubermatic}
 spec: {url: "git://$NODE_IP/config.git", interval: 10s, verify: {secretRef: {name: signers}}}
 END
-  eventually 60 signed_by ops@example.org
+  eventually 120 signed_by ops@example.org
 }
 
 signed_by() {
@@ -170,11 +170,11 @@ chart_of_a_driver() {
   kubectl patch dracfg kubermatic -n kubermatic --type merge -p "{\"spec\":{\"driver\":{\"serviceAccountName\":\"installer\",\"release\":\"gpu\",\"namespace\":\"gpu\",
     \"chart\":{\"repo\":\"http://$NODE_IP:8000\",\"name\":\"test-driver\",\"version\":\"0.1.0\"},
     \"values\":{\"image\":\"$NODE_REPOSITORY/busybox:1\",\"command\":[\"/bin/busybox\",\"sleep\",\"100000\"]}}}}" >/dev/null
-  eventually 90 condition_is kubermatic DriverReady 'True AsExpected' kubermatic
+  eventually 180 condition_is kubermatic DriverReady 'True AsExpected' kubermatic
   assert release_is gpu gpu deployed
   patch_at "$(dracfg_at kubermatic kubermatic)" '[{"op":"remove","path":"/spec/driver"}]'
-  eventually 60 no_release gpu gpu
-  eventually 30 condition_is kubermatic Ready True kubermatic
+  eventually 120 no_release gpu gpu
+  eventually 60 condition_is kubermatic Ready True kubermatic
 }
 
 # others_node_is_refused: with the very token of the agent's pod.
@@ -207,7 +207,7 @@ case_killed() {
   machine >"$CASE_DIR/machine-before"
   (node_up "$dir" 1.33 "$BASHPID" && node_join "$dir-2" 2 "$BASHPID")
   note 'their owner has ended'
-  eventually 20 test -e "$dir/gone" -a -e "$dir-2/gone"
+  eventually 40 test -e "$dir/gone" -a -e "$dir-2/gone"
   node_use "$dir"
   assert node_is_gone
 
@@ -226,8 +226,8 @@ case_killed() {
   node_up_again "$dir-2"
   note 'now the keeper of the first is killed'
   kill -KILL "$(pgrep -f "node/keeper $dir ")"
-  eventually 20 test -e "$dir-2/gone"
-  eventually 20 node_processes_are_gone
+  eventually 40 test -e "$dir-2/gone"
+  eventually 40 node_processes_are_gone
   kill "$owner"
   # its cgroups, empty now, go with the next node, and what it gave the machine
   # shellcheck source=../node/cgroups.sh

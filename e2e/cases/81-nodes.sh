@@ -92,7 +92,7 @@ case_several() {
   kubectl apply -f "$E2E/seeds/kubermaticconfiguration.yaml" >/dev/null
 
   note 'a node joins half way'
-  eventually 60 api_is_away
+  eventually 120 api_is_away
   enter_node 3
   refuse file_says 3 "$GATE"
   patch_at "$(dracfg_at kubermatic kubermatic)" '{"spec":{"allowAlpha":true,"rollout":{"minReady":"10s"}}}'
@@ -101,16 +101,16 @@ case_several() {
   kubelet_does 2 "$GATE" 'sleep 10' # or the edit would be over before there was a second agent
   start_agent_on_node 2
   kill_while_it_edits 2 "$CASE_DIR/node-2.yaml" 0 "$(random_delay 0.3)" "$(random_delay 0.6)" "$(random_delay 1.5)"
-  eventually 120 kubelet_report_is 2 state UpToDate
+  eventually 240 kubelet_report_is 2 state UpToDate
   assert_equal "$(old_or_new 2 "$CASE_DIR/node-2.yaml")" new 'the file in the end'
   rm "$(node_dir 2)/bin/kubelet"
 
   note 'nobody speaks for the node that came in between'
-  eventually 120 condition_is kubermatic NodesUpdated 'False AgentMissing' kubermatic
+  eventually 240 condition_is kubermatic NodesUpdated 'False AgentMissing' kubermatic
   assert_match "$(condition_message kubermatic NodesUpdated kubermatic)" 'kubelet on node-3'
-  eventually 60 config_map_says kubelet-config "$GATE: true" # it holds nobody but itself
+  eventually 120 config_map_says kubelet-config "$GATE: true" # it holds nobody but itself
   start_agent_on_node 3
-  eventually 120 condition_is kubermatic Ready True kubermatic
+  eventually 240 condition_is kubermatic Ready True kubermatic
   assert gates_are 1 "$GATE" "${CONTROL_PLANE[@]}"
   assert kubelet_gates_are 1 "$GATE" 1 2 3
   assert_equal "$(served)" v1beta1 'versions of resource.k8s.io'
@@ -123,7 +123,7 @@ case_several() {
   cp "$(kubelet_file 2)" "$CASE_DIR/node-2.yaml"
   stat -c '%i %Y' "$(kubelet_file 3)" >"$CASE_DIR/node-3.stat"
   gates_of_kubermatic "{\"$MORE\": true}"
-  eventually 180 condition_is kubermatic NodesUpdated 'False NodeFailed' kubermatic
+  eventually 360 condition_is kubermatic NodesUpdated 'False NodeFailed' kubermatic
   note "$(condition_message kubermatic NodesUpdated kubermatic)"
   assert_match "$(condition_message kubermatic NodesUpdated kubermatic)" "kubelet on node-2 failed and the roll-out is paused: .*unrecognized feature gate: $MORE"
   assert condition_is kubermatic Degraded 'True' kubermatic
@@ -137,7 +137,7 @@ case_several() {
   note 'the node is repaired, and the spec changed'
   rm "$(node_dir 2)/bin/kubelet"
   gates_of_kubermatic "{\"$MOST\": true}"
-  eventually 180 condition_is kubermatic Ready True kubermatic
+  eventually 360 condition_is kubermatic Ready True kubermatic
   assert kubelet_gates_are 1 "$GATE" 1 2 3
   assert kubelet_gates_are 1 "$MORE" 1 2 3
   assert kubelet_gates_are 1 "$MOST" 1 2 3
@@ -145,13 +145,13 @@ case_several() {
   containers | diff "$CASE_DIR/containers" - || die 'pods lost their containers'
 
   note 'who joins later has it all from the first moment'
-  eventually 30 config_map_says kubelet-config "$MOST: true"
+  eventually 60 config_map_says kubelet-config "$MOST: true"
   join_node 4
   assert kubelet_gates_are 1 "$GATE" 4
   cp "$(kubelet_file 4)" "$CASE_DIR/node-4.yaml"
   start_agent_on_node 4
-  eventually 60 kubelet_report_is 4 healthy true
-  eventually 60 condition_is kubermatic Ready True kubermatic
+  eventually 120 kubelet_report_is 4 healthy true
+  eventually 120 condition_is kubermatic Ready True kubermatic
   assert_match "$(condition_message kubermatic NodesUpdated kubermatic)" '^4 of 4 kubelets'
   assert_same_file "$CASE_DIR/node-4.yaml" "$(kubelet_file 4)" 'the file of the node that joined last'
 }
@@ -235,9 +235,9 @@ case_upgrade() {
   plain_pods
   start_on_node
   dra_on dra 'rollout: {componentTimeout: 300s, minReady: 0s}'
-  eventually 240 settled dra
-  eventually 30 config_map_says kubelet-config "$GATE: true"
-  eventually 120 takes_jobs
+  eventually 480 settled dra
+  eventually 60 config_map_says kubelet-config "$GATE: true"
+  eventually 240 takes_jobs
   watch_dra &
   watcher=$!
   STARTED+=("$watcher")
@@ -251,10 +251,10 @@ case_upgrade() {
     die "kubeadm upgrade: $(tail -n 20 "$CASE_DIR/kubeadm-upgrade.log")"
   note 'kubeadm is done'
   assert config_map_says kubeadm-config "kubernetesVersion: $new"
-  eventually 60 control_plane_runs "$new"
-  eventually 180 settled dra
+  eventually 120 control_plane_runs "$new"
+  eventually 360 settled dra
   runs_version kubelet "$VERSION" || die 'the kubelet is another one already'
-  eventually 60 condition_is dra ControlPlaneUpdated 'True AsExpected'
+  eventually 120 condition_is dra ControlPlaneUpdated 'True AsExpected'
   assert_match "$(condition_message dra ControlPlaneUpdated)" 'not needed any more go when the upgrade of the control plane is over'
   for component in "${CONTROL_PLANE[@]}"; do assert manifest_says "$component" "$GATE=true"; done
   assert manifest_says kube-apiserver '--runtime-config=resource.k8s.io/v1beta1=true'
@@ -265,11 +265,11 @@ case_upgrade() {
   note 'the kubelet follows'
   ln -s "$TOOLS_BIN/$new/kubelet" "$CLUSTER/bin/kubelet"
   innode systemctl restart kubelet
-  eventually 60 runs_version kubelet "$new"
-  eventually 300 nothing_is_left
-  eventually 180 settled dra
+  eventually 120 runs_version kubelet "$new"
+  eventually 600 nothing_is_left
+  eventually 360 settled dra
   assert condition_is dra ControlPlaneUpdated 'True DefaultOn'
-  eventually 30 served_is v1
+  eventually 60 served_is v1
   assert gates_are 1 "$GATE" "${CONTROL_PLANE[@]}" kubelet
   assert kubectl wait --for=condition=Ready pod -l app=plain --timeout=60s
   kill_hard "$watcher"

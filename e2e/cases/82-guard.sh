@@ -39,12 +39,12 @@ has_refused() { [[ -s $CASE_DIR/refusals ]]; }
 
 # is_back REVISION WHAT: the kubelet runs with the old file, the agent says why, and lets it be.
 is_back() {
-  eventually 90 kubelet_is "^$1 Failed $2"
+  eventually 180 kubelet_is "^$1 Failed $2"
   note "$(kubelet_says)"
   assert file_is_old
   assert gate_is kubelet DynamicResourceAllocation 0
-  eventually 30 nothing_is_armed
-  eventually 60 node_is_ready
+  eventually 60 nothing_is_armed
+  eventually 120 node_is_ready
   assert_equal "$(jq -r .components.kubelet.failed.revision "$CLUSTER/var-lib-drawbridge/journal.json")" "$1" 'the journal'
 }
 
@@ -59,12 +59,12 @@ case_comes_back() {
 
   note 'an edit that lasts: armed, read back, disarmed'
   wish good "$gates"
-  eventually 60 kubelet_is '^good UpToDate'
+  eventually 120 kubelet_is '^good UpToDate'
   assert gate_is kubelet DynamicResourceAllocation 1
-  eventually 20 nothing_is_armed
+  eventually 40 nothing_is_armed
   assert_match "$(cat "$CLUSTER/etc-systemd/kubelet.service.d/20-drawbridge-guard.conf")" 'ExecStartPre=-/var/lib/drawbridge/guard/drawbridge-guard start'
   wish gone '{}'
-  eventually 60 kubelet_is '^gone UpToDate'
+  eventually 120 kubelet_is '^gone UpToDate'
   assert file_is_old
 
   note 'the agent sees the refusal'
@@ -77,10 +77,10 @@ case_comes_back() {
   innode rm /run/node/kubelet.restart-sec
   kubelet_with_the_gate "$refuses"
   wish killed "$gates"
-  eventually 60 has_refused
+  eventually 120 has_refused
   kill_agent
-  eventually 60 file_is_old
-  eventually 30 kubelet_is_healthy
+  eventually 120 file_is_old
+  eventually 60 kubelet_is_healthy
   assert [ "$(wc -l <"$CASE_DIR/refusals")" = 3 ]
   start_agent_on_node
   is_back killed 'KubeletNotReady .*started 3 times.* the guard on the node put it back'
@@ -88,25 +88,25 @@ case_comes_back() {
   note 'the node loses its power'
   kubelet_with_the_gate "$refuses"
   wish boot "$gates"
-  eventually 60 has_refused
+  eventually 120 has_refused
   kill_agent
   assert file_is_new
   node_stop "$CLUSTER"
   assert test -s "$(guard_file armed)"
   node_start "$CLUSTER"
-  eventually 60 file_is_old
-  eventually 120 node_is_ready
+  eventually 120 file_is_old
+  eventually 240 node_is_ready
   start_agent_on_node
   is_back boot 'KubeletNotReady .* the guard on the node put it back'
 
   note 'the agent is killed, and the kubelet only hangs'
   kubelet_with_the_gate 'exec sleep 1000'
   wish hangs "$gates" 10
-  eventually 60 has_refused
+  eventually 120 has_refused
   kill_agent
   assert file_is_new
-  eventually 90 file_is_old
-  eventually 30 kubelet_is_healthy
+  eventually 180 file_is_old
+  eventually 60 kubelet_is_healthy
   start_agent_on_node
   is_back hangs 'KubeletNotReady .*the timer put its file back'
 

@@ -86,18 +86,18 @@ case_two() {
   dra_on dra "$ROLLOUT"
 
   note 'the second one refuses'
-  eventually 150 condition_is dra ControlPlaneUpdated 'False RolledBack'
+  eventually 300 condition_is dra ControlPlaneUpdated 'False RolledBack'
   note "$(conditions dra)"
   assert condition_is dra Degraded True
   assert_match "$(condition_message dra Degraded)" "node-2.*unrecognized feature gate: $GATE"
   assert same_both "$CASE_DIR/before"
-  eventually 60 all_gates_are 0
+  eventually 120 all_gates_are 0
   assert served_is ''
 
   note 'it is repaired, and the spec changed'
   import_api_server 2
   dra_on dra "$ROLLOUT" 'runtimeConfig: {resource.k8s.io/v1beta2: "true"}'
-  eventually 150 condition_is dra Ready True
+  eventually 300 condition_is dra Ready True
   assert all_gates_are 1
   assert_equal "$(served)" 'v1beta1 v1beta2' 'versions of resource.k8s.io'
   assert_equal "$(dracfg dra | jq -r '[.status.components[] | "\(.instances)\(.updated)\(.ready)"] | unique | join(" ")')" 222 'instances, updated and ready of each component'

@@ -19,7 +19,7 @@ gitops_controller() { start_controller --git-file-root "$GIT_DIR_E2E/srv" --git-
 
 gitops_clean() {
   kubectl delete configsources,kubermaticconfigurations,draconfigurations --all --wait=false >/dev/null
-  eventually 90 none_of kubermaticconfigurations,draconfigurations
+  eventually 180 none_of kubermaticconfigurations,draconfigurations
   kubectl delete role,rolebinding drawbridge-controller-configsource >/dev/null
   kubectl delete secret,configmap git signers values --ignore-not-found >/dev/null
   cluster_is_clean
@@ -60,7 +60,7 @@ look() {
   local now
   now=$(date +%s%N)
   patch_at "$(cfgsrc_at "$1")" "{\"metadata\":{\"annotations\":{\"drawbridge.dev/reconcile-requested-at\":\"$now\"}}}"
-  eventually 120 source_status_is "$1" lastHandledReconcileAt "$now"
+  eventually 240 source_status_is "$1" lastHandledReconcileAt "$now"
 }
 
 # observed NAME [GATE]: a DRAConfiguration that nothing is rolled out for.
@@ -73,7 +73,7 @@ gate_of() { dracfg "$1" 2>/dev/null | jq -r '.spec.featureGates | keys | join(",
 
 # fails_with NAME CONDITION REASON WORDS
 fails_with() {
-  eventually 90 source_condition_is "$1" "$2" "False $3"
+  eventually 180 source_condition_is "$1" "$2" "False $3"
   assert_match "$(source_message "$1" "$2")" "$4"
   refuse source_condition_is "$1" Ready True
 }
@@ -89,15 +89,15 @@ case_servers() {
   note 'each way leads to the same commit'
   secret git ca.crt=@"$dir/pki/ca.crt" username=git password=git-word
   source_is clusters "url: $base/basic/config.git" 'secretRef: {name: git}'
-  eventually 90 source_condition_is clusters Ready 'True AsExpected'
+  eventually 180 source_condition_is clusters Ready 'True AsExpected'
   assert_equal "$(source_status clusters lastAppliedRevision)" "main@sha1:$GIT_HEAD"
   assert_equal "$(gate_of first)" DynamicResourceAllocation
-  eventually 60 condition_is first SourceReady True
+  eventually 120 condition_is first SourceReady True
   arrives() { # URL KEY=VALUE...
     note "$*"
     secret git "${@:2}"
     source_is clusters "url: $1" 'secretRef: {name: git}'
-    eventually 90 source_condition_is clusters Ready 'True AsExpected'
+    eventually 180 source_condition_is clusters Ready 'True AsExpected'
     assert_equal "$(source_status clusters lastAppliedRevision)" "main@sha1:$GIT_HEAD"
   }
   arrives "$base/token/config.git" ca.crt=@"$dir/pki/ca.crt" bearerToken=token-word
@@ -136,7 +136,7 @@ case_servers() {
   refused FetchTimedOut 'spec.timeout' "https://localhost:$((GIT_PORT + 4))/config.git"
   patience=1m
   refused InvalidConfiguration 'outside of --git-file-root' "file://$GIT_WORK"
-  eventually 60 condition_is first SourceReady 'False InvalidConfiguration'
+  eventually 120 condition_is first SourceReady 'False InvalidConfiguration'
   head -c 4000000 /dev/urandom >"$GIT_WORK/large"
   local good=$GIT_HEAD
   git_commit large
@@ -149,22 +149,22 @@ case_servers() {
   git -C "$GIT_WORK" push -q --force origin HEAD
   secret git unused=
   source_is clusters "url: file://$GIT_BARE" 'interval: 10s'
-  eventually 90 source_condition_is clusters Ready 'True AsExpected'
+  eventually 180 source_condition_is clusters Ready 'True AsExpected'
   mv "$GIT_BARE" "$GIT_BARE.away"
   fails_with clusters Fetched GitUnreachable "in force: main@sha1:$GIT_HEAD; last success: 20[0-9T:-]+Z"
-  eventually 60 condition_is first SourceReady 'False GitUnreachable'
+  eventually 120 condition_is first SourceReady 'False GitUnreachable'
   assert_match "$(condition_message first SourceReady)" 'last success: 20'
   assert_match "$(source_message clusters Fetched)" "$(source_status clusters lastFetchedAt)"
   set_gate first DRAAdminAccess
-  eventually 60 gate_is_one first DynamicResourceAllocation
+  eventually 120 gate_is_one first DynamicResourceAllocation
   never_within 3 source_condition_is clusters Ready True # a pass for an object is no look
   mv "$GIT_BARE.away" "$GIT_BARE"
-  eventually 120 source_condition_is clusters Ready 'True AsExpected'
-  eventually 60 condition_is first SourceReady True
+  eventually 240 source_condition_is clusters Ready 'True AsExpected'
+  eventually 120 condition_is first SourceReady True
 
   note 'no credential outside of the worker'
   ! grep -aqE 'git-word|token-word|proxy-word|key-word|BEGIN OPENSSH' "$CASE_DIR/controller.log" || die 'a credential is in the log'
-  eventually 60 no_worker
+  eventually 120 no_worker
   gitops_clean
 }
 
@@ -191,15 +191,15 @@ case_host_keys() {
     # shellcheck disable=SC2086 # words
     known $((GIT_PORT + 6)) $order >"$dir/keyscan"
     trusting $((GIT_PORT + 6)) "$dir/keyscan"
-    eventually 60 source_condition_is clusters Ready 'True AsExpected'
+    eventually 120 source_condition_is clusters Ready 'True AsExpected'
     sed 's/$/\r/' "$dir/keyscan" >"$dir/keyscan-crlf"
     trusting $((GIT_PORT + 6)) "$dir/keyscan-crlf"
-    eventually 60 source_condition_is clusters Ready 'True AsExpected'
+    eventually 120 source_condition_is clusters Ready 'True AsExpected'
   done
   note 'a kind that the server has not, and one that it has'
   { known $((GIT_PORT + 7)) ed25519 && known $((GIT_PORT + 6)) rsa ecdsa; } >"$dir/keyscan"
   trusting $((GIT_PORT + 6)) "$dir/keyscan"
-  eventually 60 source_condition_is clusters Ready 'True AsExpected'
+  eventually 120 source_condition_is clusters Ready 'True AsExpected'
   note 'an RSA host key alone'
   known $((GIT_PORT + 7)) rsa >"$dir/keyscan"
   trusting $((GIT_PORT + 7)) "$dir/keyscan"
@@ -222,7 +222,7 @@ nothing_of() {
 
 applied() { # NAME
   look "$1"
-  eventually 90 source_condition_is "$1" Ready 'True AsExpected'
+  eventually 180 source_condition_is "$1" Ready 'True AsExpected'
   assert_equal "$(source_status "$1" lastAppliedRevision)" "main@sha1:$GIT_HEAD"
   GOOD=$GIT_HEAD
 }
@@ -277,7 +277,7 @@ case_commits() {
   assert_equal "$(cfgsrc clusters | jq -c '[.status.inventory[] | "\(.kind)/\(.name)"]')" \
     '["ConfigMap/values","DRAConfiguration/first","DRAConfiguration/second"]'
   assert_match "$(kubectl get cfgsrc clusters)" "file://$GIT_BARE.*main@sha1:$GIT_HEAD +True +Applied revision"
-  eventually 60 event_is Applied "DRAConfiguration second, of $GIT_HEAD"
+  eventually 120 event_is Applied "DRAConfiguration second, of $GIT_HEAD"
 
   note 'one bad file, and nothing of the commit is applied'
   observed first DRAPrioritizedList >"$dir/first.yaml"
@@ -305,15 +305,15 @@ case_commits() {
   assert_equal "$(gate_of third)" DynamicResourceAllocation
   refuse kubectl get draconfiguration second
   refuse kubectl get configmap values
-  eventually 60 event_is Pruned "DRAConfiguration second, which $GIT_HEAD does not have"
+  eventually 120 event_is Pruned "DRAConfiguration second, which $GIT_HEAD does not have"
 
   note 'drift'
   set_gate first DRAAdminAccess
-  eventually 60 gate_is_one first DRAPrioritizedList
+  eventually 120 gate_is_one first DRAPrioritizedList
   kubectl delete draconfiguration third --wait=false >/dev/null
-  eventually 60 gate_is_one third DynamicResourceAllocation
+  eventually 120 gate_is_one third DynamicResourceAllocation
   kubectl annotate draconfiguration third drawbridge.dev/source- >/dev/null
-  eventually 60 source_of third default/clusters
+  eventually 120 source_of third default/clusters
 
   note 'a branch that moves back'
   git -C "$GIT_WORK" reset -q --hard HEAD~1
@@ -345,17 +345,17 @@ case_commits() {
   observed fifth >"$dir/fifth.yaml"
   git_commit fifth
   kubectl patch configsource clusters --type merge -p '{"spec":{"suspend":true}}' >/dev/null
-  eventually 60 source_condition_is clusters Ready 'False Suspended'
+  eventually 120 source_condition_is clusters Ready 'False Suspended'
   local before
   before=$(passes)
   set_gate third DRAAdminAccess
   kubectl annotate configsource clusters drawbridge.dev/reconcile-requested-at=while-suspended --overwrite >/dev/null
-  eventually 60 passes_since "$before"
+  eventually 120 passes_since "$before"
   never_within 3 kubectl get draconfiguration fifth
   assert_equal "$(gate_of third)" DRAAdminAccess 'suspended, and drift was put back'
   kubectl patch configsource clusters --type merge -p '{"spec":{"suspend":false}}' >/dev/null
-  eventually 90 kubectl get draconfiguration fifth
-  eventually 60 gate_is_one third DynamicResourceAllocation
+  eventually 180 kubectl get draconfiguration fifth
+  eventually 120 gate_is_one third DynamicResourceAllocation
 
   note 'a KubermaticConfiguration beside the DRAConfiguration of its name: neither fights the other'
   printf 'apiVersion: kubermatic.k8c.io/v1\nkind: KubermaticConfiguration\nmetadata: {name: sixth}\nspec: {featureGates: {DynamicResourceAllocation: true}}\n' \
@@ -366,7 +366,7 @@ case_commits() {
   sed -i "$names_values" "$dir/second.yaml"
   git_commit kubermatic
   applied clusters
-  eventually 60 gate_is_one sixth DynamicResourceAllocation
+  eventually 120 gate_is_one sixth DynamicResourceAllocation
   look clusters
   local written
   written=$(generations sixth)
@@ -382,7 +382,7 @@ case_commits() {
   rm "$dir/kubermatic.yaml" "$dir/sixth.yaml"
   git_commit 'without sixth'
   applied clusters
-  eventually 60 none_of kubermaticconfiguration,draconfiguration sixth
+  eventually 120 none_of kubermaticconfiguration,draconfiguration sixth
 
   note 'what a dry run lets through and an apply does not: the rest of that commit is remembered, and pruned with it'
   kubectl apply -f - >/dev/null <<'END'
@@ -400,12 +400,12 @@ metadata: {name: not-the-eighth}
 spec: {policyName: not-the-eighth, validationActions: [Deny]}
 END
   observed eighth >"$dir/eighth.yaml"
-  eventually 60 refused_by_policy "$dir/eighth.yaml"
+  eventually 120 refused_by_policy "$dir/eighth.yaml"
   GOOD=$GIT_HEAD
   observed a-seventh >"$dir/a-seventh.yaml"
   git_commit 'refused half way'
   look clusters
-  eventually 60 source_condition_is clusters Applied False
+  eventually 120 source_condition_is clusters Applied False
   assert_match "$(source_message clusters Applied)" 'not the eighth'
   assert kubectl get draconfiguration a-seventh -o name
   refuse kubectl get draconfiguration eighth
@@ -414,15 +414,15 @@ END
   rm "$dir/a-seventh.yaml" "$dir/eighth.yaml"
   git_commit 'neither'
   applied clusters
-  eventually 60 dracfg_gone a-seventh
+  eventually 120 dracfg_gone a-seventh
   kubectl delete validatingadmissionpolicy,validatingadmissionpolicybinding not-the-eighth >/dev/null
 
   note 'a source that is deleted leaves what it applied, and its metrics go'
   assert_equal "$(series drawbridge_configsource_info 'name="clusters"')" 1 'one revision is in force'
   assert_equal "$(metric drawbridge_configsource_info "main@sha1:$GIT_HEAD")" 1
   kubectl delete configsource clusters >/dev/null
-  eventually 60 no_series drawbridge_configsource_ready 'name="clusters"'
-  eventually 60 condition_is fifth SourceReady 'False NotFound'
+  eventually 120 no_series drawbridge_configsource_ready 'name="clusters"'
+  eventually 120 condition_is fifth SourceReady 'False NotFound'
   assert_equal "$(gate_of fifth)" DynamicResourceAllocation
   gitops_clean
 }
@@ -448,7 +448,7 @@ case_signatures() {
   observed first >"$GIT_WORK/first.yaml"
   git_commit unsigned
   source_is clusters "$url" 'verify: {secretRef: {name: signers}}'
-  eventually 60 source_condition_is clusters Fetched 'False NotFound'
+  eventually 120 source_condition_is clusters Fetched 'False NotFound'
   refuse kubectl get draconfiguration first
   secret signers allowed_signers="ops@example.org $(cut -d' ' -f1,2 "$keys/ops.pub")"
   refused_signature SignatureMissing 'is not signed'
@@ -522,14 +522,14 @@ case_polls() {
   for n in "${POLLED[@]}"; do
     source_is "source-$n" "url: https://localhost:$GIT_PORT/open/config.git" 'secretRef: {name: git}' "path: '$n'" 'interval: 10s'
   done
-  eventually 120 all_polled
-  eventually 120 looks_reach $(($(looks unchanged) + 15)) # everybody has settled, and nothing is new to the allocator
+  eventually 240 all_polled
+  eventually 240 looks_reach $(($(looks unchanged) + 15)) # everybody has settled, and nothing is new to the allocator
   memory=$(rss_kib)
   posts=$(grep -c 'POST .*git-upload-pack' "$GIT_DIR_E2E/nginx/access.log")
   files=$(open_files)
   writes=$(api_writes)
   began=$(looks unchanged)
-  eventually 240 looks_reach $((began + 50))
+  eventually 480 looks_reach $((began + 50))
   assert_equal "$(api_writes)" "$writes" 'writes to the API server'
   assert_equal "$(grep -c 'POST .*git-upload-pack' "$GIT_DIR_E2E/nginx/access.log")" "$posts" 'fetches'
   note "memory: $memory KiB before, $(rss_kib) KiB after fifty looks"
@@ -543,11 +543,11 @@ case_polls() {
   observed polled-1 DRAPrioritizedList >"$GIT_WORK/1/config.yaml"
   git_commit second
   look source-1
-  eventually 60 gate_is_one polled-1 DRAPrioritizedList
+  eventually 120 gate_is_one polled-1 DRAPrioritizedList
   (($(api_writes) > writes)) || die 'writes are not counted'
   (($(grep -c 'POST .*git-upload-pack' "$GIT_DIR_E2E/nginx/access.log") > posts)) || die 'fetches are not counted'
   kubectl delete configsources --all >/dev/null
-  eventually 60 no_worker
+  eventually 120 no_worker
   gitops_clean
 }
 
@@ -574,7 +574,7 @@ case_rollout() {
   git_commit off
   good=$GIT_HEAD
   source_is clusters "url: file://$GIT_BARE"
-  eventually 90 good_is_head
+  eventually 180 good_is_head
 
   note 'a commit that the scheduler does not survive'
   fault kube-scheduler "$REFUSES"
@@ -582,13 +582,13 @@ case_rollout() {
   git_commit on
   bad=$GIT_HEAD
   look clusters
-  eventually 200 source_status_is clusters heldRevision "main@sha1:$bad"
-  eventually 60 source_status_is clusters lastAppliedRevision "main@sha1:$good"
-  eventually 60 source_condition_is clusters Ready 'False Held'
-  eventually 200 condition_is dra Ready True # until then the API server restarts once more
-  eventually 60 same_files "$CASE_DIR/before"
+  eventually 400 source_status_is clusters heldRevision "main@sha1:$bad"
+  eventually 120 source_status_is clusters lastAppliedRevision "main@sha1:$good"
+  eventually 120 source_condition_is clusters Ready 'False Held'
+  eventually 400 condition_is dra Ready True # until then the API server restarts once more
+  eventually 120 same_files "$CASE_DIR/before"
   assert_match "$(source_message clusters Ready)" "$bad.*kube-scheduler"
-  eventually 60 condition_is dra SourceReady 'False Held'
+  eventually 120 condition_is dra SourceReady 'False Held'
   look clusters
   note 'another controller knows it too'
   kill_hard "$CONTROLLER"
@@ -605,18 +605,18 @@ case_rollout() {
   rolled 'featureGates: {DynamicResourceAllocation: true}' 'allowAlpha: true'
   git_commit 'on again'
   look clusters
-  eventually 200 good_is_head
+  eventually 400 good_is_head
   assert dra_is_on
   assert_equal "$(source_status clusters heldRevision)" ''
-  eventually 60 condition_is dra SourceReady True
+  eventually 120 condition_is dra SourceReady True
 
   note 'its revert: DRA goes off'
   git -C "$GIT_WORK" revert --no-edit HEAD HEAD~1 >/dev/null
   git_commit off
   look clusters
-  eventually 200 good_is_head
-  eventually 60 served_is ''
-  eventually 60 gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}"
-  eventually 60 same_files "$CASE_DIR/before"
+  eventually 400 good_is_head
+  eventually 120 served_is ''
+  eventually 120 gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}"
+  eventually 120 same_files "$CASE_DIR/before"
   kubectl delete configsources,draconfigurations --all --wait=false >/dev/null
 }

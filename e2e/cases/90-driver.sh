@@ -13,85 +13,85 @@ case_archive() {
   local chart
   use_driver_cluster 1.33 dra
   edit kube-apiserver -e '/--runtime-config=/s/$/,resource.k8s.io\/v1beta2=true/'
-  eventually 60 served_is 'v1beta1 v1beta2'
+  eventually 120 served_is 'v1beta1 v1beta2'
   chart=$(pack_chart)
   fake_node gpu-1
   start_driver_controller --smoke-test-timeout 10s
   SPEC_MORE='smokeTest: {enabled: true, deviceClassName: gpu.example.com}' driver_on dra "chart: {path: $chart}" 'release: gpu' 'namespace: gpu' 'values: {thing: true}'
-  eventually 60 condition_is dra DevicesPublished 'False NoResourceSlices'
-  eventually 60 condition_is dra DriverReady 'True AsExpected'
+  eventually 120 condition_is dra DevicesPublished 'False NoResourceSlices'
+  eventually 120 condition_is dra DriverReady 'True AsExpected'
   assert release_is gpu gpu deployed
   assert kubectl get thing gpu
   assert_equal "$(kubectl get namespace gpu -o jsonpath='{.metadata.labels.pod-security\.kubernetes\.io/enforce}')" privileged
   assert condition_is dra SmokeTestPassed 'False WaitingForDevices'
   assert condition_is dra Ready False
   fake_slice gpu-1 gpu.example.com 8
-  eventually 60 condition_is dra SmokeTestPassed True
-  eventually 30 condition_is dra Ready True
+  eventually 120 condition_is dra SmokeTestPassed True
+  eventually 60 condition_is dra Ready True
   assert_match "$(condition_message dra SmokeTestPassed)" '\(resource.k8s.io/v1beta2\) of gpu.example.com got gpu-[0-7] .* ran on gpu-1'
   assert_match "$(kubectl get dracfg dra)" 'gpu +8 +True'
   assert_equal "$(dracfg dra | jq -c .status.devices)" '{"devices":8,"drivers":["gpu.example.com"],"nodes":1,"resourceSlices":1}'
   assert_equal "$(dracfg dra | jq -r '.status.driver | "\(.chart) \(.version)"')" 'test-driver 0.1.0'
-  eventually 30 nothing_of_the_test
+  eventually 60 nothing_of_the_test
   note "$(conditions dra)"
 
   note 'no new revision without a reason, also by a fresh process'
   request_pass dra
-  eventually 20 handled dra
+  eventually 40 handled dra
   kill_hard "$CONTROLLER"
   start_driver_controller --smoke-test-timeout 10s
   request_pass dra
-  eventually 60 handled dra
-  eventually 30 condition_is dra Ready True
+  eventually 120 handled dra
+  eventually 60 condition_is dra Ready True
   assert_equal "$(revisions gpu gpu)" 1 revisions
 
   note 'other values make one, also those of a ConfigMap and a Secret'
   kubectl create configmap base --from-literal=values.yaml='env: [{name: WORD, value: lost}]' >/dev/null
   kubectl create secret generic more --from-literal=word='env: [{name: WORD, value: given}]' >/dev/null
   spec_driver dra '{"valuesFrom":[{"kind":"ConfigMap","name":"base"},{"kind":"Secret","name":"more","key":"word"}]}'
-  eventually 60 has_env given
-  eventually 60 condition_is dra Ready True
+  eventually 120 has_env given
+  eventually 120 condition_is dra Ready True
   assert_equal "$(revisions gpu gpu)" 2 revisions
   kubectl create secret generic more --from-literal=word='env: [{name: WORD, value: changed}]' --dry-run=client -o yaml | kubectl apply -f - >/dev/null 2>&1
-  eventually 60 has_env changed
-  eventually 60 condition_is dra Ready True
+  eventually 120 has_env changed
+  eventually 120 condition_is dra Ready True
   assert_equal "$(revisions gpu gpu)" 3 revisions
 
   note 'a test that fails is cleaned up too'
   kubectl create -f - >/dev/null <<<'{"apiVersion":"resource.k8s.io/v1beta1","kind":"DeviceClass","metadata":{"name":"none.example.com"},
     "spec":{"selectors":[{"cel":{"expression":"false"}}]}}'
   patch_at "$(dracfg_at dra)" '{"spec":{"smokeTest":{"deviceClassName":"none.example.com"}}}'
-  eventually 60 condition_is dra SmokeTestPassed 'False ClaimNotAllocated'
+  eventually 120 condition_is dra SmokeTestPassed 'False ClaimNotAllocated'
   assert_match "$(condition_message dra SmokeTestPassed)" 'cannot allocate all claims'
-  eventually 30 nothing_of_the_test
+  eventually 60 nothing_of_the_test
   patch_at "$(dracfg_at dra)" '{"spec":{"smokeTest":{"deviceClassName":"gpu.example.com"}}}'
-  eventually 60 condition_is dra SmokeTestPassed True
+  eventually 120 condition_is dra SmokeTestPassed True
 
   note 'pods that cannot be made are told of with the words of their event'
   spec_driver dra '{"values":{"privileged":true}}'
-  eventually 60 condition_is dra Ready True
+  eventually 120 condition_is dra Ready True
   kubectl label namespace gpu pod-security.kubernetes.io/enforce=baseline --overwrite >/dev/null
   kubectl delete pods -n gpu --all --force --grace-period=0 >/dev/null 2>&1
-  eventually 60 condition_is dra DriverReady 'False PodsNotCreated'
+  eventually 120 condition_is dra DriverReady 'False PodsNotCreated'
   assert_match "$(condition_message dra DriverReady)" 'violates PodSecurity'
-  eventually 30 condition_is dra DevicesPublished 'False NoResourceSlices'
+  eventually 60 condition_is dra DevicesPublished 'False NoResourceSlices'
   kubectl label namespace gpu pod-security.kubernetes.io/enforce=privileged --overwrite >/dev/null
   kubectl annotate daemonset -n gpu gpu-kubelet-plugin look=again >/dev/null # else it is tried again later and later
-  eventually 60 condition_is dra Ready True
+  eventually 120 condition_is dra Ready True
 
   note 'the users claims first, then the release'
   claim_pod holder
-  eventually 30 claim_allocated holder
+  eventually 60 claim_allocated holder
   patch_at "$(dracfg_at dra)" '[{"op":"remove","path":"/spec/driver"},{"op":"remove","path":"/spec/smokeTest"}]'
-  eventually 30 condition_is dra DriverReady 'False ClaimsInUse'
+  eventually 60 condition_is dra DriverReady 'False ClaimsInUse'
   assert_match "$(condition_message dra DriverReady)" 'default/holder'
   assert release_is gpu gpu deployed
   kubectl delete pod holder --force --grace-period=0 >/dev/null 2>&1
   kubectl delete resourceclaim holder >/dev/null
-  eventually 60 no_release gpu gpu
-  eventually 30 condition_is dra DriverReady 'False DriverNotRequested'
+  eventually 120 no_release gpu gpu
+  eventually 60 condition_is dra DriverReady 'False DriverNotRequested'
   assert_equal "$(dracfg dra | jq -c '.status.driver // "none"')" '"none"'
-  eventually 20 condition_is dra Ready True
+  eventually 40 condition_is dra Ready True
   none_of deviceclass gpu.example.com || die 'the DeviceClass is still there'
 }
 
@@ -110,7 +110,7 @@ nothing_of_the_test() { [[ -z $(kubectl get pods,resourceclaims -n drawbridge-sm
 refused() {
   note "$1"
   spec_driver dra "$3"
-  eventually 40 condition_is dra DriverReady "False $1"
+  eventually 80 condition_is dra DriverReady "False $1"
   assert_match "$(condition_message dra DriverReady)" "$2"
   assert no_release "${4:-gpu}" gpu
   none_of deviceclass gpu.example.com || die 'a DeviceClass was made'
@@ -148,15 +148,15 @@ case_refused() {
   refused NotSupported 'ApplicationInstallation' '{"preset":null,"engine":"ApplicationInstallation"}'
   kubectl create -f - >/dev/null <<<'{"apiVersion":"resource.k8s.io/v1beta1","kind":"DeviceClass","metadata":{"name":"gpu.example.com"},"spec":{}}'
   spec_driver dra '{"engine":null}'
-  eventually 40 condition_is dra DriverReady 'False DriverOwnedElsewhere'
+  eventually 80 condition_is dra DriverReady 'False DriverOwnedElsewhere'
   assert no_release gpu gpu
   kubectl delete deviceclass gpu.example.com >/dev/null
-  eventually 60 condition_is dra DriverReady 'True AsExpected'
+  eventually 120 condition_is dra DriverReady 'True AsExpected'
 
   note 'a release of somebody else is left alone'
   helm_run install theirs "$chart" --namespace theirs --create-namespace --set driverName=gpu.theirs.com >/dev/null
   spec_driver dra '{"release":"theirs","namespace":"theirs","values":{"driverName":"gpu.theirs.com"}}'
-  eventually 60 condition_is dra DriverReady 'False DriverOwnedElsewhere'
+  eventually 120 condition_is dra DriverReady 'False DriverOwnedElsewhere'
   assert_match "$(condition_message dra DriverReady)" 'somebody else installed'
   assert_equal "$(revisions theirs theirs)" 1 'revisions of theirs'
   assert no_release gpu gpu # it was replaced
@@ -197,13 +197,13 @@ case_shapes() {
   kubectl taint node cp-1 no=driver:NoSchedule >/dev/null # it has no kubelet
   start_driver_controller
   driver_on dra "chart: {path: $chart}" 'release: shapes' 'namespace: shapes' 'values: {extended: true}'
-  eventually 40 condition_is dra DriverReady 'False ChartRejected'
+  eventually 80 condition_is dra DriverReady 'False ChartRejected'
   assert_match "$(condition_message dra DriverReady)" 'extendedResourceName: field not declared in schema'
   assert no_release shapes shapes
 
   note 'nothing of the driver is turned on'
   spec_driver dra '{"values":{"extended":false,"enabled":false}}'
-  eventually 60 condition_is dra DriverReady 'False NoDaemonSet'
+  eventually 120 condition_is dra DriverReady 'False NoDaemonSet'
   assert release_is shapes shapes deployed
   assert_match "$(condition_message dra DriverReady)" 'set the value of the chart that turns its driver on'
   assert condition_is dra DevicesPublished 'False NoResourceSlices'
@@ -212,30 +212,30 @@ case_shapes() {
   note 'a doubled key, a set beside the plugin, and nodes without devices'
   fake_slice gpu-1 gpu.shapes.com 4
   spec_driver dra '{"values":{"enabled":true,"doubled":true,"beside":true,"besideSelector":{"no":"such"}}}'
-  eventually 60 condition_is dra DriverReady 'True AsExpected'
+  eventually 120 condition_is dra DriverReady 'True AsExpected'
   assert_match "$(condition_message dra DriverReady)" '2 of 2 pods'
-  eventually 30 condition_is dra DevicesPublished 'True AsExpected'
+  eventually 60 condition_is dra DevicesPublished 'True AsExpected'
   assert_match "$(condition_message dra DevicesPublished)" 'picks no nodes, and 1 more run'
 
   note 'nodes that were picked are missed; so is a label that no node has'
   spec_driver dra '{"values":{"nodeSelector":{"devices.example.com":"true"}}}'
-  eventually 60 condition_is dra DevicesPublished 'False DevicesIncomplete'
+  eventually 120 condition_is dra DevicesPublished 'False DevicesIncomplete'
   assert_match "$(condition_message dra DevicesPublished)" 'cpu-1'
   kubectl label node cpu-1 devices.example.com- >/dev/null
-  eventually 30 condition_is dra DevicesPublished 'True AsExpected'
+  eventually 60 condition_is dra DevicesPublished 'True AsExpected'
   spec_driver dra '{"values":{"nodeSelector":{"no":"such"}}}'
-  eventually 60 condition_is dra DriverReady 'False NoMatchingNodes'
+  eventually 120 condition_is dra DriverReady 'False NoMatchingNodes'
 
   note 'a namespace that the chart makes, and that is there already'
   kubectl create namespace shapes-own >/dev/null
   spec_driver dra '{"values":{"nodeSelector":{"no":null,"devices.example.com":"true"},"ownNamespace":"shapes-own"}}'
-  eventually 60 condition_is dra DriverReady 'False DriverOwnedElsewhere'
+  eventually 120 condition_is dra DriverReady 'False DriverOwnedElsewhere'
   assert_match "$(condition_message dra DriverReady)" 'namespace shapes-own, which is there already'
   kubectl label namespace shapes-own drawbridge.dev/configuration=default.dra >/dev/null
   request_pass dra
-  eventually 90 condition_is dra DriverReady 'True AsExpected'
+  eventually 180 condition_is dra DriverReady 'True AsExpected'
   assert kubectl get daemonset -n shapes-own shapes-plugin
-  eventually 30 condition_is dra Ready True
+  eventually 60 condition_is dra Ready True
 }
 
 # case: helm killed at ten points (SIGKILL, SIGTERM), with the controller and without it: the next pass ends deployed, and a lock that nobody holds is taken away
@@ -252,15 +252,15 @@ case_killed() {
   start_killed_controller
   driver_on dra "chart: {path: $chart}" 'release: gpu' 'namespace: gpu' 'values: {mayHold: true, holdDelete: true}'
   fake_slice gpu-1 gpu.example.com 1
-  eventually 60 killed_at 'KILL pre'
-  eventually 60 condition_is dra DriverReady 'True AsExpected'
+  eventually 120 killed_at 'KILL pre'
+  eventually 120 condition_is dra DriverReady 'True AsExpected'
   for point in 'TERM pre' 'KILL 0.02' 'KILL post' 'TERM 0.05' 'TERM post' 'KILL 0.1' 'TERM 0.15' 'KILL pre' 'KILL 0.25'; do
     [[ $point == *.* ]] || hold "${point#* }"
     echo "$point" >"$CASE_DIR/kills"
     spec_driver dra "{\"values\":{\"env\":[{\"name\":\"WORD\",\"value\":\"$point\"}]}}"
-    eventually 60 killed_at "$point"
-    eventually 60 has_env "$point"
-    eventually 60 condition_is dra DriverReady 'True AsExpected'
+    eventually 120 killed_at "$point"
+    eventually 120 has_env "$point"
+    eventually 120 condition_is dra DriverReady 'True AsExpected'
     assert release_is gpu gpu deployed
   done
   assert_equal "$(wc -l <"$CASE_DIR/killed")" 10 kills
@@ -271,27 +271,27 @@ case_killed() {
   hold pre
   echo 'BOTH pre' >"$CASE_DIR/kills"
   spec_driver dra '{"values":{"env":[{"name":"WORD","value":"both"}]}}'
-  eventually 60 killed_at 'BOTH pre'
+  eventually 120 killed_at 'BOTH pre'
   assert release_is gpu gpu pending-upgrade
   kubectl delete lease -n drawbridge-system drawbridge >/dev/null
   start_killed_controller
-  eventually 30 condition_is dra DriverReady 'False ReleaseLocked'
-  eventually 90 has_env both
-  eventually 60 condition_is dra DriverReady 'True AsExpected'
+  eventually 60 condition_is dra DriverReady 'False ReleaseLocked'
+  eventually 180 has_env both
+  eventually 120 condition_is dra DriverReady 'True AsExpected'
   assert release_is gpu gpu deployed
 
   note 'SIGTERM of the controller is handed on, and helm gives its lock back'
   hold pre
   spec_driver dra '{"values":{"env":[{"name":"WORD","value":"last"}]}}'
-  eventually 60 held pre
+  eventually 120 held pre
   stop "$CONTROLLER"
   forget "$CONTROLLER"
   assert release_is gpu gpu failed
   assert no_pending
   let_go
   start_killed_controller
-  eventually 60 has_env last
-  eventually 60 condition_is dra DriverReady 'True AsExpected'
+  eventually 120 has_env last
+  eventually 120 condition_is dra DriverReady 'True AsExpected'
 
   note 'an uninstall that did not come to its end, and then the driver is wanted again'
   echo "$CONTROLLER" >"$CASE_DIR/controller.pid"
@@ -299,13 +299,13 @@ case_killed() {
   echo 'BOTH delete' >"$CASE_DIR/kills"
   driver=$(dracfg dra | jq -c .spec.driver)
   patch_at "$(dracfg_at dra)" '[{"op":"remove","path":"/spec/driver"}]'
-  eventually 60 killed_at 'BOTH delete'
+  eventually 120 killed_at 'BOTH delete'
   assert release_is gpu gpu uninstalling
   kubectl delete lease -n drawbridge-system drawbridge >/dev/null
   patch_at "$(dracfg_at dra)" "{\"spec\":{\"driver\":$driver}}"
   start_killed_controller
-  eventually 120 release_is gpu gpu deployed
-  eventually 60 condition_is dra DriverReady 'True AsExpected'
+  eventually 240 release_is gpu gpu deployed
+  eventually 120 condition_is dra DriverReady 'True AsExpected'
 }
 
 # The chart's hook keeps helm waiting, with the release locked: before it makes anything (pre) or after all is made (post).
@@ -361,14 +361,14 @@ case_pages_on_1_36() {
   kkp_page v1
   note 'and in v1beta2'
   edit kube-apiserver -e '/--secure-port=/i\    - --runtime-config=resource.k8s.io/v1beta2=true'
-  eventually 60 served_is 'v1 v1beta2'
+  eventually 120 served_is 'v1 v1beta2'
   kubectl delete pod pod0 pod1 --force --grace-period=0 >/dev/null 2>&1
   kubectl delete resourceclaims,resourceclaimtemplates,deviceclasses,resourceslices --all >/dev/null
   kubectl delete dracfg dra >/dev/null
   # Its watches were cut off: it may know of classes and devices that are gone until it asks again, and give them away.
   was=$(started_at kube-scheduler)
   kill "$(pid_of kube-scheduler)"
-  eventually 30 restarted kube-scheduler "$was"
+  eventually 60 restarted kube-scheduler "$was"
   giant_swarm_page v1beta2
   kkp_page v1beta2
 }
@@ -386,30 +386,30 @@ giant_swarm_page() {
 platform: {type: Observe}
 driver: {preset: NVIDIALegacy, engine: External, namespace: kube-system, values: {resources: {gpus: {enabled: false}}}}
 smokeTest: {enabled: true}'
-  eventually 60 condition_is dra SmokeTestPassed 'False DeviceClassMissing'
+  eventually 120 condition_is dra SmokeTestPassed 'False DeviceClassMissing'
   assert_match "$(condition_message dra SmokeTestPassed)" 'set resources.gpus.enabled and gpuResourcesEnabledOverride to true'
-  eventually 30 condition_is dra DriverReady 'False DriverTurnedOff'
+  eventually 60 condition_is dra DriverReady 'False DriverTurnedOff'
   assert_match "$(condition_message dra DriverReady)" 'publishes no devices of gpu.nvidia.com; set resources.gpus.enabled and gpuResourcesEnabledOverride to true'
   gpu_pod big "$gpu" '[{key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}]'
-  eventually 30 doctor_says 'pod default/big' 'no DeviceClass gpu.nvidia.com.*gpuResourcesEnabledOverride'
+  eventually 60 doctor_says 'pod default/big' 'no DeviceClass gpu.nvidia.com.*gpuResourcesEnabledOverride'
   kubectl apply -f - >/dev/null <<END
 apiVersion: resource.k8s.io/$1
 kind: DeviceClass
 metadata: {name: gpu.nvidia.com}
 spec: {selectors: [{cel: {expression: "device.driver == 'gpu.nvidia.com'"}}]}
 END
-  eventually 60 pod_has_device big gpu-0
+  eventually 120 pod_has_device big gpu-0
   # the only one that fits is taken
   gpu_pod small '{name: gpu, resourceClaimTemplateName: gpu-template}' '[{operator: Exists}]'
-  eventually 60 pod_has_device small t4
+  eventually 120 pod_has_device small t4
   gpu_pod late "$gpu" '[{operator: Exists}]'
-  eventually 60 doctor_says 'pod default/late' 'cannot allocate all claims'
+  eventually 120 doctor_says 'pod default/late' 'cannot allocate all claims'
   gpu_pod shy "$gpu" '[]'
-  eventually 60 doctor_says 'pod default/shy' 'toleration'
+  eventually 120 doctor_says 'pod default/shy' 'toleration'
   kubectl get resourceclaimtemplate specific-gpu-template -o json | jq 'del(.metadata.uid, .metadata.resourceVersion) | .metadata.name = "wrong" |
     walk(if type == "object" and has("expression") then .expression = "device.attributes[\"type\"].string == \"gpu\"" else . end)' | kubectl create -f - >/dev/null
   gpu_pod wrong '{name: gpu, resourceClaimTemplateName: wrong}' '[{operator: Exists}]'
-  eventually 60 doctor_says 'pod default/wrong' 'write device.attributes\["DRIVER"\].type'
+  eventually 120 doctor_says 'pod default/wrong' 'write device.attributes\["DRIVER"\].type'
   ! pod_has_device wrong gpu-0 || die 'the wrong selector got a device'
   kubectl delete pod big small late shy wrong --force --grace-period=0 >/dev/null 2>&1
 }
@@ -419,15 +419,15 @@ kkp_page() {
   fake_slice kwok-node-0 gpu.example.com 2
   note 'example 1, corrected'
   kubectl apply -f "$E2E/seeds/corrected/kkp-$1.yaml" >/dev/null
-  eventually 60 pod_runs test-dra-pod
+  eventually 120 pod_runs test-dra-pod
   assert_equal "$(kubectl get resourceclaim test-gpu-claim --no-headers | awk '{ print $2 }')" allocated,reserved
   kubectl delete pod test-dra-pod --force --grace-period=0 >/dev/null 2>&1
   kubectl delete resourceclaim test-gpu-claim >/dev/null
   note 'example 2: two pods, two devices'
   claim_pod pod0 test-gpu
   claim_pod pod1 test-gpu
-  eventually 60 pod_runs pod0
-  eventually 60 pod_runs pod1
+  eventually 120 pod_runs pod0
+  eventually 120 pod_runs pod1
   assert_equal "$(kubectl get resourceclaim pod0 pod1 -o json | jq -r '[.items[].status.allocation.devices.results[0].device] | sort | unique | join(" ")')" 'gpu-0 gpu-1'
 }
 
@@ -482,15 +482,15 @@ case_sources() {
 
   note 'an OCI registry'
   driver_on dra "chart: {ref: 'oci://127.0.0.1:$((PORT + 12))/charts/test-driver', digest: 'sha256:$(printf '0%.0s' {1..64})'}" 'release: gpu' 'namespace: gpu'
-  eventually 60 condition_is dra DriverReady 'False ChartDigestMismatch'
+  eventually 120 condition_is dra DriverReady 'False ChartDigestMismatch'
   assert no_release gpu gpu
   spec_driver dra "{\"chart\":{\"digest\":\"$digest\"}}"
-  eventually 60 condition_is dra DriverReady 'True AsExpected'
+  eventually 120 condition_is dra DriverReady 'True AsExpected'
   assert_equal "$(dracfg dra | jq -r .status.driver.version)" 0.1.0
   refuse thing_has_size
   spec_driver dra '{"chart":{"digest":null,"version":"0.2.0"}}'
-  eventually 60 version_is 0.2.0
-  eventually 60 condition_is dra DriverReady 'True AsExpected'
+  eventually 120 version_is 0.2.0
+  eventually 120 condition_is dra DriverReady 'True AsExpected'
   assert thing_has_size
 
   note 'a chart repository'
@@ -498,26 +498,26 @@ case_sources() {
   nginx_up
   spec_driver dra "{\"chart\":{\"ref\":null,\"repo\":\"http://127.0.0.1:$((PORT + 13))/good\",\"name\":\"test-driver\",\"version\":\"0.1.0\",
     \"digest\":\"sha256:$(sha256sum "$CASE_DIR/charts/test-driver-0.2.0.tgz" | cut -d' ' -f1)\"}}"
-  eventually 60 condition_is dra DriverReady 'False ChartDigestMismatch'
+  eventually 120 condition_is dra DriverReady 'False ChartDigestMismatch'
   # a preset whose driver cannot go back
   spec_driver dra "{\"preset\":\"Example\",\"chart\":{\"digest\":\"sha256:$(sha256sum "$chart" | cut -d' ' -f1)\"}}"
-  eventually 60 condition_is dra DriverReady 'False DowngradeRefused'
+  eventually 120 condition_is dra DriverReady 'False DowngradeRefused'
   assert_match "$(condition_message dra DriverReady)" 'test-driver 0.1.0 is older than test-driver 0.2.0'
   assert release_is gpu gpu deployed
   spec_driver dra '{"preset":null}'
-  eventually 60 version_is 0.1.0
-  eventually 60 condition_is dra DriverReady 'True AsExpected'
+  eventually 120 version_is 0.1.0
+  eventually 120 condition_is dra DriverReady 'True AsExpected'
 
   note 'half an answer, none, and nobody there; the release stays as it is'
   local before
   before=$(revisions gpu gpu)
   spec_driver dra "{\"chart\":{\"repo\":\"http://127.0.0.1:$((PORT + 13))/half\"}}"
-  eventually 60 condition_is dra DriverReady 'False ChartUnavailable'
+  eventually 120 condition_is dra DriverReady 'False ChartUnavailable'
   start mute python3 -c "import socket, time; s = socket.create_server(('127.0.0.1', $((PORT + 14)))); time.sleep(1000)"
   spec_driver dra "{\"chart\":{\"repo\":\"http://127.0.0.1:$((PORT + 14))\"}}"
-  eventually 60 unavailable 'did not end within|imeout|deadline'
+  eventually 120 unavailable 'did not end within|imeout|deadline'
   spec_driver dra "{\"chart\":{\"repo\":\"http://127.0.0.1:$((PORT + 15))\"}}"
-  eventually 60 unavailable refused
+  eventually 120 unavailable refused
   assert_equal "$(revisions gpu gpu)" "$before" revisions
   assert release_is gpu gpu deployed
 }
@@ -535,7 +535,7 @@ storage: {filesystem: {rootdirectory: $CASE_DIR/registry}}
 http: {addr: "127.0.0.1:$((PORT + 12))", tls: {certificate: $CASE_DIR/ca.crt, key: $CASE_DIR/registry.key}}
 END
   start registry docker-registry serve "$CASE_DIR/registry.yaml"
-  eventually 20 curl -sf --cacert "$CASE_DIR/ca.crt" "https://127.0.0.1:$((PORT + 12))/v2/"
+  eventually 40 curl -sf --cacert "$CASE_DIR/ca.crt" "https://127.0.0.1:$((PORT + 12))/v2/"
 }
 
 nginx_up() {
@@ -553,7 +553,7 @@ http {
 }
 END
   start nginx nginx -e "$CASE_DIR/nginx/error.log" -c "$CASE_DIR/nginx.conf"
-  eventually 20 curl -sf "http://127.0.0.1:$((PORT + 13))/good/index.yaml"
+  eventually 40 curl -sf "http://127.0.0.1:$((PORT + 13))/good/index.yaml"
 }
 
 # case: an API server that takes no privileged pods, and one that goes away while helm is at work: a reason, nothing half made, and the way on
@@ -564,10 +564,10 @@ case_api_server() {
   chart=$(pack_chart)
   fake_node gpu-1
   edit kube-apiserver -e 's/--allow-privileged=true/--allow-privileged=false/'
-  eventually 60 privileged_is_forbidden
+  eventually 120 privileged_is_forbidden
   start_driver_controller --helm-timeout 20s
   driver_on dra "chart: {path: $chart}" 'release: gpu' 'namespace: gpu' 'values: {privileged: true, mayHold: true}'
-  eventually 60 condition_is dra DriverReady 'False PrivilegedNotAllowed'
+  eventually 120 condition_is dra DriverReady 'False PrivilegedNotAllowed'
   assert_match "$(condition_message dra DriverReady)" '^DaemonSet gpu-kubelet-plugin: .*privileged: Forbidden'
   assert no_release gpu gpu
   none_of deviceclass gpu.example.com || die 'a DeviceClass was made'
@@ -576,15 +576,15 @@ case_api_server() {
   note 'and back; then it goes away in the middle of an install'
   hold pre
   edit kube-apiserver -e 's/--allow-privileged=false/--allow-privileged=true/'
-  eventually 120 held pre
+  eventually 240 held pre
   assert release_is gpu gpu pending-install
   fault kube-apiserver 'sleep 10
 real "$@"'
   kill -KILL "$(pid_of kube-apiserver)"
   sleep 5
   unfault kube-apiserver
-  eventually 60 let_go
-  eventually 120 condition_is dra DriverReady 'True AsExpected'
+  eventually 120 let_go
+  eventually 240 condition_is dra DriverReady 'True AsExpected'
   assert release_is gpu gpu deployed
   assert kubectl get daemonset -n gpu gpu-kubelet-plugin
 }
@@ -606,20 +606,20 @@ case_api_removed() {
   start_driver_controller
   driver_on dra "chart: {path: $chart}" 'release: gpu' 'namespace: gpu'
   driver_on old "chart: {path: $chart}" 'release: old' 'namespace: old' 'values: {driverName: gpu.old.com}'
-  eventually 60 condition_is dra DriverReady 'True AsExpected'
-  eventually 60 condition_is old DriverReady 'True AsExpected'
+  eventually 120 condition_is dra DriverReady 'True AsExpected'
+  eventually 120 condition_is old DriverReady 'True AsExpected'
   kill_hard "$CONTROLLER"
   # an API server of 1.36 that serves v1 alone; of the others nothing is needed here
   edit kube-apiserver -e "s/kube-apiserver:v[0-9.]*/kube-apiserver:$(tools_version 1.36)/" -e '/--runtime-config=/d' -e '/--feature-gates=/d'
-  eventually 90 served_is v1
+  eventually 180 served_is v1
   patch_at "$(dracfg_at old)" '[{"op":"remove","path":"/spec/driver"}]'
   KUBECACHEDIR=$CASE_DIR/no-cache refuse helm_run uninstall old -n old # as a person would find it
   start_driver_controller
-  eventually 120 no_release old old
-  eventually 30 none_of daemonset -n old
-  eventually 30 not_found apis/resource.k8s.io/v1/deviceclasses/gpu.old.com
-  eventually 120 release_speaks v1
-  eventually 60 condition_is dra DriverReady 'True AsExpected'
+  eventually 240 no_release old old
+  eventually 60 none_of daemonset -n old
+  eventually 60 not_found apis/resource.k8s.io/v1/deviceclasses/gpu.old.com
+  eventually 240 release_speaks v1
+  eventually 120 condition_is dra DriverReady 'True AsExpected'
   assert release_is gpu gpu deployed
 }
 
@@ -637,25 +637,25 @@ case_whole_way() {
   start_agent
   start_driver_controller
   dra_on dra 'deletionPolicy: Revert' "driver: {chart: {path: $chart}, release: gpu, namespace: gpu, serviceAccountName: installer}"
-  eventually 60 condition_is dra DriverReady 'False'
-  eventually 200 condition_is dra DriverReady 'False SchedulerPluginOff'
+  eventually 120 condition_is dra DriverReady 'False'
+  eventually 400 condition_is dra DriverReady 'False SchedulerPluginOff'
   assert_match "$(condition_message dra DriverReady)" 'kube-scheduler on cp-1 .*/scheduler-config.yaml: the profile default-scheduler is without DynamicResources'
   doctor_says kube-scheduler 'on cp-1, .*the profile default-scheduler is without DynamicResources'
   assert no_release gpu gpu
   edit kube-scheduler -e '/scheduler-config/d'
-  eventually 120 condition_is dra DriverReady 'True AsExpected'
+  eventually 240 condition_is dra DriverReady 'True AsExpected'
   assert dra_is_on
   fake_slice gpu-1 gpu.example.com 2
-  eventually 60 condition_is dra Ready True
+  eventually 120 condition_is dra Ready True
   apply_kwok_seeds
-  eventually 60 kwok_seeds_done
+  eventually 120 kwok_seeds_done
   assert_equal "$(kubectl get resourceclaims --no-headers | awk '{ print $2 }')" allocated,reserved
 
   note 'and back'
   kubectl delete dracfg dra --wait=false >/dev/null
-  eventually 60 condition_is dra DriverReady 'False ClaimsInUse'
+  eventually 120 condition_is dra DriverReady 'False ClaimsInUse'
   assert_match "$(condition_message dra DriverReady)" 'default/fake-pod-'
-  eventually 20 condition_is dra Ready 'False ClaimsInUse'
+  eventually 40 condition_is dra Ready 'False ClaimsInUse'
   "$DRAWBRIDGE" plan --live dra --kubeconfig "$KUBECONFIG" >"$CASE_DIR/plan" 2>"$CASE_DIR/held" || true
   assert_match "$(cat "$CASE_DIR/held")" 'default/dra is not ready: ClaimsInUse: .*default/fake-pod-'
   assert grep -q -- '-.*DynamicResourceAllocation' "$CASE_DIR/plan" # what goes when the claims are gone
@@ -664,8 +664,8 @@ case_whole_way() {
   assert dra_is_on
   watch_release_go
   kubectl delete deployment fake-pod >/dev/null
-  eventually 60 no_release gpu gpu
-  eventually 200 dracfg_gone dra
+  eventually 120 no_release gpu gpu
+  eventually 400 dracfg_gone dra
   assert same_files "$CASE_DIR/before"
   went_in_order "$CASE_DIR/release-gone" "$NODE/kubelet/config.yaml" "$MANIFESTS"/kube-{scheduler,controller-manager,apiserver}.yaml
 }
@@ -757,31 +757,31 @@ case_other_engines() {
   foreign_crd gpuclusters GPUCluster nvidia.com v1alpha1
   kubectl create -f - >/dev/null <<<'{"apiVersion":"nvidia.com/v1alpha1","kind":"GPUCluster","metadata":{"name":"gpus"}}'
   driver_on dra 'preset: NVIDIA'
-  eventually 40 condition_is dra DriverReady 'False DriverOwnedElsewhere'
+  eventually 80 condition_is dra DriverReady 'False DriverOwnedElsewhere'
   assert_match "$(condition_message dra DriverReady)" 'its GPUCluster gpus'
   kubectl delete gpucluster gpus >/dev/null
   driver_on dra 'engine: HelmRelease' 'chart: {ref: "oci://charts.example.com/gpu", version: 1.2.3}' 'release: gpu' 'namespace: gpu' 'values: {a: 1}'
-  eventually 40 condition_is dra DriverReady 'False DelegateNotServed'
+  eventually 80 condition_is dra DriverReady 'False DelegateNotServed'
   foreign_crd helmreleases HelmRelease helm.toolkit.fluxcd.io v2
   foreign_crd ocirepositories OCIRepository source.toolkit.fluxcd.io v1
   foreign_crd helmrepositories HelmRepository source.toolkit.fluxcd.io v1
   foreign_crd helmcharts HelmChart helm.cattle.io v1
-  eventually 60 says ocirepository gpu '.spec.url + " " + .spec.ref.tag' 'oci://charts.example.com/gpu 1.2.3'
-  eventually 20 says helmrelease gpu '"\(.spec.targetNamespace) \(.spec.values.a) \(.spec.serviceAccountName)"' 'gpu 1 installer'
+  eventually 120 says ocirepository gpu '.spec.url + " " + .spec.ref.tag' 'oci://charts.example.com/gpu 1.2.3'
+  eventually 40 says helmrelease gpu '"\(.spec.targetNamespace) \(.spec.values.a) \(.spec.serviceAccountName)"' 'gpu 1 installer'
   set_status helmrelease gpu "{$condition\"InstallFailed\",\"status\":\"False\",\"message\":\"no such chart\"}]}"
-  eventually 40 condition_is dra DriverReady 'False DelegateFailed'
+  eventually 80 condition_is dra DriverReady 'False DelegateFailed'
   assert_match "$(condition_message dra DriverReady)" 'no such chart'
   set_status helmrelease gpu "{$condition\"InstallSucceeded\",\"status\":\"True\",\"message\":\"\"}]}"
-  eventually 40 condition_is dra DriverReady 'False NoDaemonSet'
+  eventually 80 condition_is dra DriverReady 'False NoDaemonSet'
   flux_makes_plugin
-  eventually 40 condition_is dra DriverReady 'True AsExpected'
-  eventually 20 condition_is dra Ready True
+  eventually 80 condition_is dra DriverReady 'True AsExpected'
+  eventually 40 condition_is dra Ready True
   spec_driver dra '{"engine":"HelmChart"}'
-  eventually 60 says helmchart gpu '"\(.spec.chart) \(.spec.version) \(.spec.targetNamespace) \(.spec.valuesContent)"' 'oci://charts.example.com/gpu 1.2.3 gpu a: 1'
+  eventually 120 says helmchart gpu '"\(.spec.chart) \(.spec.version) \(.spec.targetNamespace) \(.spec.valuesContent)"' 'oci://charts.example.com/gpu 1.2.3 gpu a: 1'
   none_of helmrelease gpu || die 'two own the driver'
   set_status helmchart gpu '{"jobName":"helm-install-gpu"}'
-  eventually 40 condition_is dra DriverReady 'True AsExpected'
+  eventually 80 condition_is dra DriverReady 'True AsExpected'
   patch_at "$(dracfg_at dra)" '[{"op":"remove","path":"/spec/driver"}]'
-  eventually 40 none_of helmchart gpu
-  eventually 20 condition_is dra DriverReady 'False DriverNotRequested'
+  eventually 80 none_of helmchart gpu
+  eventually 40 condition_is dra DriverReady 'False DriverNotRequested'
 }

@@ -75,11 +75,11 @@ plugin_registered() {
 # a_user NODE [SECONDS]: a pod with a claim sees its device there, and gives it back.
 a_user() {
   CLAIM_NODE=$1 claim_pod user
-  eventually "${2:-60}" running user
+  eventually "${2:-120}" running user
   assert claim_allocated user
   assert_match "$(kubectl exec user -- /bin/busybox env)" 'GPU_DEVICE_[0-9]+=gpu-[0-9]'
   kubectl delete pod user --wait=false >/dev/null
-  eventually 90 released user
+  eventually 180 released user
   kubectl delete resourceclaim user >/dev/null
 }
 
@@ -89,7 +89,7 @@ case_v1beta1() {
   use_device_node 1.33
   assert gates_are 0 DynamicResourceAllocation "${CONTROL_PLANE[@]}" kubelet
   devices_on
-  eventually 300 condition_is dra Ready True
+  eventually 600 condition_is dra Ready True
   note "$(conditions dra)"
   assert_equal "$(served)" v1beta1 'versions of resource.k8s.io'
   assert devices_are 4 1
@@ -104,32 +104,32 @@ case_v1() {
   local before
   use_device_node 1.36 2
   devices_on
-  eventually 200 condition_is dra Ready True
+  eventually 400 condition_is dra Ready True
   assert devices_are 8 2
 
   note 'the driver dies; its slices outlive it by half a minute'
   kubectl patch daemonset -n gpu gpu-kubelet-plugin --type merge -p '{"spec":{"template":{"spec":{"nodeSelector":{"no":"where"}}}}}' >/dev/null
-  eventually 25 condition_is dra DevicesPublished 'False NoResourceSlices'
+  eventually 50 condition_is dra DevicesPublished 'False NoResourceSlices'
   [[ -n $(kubectl get resourceslices -o name) ]] || die 'the slices are gone already: nothing was shown'
-  eventually 20 condition_is dra DriverReady 'False NoMatchingNodes'
+  eventually 40 condition_is dra DriverReady 'False NoMatchingNodes'
   kubectl patch daemonset -n gpu gpu-kubelet-plugin --type json -p '[{"op":"remove","path":"/spec/template/spec/nodeSelector/no"}]' >/dev/null
-  eventually 90 condition_is dra DevicesPublished True
-  eventually 60 devices_are 8 2
+  eventually 180 condition_is dra DevicesPublished True
+  eventually 120 devices_are 8 2
 
   note 'a node reboots: it is missed as soon as the cluster knows that it is away, and until its driver is there again'
   before=$(driver_container node-2)
   forget "${AGENTS[2]}" # it ends with its node
   node_stop "$(node_dir 2)"
-  eventually 120 condition_is dra DevicesPublished 'False DevicesIncomplete'
+  eventually 240 condition_is dra DevicesPublished 'False DevicesIncomplete'
   assert_match "$(condition_message dra DevicesPublished)" 'nothing: node-2; 4 devices in 1 ResourceSlice on 1 node'
   assert condition_is dra Ready False
   node_up_again "$(node_dir 2)"
   start_agent_on_node 2
-  eventually 180 condition_is dra DevicesPublished True
+  eventually 360 condition_is dra DevicesPublished True
   assert new_container node-2 "$before"
-  eventually 60 plugin_registered 2
-  eventually 60 devices_are 8 2
-  eventually 120 condition_is dra Ready True
+  eventually 120 plugin_registered 2
+  eventually 120 devices_are 8 2
+  eventually 240 condition_is dra Ready True
   # A pod that came before the driver would be tried again by the kubelet only after a minute and a half.
-  a_user node-2 180
+  a_user node-2 360
 }

@@ -35,9 +35,9 @@ die() {
   exit 1
 }
 
-# eventually SECONDS COMMAND...: for twice as long at most, since a busy machine needs it; the last output of COMMAND is shown when the time is over.
+# eventually SECONDS COMMAND...: for so long at most; the last output of COMMAND is shown when the time is over.
 eventually() {
-  local limit=$((2 * $1)) last since began=$SECONDS
+  local limit=$1 last since began=$SECONDS
   shift
   note "wait up to $limit s: $*"
   until since=$EPOCHREALTIME && last=$("$@" 2>&1); do
@@ -278,9 +278,9 @@ revert_again() {
   local i
   for ((i = 1; i <= $1; i++)); do
     dra_on "round-$i" 'deletionPolicy: Revert'
-    eventually 150 condition_is "round-$i" Ready True
+    eventually 300 condition_is "round-$i" Ready True
     kubectl delete draconfiguration "round-$i" --wait=false >/dev/null
-    eventually 150 dracfg_gone "round-$i"
+    eventually 300 dracfg_gone "round-$i"
   done
 }
 

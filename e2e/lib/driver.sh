@@ -25,7 +25,7 @@ pack_chart() {
 use_driver_cluster() {
   use_cluster "$@"
   start_kwok
-  eventually 30 api -f -o /dev/null "$API/api/v1/namespaces/default/serviceaccounts/default"
+  eventually 60 api -f -o /dev/null "$API/api/v1/namespaces/default/serviceaccounts/default"
   put -f "$E2E/driver/installer.yaml" >/dev/null
 }
 

@@ -42,7 +42,7 @@ git_servers_up() {
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 time.sleep(3600)' $((GIT_PORT + 4))
   local port
-  for port in 0 1 2 3 4; do eventually 60 git_port_open $((GIT_PORT + port)); done
+  for port in 0 1 2 3 4; do eventually 120 git_port_open $((GIT_PORT + port)); done
 }
 
 # git_daemon: the program itself, since `git daemon` would outlive the git that a signal ends.
@@ -134,7 +134,7 @@ END
   } >"$dir/sshd_config-$1"
   ((EUID != 0)) || mkdir -p /run/sshd
   start "sshd-$1" "$(PATH=$PATH:/usr/sbin command -v sshd)" -D -e -f "$dir/sshd_config-$1"
-  eventually 60 git_port_open "$1"
+  eventually 120 git_port_open "$1"
 }
 
 # git_sshd: for one key, which may run git-shell and nothing else.

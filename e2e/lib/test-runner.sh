@@ -74,6 +74,11 @@ expect 1 'a case that hangs' runner/
 says 'over the time of 1 s'
 
 fresh
+a_case waits 'eventually 1 false'
+expect 1 'a case that waits in vain' runner/
+says 'after 1 s still not: false'
+
+fresh
 unit_test good true
 unit_test flaky "test -e $DIR/seen/flaky || { touch $DIR/seen/flaky; false; }"
 ATTEMPTS=2 expect 1 'a unit test that would pass at a second attempt' unit/good unit/flaky
