@@ -269,3 +269,7 @@ enum upgradeable gates_upgradeable(const struct gates_table *table,
 // from process_start_time_seconds (0 when absent).
 struct error *gates_metrics_read(struct slice page, json_t **ret_gates, struct version *ret_version,
                                  int64_t *ret_start_ms);
+// Whether that reads this line: a page of a hundred thousand lines has some hundred such, and who
+// keeps those alone needs GATES_METRICS_BYTES_MAX.
+#define GATES_METRICS_BYTES_MAX ((size_t)256 << 10)
+bool gates_metrics_wants(struct slice line);

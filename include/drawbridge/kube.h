@@ -21,6 +21,8 @@
 
 #define KUBE_BODY_BYTES_MAX ((size_t)64 << 20)
 #define KUBE_LINE_BYTES_MAX ((size_t)4 << 20)
+#define KUBE_ENVELOPE_BYTES_MAX ((size_t)1 << 20) // of a list without its items
+#define KUBE_TEXT_LINE_BYTES_MAX ((size_t)16 << 10)
 #define KUBE_NODES_MAX 200000                     // as doc_json_nodes() counts
 #define KUBE_VERSION_BYTES_MAX ((size_t)64 << 10) // of /version
 #define KUBE_GROUP_BYTES_MAX ((size_t)1 << 20)    // of one group's discovery
@@ -63,6 +65,9 @@ struct kube *kube_new_as(const struct kube *like, const char *user);
 // holds a lease; clients made like this one have the same guard.
 typedef bool kube_may_write_fn(void *owner);
 void kube_guard(struct kube *kube, kube_may_write_fn *may_write, void *owner);
+// From now on an object of a list may have so many bytes, instead of KUBE_LINE_BYTES_MAX: a client
+// of somebody else's server, of which there are many at once. 64 KiB at least.
+void kube_limit_items(struct kube *kube, size_t bytes_max);
 void kube_free(struct kube *kube);       // all its ops must be gone
 bool kube_busy(const struct kube *kube); // it has ops
 AUTO_DECLARE(kube, struct kube)
@@ -167,6 +172,14 @@ MUST_USE struct op *kube_get_path(struct kube *kube, const char *path, size_t by
                                   kube_done_fn *done, void *owner);
 MUST_USE struct op *kube_get_text(struct kube *kube, const char *path, size_t bytes_max,
                                   kube_text_fn *done, void *owner);
+// Of a text of which little is wanted, such as /metrics: each line is shown to keep(), without its
+// end, and done gets those that it wants. It costs what is kept, however large the page is. LIMIT:
+// more than kept_bytes_max is wanted, or the page is larger than page_bytes_max. What a line has
+// beyond KUBE_TEXT_LINE_BYTES_MAX makes it unreadable, and it is left out.
+typedef bool kube_keep_fn(struct slice line);
+MUST_USE struct op *kube_get_lines(struct kube *kube, const char *path, size_t page_bytes_max,
+                                   size_t kept_bytes_max, kube_keep_fn *keep, kube_text_fn *done,
+                                   void *owner);
 
 // A value of a Secret's data as text, yours; NULL when it is not there, no base64, or holds a zero
 // byte.

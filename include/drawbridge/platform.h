@@ -41,6 +41,10 @@ struct platform_cluster {
 #define PLATFORM_TARGET_AGAIN_MS_MAX 60000
 // All questions of a pass to a target cluster together have this long.
 #define PLATFORM_TARGET_ASK_MS 15000
+// What asking one of them may keep in memory, whatever its server answers: all of them may be asked
+// at once. A Node may have PLATFORM_TARGET_ITEM_BYTES_MAX; its annotations may have half of that.
+#define PLATFORM_TARGET_BYTES_MAX ((size_t)3 << 20)
+#define PLATFORM_TARGET_ITEM_BYTES_MAX ((size_t)512 << 10)
 struct platform_targets;
 struct platform_targets *platform_targets_new(struct loop *loop);
 // all requests of its clients must be gone

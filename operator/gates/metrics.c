@@ -81,29 +81,45 @@ static void read_gate_sample(struct slice labels, struct slice value, json_t *ga
     json_object_set_new(gates, key, json_boolean(number > 0.5));
 }
 
-static void read_line(struct slice line, json_t *gates, struct version *version, int64_t *start_ms)
+enum family { FAMILY_OTHER, FAMILY_FEATURE, FAMILY_BUILD, FAMILY_START };
+
+// Of a sample's line; the name of the family goes into *ret_name.
+static enum family family_of(struct slice line, struct slice *ret_name)
 {
-    static const char feature[] = "kubernetes_feature_enabled", build[] = "kubernetes_build_info",
-                      start[] = "process_start_time_seconds";
-    struct slice labels, value, label;
-    double number;
     size_t name_len = 0;
+    if (line.len == 0 || (line.ptr[0] != 'k' && line.ptr[0] != 'p'))
+        return FAMILY_OTHER;
     while (name_len < line.len && line.ptr[name_len] != '{' && line.ptr[name_len] != ' ')
         name_len++;
-    struct slice name = slice_sub(line, 0, name_len);
-    bool is_feature = slice_eq(name, feature), is_build = slice_eq(name, build),
-         is_start = slice_eq(name, start);
-    if ((!is_feature && !is_build && !is_start) ||
-        !split_sample(slice_sub(line, name_len, line.len), &labels, &value))
+    *ret_name = slice_sub(line, 0, name_len);
+    return slice_eq(*ret_name, "kubernetes_feature_enabled")   ? FAMILY_FEATURE
+           : slice_eq(*ret_name, "kubernetes_build_info")      ? FAMILY_BUILD
+           : slice_eq(*ret_name, "process_start_time_seconds") ? FAMILY_START
+                                                               : FAMILY_OTHER;
+}
+
+bool gates_metrics_wants(struct slice line)
+{
+    struct slice name;
+    return family_of(line, &name) != FAMILY_OTHER;
+}
+
+static void read_line(struct slice line, json_t *gates, struct version *version, int64_t *start_ms)
+{
+    struct slice labels, value, label, name;
+    double number;
+    enum family family = family_of(line, &name);
+    if (family == FAMILY_OTHER ||
+        !split_sample(slice_sub(line, name.len, line.len), &labels, &value))
         return;
-    if (is_feature)
+    if (family == FAMILY_FEATURE)
         read_gate_sample(labels, value, gates);
-    if (is_build && find_label(labels, "git_version", &label)) {
+    if (family == FAMILY_BUILD && find_label(labels, "git_version", &label)) {
         AUTO_MEM char *text = slice_dup(label);
         version_parse(text, version);
     }
     // Beyond this no clock goes, and the cast would not be defined.
-    if (is_start && parse_number(value, &number) && number > 0 && number < 1e12)
+    if (family == FAMILY_START && parse_number(value, &number) && number > 0 && number < 1e12)
         *start_ms = (int64_t)(number * 1000);
 }
 
@@ -115,8 +131,7 @@ struct error *gates_metrics_read(struct slice page, json_t **ret_gates, struct v
     int64_t start_ms = 0;
     struct slice line;
     while (slice_cut(&page, '\n', &line))
-        if (line.len > 0 && (line.ptr[0] == 'k' || line.ptr[0] == 'p'))
-            read_line(line, gates, &version, &start_ms);
+        read_line(line, gates, &version, &start_ms);
     if (json_object_size(gates) == 0)
         return error_new(ERROR_INVALID, "the metrics page has no kubernetes_feature_enabled");
     *ret_gates = TAKE(gates);

@@ -6,11 +6,9 @@
 
 #include <string.h>
 
-#define ENVELOPE_BYTES_MAX ((size_t)1 << 20)
-
 struct kube_items kube_items_make(size_t item_bytes_max)
 {
-    return (struct kube_items){.envelope = buf_make(ENVELOPE_BYTES_MAX),
+    return (struct kube_items){.envelope = buf_make(KUBE_ENVELOPE_BYTES_MAX),
                                .item = buf_make(item_bytes_max)};
 }
 
@@ -166,7 +164,7 @@ bool kube_items_next(struct kube_items *items, struct slice *rest, struct slice 
 
 struct error *kube_items_envelope(const struct kube_items *items, json_t **ret_tree)
 {
-    AUTO_BUF struct buf text = buf_make(ENVELOPE_BYTES_MAX + 2);
+    AUTO_BUF struct buf text = buf_make(KUBE_ENVELOPE_BYTES_MAX + 2);
     buf_add_slice(&text, buf_slice(&items->envelope));
     if (items->in_items)
         buf_add_str(&text, "]}");

@@ -41,7 +41,8 @@ struct kube {
     kube_may_write_fn *may_write; // NULL: always
     void *may_write_owner;
     unsigned ops;
-    json_t *skipped; // {RESOURCE: {total: N, named: {KEY: why}}}; NULL: none
+    size_t item_bytes_max; // of lists
+    json_t *skipped;       // {RESOURCE: {total: N, named: {KEY: why}}}; NULL: none
 };
 
 // file.c

@@ -4,6 +4,15 @@
 // within PLATFORM_TARGET_ASK_MS: it is somebody else's server, and may be dead, slow or endless.
 #include "hosted_internal.h"
 
+// The largest answers: discovery; the lines of /metrics and as much again on its way; the list of
+// nodes with one of them in three buffers, beside the gates, which take twice their text.
+_Static_assert(KUBE_GROUP_BYTES_MAX <= PLATFORM_TARGET_BYTES_MAX, "discovery");
+_Static_assert(2 * GATES_METRICS_BYTES_MAX <= PLATFORM_TARGET_BYTES_MAX, "/metrics");
+_Static_assert(KUBE_ENVELOPE_BYTES_MAX + 3 * PLATFORM_TARGET_ITEM_BYTES_MAX +
+                       2 * GATES_METRICS_BYTES_MAX <=
+                   PLATFORM_TARGET_BYTES_MAX,
+               "nodes");
+
 enum phase { PHASE_SECRET, PHASE_VERSION, PHASE_GROUP, PHASE_METRICS, PHASE_NODES, PHASE_END };
 
 struct ask {
@@ -227,7 +236,8 @@ static void advance(struct ask *ask)
         return;
     case PHASE_METRICS:
         ask->pending =
-            kube_get_text(ask->kube, "/metrics", PLATFORM_METRICS_BYTES_MAX, on_metrics, ask);
+            kube_get_lines(ask->kube, "/metrics", PLATFORM_METRICS_BYTES_MAX,
+                           GATES_METRICS_BYTES_MAX, gates_metrics_wants, on_metrics, ask);
         return;
     case PHASE_NODES:
         ask->pending = kube_list_each(ask->kube, &nodes, NULL, NULL, "0", on_node, on_nodes, ask);

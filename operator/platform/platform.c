@@ -287,8 +287,8 @@ static void collect(struct observation *o)
         return;
     }
     if (!err && !platform->make_writes)
-        o->pending =
-            kube_get_text(o->cluster->kube, "/metrics", PLATFORM_METRICS_BYTES_MAX, on_metrics, o);
+        o->pending = kube_get_lines(o->cluster->kube, "/metrics", PLATFORM_METRICS_BYTES_MAX,
+                                    GATES_METRICS_BYTES_MAX, gates_metrics_wants, on_metrics, o);
     else
         finish(o, err);
 }

@@ -97,7 +97,7 @@ bool platform_says_group(const json_t *body);
 void platform_take_version(struct platform_observed *observed, const json_t *body);
 void platform_take_group(struct platform_observed *observed, const json_t *body);
 struct platform_observed *platform_observed_new(void);
-#define PLATFORM_METRICS_BYTES_MAX ((size_t)32 << 20)
+#define PLATFORM_METRICS_BYTES_MAX ((size_t)32 << 20) // read; GATES_METRICS_BYTES_MAX are kept
 // A borrowed copy that lives as long as observed.
 const json_t *platform_keep(struct platform_observed *observed, const json_t *tree);
 // Counts Nodes: managed ones are given to each(), the others are named in observed->ignored.

@@ -142,6 +142,7 @@ struct error *platform_targets_get(struct platform_targets *targets, const char 
         target->client = NEW(struct client);
         target->client->http = http_new(targets->loop, "drawbridge");
         target->client->kube = kube_new(targets->loop, target->client->http, config);
+        kube_limit_items(target->client->kube, PLATFORM_TARGET_ITEM_BYTES_MAX);
         target->failures = 0;
         doc_digest(kubeconfig, target->digest);
     }

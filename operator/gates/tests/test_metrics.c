@@ -3,6 +3,8 @@
 #include "gates_internal.h"
 #include "test.h"
 
+#include <string.h>
+
 static const char page[] =
     "# HELP kubernetes_feature_enabled [BETA] This metric records the data about the stage and "
     "enablement of a k8s feature.\n"
@@ -26,6 +28,27 @@ TEST(reads_gates_version_and_start)
     CHECK_INT(version.minor, 33);
     CHECK_INT(version.patch, 13);
     CHECK_INT(start_ms, 1763712345670);
+}
+
+TEST(what_is_kept_of_a_page_says_the_same_as_all_of_it)
+{
+    AUTO_BUF struct buf kept = buf_make(GATES_METRICS_BYTES_MAX);
+    struct slice rest = slice_of(page), line;
+    AUTO_JSON json_t *gates = NULL;
+    struct version version;
+    int64_t start_ms;
+    while (slice_cut(&rest, '\n', &line)) {
+        if (!gates_metrics_wants(line))
+            continue;
+        buf_add_slice(&kept, line);
+        buf_add_str(&kept, "\n");
+    }
+    CHECK(!strstr(kept.ptr, "#") && !strstr(kept.ptr, "_other") && !strstr(kept.ptr, "cpu"));
+    CHECK_OK(gates_metrics_read(buf_slice(&kept), &gates, &version, &start_ms));
+    CHECK_INT(json_object_size(gates), 3);
+    CHECK_INT(version.patch, 13);
+    CHECK_INT(start_ms, 1763712345670);
+    CHECK(!gates_metrics_wants(slice_of("")));
 }
 
 TEST(absent_parts_are_zero)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The client against a scripted server: verbs, credentials that rotate, retries, lists in pages.
+// The client against a scripted server: verbs, credentials that rotate, retries.
 #include "kube_internal.h"
 #include "world.h"
 
@@ -107,6 +107,60 @@ TEST(gets_text)
     CHECK_STR(world->target, "/readyz?verbose");
     world_wait(world, kube_get_text(world->kube, "/readyz?verbose", 1000, on_text, world));
     CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "etcd failed");
+    world_free(world);
+}
+
+// A page as large as it likes to be, of which two lines are wanted.
+#define PAGE_OTHERS 100000
+static bool wants(struct slice line)
+{
+    return line.len > 0 && line.ptr[0] == 'k';
+}
+
+static void answer_page(void *owner, struct server_conn *conn,
+                        const struct server_request *request UNUSED)
+{
+    const struct world *world = owner;
+    AUTO_BUF struct buf page = buf_make((size_t)16 << 20);
+    AUTO_BUF struct buf large = buf_make(KUBE_TEXT_LINE_BYTES_MAX + 10);
+    if (world->step == 3) {
+        server_reply(conn, 403, "", "{\"kind\":\"Status\",\"message\":\"no\"}");
+        return;
+    }
+    while (large.len <= KUBE_TEXT_LINE_BYTES_MAX)
+        buf_add_str(&large, "k");
+    buf_add_str(&page, "kept 1\r\n");
+    for (unsigned i = 0; i < PAGE_OTHERS; i++)
+        buf_printf(&page, "other{le=\"%u\"} 1\n", i);
+    buf_printf(&page, "\n%s\nkept 2", large.ptr); // the last line has no end
+    server_begin(conn, 200, "");
+    // in portions that end anywhere
+    for (size_t at = 0; at < page.len; at += 70001)
+        server_chunk(
+            conn, slice_sub(buf_slice(&page), at, at + 70001 < page.len ? at + 70001 : page.len));
+    server_end(conn);
+}
+
+static void on_lines(void *owner, struct error *take_err, struct slice text)
+{
+    if (!take_err)
+        CHECK_SLICE(text, "kept 1\nkept 2\n");
+    world_on_done(owner, take_err, NULL);
+}
+
+TEST(gets_the_lines_of_a_page_that_are_wanted)
+{
+    struct world *world = world_new(answer_page);
+    size_t page = (size_t)32 << 20;
+    world_wait(world, kube_get_lines(world->kube, "/metrics", page, 14, wants, on_lines, world));
+    CHECK_OK(TAKE(world->err));
+    world_wait(world, kube_get_lines(world->kube, "/metrics", page, 13, wants, on_lines, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_LIMIT, "larger than 13 bytes");
+    world_wait(world, kube_get_lines(world->kube, "/metrics", 100000, 14, wants, on_lines, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_LIMIT, "larger than 100000 bytes");
+    world_wait(world, kube_get_lines(world->kube, "/metrics", page, 14, wants, on_lines, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_DENIED, "no");
+    op_drop(kube_get_lines(world->kube, "/metrics", page, 14, wants, on_lines, world));
     world_free(world);
 }
 
@@ -297,18 +351,6 @@ TEST(a_token_file_that_is_not_there)
     world_free(world);
 }
 
-static void answer_pages(void *owner UNUSED, struct server_conn *conn,
-                         const struct server_request *request)
-{
-    bool second = strstr(request->target, "continue=to%2Fken") != NULL;
-    server_reply(conn, 200, "",
-                 second ? "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{"
-                          "\"resourceVersion\":\"9\"},\"items\":[{\"metadata\":{\"name\":\"b\"}}]}"
-                        : "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{"
-                          "\"resourceVersion\":\"9\",\"continue\":\"to/ken\"},"
-                          "\"items\":[{\"metadata\":{\"name\":\"a\"}}]}");
-}
-
 // --- the guard -----------------------------------------------------------------------------------
 
 static bool lease;
@@ -464,216 +506,23 @@ TEST(who_decides_on_a_name_alone_reads_first_and_writes_that_version)
     world_free(world);
 }
 
-TEST(lists_page_by_page)
+static const char *said;
+
+static void answer_said(void *owner UNUSED, struct server_conn *conn,
+                        const struct server_request *request UNUSED)
 {
-    struct world *world = world_new(answer_pages);
-    world_wait(world, kube_list(world->kube, &PODS, "a=b", "c=d", world_on_done, world));
-    CHECK_OK(TAKE(world->err));
-    AUTO_MEM char *text = doc_print_json_sorted(world->body);
-    CHECK_STR(text,
-              "{\"items\":[{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\"}},"
-              "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"b\"}}],"
-              "\"metadata\":{\"resourceVersion\":\"9\"}}");
-    CHECK_STR(world->target,
-              "/api/v1/namespaces/n/"
-              "pods?labelSelector=a%3Db&fieldSelector=c%3Dd&limit=500&continue=to%2Fken");
-    CHECK_INT(server_requests(world->server), 2);
-    world_free(world);
-}
-
-static void answer_expired_page(void *owner, struct server_conn *conn,
-                                const struct server_request *request)
-{
-    if (strstr(request->target, "continue="))
-        server_reply(conn, 410, "",
-                     "{\"kind\":\"Status\",\"reason\":\"Expired\",\"message\":\"too old\"}");
-    else if (strstr(request->target, "limit="))
-        answer_pages(owner, conn, request);
-    else
-        server_reply(conn, 200, "",
-                     "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":["
-                     "{\"metadata\":{\"name\":\"a\"}},{\"metadata\":{\"name\":\"b\"}},{"
-                     "\"metadata\":{\"name\":\"c\"}}]}");
-}
-
-TEST(an_expired_page_begins_again_without_pages)
-{
-    struct world *world = world_new(answer_expired_page);
-    world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
-    CHECK_OK(TAKE(world->err));
-    CHECK_INT(json_array_size(doc_get(world->body, "items", NULL)), 3);
-    world_free(world);
-}
-
-static void answer_without_end(void *owner UNUSED, struct server_conn *conn,
-                               const struct server_request *request UNUSED)
-{
-    server_reply(conn, 200, "",
-                 "{\"kind\":\"PodList\",\"metadata\":{\"continue\":\"more\"},\"items\":[]}");
-}
-
-static void ignore_item(void *owner UNUSED, json_t *item UNUSED)
-{
-}
-
-TEST(a_server_that_always_has_another_page_is_given_up)
-{
-    struct world *world = world_new(answer_without_end);
-    world_wait(world, kube_list_each(world->kube, &PODS, NULL, NULL, "0", ignore_item,
-                                     world_on_done, world));
-    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "pages");
-    CHECK_INT(server_requests(world->server), KUBE_LIST_PAGES_MAX);
-    world_free(world);
-}
-
-static void answer_long_token(void *owner UNUSED, struct server_conn *conn,
-                              const struct server_request *request UNUSED)
-{
-    AUTO_BUF struct buf page = buf_make((size_t)1 << 18);
-    buf_add_str(&page, "{\"kind\":\"PodList\",\"metadata\":{\"continue\":\"");
-    for (unsigned i = 0; i < 100000; i++)
-        buf_add_str(&page, "%");
-    buf_add_str(&page, "\"},\"items\":[]}");
-    server_reply(conn, 200, "", page.ptr);
-}
-
-TEST(a_continue_token_that_fits_no_request_is_an_error)
-{
-    struct world *world = world_new(answer_long_token);
-    world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
-    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "continue token");
-    world_free(world);
-}
-
-static void answer_no_items(void *owner UNUSED, struct server_conn *conn,
-                            const struct server_request *request UNUSED)
-{
-    server_reply(conn, 200, "", "{\"kind\":\"PodList\",\"metadata\":{},\"items\":{\"a\":{}}}");
-}
-
-static void answer_nameless(void *owner UNUSED, struct server_conn *conn,
-                            const struct server_request *request UNUSED)
-{
-    server_reply(conn, 200, "", "{\"kind\":\"PodList\",\"metadata\":{},\"items\":[{},{}]}");
-}
-
-TEST(items_without_a_name_are_no_objects)
-{
-    struct world *world = world_new(answer_nameless);
-    world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
-    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "has no name");
-    world_free(world);
-}
-
-TEST(an_answer_that_is_no_list_does_not_say_that_nothing_is_there)
-{
-    struct world *other = world_new(answer_no_items);
-    world_wait(other, kube_list_metadata(other->kube, &PODS, NULL, world_on_done, other));
-    CHECK_ERR_HAS(TAKE(other->err), ERROR_TRANSIENT, "has no items");
-    world_free(other);
-    struct world *world = world_new(answer_no_items);
-    world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
-    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "has no items");
-    world_free(world);
-}
-
-static void answer_cut_list(void *owner UNUSED, struct server_conn *conn,
-                            const struct server_request *request UNUSED)
-{
-    server_begin(conn, 200, "");
-    server_chunk(conn, slice_of("{\"items\":[{},{\"a\""));
-    server_cut(conn);
-}
-
-static void answer_short_list(void *owner UNUSED, struct server_conn *conn,
-                              const struct server_request *request UNUSED)
-{
-    server_reply(conn, 200, "", "{\"items\":[{},{\"a\"");
-}
-
-TEST(a_list_that_breaks_off_is_no_list)
-{
-    server_fn *scripts[] = {answer_cut_list, answer_short_list};
-    for (size_t i = 0; i < COUNT(scripts); i++) {
-        struct world *world = world_new(scripts[i]);
-        world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
-        CHECK_ERR(TAKE(world->err), ERROR_TRANSIENT);
-        CHECK(world->body == NULL);
-        world_free(world);
-    }
-}
-
-static const char *list_text;
-
-static void answer_list_text(void *owner UNUSED, struct server_conn *conn,
-                             const struct server_request *request UNUSED)
-{
-    server_reply(conn, 200, "", list_text);
-}
-
-// Names of what was given out, and in brackets of what was left out.
-static struct buf names;
-
-static void on_item_name(void *owner UNUSED, json_t *item)
-{
-    buf_printf(&names, "%s ", doc_str(item, "metadata", "name", NULL));
-}
-
-static void on_skip_name(void *owner UNUSED, const char *key, const char *version UNUSED,
-                         const struct error *why)
-{
-    buf_printf(&names, "(%s: %s) ", key, error_kind_name(error_kind(why)));
-}
-
-static void take_total(void *owner, const char *resource, uint64_t total)
-{
-    buf_printf(owner, "%s=%llu ", resource, (unsigned long long)total);
-}
-
-#define ITEM(name, rest) "{\"metadata\":{\"name\":\"" name "\",\"namespace\":\"n\"}" rest "}"
-
-// Keys that are there twice, too many values, and an object that is too large.
-TEST(an_item_that_cannot_be_read_is_left_out_and_named_and_the_others_are_there)
-{
-    struct world *world = world_new(answer_list_text);
-    AUTO_BUF struct buf text = buf_make((size_t)16 << 20);
-    AUTO_BUF struct buf totals = buf_make(100);
-    names = buf_make(1000);
-    buf_add_str(&text, "{\"kind\":\"PodList\",\"metadata\":{},\"items\":[" ITEM("a", "") "," ITEM(
-                           "twice",
-                           ",\"x\":1,\"x\":2") "," ITEM("b", "") ","
-                                                                 "{\"metadata\":{\"name\":\"many\","
-                                                                 "\"namespace\":\"n\"},\"x\":[0");
-    for (size_t i = 0; i < KUBE_NODES_MAX; i++)
-        buf_add_str(&text, ",0");
-    buf_add_str(&text,
-                "]}," ITEM("c", "") ",{\"metadata\":{\"name\":\"large\",\"namespace\":\"n\"},"
-                                    "\"x\":\"");
-    for (size_t i = 0; i < KUBE_LINE_BYTES_MAX / 8; i++)
-        buf_add_str(&text, "xxxxxxxx");
-    buf_add_str(&text, "\"}," ITEM("d", "") "]}");
-    list_text = text.ptr;
-    struct op *op =
-        kube_list_each(world->kube, &PODS, NULL, NULL, "", on_item_name, world_on_done, world);
-    kube_list_on_skip(op, on_skip_name);
-    world_wait(world, op);
-    CHECK_OK(TAKE(world->err));
-    CHECK_STR(names.ptr, "a (n/twice: Invalid) b (n/many: Limit) c (n/large: Limit) d ");
-    kube_each_skipped(world->kube, take_total, &totals);
-    CHECK_STR(totals.ptr, "pods=3 ");
-    buf_fini(&names);
-    world_free(world);
+    server_reply(conn, 200, "", said);
 }
 
 TEST(an_answer_of_one_path_is_capped_by_its_request)
 {
-    struct world *world = world_new(answer_list_text);
+    struct world *world = world_new(answer_said);
     AUTO_BUF struct buf text = buf_make((size_t)1 << 20);
     buf_add_str(&text, "{\"gitVersion\":\"");
     while (text.len <= KUBE_VERSION_BYTES_MAX)
         buf_add_str(&text, "v");
     buf_add_str(&text, "\"}");
-    list_text = text.ptr;
+    said = text.ptr;
     world_wait(world, kube_get_path(world->kube, "/version", KUBE_VERSION_BYTES_MAX, world_on_done,
                                     world));
     CHECK_ERR(TAKE(world->err), ERROR_LIMIT);
@@ -686,40 +535,6 @@ TEST(an_answer_of_one_path_is_capped_by_its_request)
                                     world));
     CHECK_ERR_HAS(TAKE(world->err), ERROR_LIMIT, "more than 4096 values");
     world_free(world);
-}
-
-static void on_item_drop(void *owner, json_t *item UNUSED)
-{
-    struct world *world = owner;
-    world->op = op_drop(world->op);
-    loop_stop(world->loop);
-}
-
-TEST(dropped_inside_an_item)
-{
-    struct world *world = world_new(answer_pages);
-    world_wait(world, kube_list_each(world->kube, &PODS, NULL, NULL, "0", on_item_drop,
-                                     world_on_done, world));
-    world_run_for(world, 20);
-    CHECK_INT(world->done, 0);
-    CHECK_HAS(world->target, "limit=500&resourceVersion=0");
-    world_free(world);
-}
-
-TEST(dropped_at_every_turn)
-{
-    for (uint64_t turns = 0; turns < 12; turns++) {
-        struct world *world = world_new(turns % 2 ? answer_pages : answer_throttled_once);
-        world->op = kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world);
-        uint64_t until = loop_turns(world->loop) + turns;
-        while (loop_turns(world->loop) < until && world->op)
-            world_run_for(world, 0);
-        world->op = op_drop(world->op);
-        unsigned done = world->done;
-        world_run_for(world, 10);
-        CHECK_INT(world->done, done);
-        world_free(world);
-    }
 }
 
 TEST_MAIN()
