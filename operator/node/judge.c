@@ -230,18 +230,26 @@ static bool set_if_unwritable(struct node_unit *unit)
     return true;
 }
 
-// Somebody else and we write the same file in turn: one of the two must stop, and we can.
+static bool fails_by_conflict(const struct node_unit *unit, const char *revision)
+{
+    const json_t *failed = doc_get(node_record_peek(unit->node, unit->component), "failed", NULL);
+    return str_eq(doc_str(failed, "revision", NULL), revision) &&
+           str_eq(doc_str(failed, "reason", NULL), "FileConflict");
+}
+
+// Somebody else and we write the same file in turn: one of the two must stop, and we can. Five
+// edits tell that it is no chance; after that one is enough to see whether it goes on.
 static bool edits_too_often(struct node_unit *unit, const char *revision)
 {
-    uint64_t now = clock_ms();
-    if (now - unit->edited_ms >= node_timing.edits_window_ms)
-        unit->edits = 0;
+    bool over = clock_ms() - unit->edited_ms >= node_timing.edits_window_ms;
+    if (over || unit->edits == 0) // none: an agent that has just started knows it from its journal
+        unit->edits = fails_by_conflict(unit, revision) ? NODE_EDITS_MAX - 1 : 0;
     if (unit->edits < NODE_EDITS_MAX)
         return false;
-    AUTO_MEM char *message = str_format(
-        "%s was written %d times within ten minutes and each time changed back by somebody else; "
-        "it is tried again in ten minutes",
-        unit->files[NODE_FILE_MAIN].path, NODE_EDITS_MAX);
+    AUTO_MEM char *message =
+        str_format("each time that %s is written somebody else changes it back; it is tried once "
+                   "more in ten minutes",
+                   unit->files[NODE_FILE_MAIN].path);
     node_step_set_failed(unit, revision, "FileConflict", message);
     return set_if_failed(unit, revision);
 }

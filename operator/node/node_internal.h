@@ -8,7 +8,8 @@
 
 #define NODE_FILE_BYTES_MAX GUARD_FILE_BYTES_MAX
 #define NODE_MESSAGE_BYTES_MAX 900
-// of one component in node_timing.edits_window_ms: more is somebody else who writes the same file
+// of one component in node_timing.edits_window_ms: more is somebody else who writes the same file,
+// and is tried once in each window from then on
 #define NODE_EDITS_MAX 5
 #define NODE_OTHERS_MAX 8 // files that look like a component and are not it, as reported
 

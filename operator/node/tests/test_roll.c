@@ -522,6 +522,8 @@ TEST(a_component_that_nobody_lists_is_left_alone)
     world_fini(&world);
 }
 
+static unsigned wars; // how often an edit of ours was changed back
+
 static void on_war(void *owner)
 {
     struct world *world = owner;
@@ -531,6 +533,7 @@ static void on_war(void *owner)
         const char *rest = strchr(flag, '\n') + 1;
         AUTO_MEM char *without = str_format("%.*s%s", (int)(flag - text), text, rest);
         test_write(world->fakes[SCHED].path, without);
+        wars++;
     }
     world->other = loop_sleep(world->loop, 50, on_war, world);
 }
@@ -544,6 +547,57 @@ TEST(no_endless_war_over_a_file)
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, scheduler_failed, 10000));
     CHECK_STR(reason_of(&world, "kube-scheduler"), "FileConflict");
+    world.other = op_drop(world.other);
+    world_fini(&world);
+}
+
+// Ten minutes after the last failure: its time is moved, in the journal too.
+static void ten_minutes_pass(struct world *world)
+{
+    int64_t window_ms = (int64_t)node_timing.edits_window_ms;
+    json_t *failed = json_object_get(node_record(world->node, SCHED), "failed");
+    json_object_set_new(failed, "at", json_integer(doc_int(failed, 0, "at", NULL) - window_ms));
+    CHECK_OK(node_journal_save(world->node));
+    world->node->units[SCHED].edited_ms -= (uint64_t)window_ms;
+}
+
+static bool scheduler_failed_now(struct world *world)
+{
+    const json_t *record = node_record_peek(world->node, SCHED);
+    int64_t window_ms = (int64_t)node_timing.edits_window_ms;
+    return doc_int(record, 0, "failed", "at", NULL) > clock_wall_ms() - window_ms &&
+           scheduler_failed(world);
+}
+
+static bool second_spec_failed(struct world *world)
+{
+    return scheduler_failed(world) &&
+           str_eq(doc_str(world_component(world, "kube-scheduler"), "revision", NULL), "r2");
+}
+
+TEST(a_fight_over_a_file_that_goes_on_is_tried_once_each_time)
+{
+    struct world world;
+    one_scheduler(&world, "");
+    world.other = loop_sleep(world.loop, 50, on_war, &world);
+    world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
+    CHECK(world_wait(&world, scheduler_failed_now, 10000));
+    CHECK_INT(wars, 5);
+    for (unsigned i = 1; i <= 3; i++) {
+        ten_minutes_pass(&world);
+        if (i == 2) { // what is in the journal outlives the agent
+            world_stop_agent(&world);
+            world_start_agent(&world);
+        }
+        node_refresh(world.node);
+        CHECK(world_wait(&world, scheduler_failed_now, 10000));
+        CHECK_STR(reason_of(&world, "kube-scheduler"), "FileConflict");
+        CHECK_INT(wars, 5 + i);
+    }
+    // Another spec may be what the other side was waiting for.
+    world_desire(&world, "r2", "DynamicResourceAllocation", "Enable");
+    CHECK(world_wait(&world, second_spec_failed, 10000));
+    CHECK_INT(wars, 13);
     world.other = op_drop(world.other);
     world_fini(&world);
 }
