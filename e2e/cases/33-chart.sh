@@ -27,7 +27,7 @@ case_values() {
   assert_equal "$(object NetworkPolicy drawbridge-controller-smoke-test '[.metadata.namespace, .spec.policyTypes, .spec.ingress]')" '["drawbridge-smoke-test",["Ingress","Egress"],null]'
   assert_equal "$(object PodDisruptionBudget drawbridge-controller .spec.maxUnavailable)" 1
   assert_equal "$(object Namespace drawbridge-smoke-test '.metadata.labels["pod-security.kubernetes.io/enforce"]')" '"restricted"'
-  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("governing|reach|gates")))')" '[]'
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("governing|reach|look|gates")))')" '[]'
   assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec.containers[0].args | map(select(test("client|gates")))')" '[]'
 
   render --set "image.operator.digest=$DIGEST,image.agent.digest=$DIGEST,image.agent.tag=t,gatesTable.configMap=gates,agent.clientCertificateSecret=who" \
@@ -36,8 +36,8 @@ case_values() {
     die "$(cat "$CASE_DIR/helm.log")"
   assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].image')" "\"r.example.org/operator@$DIGEST\""
   assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec.containers[0].image')" "\"r.example.org/agent:t@$DIGEST\""
-  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("governing|reach|gates")))')" \
-    '["--gates-table=/etc/drawbridge/gates/gates.yaml","--governing-namespace=kubermatic","--reach=management=default","--reach=kubermatic=kube-system","--reach=management=kube-system"]'
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("governing|reach|look|gates")))')" \
+    '["--gates-table=/etc/drawbridge/gates/gates.yaml","--governing-namespace=kubermatic","--reach=management=default","--look=kubermatic=kube-system","--look=management=kube-system"]'
   assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec.containers[0].args | map(select(test("client|gates")))')" \
     '["--gates-table=/etc/drawbridge/gates/gates.yaml","--client-certificate=/etc/drawbridge/client/tls.crt","--client-key=/etc/drawbridge/client/tls.key"]'
   assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec.volumes | map(select(.secret or .configMap) | [.name, .secret.secretName, .configMap.name])')" '[["gates",null,"gates"],["client","who",null]]'

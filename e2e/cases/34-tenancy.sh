@@ -46,7 +46,7 @@ END
 platform: {type: Observe}
 driver: {engine: External, release: theirs, namespace: elsewhere}'
   eventually 120 condition_is dra DriverReady 'False NamespaceNotAllowed'
-  assert_match "$(condition_message dra DriverReady)" 'driverNamespaces.*--reach default=elsewhere'
+  assert_match "$(condition_message dra DriverReady)" 'driverNamespaces.*--look default=elsewhere'
   spec_driver dra '{"namespace":"kube-system"}'
   eventually 120 condition_is dra DriverReady 'False PodsNotCreated'
   kubectl create serviceaccount plugin -n kube-system >/dev/null

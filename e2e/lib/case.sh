@@ -171,7 +171,7 @@ export LSAN_OPTIONS=exitcode=98
 
 controller_args() {
   printf '%s\n' run --kubeconfig "$CLUSTER/drawbridge.conf" --health-probe-bind-address "127.0.0.1:${1:-$((PORT + 8))}" --leader-elect=true --lease-namespace drawbridge-system \
-    --governing-namespace default --governing-namespace kubermatic --reach default=kube-system --log-level debug --log-format text
+    --governing-namespace default --governing-namespace kubermatic --look default=kube-system --log-level debug --log-format text
 }
 
 # start_controller [FLAG...]: sets CONTROLLER.

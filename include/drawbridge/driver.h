@@ -49,9 +49,9 @@ struct driver_spec {
     // something that its last pass looked at has changed
     void (*on_change)(void *owner, const char *key);
     bool (*may_write)(void *owner);
-    // Whether a DRAConfiguration of namespace from may name a driver in namespace to, where no
-    // account's rights decide that; NULL: no.
-    bool (*may_reach)(void *owner, const char *from, const char *to);
+    // Whether a DRAConfiguration of namespace from may have a driver in namespace to looked at,
+    // where no account's rights decide that; NULL: no.
+    bool (*may_look)(void *owner, const char *from, const char *to);
     void *owner;
 };
 // Strings are borrowed for its life.

@@ -24,9 +24,9 @@ struct controller_spec {
     const char *lease_namespace; // of the Lease "drawbridge"
     // What the administrator lists; NULL: nothing. Namespaces whose DRAConfigurations may configure
     // the cluster that Drawbridge runs in, beside lease_namespace, whose always may; and
-    // "FROM=TO": DRAConfigurations of namespace FROM may name what is in namespace TO, beside their
-    // own.
-    const struct strlist *governing_namespaces, *reach;
+    // "FROM=TO": DRAConfigurations of namespace FROM may configure hosted control planes (reach),
+    // or have a driver looked at (look), in namespace TO, beside their own.
+    const struct strlist *governing_namespaces, *reach, *look;
     const char *identity;    // of this process
     bool leader_elect;       // false: always leads, with epoch 0
     uint64_t backoff_ms_max; // between passes that fail in a row; 0: 30 s

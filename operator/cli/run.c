@@ -11,7 +11,7 @@ struct settings {
     struct process_settings process; // must be first
     bool leader_elect;
     const char *lease_namespace;
-    struct strlist governing_namespaces, reach;
+    struct strlist governing_namespaces, reach, look;
     const char *gates_table;
     const char *helm, *helm_dir, *helm_account, *chart_root, *smoke_test_image;
     const char *smoke_test_namespace;
@@ -43,8 +43,14 @@ static const struct cli_option options[] = {
      .type = CLI_LIST,
      .offset = offsetof(struct settings, reach),
      .argument = "FROM=TO",
-     .help = "DRAConfigurations of namespace FROM may name what is in namespace TO; may be "
-             "repeated"},
+     .help = "DRAConfigurations of namespace FROM may configure hosted control planes in "
+             "namespace TO; may be repeated"},
+    {.name = "look",
+     .type = CLI_LIST,
+     .offset = offsetof(struct settings, look),
+     .argument = "FROM=TO",
+     .help = "DRAConfigurations of namespace FROM may have a driver in namespace TO looked at; may "
+             "be repeated"},
     {.name = "gates-table",
      .type = CLI_TEXT,
      .offset = offsetof(struct settings, gates_table),
@@ -180,9 +186,24 @@ static bool is_namespace(struct slice name)
     return ok;
 }
 
+static struct error *check_pairs(const char *flag, const struct strlist *pairs)
+{
+    for (size_t i = 0; i < pairs->len; i++) {
+        struct slice to = slice_of(pairs->items[i]), from;
+
+        if (!slice_cut(&to, '=', &from) || !is_namespace(from) || !is_namespace(to))
+            return error_new(ERROR_INVALID,
+                             "%s: write FROM=TO, two names of namespaces, not \"%.*s\"", flag,
+                             TEXT_CUT(100, pairs->items[i]));
+    }
+    return NULL;
+}
+
 // A typing error here would take somebody's right away without a word.
 static struct error *check_lists(const struct settings *settings)
 {
+    struct error *err;
+
     for (size_t i = 0; i < settings->governing_namespaces.len; i++) {
         const char *name = settings->governing_namespaces.items[i];
 
@@ -191,15 +212,8 @@ static struct error *check_lists(const struct settings *settings)
                              "--governing-namespace: \"%.*s\" is no name of a namespace",
                              TEXT_CUT(100, name));
     }
-    for (size_t i = 0; i < settings->reach.len; i++) {
-        struct slice to = slice_of(settings->reach.items[i]), from;
-
-        if (!slice_cut(&to, '=', &from) || !is_namespace(from) || !is_namespace(to))
-            return error_new(ERROR_INVALID,
-                             "--reach: write FROM=TO, two names of namespaces, not \"%.*s\"",
-                             TEXT_CUT(100, settings->reach.items[i]));
-    }
-    return NULL;
+    err = check_pairs("--reach", &settings->reach);
+    return err ? err : check_pairs("--look", &settings->look);
 }
 
 static struct error *serve_until_stopped(struct run *run, const struct settings *settings)
@@ -220,6 +234,7 @@ static struct error *serve_until_stopped(struct run *run, const struct settings 
         settings->lease_namespace ? settings->lease_namespace : run->process.namespace;
     spec.governing_namespaces = &settings->governing_namespaces;
     spec.reach = &settings->reach;
+    spec.look = &settings->look;
     spec.helm = settings->helm;
     spec.helm_dir = settings->helm_dir;
     spec.helm_account = settings->helm_account;
@@ -244,6 +259,7 @@ static void settings_fini(struct settings *settings)
 {
     strlist_fini(&settings->governing_namespaces);
     strlist_fini(&settings->reach);
+    strlist_fini(&settings->look);
 }
 
 static struct error *check_account(const char *account)

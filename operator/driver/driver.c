@@ -301,7 +301,7 @@ static struct error *choose_want(struct work *w)
 
 // What is asked as an account is what that account may see. As ourselves we look where the
 // administrator said.
-static struct error *check_reach(const struct work *w)
+static struct error *check_look(const struct work *w)
 {
     const struct driver_spec *spec = &w->driver->spec;
     const struct want *want = &w->want;
@@ -309,13 +309,13 @@ static struct error *check_reach(const struct work *w)
 
     if (!w->wanted || w->in.gone || w->replacing || want->user || !want->release ||
         str_eq(want->namespace, want->config_namespace) ||
-        (spec->may_reach && spec->may_reach(spec->owner, want->config_namespace, want->namespace)))
+        (spec->may_look && spec->may_look(spec->owner, want->config_namespace, want->namespace)))
         return NULL;
     err = error_new(
         ERROR_INVALID,
         "spec.driver.namespace: DRAConfigurations of namespace %s may not look into namespace %s; "
         "set spec.driver.serviceAccountName, or the administrator can list %s in the chart's value "
-        "driverNamespaces[].from of namespace %s (drawbridge run --reach %s=%s)",
+        "driverNamespaces[].from of namespace %s (drawbridge run --look %s=%s)",
         want->config_namespace, want->namespace, want->config_namespace, want->namespace,
         want->config_namespace, want->namespace);
     error_set_reason(err, "NamespaceNotAllowed");
@@ -338,7 +338,7 @@ struct op *driver_pass(struct driver *driver, const struct driver_work *work, dr
     w->result->ready.reason = w->result->devices.reason = w->result->smoke.reason = "";
     err = choose_want(w);
     if (!err)
-        err = check_reach(w);
+        err = check_look(w);
     if (err) {
         work_say(w, DRIVER_FALSE, *error_reason(err) ? error_reason(err) : "InvalidConfiguration",
                  str_dup(error_text(err)));

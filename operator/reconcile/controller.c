@@ -17,11 +17,11 @@ bool controller_may_write(void *owner)
     return !c->stop && (!c->spec.leader_elect || lead_may_write(c->lead));
 }
 
-static bool controller_may_reach(void *owner, const char *from, const char *to)
+static bool controller_may_look(void *owner, const char *from, const char *to)
 {
     const struct controller *c = owner;
 
-    return tenancy_reaches(&c->spec, from, to);
+    return tenancy_looks(&c->spec, from, to);
 }
 
 uint64_t controller_epoch(const struct controller *c)
@@ -417,7 +417,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
                                  .helm_timeout_ms = spec->helm_timeout_ms,
                                  .on_change = on_driver,
                                  .may_write = controller_may_write,
-                                 .may_reach = controller_may_reach,
+                                 .may_look = controller_may_look,
                                  .owner = c};
 
     c->loop = loop;

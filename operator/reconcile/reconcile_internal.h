@@ -147,7 +147,9 @@ void unreadable_drop(struct unreadable *unreadable);                    // we ma
 // --- tenancy: what the administrator allows the DRAConfigurations of a namespace -----------------
 
 bool tenancy_governs(const struct controller_spec *spec, const char *namespace);
-bool tenancy_reaches(const struct controller_spec *spec, const char *from, const char *to);
+// Whether they may have a driver in namespace to looked at, which allows nothing to be written
+// there.
+bool tenancy_looks(const struct controller_spec *spec, const char *from, const char *to);
 // Whether this DRAConfiguration may write what its platform names: INVALID, reason
 // NamespaceNotAllowed, with the value to set.
 struct error *tenancy_check(const struct controller_spec *spec, const json_t *config);

@@ -9,14 +9,26 @@ bool tenancy_governs(const struct controller_spec *spec, const char *namespace)
            (spec->governing_namespaces && strlist_has(spec->governing_namespaces, namespace));
 }
 
-bool tenancy_reaches(const struct controller_spec *spec, const char *from, const char *to)
+// Its own namespace is everybody's.
+static bool is_listed(const struct strlist *list, const char *from, const char *to)
 {
     AUTO_MEM char *pair = NULL;
 
     if (str_eq(from, to))
         return true;
     pair = str_format("%s=%s", from, to);
-    return spec->reach && strlist_has(spec->reach, pair);
+    return list && strlist_has(list, pair);
+}
+
+// What is written there.
+static bool tenancy_reaches(const struct controller_spec *spec, const char *from, const char *to)
+{
+    return is_listed(spec->reach, from, to);
+}
+
+bool tenancy_looks(const struct controller_spec *spec, const char *from, const char *to)
+{
+    return is_listed(spec->look, from, to);
 }
 
 static struct error *not_allowed(char *take_message)
@@ -36,7 +48,7 @@ struct error *tenancy_check(const struct controller_spec *spec, const json_t *co
     if (to && !tenancy_reaches(spec, from, to))
         return not_allowed(str_format(
             "spec.platform.hostedControlPlane.namespace: DRAConfigurations of namespace %s may not "
-            "reach namespace %s; the administrator can list %s in the chart's value "
+            "configure what is in namespace %s; the administrator can list %s in the chart's value "
             "hostedControlPlanes[].from of namespace %s (drawbridge run --reach %s=%s)",
             from, to, from, to, from, to));
     if (!to && config_writes(config) && !tenancy_governs(spec, from))

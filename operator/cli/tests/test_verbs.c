@@ -92,6 +92,8 @@ TEST(mistakes)
     CHECK_INT(drawbridge("drawbridge run --reach tenant-a"), CLI_USAGE);
     CHECK_HAS(complained, "--reach: write FROM=TO, two names of namespaces, not \"tenant-a\"");
     CHECK_INT(drawbridge("drawbridge run --reach a=b=c"), CLI_USAGE);
+    CHECK_INT(drawbridge("drawbridge run --look =b"), CLI_USAGE);
+    CHECK_HAS(complained, "--look: write FROM=TO, two names of namespaces, not \"=b\"");
     CHECK_INT(drawbridge("drawbridge run --governing-namespace *"), CLI_USAGE);
     CHECK_HAS(complained, "--governing-namespace: \"*\" is no name of a namespace");
     CHECK_INT(drawbridge("drawbridge run --helm-service-account helm"), CLI_USAGE);

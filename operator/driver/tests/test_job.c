@@ -47,7 +47,7 @@ static void on_change(void *owner, const char *key)
 
 static void on_request(void *owner, struct server_conn *conn, const struct server_request *request);
 
-static bool may_reach(void *owner, const char *from, const char *to)
+static bool may_look(void *owner, const char *from, const char *to)
 {
     (void)owner;
     return str_eq(from, "team") && str_eq(to, "gpu");
@@ -99,7 +99,7 @@ static void rig_start(struct rig *rig, const char *script, bool serves)
                                .helm_timeout_ms = 10000,
                                .on_change = on_change,
                                .may_write = may_write,
-                               .may_reach = may_reach,
+                               .may_look = may_look,
                                .owner = rig};
     rig->driver = driver_new(rig->loop, &spec);
 }

@@ -29,7 +29,7 @@ struct scene {
     struct fake_api *api; // its owner is the story
     struct controller *controller;
     struct op *tick, *dying;
-    struct strlist governing, reach; // what the administrator lists
+    struct strlist governing, reach, look; // what the administrator lists
 };
 
 FAKE json_t *scene_on_page(void *owner, const char *path)
@@ -58,6 +58,7 @@ FAKE void scene_start_controller(struct scene *scene)
         .lease_namespace = "drawbridge-system",
         .governing_namespaces = &scene->governing,
         .reach = &scene->reach,
+        .look = &scene->look,
         .identity = "story",
         .backoff_ms_max = scene->backoff_ms_max,
     };
@@ -111,4 +112,5 @@ FAKE void scene_fini(struct scene *scene)
     http_free(scene->http);
     strlist_fini(&scene->governing);
     strlist_fini(&scene->reach);
+    strlist_fini(&scene->look);
 }

@@ -136,6 +136,16 @@ TEST(nothing_is_read_or_watched_in_a_namespace_that_is_not_listed)
     tale_run(tale, &batch);
 }
 
+TEST(who_may_look_at_the_drivers_of_a_namespace_may_not_configure_its_hosted_control_planes)
+{
+    struct batch batch = {.loop = loop_new()};
+    struct tale *tale = tale_begin(&batch, nothing_was_asked_there);
+
+    strlist_add(&tale->scene.look, "a-stranger=tenant");
+    seed(tale, OLDER, "{type: HostedControlPlane, hostedControlPlane: {namespace: tenant}}");
+    tale_run(tale, &batch);
+}
+
 static bool conflict_is_told(struct tale *tale)
 {
     return is_looked_at(tale, OLDER) &&
@@ -225,11 +235,18 @@ static const char *driver_reason(struct tale *tale)
     return doc_str(fake_condition(tale->scene.api, OLDER, "DriverReady"), "reason", NULL);
 }
 
+static const char *driver_message(struct tale *tale)
+{
+    return doc_str(fake_condition(tale->scene.api, OLDER, "DriverReady"), "message", NULL);
+}
+
 static bool driver_is_not_looked_at(struct tale *tale)
 {
     if (!str_eq(driver_reason(tale), "NamespaceNotAllowed"))
         return false;
     CHECK(strstr(tale->scene.api->log.ptr, "/namespaces/elsewhere/") == NULL);
+    CHECK(strstr(driver_message(tale), "driverNamespaces[].from of namespace elsewhere (drawbridge "
+                                       "run --look a-stranger=elsewhere)"));
     return true;
 }
 
@@ -239,28 +256,35 @@ static bool driver_is_looked_at(struct tale *tale)
            strstr(tale->scene.api->log.ptr, "/namespaces/elsewhere/daemonsets");
 }
 
-static void driver_elsewhere(const char *listed, const char *namespace, bool (*over)(struct tale *))
+// In namespace elsewhere, with what the administrator lists (NULL: nothing).
+static void driver_elsewhere(const char *look, const char *reach, bool (*over)(struct tale *))
 {
     struct batch batch = {.loop = loop_new()};
     struct tale *tale = tale_begin(&batch, over);
-    AUTO_MEM char *driver =
-        str_format(", driver: {engine: External, release: gpu, namespace: %s}", namespace);
+    const char *driver = ", driver: {engine: External, release: gpu, namespace: elsewhere}";
 
-    if (listed)
-        strlist_add(&tale->scene.reach, listed);
+    if (look)
+        strlist_add(&tale->scene.look, look);
+    if (reach)
+        strlist_add(&tale->scene.reach, reach);
     seed_more(tale, OLDER, "{type: Observe}", driver);
     tale_run(tale, &batch);
 }
 
 TEST(pods_of_an_external_driver_in_a_namespace_that_is_not_listed_are_not_read)
 {
-    driver_elsewhere(NULL, "elsewhere", driver_is_not_looked_at);
-    driver_elsewhere("elsewhere=a-stranger", "elsewhere", driver_is_not_looked_at);
+    driver_elsewhere(NULL, NULL, driver_is_not_looked_at);
+    driver_elsewhere("elsewhere=a-stranger", NULL, driver_is_not_looked_at);
+}
+
+TEST(who_may_configure_the_hosted_control_planes_of_a_namespace_may_not_look_at_its_drivers)
+{
+    driver_elsewhere(NULL, "a-stranger=elsewhere", driver_is_not_looked_at);
 }
 
 TEST(pods_of_an_external_driver_in_a_listed_namespace_are_read)
 {
-    driver_elsewhere("a-stranger=elsewhere", "elsewhere", driver_is_looked_at);
+    driver_elsewhere("a-stranger=elsewhere", NULL, driver_is_looked_at);
 }
 
 static bool is_gone(struct tale *tale)
