@@ -111,10 +111,12 @@ static void rig_init(struct rig *rig, const char *script)
 
 static void rig_fini(struct rig *rig)
 {
+    struct kube *kube = rig->driver->spec.kube;
+
     op_drop(rig->pending);
     mem_free(rig->said);
-    kube_free(rig->driver->spec.kube);
     driver_free(rig->driver);
+    kube_free(kube);
     http_free(rig->http);
     if (rig->server)
         server_free(rig->server);
