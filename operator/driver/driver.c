@@ -305,21 +305,27 @@ static struct error *check_look(const struct work *w)
 {
     const struct driver_spec *spec = &w->driver->spec;
     const struct want *want = &w->want;
-    struct error *err;
 
     if (!w->wanted || w->in.gone || w->replacing || want->user || !want->release ||
         str_eq(want->namespace, want->config_namespace) ||
         (spec->may_look && spec->may_look(spec->owner, want->config_namespace, want->namespace)))
         return NULL;
-    err = error_new(
-        ERROR_INVALID,
+    // A right to look is no help to who wants to install.
+    if (want->engine != ENGINE_EXTERNAL)
+        return error_because(
+            ERROR_INVALID, "NamespaceNotAllowed",
+            "spec.driver.namespace: DRAConfigurations of namespace %s may not install into "
+            "namespace %s with Drawbridge's own rights; set spec.driver.serviceAccountName to an "
+            "account of namespace %s that may install there, and that the administrator lists in "
+            "the chart's value controller.driverAccounts",
+            want->config_namespace, want->namespace, want->config_namespace);
+    return error_because(
+        ERROR_INVALID, "NamespaceNotAllowed",
         "spec.driver.namespace: DRAConfigurations of namespace %s may not look into namespace %s; "
         "set spec.driver.serviceAccountName, or the administrator can list %s in the chart's value "
         "driverNamespaces[].from of namespace %s (drawbridge run --look %s=%s)",
         want->config_namespace, want->namespace, want->config_namespace, want->namespace,
         want->config_namespace, want->namespace);
-    error_set_reason(err, "NamespaceNotAllowed");
-    return err;
 }
 
 struct op *driver_pass(struct driver *driver, const struct driver_work *work, driver_done_fn *done,

@@ -446,6 +446,39 @@ TEST(who_waits_for_helm_says_so)
     CHECK_STR(job_note(rig.driver, "gpu", "r")->reason, "");
 }
 
+// What a pass says of a driver in a namespace that nobody may look into.
+static char *said_of(const char *driver)
+{
+    AUTO_RIG struct rig rig = {0};
+    AUTO_MEM char *text = str_format(
+        "{metadata: {namespace: team, name: dra}, spec: {driver: {%s}}, status: {}}", driver);
+    AUTO_JSON json_t *object = NULL;
+    AUTO_JSON json_t *served = json_pack("[s]", "v1");
+    struct driver_work work = {.key = "team/dra", .served = served};
+
+    rig_init(&rig, "exit 1");
+    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &object));
+    work.object = object;
+    rig.pending = driver_pass(rig.driver, &work, on_passed, &rig);
+    loop_run(rig.loop);
+    return TAKE(rig.said);
+}
+
+TEST(who_wants_to_install_elsewhere_is_told_of_accounts_and_not_of_a_right_to_look)
+{
+    CHECK_STR_TAKE(said_of("preset: NVIDIA"),
+                   "spec.driver.namespace: DRAConfigurations of namespace team may not install "
+                   "into namespace dra-driver-nvidia-gpu with Drawbridge's own rights; set "
+                   "spec.driver.serviceAccountName to an account of namespace team that may "
+                   "install there, and that the administrator lists in the chart's value "
+                   "controller.driverAccounts");
+    CHECK_STR_TAKE(said_of("engine: External, release: r, namespace: theirs"),
+                   "spec.driver.namespace: DRAConfigurations of namespace team may not look into "
+                   "namespace theirs; set spec.driver.serviceAccountName, or the administrator can "
+                   "list team in the chart's value driverNamespaces[].from of namespace theirs "
+                   "(drawbridge run --look team=theirs)");
+}
+
 // A pass that asked for the release while helm was at work does not take the answer for what helm
 // left: one that shall install would do it again, one that shall uninstall would leave it there.
 static void pass_beside_helm(struct rig *rig, bool gone)
