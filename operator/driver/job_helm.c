@@ -183,12 +183,23 @@ static bool pins_another(const char *message)
            (strstr(message, "@sha256:") && strstr(message, "not found"));
 }
 
+// What was to become helm says so, and ends as a shell would.
+static bool was_no_helm(const struct loop_child_result *result)
+{
+    return (result->exit_code == 126 || result->exit_code == 127) &&
+           slice_starts(result->errors, "drawbridge-confine: ");
+}
+
 static void take_failure(struct job *job, const struct loop_child_result *result)
 {
     AUTO_MEM char *message = NULL;
     const char *reason = driver_read_errors(result->errors, &message);
     bool fetching = job->step == JOB_FETCH || job->step == JOB_SHOW;
 
+    if (was_no_helm(result)) {
+        job_fail(job, "HelmNotFound", TAKE(message));
+        return;
+    }
     if (result->errors.len && recovers(job, reason, result->errors))
         return;
     if (result->timed_out)
@@ -226,7 +237,7 @@ static void on_helm(void *owner, struct error *take_err, const struct loop_child
     job->child = false;
     job_leave_turn(job);
     if (take_err)
-        job_fail_with(job, "HelmNotFound", take_err);
+        job_fail(job, "HelmNotFound", str_dup(error_text(take_err)));
     else if (result->exit_code == 0 && is_cut(job, result))
         job_fail(job, "ChartRejected",
                  str_format("helm said more than %zu bytes", DRIVER_OUTPUT_BYTES_MAX));
@@ -234,6 +245,7 @@ static void on_helm(void *owner, struct error *take_err, const struct loop_child
         after[job->step](job, result);
     else
         take_failure(job, result);
+    error_free(take_err);
     job_run(job);
     driver_next_turn(driver);
 }

@@ -253,7 +253,7 @@ static void confine(const struct loop_child_spec *spec, struct strlist *words)
         strlist_add(words, *word);
 }
 
-static int spawn(struct child *child, const struct loop_child_spec *spec)
+static struct error *spawn(struct child *child, const struct loop_child_spec *spec)
 {
     AUTO_STRLIST struct strlist confined = {0};
     union { // libuv only reads them
@@ -281,7 +281,7 @@ static int spawn(struct child *child, const struct loop_child_spec *spec)
     };
     int status = uv_spawn(&child->loop->uv, &child->process, &options);
     child->process.data = child;
-    return status;
+    return status < 0 ? error_errno(-status, "start %s", options.file) : NULL;
 }
 
 static void start_pipes(struct child *child, struct slice input)
@@ -305,9 +305,8 @@ struct op *loop_child_run(struct loop *loop, const struct loop_child_spec *spec,
 {
     ASSERT(spec->timeout_ms > 0 && spec->argv && spec->argv[0] && spec->input.len < UINT32_MAX);
     struct child *child = make(loop, spec, fn, owner);
-    int status = spawn(child, spec);
-    if (status < 0) {
-        child->start_error = error_errno(-status, "start %s", spec->argv[0]);
+    child->start_error = spawn(child, spec);
+    if (child->start_error) {
         child->timer = loop_defer(loop, on_not_started, child);
         return &child->op;
     }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "job_internal.h"
 #include "test.h"
@@ -271,6 +272,42 @@ TEST(a_fetched_chart_and_helms_caches_go_with_the_job)
     kept = read_in_dir("kept");
     CHECK_STR(kept, "2\n");
     CHECK_INT(jobs_left(), 0);
+}
+
+TEST(a_helm_that_is_not_there_is_told_as_that_and_not_as_a_chart)
+{
+    AUTO_RIG struct rig rig = {0};
+
+    rig_init(&rig, USUAL);
+    test_write(rig.calls, "");
+    CHECK_INT(unlink(rig.helm), 0);
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "", "HelmNotFound", "/helm-program: No such file or directory");
+}
+
+TEST(a_helm_that_is_no_program_is_told_as_that)
+{
+    AUTO_RIG struct rig rig = {0};
+
+    rig_init(&rig, USUAL);
+    test_write(rig.calls, "");
+    CHECK_INT(chmod(rig.helm, 0600), 0);
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "", "HelmNotFound", "/helm-program: Permission denied");
+}
+
+TEST(what_starts_helm_is_named_where_it_is_not_there)
+{
+    AUTO_RIG struct rig rig = {0};
+
+    rig_init(&rig, USUAL);
+    test_write(rig.calls, "");
+    setenv("DRAWBRIDGE_CONFINE", "/nonexistent/drawbridge-confine", 1);
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "", "HelmNotFound", "start /nonexistent/drawbridge-confine: No such file");
 }
 
 // --- one at a time

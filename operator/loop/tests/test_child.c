@@ -128,6 +128,20 @@ TEST(a_confined_program_that_is_not_there)
     CHECK_HAS(r.errors, "/nonexistent/program: No such file");
 }
 
+TEST(what_confines_is_named_where_it_is_not_there)
+{
+    const char *const argv[] = {"sh", "-c", "true", NULL};
+    struct loop_confine none = {.processor_s_max = 7};
+    AUTO(loop) struct loop *loop = loop_new();
+    struct run r = {.loop = loop};
+    struct loop_child_spec spec = {.argv = argv, .timeout_ms = 10000, .confine = &none};
+
+    setenv("DRAWBRIDGE_CONFINE", "/nonexistent/drawbridge-confine", 1);
+    r.op = loop_child_run(loop, &spec, on_child, &r);
+    loop_run(loop);
+    CHECK_ERR_HAS(r.err, ERROR_NOT_FOUND, "start /nonexistent/drawbridge-confine: ");
+}
+
 TEST(output_errors_and_exit_code)
 {
     struct run r = {0};
