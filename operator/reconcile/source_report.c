@@ -148,6 +148,38 @@ static void say_error(struct source_pass *pass)
                        error_text(pass->walk.err), applied_of(pass));
 }
 
+static void say_again(struct source_pass *pass, enum condition condition)
+{
+    const json_t *was =
+        find_condition(json_object_get(pass->object, "status"), condition_name(condition));
+    const char *state = doc_str(was, "status", NULL);
+
+    if (was)
+        api_conditions_set(pass->conditions, condition,
+                           str_eq(state, "True")    ? STATE_TRUE
+                           : str_eq(state, "False") ? STATE_FALSE
+                                                    : STATE_UNKNOWN,
+                           doc_str(was, "reason", NULL), "%s", doc_str(was, "message", NULL));
+}
+
+// Who waits for its turn has found out nothing: what the last look at this spec found stays said,
+// also when it was another process that looked. False: there was none.
+static bool say_all_again(struct source_pass *pass)
+{
+    const json_t *was = find_condition(json_object_get(pass->object, "status"), "Fetched");
+
+    if (!pass->queued || (pass->head && *pass->head) ||
+        !api_reason_find(doc_str(was, "reason", NULL)) ||
+        str_eq(doc_str(was, "status", NULL), "Unknown") ||
+        doc_int(was, 0, "observedGeneration", NULL) !=
+            doc_int(pass->object, 0, "metadata", "generation", NULL))
+        return false;
+    say_again(pass, CONDITION_FETCHED);
+    say_again(pass, CONDITION_SOURCE_VERIFIED);
+    say_again(pass, CONDITION_APPLIED);
+    return true;
+}
+
 static void make_conditions(struct source_pass *pass)
 {
     pass->conditions = api_conditions_new();
@@ -161,9 +193,11 @@ static void make_conditions(struct source_pass *pass)
         api_conditions_summarize(pass->conditions);
         return;
     }
-    say_fetched(pass);
-    say_verified(pass);
-    say_applied(pass);
+    if (!say_all_again(pass)) {
+        say_fetched(pass);
+        say_verified(pass);
+        say_applied(pass);
+    }
     if (pass->problem)
         say_problem(pass);
     if (pass->walk.err)

@@ -660,11 +660,12 @@ static bool all_stall(const struct story *s)
     return count >= 2; // so many of one namespace run at once
 }
 
+#define STALLED "/apis/drawbridge.dev/v1alpha1/namespaces/slow/configsources/stall-"
+
 static bool one_waits(const struct story *s)
 {
     for (unsigned i = 1; i <= 4; i++) {
-        AUTO_MEM char *path =
-            str_format("/apis/drawbridge.dev/v1alpha1/namespaces/slow/configsources/stall-%u", i);
+        AUTO_MEM char *path = str_format(STALLED "%u", i);
         const json_t *conditions =
             doc_get(fake_get(s->scene.api, path), "status", "conditions", NULL);
 
@@ -676,27 +677,62 @@ static bool one_waits(const struct story *s)
     return false;
 }
 
-TEST(four_slow_repositories_of_one_namespace_hold_nobody_elses)
+// What an earlier process said of generation 1.
+static json_t *said_before(void)
+{
+    static const struct {
+        const char *type, *status, *reason, *message;
+    } rows[] = {
+        {"Ready", "True", "AsExpected", "Applied revision main@sha1:" FIRST},
+        {"Fetched", "True", "AsExpected", "main@sha1:" FIRST},
+        {"SourceVerified", "False", "VerificationNotRequested",
+         "spec.verify is not set: whoever may push to the repository may configure"},
+        {"Applied", "True", "AsExpected", "Applied revision main@sha1:" FIRST},
+    };
+    json_t *conditions = json_array();
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        json_array_append_new(conditions,
+                              json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", rows[i].type,
+                                        "status", rows[i].status, "observedGeneration", 1,
+                                        "lastTransitionTime", "2026-01-01T00:00:00Z", "reason",
+                                        rows[i].reason, "message", rows[i].message));
+    return json_pack("{s:i, s:s, s:s, s:s, s:o}", "observedGeneration", 1, "lastAttemptedRevision",
+                     "main@sha1:" FIRST, "lastAppliedRevision", "main@sha1:" FIRST,
+                     "lastKnownGoodRevision", "main@sha1:" FIRST, "conditions", conditions);
+}
+
+TEST(four_slow_repositories_hold_nobody_elses_and_who_waits_stays_what_was_said)
 {
     struct batch batch = {.loop = loop_new()};
+    AUTO_JSON json_t *before = said_before();
+    AUTO_MEM char *want = doc_print_json(before);
     struct story *s;
 
     make_worker();
     s = story_start(&batch, NEVER, FAULT_NONE, false, false);
+    // The last one's spec is another one than was spoken of.
     for (unsigned i = 1; i <= 4; i++) {
-        AUTO_MEM char *path =
-            str_format("/apis/drawbridge.dev/v1alpha1/namespaces/slow/configsources/stall-%u", i);
+        AUTO_MEM char *path = str_format(STALLED "%u", i);
         AUTO_MEM char *url = str_format("https://h/stall.%u", i);
 
         fake_seed(s->scene.api, path,
-                  json_pack("{s:s, s:s, s:{s:s, s:s}}", "apiVersion", API_GROUP_VERSION, "kind",
-                            "ConfigSource", "spec", "url", url, "interval", "1h"));
+                  json_pack("{s:s, s:s, s:{s:s, s:s}, s:o}", "apiVersion", API_GROUP_VERSION,
+                            "kind", "ConfigSource", "spec", "url", url, "interval", "1h", "status",
+                            doc_copy(before)));
     }
+    fake_edit(s->scene.api, STALLED "4", json_pack("{s:{s:s}}", "spec", "interval", "2h"));
     fake_edit(s->scene.api, SOURCE, json_pack("{s:{s:b}}", "spec", "suspend", 1));
     until(s, all_stall);
+    until(s, one_waits);
     fake_edit(s->scene.api, SOURCE, json_pack("{s:{s:b}}", "spec", "suspend", 0));
     until(s, first_is_in_force);
-    until(s, one_waits);
+    for (unsigned i = 1; i <= 3; i++) {
+        AUTO_MEM char *path = str_format(STALLED "%u", i);
+
+        CHECK_STR_TAKE(doc_print_json(json_object_get(fake_get(s->scene.api, path), "status")),
+                       want);
+    }
     story_free(s);
     loop_free(batch.loop);
 }
