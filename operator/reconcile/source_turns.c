@@ -24,31 +24,49 @@ static bool same_namespace(const char *a, const char *b)
     return namespace_len(a) == namespace_len(b) && strncmp(a, b, namespace_len(a)) == 0;
 }
 
-// Marks whom free workers are for.
-static void choose(const struct sources *sources, bool with_others)
+// Who runs, or may: never more than there are workers, so that nobody is compared with all others.
+struct at_work {
+    struct source_turn *turns[FETCH_WORKERS_MAX];
+    size_t len;
+};
+
+static void add(struct at_work *at_work, struct source_turn *turn)
 {
-    for (struct source_turn *turn = sources->turns; turn; turn = turn->next) {
-        unsigned all = 0, own = 0;
-
-        for (const struct source_turn *other = sources->turns; other; other = other->next) {
-            bool counts = other->runs || other->next_up;
-
-            all += counts;
-            own += counts && same_namespace(other->key, turn->key);
-        }
-        if (turn->runs || turn->next_up)
-            continue;
-        turn->next_up =
-            own == 0 ? all < FETCH_WORKERS_MAX : with_others && all + 1 < FETCH_WORKERS_MAX;
-    }
+    ASSERT(at_work->len < FETCH_WORKERS_MAX);
+    at_work->turns[at_work->len++] = turn;
 }
 
-static void choose_all(const struct sources *sources)
+static bool has_namespace(const struct at_work *at_work, const char *key)
 {
-    for (struct source_turn *turn = sources->turns; turn; turn = turn->next)
+    for (size_t i = 0; i < at_work->len; i++)
+        if (same_namespace(at_work->turns[i]->key, key))
+            return true;
+    return false;
+}
+
+// Marks whom free workers are for.
+static void choose(const struct sources *sources)
+{
+    struct at_work at_work = {0};
+
+    for (struct source_turn *turn = sources->turns; turn; turn = turn->next) {
         turn->next_up = false;
-    choose(sources, false);
-    choose(sources, true);
+        if (turn->runs)
+            add(&at_work, turn);
+    }
+    for (struct source_turn *turn = sources->turns; turn && at_work.len < FETCH_WORKERS_MAX;
+         turn = turn->next) {
+        turn->next_up = !turn->runs && !has_namespace(&at_work, turn->key);
+        if (turn->next_up)
+            add(&at_work, turn);
+    }
+    for (struct source_turn *turn = sources->turns; turn && at_work.len + 1 < FETCH_WORKERS_MAX;
+         turn = turn->next) {
+        if (turn->runs || turn->next_up)
+            continue;
+        turn->next_up = true;
+        add(&at_work, turn);
+    }
 }
 
 bool source_turn_take(struct sources *sources, const char *key)
@@ -61,7 +79,7 @@ bool source_turn_take(struct sources *sources, const char *key)
         *at = NEW(struct source_turn);
         (*at)->key = str_dup(key);
     }
-    choose_all(sources);
+    choose(sources);
     (*at)->runs = (*at)->runs || (*at)->next_up;
     return (*at)->runs;
 }
@@ -78,7 +96,7 @@ void source_turn_leave(struct sources *sources, const char *key)
     *at = gone->next;
     mem_free(gone->key);
     mem_free(gone);
-    choose_all(sources);
+    choose(sources);
     for (struct source_turn *turn = sources->turns; turn; turn = turn->next)
         if (turn->next_up)
             queue_add(sources->queue, turn->key);
