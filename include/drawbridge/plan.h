@@ -71,6 +71,9 @@ struct plan_step {
     bool again; // it failed and is to be tried once more, as policy.retry asks
     // Not done, and nobody waits for it any more: what comes after goes on without it.
     bool left;
+    // A kubelet whose node stopped being ready after it was asked: perhaps for that. No other
+    // kubelet is begun until it is ready, or until_ms.
+    bool holds;
     // Until then it is waited for (wall clock): for an answer, an agent, or a node. 0: for nothing
     int64_t until_ms;
 };
@@ -119,8 +122,10 @@ struct plan {
     size_t *by_node; // indexes of the steps that are not templates', by node and component
     size_t by_node_len;
     bool nodes_failed; // the failed step is a kubelet's: nothing is put back elsewhere
-    bool nodes_paused; // a kubelet put itself back: no other is begun
-    bool again;        // a step that is to be tried again still waits: retry is not done with
+    // a kubelet put itself back, or its node stopped being ready after it was asked: no other is
+    // begun
+    bool nodes_paused;
+    bool again; // a step that is to be tried again still waits: retry is not done with
     // > 0: ask again then (minReady, a deadline), nothing else will wake the pass
     uint64_t wait_ms;
     struct plan_count counts[COMPONENT_COUNT]; // of live instances, templates left out
@@ -132,7 +137,8 @@ struct plan {
 // done (a barrier); control-plane nodes one at a time; worker kubelets max_unavailable at a time,
 // the worst first; templates last when enabling, first when disabling; a failed or blocked control
 // plane instance stops everything that has not begun, a failed kubelet the other kubelets and what
-// comes after. A node that is not ready counts as unavailable. A kubelet without an agent, on a
+// comes after. A node that is not ready counts as unavailable, and when it was asked before that no
+// further kubelet is begun for as long. A kubelet without an agent, on a
 // node that is not ready, that does not answer, or that is blocked holds nobody but itself once
 // its time is over; a control plane instance does hold what comes after, unless everything is
 // taken back and its node is not ready. An edit that takes out alone what is no longer needed

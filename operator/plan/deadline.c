@@ -31,6 +31,24 @@ int64_t plan_asked_at(const struct plan_instance *instance, int64_t now_wall_ms)
                : now_wall_ms;
 }
 
+// A node is not asked while it is not ready. When it is not afterwards, the change may be why, as
+// long as that takes; what happens to it later has other causes.
+int64_t plan_hold_until(const struct plan_policy *policy, const struct plan_step *step,
+                        const struct plan_instance *instance, int64_t now_wall_ms)
+{
+    int64_t asked_ms, since_ms = instance->not_ready_ms;
+
+    if (since_ms == 0 || !clock_parse(doc_str(instance->asked, "askedAt", NULL), &asked_ms) ||
+        asked_ms > now_wall_ms ||
+        !str_eq(doc_str(instance->asked, "revision", NULL), step->revision))
+        return 0;
+    if (since_ms < asked_ms) // nobody knows, or by another clock
+        since_ms = asked_ms;
+    if (step->state != PLAN_RUNNING && since_ms > asked_ms + plan_allowance(policy))
+        return 0;
+    return since_ms + plan_allowance(policy);
+}
+
 static int64_t wait_until(const struct plan_policy *policy, const struct plan_step *step,
                           const struct plan_instance *instance, int64_t now_wall_ms)
 {

@@ -292,6 +292,39 @@ static bool is_kubelets_turn(const struct plan_instance *instance)
     return instance->component == COMPONENT_KUBELET && !instance->object;
 }
 
+// Whether a kubelet is still to be begun.
+static bool has_waiting_kubelet(const struct plan *plan, const struct plan_instance *instances)
+{
+    for (size_t i = 0; i < plan->len; i++) {
+        if (plan->steps[i].state == PLAN_WAITING &&
+            is_kubelets_turn(&instances[plan->steps[i].instance]))
+            return true;
+    }
+    return false;
+}
+
+// What may have taken one node down is not tried on the next.
+static void hold_kubelets(const struct plan_policy *policy, const struct plan_instance *instances,
+                          struct plan *plan)
+{
+    if (policy->leaving || policy->suspend || !has_waiting_kubelet(plan, instances))
+        return;
+    for (size_t i = 0; i < plan->len; i++) {
+        struct plan_step *step = &plan->steps[i];
+        const struct plan_instance *instance = &instances[step->instance];
+        int64_t until_ms;
+
+        if (!is_kubelets_turn(instance) || instance->elsewhere)
+            continue;
+        until_ms = plan_hold_until(policy, step, instance, plan->now_wall_ms);
+        if (until_ms <= plan->now_wall_ms)
+            continue;
+        step->holds = plan->nodes_paused = true;
+        if (until_ms > step->until_ms)
+            step->until_ms = until_ms;
+    }
+}
+
 static void open_steps(const struct plan_policy *policy, const struct plan_instance *instances,
                        struct plan *plan)
 {
@@ -453,6 +486,7 @@ void plan_make(const struct plan_policy *policy, const struct plan_instance *ins
     if (len > 0)
         qsort_r(plan.steps, len, sizeof(*plan.steps), compare_steps, &sort);
     count(&plan, instances, policy->good);
+    hold_kubelets(policy, instances, &plan);
     if (!policy->suspend && !is_held(&plan, instances))
         open_steps(policy, instances, &plan);
     wait_for_time(policy, instances, &plan);

@@ -21,6 +21,10 @@ bool plan_want_is_met(const json_t *want, const struct plan_instance *instance);
 int64_t plan_allowance(const struct plan_policy *policy);
 // Until when a node that is not ready counts as one that comes back; 0: it is ready.
 int64_t plan_back_until(const struct plan_policy *policy, const struct plan_instance *instance);
+// Until when its node, which stopped being ready after it was asked for this, may be so for that.
+// 0: it is ready, or is not for another reason.
+int64_t plan_hold_until(const struct plan_policy *policy, const struct plan_step *step,
+                        const struct plan_instance *instance, int64_t now_wall_ms);
 // When the instance was asked for what it is asked for now.
 int64_t plan_asked_at(const struct plan_instance *instance, int64_t now_wall_ms);
 // Sets until_ms and left, and makes a state of time that is over.

@@ -248,6 +248,31 @@ static void say_missing(struct pass *pass, enum condition condition, const struc
                            name_of(pass, step));
 }
 
+// What became of a node after it was asked, and what that means for the others. While its agent is
+// at it, that is told first.
+static void say_holding(struct pass *pass, enum condition condition, const struct plan_step *step)
+{
+    const struct plan_instance *instance = instance_of(pass, step);
+    AUTO_BUF struct buf text = buf_make(8192);
+    const char *reason = "NodeNotReady";
+    char at[CLOCK_TEXT_BYTES];
+
+    if (step->state == PLAN_RUNNING) {
+        say_step(pass, condition, step);
+        reason = api_conditions_reason(pass->conditions, condition);
+        buf_printf(&text, "%s; the node", api_conditions_message(pass->conditions, condition));
+    } else {
+        buf_printf(&text, "%s: the node", instance->id);
+    }
+    buf_add_str(&text, " is not ready");
+    if (instance->not_ready_ms != PLAN_UNKNOWN_MS)
+        buf_printf(&text, " since %s", clock_format(instance->not_ready_ms, at));
+    buf_printf(&text,
+               ", after it was asked at %s: no other kubelet is begun before it is back, or %s",
+               doc_str(instance->asked, "askedAt", NULL), clock_format(step->until_ms, at));
+    api_conditions_set(pass->conditions, condition, STATE_FALSE, reason, "%s", text.ptr);
+}
+
 // What a step tells of its part: the greatest first, what nobody waits for last.
 static unsigned weight_of(const struct plan_step *step)
 {
@@ -257,6 +282,8 @@ static unsigned weight_of(const struct plan_step *step)
         [PLAN_OVERDUE] = 6, [PLAN_BLOCKED] = 7, [PLAN_FAILED] = 8,
     };
 
+    if (step->holds && step->state != PLAN_BLOCKED && step->state != PLAN_FAILED)
+        return 6;
     return step->left ? 1 : weights[step->state];
 }
 
@@ -273,6 +300,10 @@ static bool say_part(struct pass *pass, enum condition condition, bool kubelets)
     }
     if (!pick)
         return false;
+    if (pick->holds && pick->state != PLAN_BLOCKED && pick->state != PLAN_FAILED) {
+        say_holding(pass, condition, pick);
+        return true;
+    }
     switch (pick->state) {
     case PLAN_FAILED:
     case PLAN_BLOCKED:

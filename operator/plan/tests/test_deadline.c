@@ -34,6 +34,19 @@ static void write_node(struct world *w, const struct plan *plan, const char *nod
     }
 }
 
+// Its agent has done what stands in its object.
+static void finish_asked(struct world *w, size_t index)
+{
+    struct plan_instance *instance = &w->instances[index];
+
+    instance->reported =
+        own(w, json_pack("{s:s,s:s,s:b,s:s,s:{s:O,s:{}},s:O}", "state", "UpToDate", "revision",
+                         doc_str(instance->asked, "revision", NULL), "healthy", 1, "updatedAt",
+                         LONG_AGO, "owned", "featureGates",
+                         json_object_get(instance->asked, "featureGates"), "runtimeConfig",
+                         "enabled", json_object_get(instance->asked, "expect")));
+}
+
 static struct plan_instance *add_template(struct world *w)
 {
     struct plan_instance *instance = add(w, "x", COMPONENT_KUBELET, false);
@@ -277,6 +290,71 @@ TEST(a_revert_asks_a_dead_worker_too_and_does_not_wait_for_ever)
     w.instances[1].not_ready_ms = 0;
     make_at(&w, leaving, NOW_MS + ALLOWED_MS, &plan);
     CHECK(!plan.complete);
+    world_fini(&w);
+}
+
+TEST(a_worker_that_goes_away_after_it_was_asked_holds_the_next_and_not_for_ever)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    struct plan_policy two = timed;
+
+    two.max_unavailable = 2;
+    add(&w, "a", COMPONENT_KUBELET, false);
+    add(&w, "b", COMPONENT_KUBELET, false);
+    add(&w, "c", COMPONENT_KUBELET, false);
+    add(&w, "d", COMPONENT_KUBELET, false);
+    make_at(&w, two, NOW_MS, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet on b"), "Now");
+    write_node(&w, &plan, "a");
+    write_node(&w, &plan, "b");
+    finish_asked(&w, 1);
+    w.instances[0].not_ready_ms = NOW_MS + 5000;
+    make_at(&w, two, NOW_MS + 6000, &plan); // a place is free
+    CHECK_STR(state_of(&w, &plan, "kubelet on a"), "Running");
+    CHECK_STR(state_of(&w, &plan, "kubelet on c"), "Waiting");
+    CHECK(step_of(&w, &plan, "kubelet on a")->holds && plan.nodes_paused);
+    w.instances[0].not_ready_ms = 0;
+    make_at(&w, two, NOW_MS + 6000, &plan); // that was its restart
+    CHECK_STR(state_of(&w, &plan, "kubelet on c"), "Now");
+    CHECK(!plan.nodes_paused);
+    // its agent says that it is well, and its node does not become ready
+    finish_asked(&w, 0);
+    w.instances[0].not_ready_ms = NOW_MS + 5000;
+    make_at(&w, two, NOW_MS + 100000, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet on a"), "Done");
+    CHECK_STR(state_of(&w, &plan, "kubelet on c"), "Waiting");
+    CHECK_INT(plan.wait_ms, 5000 + ALLOWED_MS - 100000);
+    make_at(&w, two, NOW_MS + 5000 + ALLOWED_MS, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet on c"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kubelet on d"), "Now");
+    world_fini(&w);
+}
+
+TEST(a_node_that_is_not_ready_for_something_else_takes_a_place_and_holds_nobody)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    struct plan_policy two = timed;
+    int64_t later_ms = NOW_MS + 10 * ALLOWED_MS;
+
+    two.max_unavailable = 2;
+    add(&w, "a", COMPONENT_KUBELET, false);
+    make_at(&w, two, NOW_MS, &plan);
+    write_node(&w, &plan, "a");
+    finish_asked(&w, 0);
+    add(&w, "b", COMPONENT_KUBELET, false); // both came long after
+    add(&w, "c", COMPONENT_KUBELET, false);
+    w.instances[0].not_ready_ms = later_ms;
+    make_at(&w, two, later_ms, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet on b"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kubelet on c"), "Waiting");
+    // since nobody knows when, which is taken for since it was asked
+    w.instances[0].not_ready_ms = PLAN_UNKNOWN_MS;
+    make_at(&w, two, NOW_MS + ALLOWED_MS - 1, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet on b"), "Waiting");
+    make_at(&w, two, NOW_MS + ALLOWED_MS, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet on b"), "Now");
     world_fini(&w);
 }
 

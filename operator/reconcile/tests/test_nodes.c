@@ -342,6 +342,39 @@ TEST(a_node_whose_last_transition_is_no_time_is_not_ready_since_no_date)
     story_free(s);
 }
 
+static bool worker_2_waits_for_worker_1(const struct story *s)
+{
+    return is(s, "NodesUpdated", "False", "NodeNotReady") &&
+           strstr(message(s, "NodesUpdated"), "after it was asked at");
+}
+
+// Its agent is content, its node is not.
+TEST(a_worker_that_goes_away_after_it_was_asked_is_named_and_no_other_is_begun)
+{
+    struct story *s = story_new();
+    char now[CLOCK_TEXT_BYTES];
+
+    clock_format(clock_wall_ms(), now);
+    add_node(s, "worker-1", NULL);
+    WAIT_FOR(s, is_ready);
+    CHECK(asked(s, "worker-1", "kubelet"));
+    fake_edit(s->scene.api, "/api/v1/nodes/worker-1",
+              json_pack("{s:{s:[{s:s, s:s, s:s}]}}", "status", "conditions", "type", "Ready",
+                        "status", "False", "lastTransitionTime", now));
+    add_node(s, "worker-2", NULL);
+    WAIT_FOR(s, worker_2_waits_for_worker_1);
+    CHECK_HAS(message(s, "NodesUpdated"), "kubelet on worker-1: the node is not ready since ");
+    CHECK_HAS(message(s, "NodesUpdated"), ": no other kubelet is begun before it is back, or ");
+    CHECK(!asked(s, "worker-2", "kubelet"));
+    CHECK(is(s, "ControlPlaneUpdated", "True", "AsExpected"));
+    fake_edit(s->scene.api, "/api/v1/nodes/worker-1",
+              json_pack("{s:{s:[{s:s, s:s}]}}", "status", "conditions", "type", "Ready", "status",
+                        "True"));
+    WAIT_FOR(s, is_ready);
+    CHECK(asked(s, "worker-2", "kubelet"));
+    story_free(s);
+}
+
 static bool agent_does_not_report(const struct story *s)
 {
     return is(s, "Ready", "False", "AgentNotReporting") &&
