@@ -74,6 +74,9 @@ struct plan_step {
     // A kubelet whose node stopped being ready after it was asked: perhaps for that. No other
     // kubelet is begun until it is ready, or until_ms.
     bool holds;
+    // A control-plane node that is not ready: this is another's and is not begun before it is.
+    // Borrowed; NULL: none.
+    const char *waits_for;
     // Until then it is waited for (wall clock): for an answer, an agent, or a node. 0: for nothing
     int64_t until_ms;
 };
@@ -138,7 +141,8 @@ struct plan {
 // the worst first; templates last when enabling, first when disabling; a failed or blocked control
 // plane instance stops everything that has not begun, a failed kubelet the other kubelets and what
 // comes after. A node that is not ready counts as unavailable, and when it was asked before that no
-// further kubelet is begun for as long. A kubelet without an agent, on a
+// further kubelet is begun for as long. Nothing of a control-plane node is begun while another
+// control-plane node is not ready. A kubelet without an agent, on a
 // node that is not ready, that does not answer, or that is blocked holds nobody but itself once
 // its time is over; a control plane instance does hold what comes after, unless everything is
 // taken back and its node is not ready. An edit that takes out alone what is no longer needed

@@ -160,8 +160,7 @@ static const struct api_reason reasons[] = {
      "Look at the node's NodeDRAConfiguration; correct the spec or the node.", true},
     {"NodeNotReady", FLAGS,
      "A node is not ready. Its kubelet is not changed before it is; other nodes wait for it as "
-     "long "
-     "as for one that is being changed.",
+     "long as for one that is being changed, another control-plane node for as long as it lasts.",
      "Bring the node back, or delete the Node.", false},
     {"RolledBack", FLAGS,
      "A component did not come up with a new revision, and all that this revision changed was put "

@@ -257,6 +257,22 @@ static bool takes_slot(const struct plan_policy *policy, const struct plan *plan
            plan_back_until(policy, instance) > plan->now_wall_ms;
 }
 
+// A control-plane node that is not ready, other than this one; NULL: there is none. When everything
+// is taken back it is waited for as long as a worker.
+static const char *find_down(const struct plan_policy *policy,
+                             const struct plan_instance *instances, const struct plan *plan,
+                             const char *but)
+{
+    for (size_t i = 0; i < plan->len; i++) {
+        const struct plan_instance *instance = &instances[plan->steps[i].instance];
+
+        if (instance->control_plane && instance->not_ready_ms && !str_eq(instance->node, but) &&
+            (!policy->leaving || plan_back_until(policy, instance) > plan->now_wall_ms))
+            return instance->node;
+    }
+    return NULL;
+}
+
 // Opens the steps of one group (from .. to), whose predecessors are all done or left.
 static void open_group(const struct plan_policy *policy, const struct plan_instance *instances,
                        struct plan *plan, size_t from, size_t to)
@@ -275,6 +291,10 @@ static void open_group(const struct plan_policy *policy, const struct plan_insta
         bool away = policy->leaving && instance->not_ready_ms;
 
         if (step->state != PLAN_WAITING || instance->busy || (slots == 0 && !away))
+            continue;
+        if (instance->control_plane && !instance->object)
+            step->waits_for = find_down(policy, instances, plan, instance->node);
+        if (step->waits_for)
             continue;
         if (wait_ms > 0) {
             wait_at_most(plan, wait_ms);

@@ -227,6 +227,13 @@ static void say_waiting(struct pass *pass, enum condition condition, const struc
                            name_of(pass, step));
         return;
     }
+    if (step->waits_for) {
+        api_conditions_set(pass->conditions, condition, STATE_FALSE, "NodeNotReady",
+                           "%s has to be changed and waits for control-plane node %s, which is not "
+                           "ready; bring that back, or remove it from the cluster",
+                           name_of(pass, step), step->waits_for);
+        return;
+    }
     // The control plane comes first when something is turned on, the nodes when it is turned off.
     if (pass->config.suspend)
         reason = "Suspended";

@@ -358,6 +358,51 @@ TEST(a_node_that_is_not_ready_for_something_else_takes_a_place_and_holds_nobody)
     world_fini(&w);
 }
 
+TEST(nothing_of_a_control_plane_node_is_begun_while_another_one_is_not_ready)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+
+    add_control_plane(&w, "a");
+    add_control_plane(&w, "b");
+    add(&w, "a", COMPONENT_KUBELET, true);
+    finish(&w, 0, "UpToDate", LONG_AGO);
+    w.instances[0].not_ready_ms = NOW_MS;
+    make_at(&w, timed, NOW_MS + 1000, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on b"), "Waiting");
+    CHECK_STR(step_of(&w, &plan, "kube-apiserver on b")->waits_for, "a");
+    make_at(&w, timed, NOW_MS + 10 * ALLOWED_MS, &plan); // however long
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on b"), "Waiting");
+    w.instances[0].not_ready_ms = 0;
+    make_at(&w, timed, NOW_MS + 1000, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on b"), "Now");
+    // The node that is away itself is nobody's other.
+    w.instances[3].not_ready_ms = NOW_MS;
+    make_at(&w, timed, NOW_MS + 1000, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on b"), "Now");
+    world_fini(&w);
+}
+
+TEST(a_revert_waits_for_another_control_plane_node_as_long_as_for_a_worker)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+
+    add(&w, "a", COMPONENT_APISERVER, true);
+    add(&w, "b", COMPONENT_APISERVER, true);
+    add(&w, "a", COMPONENT_KUBELET, true);
+    revert(&w);
+    finish(&w, 0, "UpToDate", LONG_AGO);
+    finish(&w, 2, "UpToDate", LONG_AGO);
+    w.instances[0].not_ready_ms = NOW_MS;
+    make_at(&w, leaving, NOW_MS + 1000, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on b"), "Waiting");
+    CHECK_INT(plan.wait_ms, ALLOWED_MS - 1000);
+    make_at(&w, leaving, NOW_MS + ALLOWED_MS, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver on b"), "Now");
+    world_fini(&w);
+}
+
 TEST(a_revert_has_nothing_to_do_where_nothing_was_ever_asked)
 {
     struct world w = {0};

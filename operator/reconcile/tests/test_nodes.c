@@ -375,6 +375,27 @@ TEST(a_worker_that_goes_away_after_it_was_asked_is_named_and_no_other_is_begun)
     story_free(s);
 }
 
+static bool control_plane_waits_for_cp_2(const struct story *s)
+{
+    return is(s, "ControlPlaneUpdated", "False", "NodeNotReady");
+}
+
+TEST(what_waits_for_another_control_plane_node_says_for_which)
+{
+    struct story *s = story_new();
+
+    add_node(s, "cp-2", LONG_AGO);
+    WAIT_FOR(s, control_plane_waits_for_cp_2);
+    CHECK_STR(message(s, "ControlPlaneUpdated"),
+              "kube-apiserver on cp-1 has to be changed and waits for control-plane node cp-2, "
+              "which is not ready; bring that back, or remove it from the cluster");
+    CHECK(!asked(s, "cp-1", "kube-apiserver"));
+    fake_delete(s->scene.api, "/api/v1/nodes/cp-2");
+    WAIT_FOR(s, is_ready);
+    CHECK(asked(s, "cp-1", "kube-apiserver"));
+    story_free(s);
+}
+
 static bool agent_does_not_report(const struct story *s)
 {
     return is(s, "Ready", "False", "AgentNotReporting") &&
