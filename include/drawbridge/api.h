@@ -63,19 +63,12 @@ struct api_config {
     uint64_t component_timeout_ms, min_ready_ms;
     bool rollback;        // onFailure Rollback (else Pause)
     const json_t *driver; // spec.driver or NULL: a later room reads it
+    bool smoke_test;      // spec.smokeTest.enabled
     const json_t *status; // the object's status or NULL
 };
 // INVALID with the path of the field ("spec.rollout.componentTimeout: ...") when the object is not
 // what the CRD says; reason InvalidConfiguration.
 struct error *api_config_parse(const json_t *object, struct api_config *ret_config);
-// The platform to act upon: the spec's. Where that is Auto and Kubeadm was found once, as the
-// status says, it stays Kubeadm until the spec names another: what was written can only be taken
-// back the way it was written, whatever the cluster looks like by then.
-enum platform_type api_config_platform(const struct api_config *config);
-// The fields that are set and that this version does not act upon yet ("spec.cluster", which goes
-// with HostedControlPlane alone; "spec.driver.engine"), or
-// "": reason NotSupported.
-char *api_config_unsupported(const json_t *object);
 // Go's duration text ("5m", "1h30m", "250ms") in milliseconds.
 struct error *api_duration_parse(const char *text, uint64_t *ret_ms);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// platform: where flags are written, one file a platform behind one vtable.
+// platform: where flags are written, one file a platform behind one table.
 //
 // Purpose   observe the instances of a cluster, ask for what a plan says now, give back what was
 //           written
@@ -62,6 +62,47 @@ void platform_facts_free(struct platform_facts *facts);
 json_t *platform_trim_node(const json_t *node);
 json_t *platform_trim_pod(const json_t *pod);
 #define PLATFORM_POD_SELECTOR "tier=control-plane"
+
+// --- what a platform is --------------------------------------------------------------------------
+
+// For those who act upon every platform: they ask what one is, never which (check-platforms).
+struct platform_traits {
+    bool writes; // false: somebody else owns the flags, and is told what to set
+    // An agent on each node writes there: one that is away may be left behind, and does it later.
+    bool agents;
+    // The flags are in objects of this cluster: status.components says in which, what was written
+    // there and how often it was undone.
+    bool objects;
+    bool nodes_elsewhere; // nodes, devices and drivers are those of another cluster than this one
+};
+// AUTO: of what it may become, that it writes.
+const struct platform_traits *platform_traits(enum platform_type type);
+// Those of spec.platform.type of a DRAConfiguration that may be any JSON.
+const struct platform_traits *platform_traits_of(const json_t *config);
+// The platform to act upon: the spec's. Where that is Auto and Kubeadm was found once, as the
+// status says, it stays Kubeadm until the spec names another: what was written can only be taken
+// back the way it was written, whatever the cluster looks like by then.
+enum platform_type platform_decide(const struct api_config *config);
+// INVALID, reason NotSupported: what the spec asks for is not to be had on its platform.
+struct error *platform_check(const struct api_config *config);
+// What this DRAConfiguration writes, by names that are equal where two write the same; sorted.
+// Nothing where it writes nothing.
+void platform_targets_named(const json_t *config, struct strlist *names);
+// The namespace whose objects it writes, borrowed; NULL: the cluster itself.
+const char *platform_reaches(const json_t *config);
+
+// Objects whose changes are to wake its passes, which then look for themselves.
+#define PLATFORM_FOLLOWS_MAX 2
+struct platform_follow {
+    struct kube_ref ref;
+    char *namespace, *field_selector; // yours; ref borrows the namespace; selector NULL: none
+};
+size_t platform_follows(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX]);
+void platform_follow_fini(struct platform_follow *follow);
+// What a pass would see change of such an object, without the heartbeats of a status.
+json_t *platform_trim_followed(const json_t *object);
+
+// --- observing -----------------------------------------------------------------------------------
 
 // Whose flags a pass is about. Borrowed until the observation is over.
 struct platform_target {
@@ -185,13 +226,8 @@ struct error *platform_read_cluster_configuration(struct slice text, enum compon
                                                   struct gates_flags *ret_flags);
 struct error *platform_edit_kubelet_configuration(struct slice text, const json_t *set_gates,
                                                   const json_t *unset_gates, char **ret_text);
-// The documents of the ConfigMaps now and as they will be when every step is taken:
-// {"kubeadm-config": text, ...}; those that change.
-struct error *platform_preview_templates(const struct platform_observed *observed,
-                                         const struct plan *plan, json_t **ret_before,
-                                         json_t **ret_after);
-// The same for the objects of a hosted control plane: {"deployment/tenant/kube-apiserver": YAML of
-// the container's command and args, ...}.
-struct error *platform_preview_hosted(const struct platform_observed *observed,
-                                      const struct plan *plan, json_t **ret_before,
-                                      json_t **ret_after);
+// What is written beside nodes, now and as it will be when every step is taken, of what changes:
+// {"configmap/kube-system/kubeadm-config": its document, ...}, and of a hosted control plane
+// {"deployments/tenant/kube-apiserver/kube-apiserver": YAML of the container's command and args}.
+struct error *platform_preview(const struct platform_observed *observed, const struct plan *plan,
+                               json_t **ret_before, json_t **ret_after);

@@ -150,6 +150,7 @@ static struct error *read_spec(const json_t *spec, struct api_config *config)
     config->driver = set_or_null(doc_get(spec, "driver", NULL));
     config->cluster = set_or_null(doc_get(spec, "cluster", NULL));
     config->hosted = set_or_null(doc_get(spec, "platform", "hostedControlPlane", NULL));
+    config->smoke_test = doc_bool(spec, false, "smokeTest", "enabled", NULL);
     if (config->hosted && config->platform != PLATFORM_HOSTED_CONTROL_PLANE)
         return api_invalid("spec.platform.hostedControlPlane",
                            "goes with platform.type HostedControlPlane alone");
@@ -179,25 +180,4 @@ struct error *api_config_parse(const json_t *object, struct api_config *ret_conf
         config.status = NULL;
     *ret_config = config;
     return NULL;
-}
-
-enum platform_type api_config_platform(const struct api_config *config)
-{
-    if (config->platform == PLATFORM_AUTO &&
-        str_eq(doc_str(config->status, "platform", NULL), platform_type_name(PLATFORM_KUBEADM)))
-        return PLATFORM_KUBEADM;
-    return config->platform;
-}
-
-char *api_config_unsupported(const json_t *object)
-{
-    AUTO_STRLIST struct strlist names = {0};
-
-    if (is_set(doc_get(object, "spec", "cluster", NULL)) &&
-        !str_eq(doc_str(object, "spec", "platform", "type", NULL),
-                platforms[PLATFORM_HOSTED_CONTROL_PLANE]))
-        strlist_add(&names, "spec.cluster");
-    if (api_word_in("ApplicationInstallation", doc_str(object, "spec", "driver", "engine", NULL)))
-        strlist_add(&names, "spec.driver.engine");
-    return strlist_join(&names, ", ");
 }

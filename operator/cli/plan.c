@@ -231,7 +231,7 @@ static void on_observed(void *owner, struct error *take_err,
 static struct error *observe(struct planning *p, const struct api_config *config)
 {
     struct platform_target target = {
-        .type = api_config_platform(config),
+        .type = platform_decide(config),
         .namespace = config->namespace,
         .cluster = config->cluster,
         .hosted = config->hosted,
@@ -370,7 +370,7 @@ static struct error *work_out(struct planning *p, const struct settings *setting
     AUTO_RESOLUTION struct gates_resolution resolution = {0};
     struct error *err;
 
-    if (p->observed->type == PLATFORM_OBSERVE || (config->deleting && !config->revert)) {
+    if (!platform_traits(p->observed->type)->writes || (config->deleting && !config->revert)) {
         *ret_text = str_dup("");
         return NULL;
     }
@@ -411,6 +411,8 @@ static struct error *make_plan(struct planning *p, const struct settings *settin
         err = check_live(object);
     if (!err)
         err = api_config_parse(object, &config);
+    if (!err)
+        err = platform_check(&config);
     if (!err && !settings->file)
         say_what_holds(&config);
     if (!err)

@@ -232,55 +232,35 @@ static struct error *diff_step(const struct plan_view *view, const struct plan_s
     return error_wrap(err, "%s", instance->id);
 }
 
-static void add_previews(struct buf *text, const json_t *before, json_t *after, const char *prefix)
+static struct error *diff_previews(const struct plan_view *view, struct buf *text)
 {
+    AUTO_JSON json_t *before = NULL;
+    AUTO_JSON json_t *after = NULL;
+    struct error *err = platform_preview(view->observed, &view->plan, &before, &after);
     const char *name;
     json_t *value;
 
-    json_object_foreach(after, name, value) {
-        AUTO_MEM char *shown = str_format("%s%s", prefix, name);
-
+    if (err)
+        return err;
+    json_object_foreach(after, name, value)
         add_diff(text, json_string_value(json_object_get(before, name)), json_string_value(value),
-                 shown);
-    }
-}
-
-static struct error *diff_hosted(const struct plan_view *view, struct buf *text)
-{
-    AUTO_JSON json_t *before = NULL;
-    AUTO_JSON json_t *after = NULL;
-    struct error *err = platform_preview_hosted(view->observed, &view->plan, &before, &after);
-
-    if (!err)
-        add_previews(text, before, after, "");
-    return err;
-}
-
-static struct error *diff_templates(const struct plan_view *view, struct buf *text)
-{
-    AUTO_JSON json_t *before = NULL;
-    AUTO_JSON json_t *after = NULL;
-    struct error *err = platform_preview_templates(view->observed, &view->plan, &before, &after);
-
-    if (!err)
-        add_previews(text, before, after, "configmap/kube-system/");
-    return err;
+                 name);
+    return NULL;
 }
 
 struct error *plan_view_diff(const struct plan_view *view, char **ret_text)
 {
     AUTO_BUF struct buf text = buf_make((size_t)8 << 20);
-    bool hosted = view->observed->type == PLATFORM_HOSTED_CONTROL_PLANE;
-    struct error *err = hosted ? diff_hosted(view, &text) : NULL;
+    struct error *err = NULL;
 
-    for (size_t i = 0; !err && !hosted && i < view->plan.len; i++) {
+    for (size_t i = 0; !err && i < view->plan.len; i++) {
         const struct plan_step *step = &view->plan.steps[i];
 
-        if (step->changes && !view->observed->instances[step->instance].object)
+        if (step->changes && view->observed->instances[step->instance].node)
             err = diff_step(view, step, &text);
     }
-    if (!err && !hosted)
-        err = diff_templates(view, &text);
+    if (!err)
+        err = diff_previews(view, &text);
     if (err)
         return err;
     *ret_text = buf_take(&text);

@@ -213,6 +213,22 @@ struct error *platform_kubeadm_writes(struct writing *w, const struct platform_c
     return NULL;
 }
 
+void platform_kubeadm_release(struct writing *w, const struct platform_observed *observed,
+                              const json_t *keep, bool forget)
+{
+    struct vanished vanished = {w, keep, "released", false};
+    const json_t *undo =
+        observed ? json_object_get(observed->config_maps, PLATFORM_UNDO_CONFIGMAP) : NULL;
+
+    watch_each(w->cluster->node_configs, on_node_config, &vanished);
+    if (forget && undo) {
+        struct write *write = platform_add_write(w, WRITE_DELETE, KIND_CONFIG_MAP,
+                                                 PLATFORM_NAMESPACE, PLATFORM_UNDO_CONFIGMAP);
+        write->quiet = true;
+        guard(write, undo);
+    }
+}
+
 // --- sending -------------------------------------------------------------------------------------
 
 static void writing_free(struct writing *w)
@@ -397,9 +413,7 @@ struct op *platform_apply(struct loop *loop, const struct platform_cluster *clus
 {
     struct writing *w = writing_new(cluster, done, owner);
 
-    w->failed = change->observed->type == PLATFORM_HOSTED_CONTROL_PLANE
-                    ? platform_hosted()->make_writes(w, change)
-                    : platform_kubeadm()->make_writes(w, change);
+    w->failed = platform_find(change->observed->type)->make_writes(w, change);
     w->pending = loop_defer(loop, w->failed ? on_failed_early : advance, w);
     return &w->op;
 }
@@ -409,23 +423,13 @@ struct op *platform_release(struct loop *loop, const struct platform_cluster *cl
                             const json_t *keep, bool forget, platform_applied_fn *done, void *owner)
 {
     struct writing *w = writing_new(cluster, done, owner);
-    struct vanished vanished = {w, keep, "released", false};
-    const json_t *undo =
-        observed ? json_object_get(observed->config_maps, PLATFORM_UNDO_CONFIGMAP) : NULL;
+    const struct platform *platform = platform_find(type);
 
-    if (type == PLATFORM_HOSTED_CONTROL_PLANE) {
-        if (forget && observed)
-            platform_hosted_forget(w, observed);
-        w->pending = loop_defer(loop, advance, w);
-        return &w->op;
-    }
-    watch_each(cluster->node_configs, on_node_config, &vanished);
-    if (forget && undo) {
-        struct write *write = platform_add_write(w, WRITE_DELETE, KIND_CONFIG_MAP,
-                                                 PLATFORM_NAMESPACE, PLATFORM_UNDO_CONFIGMAP);
-        write->quiet = true;
-        guard(write, undo);
-    }
+    // Auto that was never decided: what Kubeadm would have left, which may be nothing.
+    if (!platform)
+        platform = platform_kubeadm();
+    if (platform->make_release)
+        platform->make_release(w, observed, keep, forget);
     w->pending = loop_defer(loop, advance, w);
     return &w->op;
 }

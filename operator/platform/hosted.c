@@ -176,12 +176,16 @@ static struct error *make_writes(struct writing *w, const struct platform_change
     return NULL;
 }
 
-void platform_hosted_forget(struct writing *w, const struct platform_observed *observed)
+// Takes the records out of the objects once everything was reverted. Else they stay: a later
+// DRAConfiguration is to know what was ours.
+static void make_release(struct writing *w, const struct platform_observed *observed,
+                         const json_t *keep, bool forget)
 {
-    const struct platform_hosted *hosted = observed->hosted;
+    const struct platform_hosted *hosted = observed ? observed->hosted : NULL;
     json_t *patch = NULL;
 
-    for (size_t i = 0; i < hosted->len; i++) {
+    (void)keep;
+    for (size_t i = 0; forget && hosted && i < hosted->len; i++) {
         const struct hosted_part *part = &hosted->parts[i];
 
         if (!part->record)
@@ -210,9 +214,8 @@ static char *lists_text(const json_t *lists)
     return json_object_size(shown) ? doc_print_yaml(shown) : str_dup("");
 }
 
-struct error *platform_preview_hosted(const struct platform_observed *observed,
-                                      const struct plan *plan, json_t **ret_before,
-                                      json_t **ret_after)
+static struct error *preview(const struct platform_observed *observed, const struct plan *plan,
+                             json_t **ret_before, json_t **ret_after)
 {
     const struct platform_hosted *hosted = observed->hosted;
     AUTO_JSON json_t *before = json_object();
@@ -249,9 +252,18 @@ struct error *platform_preview_hosted(const struct platform_observed *observed,
 
 const struct platform *platform_hosted(void)
 {
-    static const struct platform platform = {.type = PLATFORM_HOSTED_CONTROL_PLANE,
-                                             .observe = hosted_observe,
-                                             .make_writes = make_writes};
+    static const struct platform platform = {
+        .type = PLATFORM_HOSTED_CONTROL_PLANE,
+        .traits = {.writes = true, .objects = true, .nodes_elsewhere = true},
+        .check = hosted_check,
+        .name_targets = hosted_name_targets,
+        .reaches = hosted_reaches,
+        .follows = hosted_follows,
+        .observe = hosted_observe,
+        .make_writes = make_writes,
+        .make_release = make_release,
+        .preview = preview,
+    };
 
     return &platform;
 }

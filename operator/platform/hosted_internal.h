@@ -47,6 +47,13 @@ struct platform_hosted {
     size_t kubelets_len;
 };
 
+// --- hosted_spec.c: what a DRAConfiguration names, see struct platform
+
+const char *hosted_reaches(const json_t *config);
+void hosted_name_targets(const json_t *config, struct strlist *names);
+size_t hosted_follows(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX]);
+struct error *hosted_check(const struct api_config *config);
+
 // --- hosted_find.c: which object is a component, and whether we may write it
 
 // The field of spec.platform.hostedControlPlane, and of Kamaji's extraArgs: "apiServer", ...

@@ -219,7 +219,13 @@ static struct error *collect(const struct platform_cluster *cluster,
 const struct platform *platform_kubeadm(void)
 {
     static const struct platform platform = {
-        .type = PLATFORM_KUBEADM, .collect = collect, .make_writes = platform_kubeadm_writes};
+        .type = PLATFORM_KUBEADM,
+        .traits = {.writes = true, .agents = true},
+        .collect = collect,
+        .make_writes = platform_kubeadm_writes,
+        .make_release = platform_kubeadm_release,
+        .preview = platform_preview_templates,
+    };
 
     return &platform;
 }

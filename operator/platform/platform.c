@@ -190,32 +190,16 @@ static struct error *find_platform(const struct observation *o,
 {
     bool kubeadm = json_object_get(o->observed->config_maps, PLATFORM_KUBEADM_CONFIG) &&
                    watch_count(o->cluster->pods) > 0;
+    enum platform_type type = o->wanted;
 
-    switch (o->wanted) {
-    case PLATFORM_AUTO:
-        *ret_platform = kubeadm ? platform_kubeadm() : platform_observe_only();
+    if (type == PLATFORM_AUTO)
+        type = kubeadm ? PLATFORM_KUBEADM : PLATFORM_OBSERVE;
+    *ret_platform = platform_find(type);
+    if (*ret_platform)
         return NULL;
-    case PLATFORM_KUBEADM:
-        *ret_platform = platform_kubeadm();
-        return NULL;
-    case PLATFORM_OBSERVE:
-        *ret_platform = platform_observe_only();
-        return NULL;
-    case PLATFORM_HOSTED_CONTROL_PLANE: // has an observation of its own
-    case PLATFORM_KUBERMATIC:
-    case PLATFORM_CLUSTER_API:
-    case PLATFORM_GIANT_SWARM:
-    case PLATFORM_KWOK:
-    case PLATFORM_TYPE_COUNT:
-        break;
-    }
-    struct error *err =
-        error_new(ERROR_INVALID,
-                  "spec.platform.type: %s is not supported by this version; use Kubeadm, "
-                  "HostedControlPlane or Observe",
-                  platform_type_name(o->wanted));
-    error_set_reason(err, "NotSupported");
-    return err;
+    return error_because(ERROR_INVALID, "NotSupported",
+                         "spec.platform.type: %s is not supported by this version",
+                         platform_type_name(type));
 }
 
 static void put_gates(struct observation *o, json_t *take_gates)
@@ -403,7 +387,9 @@ struct op *platform_observe(struct loop *loop, const struct platform_cluster *cl
                             const struct platform_target *target, platform_observed_fn *done,
                             void *owner)
 {
-    if (target->type == PLATFORM_HOSTED_CONTROL_PLANE)
-        return platform_hosted()->observe(loop, cluster, target, done, owner);
+    const struct platform *platform = platform_find(target->type);
+
+    if (platform && platform->observe)
+        return platform->observe(loop, cluster, target, done, owner);
     return observe_common(loop, cluster, target->type, done, owner);
 }

@@ -5,9 +5,16 @@
 
 struct writing;
 
-// One kind of cluster.
+// One kind of cluster. Each function but collect may be NULL.
 struct platform {
     enum platform_type type;
+    struct platform_traits traits;
+    struct error *(*check)(const struct api_config *config);
+    // See platform_targets_named(), platform_reaches(), platform_follows(). NULL: the cluster that
+    // Drawbridge runs in, and nothing beside what everybody follows.
+    void (*name_targets)(const json_t *config, struct strlist *names);
+    const char *(*reaches)(const json_t *config);
+    size_t (*follows)(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX]);
     // Its own observation, where the common one (this cluster's API server, kubeadm's ConfigMaps)
     // does not fit; NULL: the common one, then collect().
     struct op *(*observe)(struct loop *loop, const struct platform_cluster *cluster,
@@ -18,10 +25,17 @@ struct platform {
                              struct platform_observed *observed);
     // Pure: makes up the writes of a pass with platform_add_write(). NULL: nothing is ever written.
     struct error *(*make_writes)(struct writing *w, const struct platform_change *change);
+    // Pure: the writes of the end, see platform_release(). observed may be NULL.
+    void (*make_release)(struct writing *w, const struct platform_observed *observed,
+                         const json_t *keep, bool forget);
+    struct error *(*preview)(const struct platform_observed *observed, const struct plan *plan,
+                             json_t **ret_before, json_t **ret_after);
 };
 const struct platform *platform_kubeadm(void);
 const struct platform *platform_observe_only(void);
 const struct platform *platform_hosted(void);
+// NULL: this build has none for that type; AUTO is none.
+const struct platform *platform_find(enum platform_type type);
 
 // --- what is written
 
@@ -53,12 +67,12 @@ struct write {
 struct write *platform_add_write(struct writing *w, enum write_kind how, enum platform_kind kind,
                                  const char *namespace, const char *name);
 struct error *platform_kubeadm_writes(struct writing *w, const struct platform_change *change);
+void platform_kubeadm_release(struct writing *w, const struct platform_observed *observed,
+                              const json_t *keep, bool forget);
 
 // --- the room's share of hosted.c
 
 void platform_hosted_free(struct platform_hosted *hosted);
-// Takes the records out of the objects: everything was reverted.
-void platform_hosted_forget(struct writing *w, const struct platform_observed *observed);
 // The client for this kubeconfig; key: of its Secret. Borrowed while a request of it is under way;
 // without one until the next is asked for.
 struct error *platform_targets_get(struct platform_targets *targets, const char *key,
@@ -137,6 +151,10 @@ struct error *platform_collect_templates(struct platform_observed *observed);
 struct error *platform_edit_templates(const struct platform_observed *observed,
                                       const struct plan *plan, json_t **ret_texts,
                                       json_t **ret_undo);
+// See platform_preview().
+struct error *platform_preview_templates(const struct platform_observed *observed,
+                                         const struct plan *plan, json_t **ret_before,
+                                         json_t **ret_after);
 #define PLATFORM_NAMESPACE "kube-system"
 #define PLATFORM_KUBEADM_CONFIG "kubeadm-config"
 #define PLATFORM_KUBELET_CONFIG "kubelet-config"

@@ -370,15 +370,20 @@ struct error *platform_preview_templates(const struct platform_observed *observe
     static const char *const maps[] = {PLATFORM_KUBEADM_CONFIG, PLATFORM_KUBELET_CONFIG};
     AUTO_JSON json_t *before = json_object();
     AUTO_JSON json_t *after = json_object();
+    AUTO_JSON json_t *edited = json_object();
     AUTO_JSON json_t *undo = json_object();
 
     for (size_t i = 0; i < COUNT(maps); i++) {
-        struct error *err = edit_map(observed, plan, maps[i], true, after, undo);
+        struct error *err = edit_map(observed, plan, maps[i], true, edited, undo);
 
         if (err)
             return err;
-        if (json_object_get(after, maps[i]))
-            json_object_set_new(before, maps[i], doc_string(text_of(observed, maps[i])));
+        if (json_object_get(edited, maps[i])) {
+            AUTO_MEM char *name = str_format("configmap/%s/%s", PLATFORM_NAMESPACE, maps[i]);
+
+            json_object_set_new(before, name, doc_string(text_of(observed, maps[i])));
+            json_object_set(after, name, json_object_get(edited, maps[i]));
+        }
     }
     *ret_before = TAKE(before);
     *ret_after = TAKE(after);

@@ -533,7 +533,7 @@ static void say_nodes(struct pass *pass)
     if (say_part(pass, CONDITION_NODES_UPDATED, true)) {
         return;
     }
-    if (pass->observed->type == PLATFORM_HOSTED_CONTROL_PLANE) {
+    if (platform_traits(pass->observed->type)->nodes_elsewhere) {
         say_nodes_elsewhere(pass);
     } else if (managed == 0) {
         api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes",
@@ -633,7 +633,7 @@ static void say_api(struct pass *pass)
 
         if (serves(pass, version))
             continue;
-        if (pass->observed->type == PLATFORM_OBSERVE)
+        if (!platform_traits(pass->observed->type)->writes)
             api_conditions_set(
                 c, CONDITION_RESOURCE_API_SERVED, STATE_FALSE, "EnableElsewhere",
                 "resource.k8s.io/%s is not served; whoever owns the flags must set %s", version,
@@ -757,7 +757,7 @@ void conditions_make(struct pass *pass)
         name_strangers(pass);
         name_other_manifests(pass);
         say_nodes(pass);
-    } else if (pass->resolved && pass->observed->type == PLATFORM_OBSERVE) {
+    } else if (pass->resolved && !platform_traits(pass->observed->type)->writes) {
         say_observed(pass);
     }
     conditions_say_driver(pass);

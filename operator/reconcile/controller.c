@@ -77,11 +77,6 @@ static void enqueue_all(struct controller *c)
     roster_each(c->roster, false, enqueue, c);
 }
 
-bool config_writes(const json_t *config)
-{
-    return config && !str_eq(doc_str(config, "spec", "platform", "type", NULL), "Observe");
-}
-
 static void enqueue_writers(struct controller *c)
 {
     roster_each(c->roster, true, enqueue, c);
@@ -111,11 +106,6 @@ void controller_note_end(struct controller *c, const char *key, bool again)
     enqueue_all(c);
 }
 
-char *controller_writer(const struct controller *c, const json_t *config)
-{
-    return roster_writer(c->roster, &c->spec, config);
-}
-
 static bool same(const json_t *was, const json_t *now, const char *a, const char *b)
 {
     return doc_equal(b ? doc_get(was, a, b, NULL) : json_object_get(was, a),
@@ -140,17 +130,15 @@ static uint64_t facet_of_config(const json_t *config)
 static void on_config(void *owner, const char *key, const json_t *was, const json_t *now)
 {
     struct controller *c = owner;
+    bool moved = roster_note(c->roster, &c->spec, key, now);
 
-    roster_note(c->roster, key, now);
     unreadable_forget(c->unreadable, key);
     adopter_note_config(c->adopter, key);
-    hosted_watches_note(c->hosted, key, now);
+    follows_note(c->follows, key, now);
     sources_note_config(c->sources, was, now);
     if (!now)
         driver_forget_notes(c->driver, key);
-    // Who writes the cluster may have changed.
-    if (config_writes(was) != config_writes(now) || hosted_is(was) != hosted_is(now) ||
-        (was && now && hosted_is(now) && !same(was, now, "spec", "platform")))
+    if (moved)
         enqueue_writers(c);
     queue_add(c->queue, key);
 }
@@ -327,7 +315,7 @@ static void start_watches(struct controller *c)
     c->cluster.table = c->spec.table;
     c->cluster.facts = platform_facts_new();
     c->cluster.targets = platform_targets_new(c->loop);
-    c->hosted = hosted_watches_new(c);
+    c->follows = follows_new(c);
     c->roster = roster_new();
     c->unreadable = unreadable_new(c);
     c->configs = follow(c, configs, NULL, NULL, facet_of_config, on_config);
@@ -502,7 +490,7 @@ void controller_free(struct controller *c)
     sources_free(c->sources);
     queue_free(c->queue);
     watch_free(c->configs);
-    hosted_watches_free(c->hosted);
+    follows_free(c->follows);
     unreadable_free(c->unreadable);
     roster_free(c->roster);
     watch_free(c->cluster.nodes);

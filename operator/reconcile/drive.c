@@ -42,7 +42,7 @@ static bool takes_flags_out(const struct pass *pass)
 // The driver, its devices and claims are those of the cluster that Drawbridge runs in.
 static bool is_elsewhere(const struct pass *pass)
 {
-    return pass->config.platform == PLATFORM_HOSTED_CONTROL_PLANE;
+    return platform_traits(pass->config.platform)->nodes_elsewhere;
 }
 
 bool pass_retires(const struct pass *pass)
@@ -81,7 +81,7 @@ static void on_driver(void *owner, struct error *take_err, struct driver_result 
 
 static const char *waiting_for(const struct pass *pass)
 {
-    if (pass->observed->type == PLATFORM_OBSERVE)
+    if (!platform_traits(pass->observed->type)->writes)
         return NULL;
     if (!pass->planned)
         return "WaitingForControlPlane";

@@ -99,7 +99,7 @@ struct error *step_release(void *walk, enum verdict *ret_verdict)
 
     *ret_verdict = VERDICT_WAIT;
     // Who never wrote here, or may not any more, has nothing to release.
-    if (pass->conflict || pass->forbidden || pass->config.platform == PLATFORM_OBSERVE)
+    if (pass->conflict || pass->forbidden || !platform_traits(pass->config.platform)->writes)
         pass->walk.pending = remove_finalizer(pass);
     else
         pass->walk.pending =

@@ -24,14 +24,14 @@ static bool has_released_all(const struct pass *pass)
 {
     return pass->config.deleting &&
            ((pass->planned && pass->plan.complete && !pass->observed->unsettled) ||
-            pass->observed->type == PLATFORM_OBSERVE);
+            !platform_traits(pass->observed->type)->writes);
 }
 
 // Deletion that has nothing to take back: not asked for, not ours, or nothing was written.
 static bool releases_at_once(const struct pass *pass)
 {
     return !pass->config.revert || pass->conflict || pass->forbidden ||
-           (pass->config.platform == PLATFORM_OBSERVE &&
+           (!platform_traits(pass->config.platform)->writes &&
             !*doc_str(pass->config.status, "driver", "release", NULL));
 }
 

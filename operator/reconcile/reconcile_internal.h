@@ -112,7 +112,7 @@ struct controller {
     struct queue *queue;
     struct lead *lead;
     struct adopter *adopter;
-    struct hosted_watches *hosted;
+    struct follows *follows;
     struct unreadable *unreadable;
     struct roster *roster;
     struct events *events;
@@ -127,11 +127,6 @@ struct controller {
 };
 bool controller_may_write(void *controller);
 uint64_t controller_epoch(const struct controller *controller);
-// The key of the configuration that writes what this one names: the oldest that is not Observe;
-// NULL: none. Owned.
-char *controller_writer(const struct controller *controller, const json_t *config);
-// Whether this configuration may be one that writes: its platform is not Observe.
-bool config_writes(const json_t *config);
 
 // --- unreadable: DRAConfigurations that are there and cannot be read -----------------------------
 
@@ -155,17 +150,13 @@ bool tenancy_looks(const struct controller_spec *spec, const char *from, const c
 struct error *tenancy_check(const struct controller_spec *spec, const json_t *config);
 bool tenancy_allows(const struct controller_spec *spec, const json_t *config);
 
-// --- hosted: the objects of hosted control planes, followed while a configuration names them -----
+// --- follow: objects that platforms write, followed while a configuration names them -------------
 
-struct hosted_watches;
-struct hosted_watches *hosted_watches_new(struct controller *controller);
-void hosted_watches_free(struct hosted_watches *watches);
+struct follows;
+struct follows *follows_new(struct controller *controller);
+void follows_free(struct follows *follows);
 // A DRAConfiguration is new, changed, or gone (NULL).
-void hosted_watches_note(struct hosted_watches *watches, const char *key, const json_t *config);
-// Whether both name the same hosted control plane, or in part.
-bool hosted_same(const json_t *config, const json_t *other);
-bool hosted_is(const json_t *config);
-const char *hosted_namespace(const json_t *config); // whose objects it names
+void follows_note(struct follows *follows, const char *key, const json_t *config);
 
 // Whether this configuration, which waits for others to do something, is the one that looks again.
 bool controller_scouts(struct controller *controller, const char *key);
@@ -178,13 +169,15 @@ void controller_note_end(struct controller *controller, const char *key, bool ag
 
 struct roster *roster_new(void);
 void roster_free(struct roster *roster);
-void roster_note(struct roster *roster, const char *key, const json_t *config); // NULL: it is gone
+// config NULL: it is gone. Whether who writes something may have changed by this.
+bool roster_note(struct roster *roster, const struct controller_spec *spec, const char *key,
+                 const json_t *config);
 typedef void roster_fn(void *owner, const char *key);
 // writers: those alone that may write a cluster. fn may not change the roster.
 void roster_each(const struct roster *roster, bool writers, roster_fn *fn, void *owner);
-// controller_writer()'s answer.
-char *roster_writer(const struct roster *roster, const struct controller_spec *spec,
-                    const json_t *config);
+// The key of the configuration that writes what this one names, which may be itself: the oldest of
+// those that write; NULL: none. Owned.
+char *roster_writer(const struct roster *roster, const char *key);
 
 // --- a pass --------------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ static const json_t *find_named(const json_t *list, const char *key, const char 
 }
 
 // A pass that plans nothing has nothing new to say of it, and must not forget it.
-static void keep_hosted(const struct pass *pass, enum component component, json_t *made)
+static void keep_object(const struct pass *pass, enum component component, json_t *made)
 {
     static const char *const kept[] = {"object", "writtenRevision", "reverted"};
     const json_t *was = find_named(json_object_get(pass->config.status, "components"), "name",
@@ -52,12 +52,14 @@ static void keep_hosted(const struct pass *pass, enum component component, json_
     }
 }
 
-// Where a hosted component's flags are, what we wrote there, and how often it was undone.
-static void put_hosted(const struct pass *pass, enum component component, json_t *made)
+// In which object a component's flags are, what we wrote there, and how often it was undone.
+static void put_object(const struct pass *pass, enum component component, json_t *made)
 {
-    if (!pass->planned && pass->observed->hosted)
-        keep_hosted(pass, component, made);
-    for (size_t i = 0; pass->planned && pass->observed->hosted && i < pass->plan.len; i++) {
+    if (!platform_traits(pass->observed->type)->objects)
+        return;
+    if (!pass->planned)
+        keep_object(pass, component, made);
+    for (size_t i = 0; pass->planned && i < pass->plan.len; i++) {
         const struct plan_step *step = &pass->plan.steps[i];
         const struct plan_instance *instance = &pass->observed->instances[step->instance];
         const char *written = doc_str(instance->reported, "writtenRevision", NULL);
@@ -108,7 +110,7 @@ static json_t *make_component(const struct pass *pass, enum component component)
         json_object_set_new(made, "updated", json_integer(counts->updated));
         json_object_set_new(made, "ready", json_integer(counts->ready));
     }
-    put_hosted(pass, component, made);
+    put_object(pass, component, made);
     strlist_sort(&versions);
     for (size_t i = 0; i < versions.len && i < 64; i++)
         json_array_append_new(list, doc_string(versions.items[i]));
@@ -341,7 +343,7 @@ void report_choose_next_look(struct pass *pass)
     if (pass->observed->api_unread) {
         // One that does not answer is asked later each time.
         again_ms = pass->observed->again_ms > 0 ? pass->observed->again_ms : OBSERVE_AGAIN_MS;
-    } else if (pass->observed->type != PLATFORM_OBSERVE) {
+    } else if (platform_traits(pass->observed->type)->writes) {
         bool served =
             api_conditions_state(pass->conditions, CONDITION_RESOURCE_API_SERVED) == STATE_TRUE;
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The roster: every DRAConfiguration's key, and of each object what decides who writes a cluster.
-// The watch keeps objects as texts; a pass that had to parse all of them to find its writer would
-// cost as much as all of them are large.
+// The roster: every DRAConfiguration's key, and of each what decides who writes a cluster. The
+// watch keeps objects as texts; a pass that had to parse all of them to find its writer would cost
+// as much as all of them are large.
 #include <string.h>
 
 #include "reconcile_internal.h"
 
 struct roster {
-    json_t *entries; // key → {metadata: {namespace, creationTimestamp}, spec: {platform}}
+    json_t *entries; // key → {writes, targets: [names of what it writes and may write], created}
+    json_t *targets; // name → {key: created} of those that write it
 };
 
 struct roster *roster_new(void)
@@ -15,6 +16,7 @@ struct roster *roster_new(void)
     struct roster *roster = NEW(struct roster);
 
     roster->entries = json_object();
+    roster->targets = json_object();
     return roster;
 }
 
@@ -23,26 +25,68 @@ void roster_free(struct roster *roster)
     if (!roster)
         return;
     json_decref(roster->entries);
+    json_decref(roster->targets);
     mem_free(roster);
 }
 
-void roster_note(struct roster *roster, const char *key, const json_t *config)
+// Who may not write what it names takes nothing away from anybody.
+static json_t *make_entry(const struct controller_spec *spec, const json_t *config)
 {
-    json_t *entry;
+    json_t *entry = json_object();
+    json_t *targets = json_array();
+    AUTO_STRLIST struct strlist names = {0};
 
-    if (!config) {
-        json_object_del(roster->entries, key);
-        return;
+    if (tenancy_allows(spec, config))
+        platform_targets_named(config, &names);
+    for (size_t i = 0; i < names.len; i++)
+        json_array_append_new(targets, doc_string(names.items[i]));
+    json_object_set_new(entry, "writes", json_boolean(platform_traits_of(config)->writes));
+    json_object_set_new(entry, "targets", targets);
+    json_object_set_new(entry, "created",
+                        doc_string(doc_str(config, "metadata", "creationTimestamp", NULL)));
+    return entry;
+}
+
+static void index_targets(struct roster *roster, const char *key, const json_t *entry, bool there)
+{
+    const json_t *targets = json_object_get(entry, "targets");
+
+    for (size_t i = 0; i < json_array_size(targets); i++) {
+        const char *name = json_string_value(json_array_get(targets, i));
+        json_t *writers = json_object_get(roster->targets, name);
+
+        if (there && !writers) {
+            writers = json_object();
+            json_object_set_new(roster->targets, name, writers);
+        }
+        if (there)
+            json_object_set(writers, key, json_object_get(entry, "created"));
+        else
+            json_object_del(writers, key);
+        if (json_object_size(writers) == 0)
+            json_object_del(roster->targets, name);
     }
-    entry = json_object();
-    doc_set(entry, doc_string(doc_str(config, "metadata", "namespace", NULL)), "metadata",
-            "namespace", NULL);
-    doc_set(entry, doc_string(doc_str(config, "metadata", "creationTimestamp", NULL)), "metadata",
-            "creationTimestamp", NULL);
-    if (doc_get(config, "spec", "platform", NULL))
-        doc_set(entry, doc_copy(doc_get(config, "spec", "platform", NULL)), "spec", "platform",
-                NULL);
-    json_object_set_new(roster->entries, key, entry);
+}
+
+bool roster_note(struct roster *roster, const struct controller_spec *spec, const char *key,
+                 const json_t *config)
+{
+    json_t *entry = config ? make_entry(spec, config) : NULL;
+    AUTO_JSON json_t *was = json_incref(json_object_get(roster->entries, key));
+
+    if (doc_equal(was, entry)) {
+        json_decref(entry);
+        return false;
+    }
+    index_targets(roster, key, was, false);
+    index_targets(roster, key, entry, true);
+    if (entry)
+        json_object_set_new(roster->entries, key, entry);
+    else
+        json_object_del(roster->entries, key);
+    return json_array_size(json_object_get(was, "targets")) +
+               json_array_size(json_object_get(entry, "targets")) >
+           0;
 }
 
 void roster_each(const struct roster *roster, bool writers, roster_fn *fn, void *owner)
@@ -51,36 +95,37 @@ void roster_each(const struct roster *roster, bool writers, roster_fn *fn, void 
     json_t *entry;
 
     json_object_foreach(roster->entries, key, entry) {
-        if (!writers || config_writes(entry))
+        if (!writers || doc_bool(entry, false, "writes", NULL))
             fn(owner, key);
     }
 }
 
 // RFC 3339 in UTC sorts as text; of two of the same second the first name wins.
-static bool is_before(const char *key, const json_t *entry, const char *other_key,
-                      const json_t *other)
+static bool is_before(const char *key, const char *created, const char *other_key,
+                      const char *other_created)
 {
-    int order = strcmp(doc_str(entry, "metadata", "creationTimestamp", NULL),
-                       doc_str(other, "metadata", "creationTimestamp", NULL));
+    int order = strcmp(created, other_created);
 
     return order < 0 || (order == 0 && strcmp(key, other_key) < 0);
 }
 
-char *roster_writer(const struct roster *roster, const struct controller_spec *spec,
-                    const json_t *config)
+char *roster_writer(const struct roster *roster, const char *key)
 {
-    const char *key, *found = NULL;
-    const json_t *writer = NULL;
-    json_t *entry;
+    const json_t *targets = doc_get(roster->entries, key, "targets", NULL);
+    const char *found = NULL, *found_created = NULL;
 
-    json_object_foreach(roster->entries, key, entry) {
-        if (!config_writes(entry) || hosted_is(entry) != hosted_is(config) ||
-            (hosted_is(entry) && !hosted_same(entry, config)) || !tenancy_allows(spec, entry))
-            continue;
-        if (found && !is_before(key, entry, found, writer))
-            continue;
-        found = key;
-        writer = entry;
+    for (size_t i = 0; i < json_array_size(targets); i++) {
+        json_t *writers =
+            json_object_get(roster->targets, json_string_value(json_array_get(targets, i)));
+        const char *other;
+        json_t *created;
+
+        json_object_foreach(writers, other, created) {
+            if (found && !is_before(other, json_string_value(created), found, found_created))
+                continue;
+            found = other;
+            found_created = json_string_value(created);
+        }
     }
     return found ? str_dup(found) : NULL;
 }

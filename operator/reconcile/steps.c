@@ -14,29 +14,6 @@ struct kube_ref config_ref(const struct pass *pass, const char *subresource)
     };
 }
 
-static struct error *check_supported(const struct pass *pass)
-{
-    const struct api_config *config = &pass->config;
-    bool hosted = config->platform == PLATFORM_HOSTED_CONTROL_PLANE;
-    bool smoke = doc_bool(pass->object, false, "spec", "smokeTest", "enabled", NULL);
-    struct error *err = NULL;
-
-    if (config->deleting)
-        return NULL;
-    if (config->cluster && !hosted)
-        err = error_new(ERROR_INVALID,
-                        "spec.cluster is supported with platform.type HostedControlPlane alone: "
-                        "remove it to configure the cluster that Drawbridge runs in");
-    else if (hosted && (config->driver || smoke))
-        err = error_new(ERROR_INVALID,
-                        "%s is not supported with platform.type HostedControlPlane: the driver "
-                        "belongs into the hosted cluster, and would come into this one",
-                        config->driver ? "spec.driver" : "spec.smokeTest");
-    if (err)
-        error_set_reason(err, "NotSupported");
-    return err;
-}
-
 // One that is being deleted ends, and takes nothing back that is not its own any more.
 static struct error *check_allowed(struct pass *pass)
 {
@@ -63,13 +40,14 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
     if (err)
         return err;
     intent_make(&pass->config, &pass->intent);
-    err = check_supported(pass);
+    if (!pass->config.deleting)
+        err = platform_check(&pass->config);
     if (!err)
         err = check_allowed(pass);
     if (err)
         return err;
-    if (pass->config.platform != PLATFORM_OBSERVE) {
-        AUTO_MEM char *writer = controller_writer(pass->controller, pass->object);
+    if (platform_traits(pass->config.platform)->writes) {
+        AUTO_MEM char *writer = roster_writer(pass->controller->roster, pass->walk.key);
         if (writer && !str_eq(writer, pass->walk.key))
             pass->conflict = TAKE(writer);
     }
@@ -139,7 +117,7 @@ struct error *step_claim(void *walk, enum verdict *ret_verdict)
     }
     *ret_verdict = VERDICT_NEXT;
     if (pass->config.has_finalizer || pass->config.suspend ||
-        (pass->config.platform == PLATFORM_OBSERVE && !pass->config.driver))
+        (!platform_traits(pass->config.platform)->writes && !pass->config.driver))
         return NULL;
     finalizers = json_is_array(now) ? doc_copy(now) : json_array();
     json_array_append_new(finalizers, json_string(API_FINALIZER));
@@ -176,7 +154,7 @@ struct error *step_observe(void *walk, enum verdict *ret_verdict)
     struct controller *c = pass->controller;
 
     pass->target = (struct platform_target){
-        .type = api_config_platform(&pass->config),
+        .type = platform_decide(&pass->config),
         .namespace = pass->config.namespace,
         .cluster = pass->config.cluster,
         .hosted = pass->config.hosted,
@@ -227,19 +205,20 @@ struct error *step_plan(void *walk, enum verdict *ret_verdict)
     struct pass *pass = walk;
     AUTO_RESOLUTION struct gates_resolution good = {0};
     struct gates_intent intent = intent_gates(&pass->intent);
+    const struct platform_traits *traits = platform_traits(pass->observed->type);
     struct plan_policy policy = {
         .enable = reconcile_enables(&intent),
         .max_unavailable = pass->config.max_unavailable,
         .min_ready_ms = pass->config.min_ready_ms,
         .suspend = pass->config.suspend,
         .retry = pass->intent.again ? pass->config.reconcile_requested_at : NULL,
-        .leaving = pass->config.deleting && pass->observed->type == PLATFORM_KUBEADM,
+        .leaving = pass->config.deleting && traits->agents,
         .component_timeout_ms = pass->config.component_timeout_ms,
     };
 
     *ret_verdict = VERDICT_NEXT;
     // Nothing is touched while there is a refusal.
-    if (pass->resolution.refusals_len > 0 || pass->observed->type == PLATFORM_OBSERVE)
+    if (pass->resolution.refusals_len > 0 || !traits->writes)
         return NULL;
     resolve_good(pass, &good);
     policy.good = good.desired_len == pass->observed->len ? good.desired : NULL;

@@ -43,7 +43,7 @@ static struct error *not_allowed(char *take_message)
 struct error *tenancy_check(const struct controller_spec *spec, const json_t *config)
 {
     const char *from = doc_str(config, "metadata", "namespace", NULL);
-    const char *to = hosted_is(config) ? hosted_namespace(config) : NULL;
+    const char *to = platform_reaches(config);
 
     if (to && !tenancy_reaches(spec, from, to))
         return not_allowed(str_format(
@@ -51,7 +51,7 @@ struct error *tenancy_check(const struct controller_spec *spec, const json_t *co
             "configure what is in namespace %s; the administrator can list %s in the chart's value "
             "hostedControlPlanes[].from of namespace %s (drawbridge run --reach %s=%s)",
             from, to, from, to, from, to));
-    if (!to && config_writes(config) && !tenancy_governs(spec, from))
+    if (!to && platform_traits_of(config)->writes && !tenancy_governs(spec, from))
         return not_allowed(str_format(
             "DRAConfigurations of namespace %s may not configure this cluster; the administrator "
             "can list %s in the chart's value governingNamespaces (drawbridge run "

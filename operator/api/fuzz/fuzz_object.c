@@ -23,7 +23,6 @@ void fuzz_one(const uint8_t *bytes, size_t len)
 {
     AUTO_JSON json_t *object = NULL;
     AUTO_JSON json_t *adopted = NULL;
-    AUTO_MEM char *unsupported = NULL;
     struct api_config config, of_adopted;
     struct error *err = doc_parse_yaml((struct slice){(const char *)bytes, len}, "fuzz", &object);
 
@@ -35,7 +34,6 @@ void fuzz_one(const uint8_t *bytes, size_t len)
     if (!err)
         ASSERT(config.feature_gates && config.runtime_config && config.max_unavailable > 0);
     error_free(err);
-    unsupported = api_config_unsupported(object);
     err = api_adopt_kubermatic(object, &adopted);
     if (!err) // what is made of a file must be taken by the API server, but for long names of gates
         error_free(api_config_parse(adopted, &of_adopted));

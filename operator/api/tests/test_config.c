@@ -202,17 +202,6 @@ TEST(too_many_gates)
                   "spec.featureGates: must have at most 256 entries");
 }
 
-TEST(not_supported_yet)
-{
-    AUTO_JSON json_t *plain = object_with("{smokeTest: {enabled: false}}");
-    AUTO_JSON json_t *rich =
-        object_with("{cluster: {kubeconfigSecretRef: {name: a}}, driver: {preset: NVIDIA, engine: "
-                    "ApplicationInstallation}, smokeTest: {enabled: true}}");
-
-    CHECK_STR_TAKE(api_config_unsupported(plain), "");
-    CHECK_STR_TAKE(api_config_unsupported(rich), "spec.cluster, spec.driver.engine");
-}
-
 TEST(platform_names)
 {
     CHECK_STR(platform_type_name(PLATFORM_AUTO), "Auto");

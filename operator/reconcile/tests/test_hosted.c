@@ -286,37 +286,6 @@ static char *run_alone(bool broken)
     return kinds;
 }
 
-static bool conflict(const char *one, const char *other)
-{
-    AUTO_JSON json_t *a = NULL;
-    AUTO_JSON json_t *b = NULL;
-    AUTO_MEM char *text_a = str_format("{metadata: {namespace: t}, spec: {platform: "
-                                       "{type: HostedControlPlane, hostedControlPlane: %s}}}",
-                                       one);
-    AUTO_MEM char *text_b = str_format("{metadata: {namespace: u}, spec: {platform: "
-                                       "{type: HostedControlPlane, hostedControlPlane: %s}}}",
-                                       other);
-
-    CHECK_OK(doc_parse_yaml(slice_of(text_a), "a", &a));
-    CHECK_OK(doc_parse_yaml(slice_of(text_b), "b", &b));
-    CHECK(hosted_is(a) && hosted_is(b));
-    CHECK_INT(hosted_same(a, b), hosted_same(b, a));
-    return hosted_same(a, b);
-}
-
-TEST(which_two_name_the_same_control_plane)
-{
-    CHECK(!conflict("{}", "{}")); // each its own namespace
-    CHECK(conflict("{}", "{namespace: t}"));
-    CHECK(conflict("{apiServer: {name: a}}", "{namespace: t}")); // the scheduler is one
-    CHECK(!conflict("{apiServer: {name: a}, controllerManager: {name: a}, scheduler: {name: a}}",
-                    "{namespace: t}"));
-    CHECK(conflict("{tenantControlPlane: a}", "{namespace: t, tenantControlPlane: a}"));
-    CHECK(!conflict("{tenantControlPlane: a}", "{namespace: t, tenantControlPlane: b}"));
-    CHECK(!conflict("{tenantControlPlane: a}", "{namespace: t}"));
-    CHECK(!conflict("{namespace: u}", "{namespace: t}"));
-}
-
 #define BATCH 30
 
 enum evil { EVIL_KILL, EVIL_FAIL, EVIL_LIE };

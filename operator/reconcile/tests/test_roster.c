@@ -21,22 +21,29 @@ static json_t *config_of(const char *namespace, const char *created, const char 
     return config;
 }
 
-static void note(const char *key, const char *namespace, const char *created, const char *platform)
+static struct controller_spec spec = {.lease_namespace = "home"};
+
+static bool note(const char *key, const char *namespace, const char *created, const char *platform)
 {
     AUTO_JSON json_t *config = config_of(namespace, created, platform);
-
-    roster_note(roster, key, config);
-}
-
-static void check_writer(const char *namespace, const char *platform, const char *want)
-{
-    AUTO_JSON json_t *config = config_of(namespace, "2026-01-01T00:00:09Z", platform);
     struct strlist governing = {0};
-    struct controller_spec spec = {.lease_namespace = "home", .governing_namespaces = &governing};
+    bool moved;
 
     strlist_add(&governing, "b");
-    AUTO_MEM char *writer = roster_writer(roster, &spec, config);
+    spec.governing_namespaces = &governing;
+    moved = roster_note(roster, &spec, key, config);
     strlist_fini(&governing);
+    return moved;
+}
+
+// Who writes what a new one of that namespace and platform would name.
+static void check_writer(const char *namespace, const char *platform, const char *want)
+{
+    AUTO_MEM char *writer = NULL;
+
+    note("new", namespace, "2026-01-01T00:00:09Z", platform);
+    writer = roster_writer(roster, "new");
+    roster_note(roster, &spec, "new", NULL);
     CHECK_STR(writer ? writer : "nobody", want);
 }
 
@@ -51,7 +58,9 @@ static void add_key(void *owner UNUSED, const char *key)
 TEST(the_oldest_that_may_writes_and_of_two_the_first_by_name)
 {
     roster = roster_new();
-    check_writer("home", "{type: Kubeadm}", "nobody");
+    check_writer("home", "{type: Kubeadm}", "new");
+    check_writer("home", "{type: Observe}", "nobody");
+    check_writer("stranger", "{type: Kubeadm}", "nobody"); // not listed
     note("home/z", "home", "2026-01-01T00:00:02Z", "{type: Kubeadm}");
     note("home/a", "home", "2026-01-01T00:00:02Z", "{type: Auto}");
     note("stranger/old", "stranger", "2026-01-01T00:00:00Z", "{type: Kubeadm}"); // not listed
@@ -59,7 +68,7 @@ TEST(the_oldest_that_may_writes_and_of_two_the_first_by_name)
     check_writer("home", "{type: Kubeadm}", "home/a");
     note("b/older", "b", "2026-01-01T00:00:01Z", "{type: Kubeadm}");
     check_writer("home", "{type: Kubeadm}", "b/older");
-    roster_note(roster, "b/older", NULL);
+    roster_note(roster, &spec, "b/older", NULL);
     check_writer("home", "{type: Kubeadm}", "home/a");
     note("home/a", "home", "2026-01-01T00:00:02Z", "{type: Observe}"); // it changed
     check_writer("home", "{type: Kubeadm}", "home/z");
@@ -91,6 +100,19 @@ TEST(those_that_only_look_are_left_out_where_writers_are_meant)
     roster_each(roster, false, add_key, NULL);
     CHECK_STR(keys, " home/a home/b");
     mem_free(TAKE(keys));
+    roster_free(roster);
+}
+
+TEST(a_change_that_moves_no_writer_is_none)
+{
+    roster = roster_new();
+    CHECK(!note("home/a", "home", "2026-01-01T00:00:01Z", "{type: Observe}"));
+    CHECK(note("home/a", "home", "2026-01-01T00:00:01Z", "{type: Kubeadm}"));
+    CHECK(!note("home/a", "home", "2026-01-01T00:00:01Z", "{type: Auto}"));
+    CHECK(note("home/a", "home", "2026-01-01T00:00:01Z", HOSTED("home")));
+    CHECK(!note("home/a", "home", "2026-01-01T00:00:01Z", HOSTED("home")));
+    CHECK(roster_note(roster, &spec, "home/a", NULL));
+    CHECK(!roster_note(roster, &spec, "home/a", NULL));
     roster_free(roster);
 }
 

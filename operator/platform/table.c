@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of platforms, and what everybody else asks of it.
+#include "platform_internal.h"
+
+typedef const struct platform *platform_get_fn(void);
+
+static platform_get_fn *const table[PLATFORM_TYPE_COUNT] = {
+    [PLATFORM_KUBEADM] = platform_kubeadm,
+    [PLATFORM_HOSTED_CONTROL_PLANE] = platform_hosted,
+    [PLATFORM_OBSERVE] = platform_observe_only,
+};
+
+const struct platform *platform_find(enum platform_type type)
+{
+    ASSERT(type < PLATFORM_TYPE_COUNT);
+    return table[type] ? table[type]() : NULL;
+}
+
+const struct platform_traits *platform_traits(enum platform_type type)
+{
+    static const struct platform_traits unknown = {.writes = true};
+    const struct platform *platform = platform_find(type);
+
+    return platform ? &platform->traits : &unknown;
+}
+
+static enum platform_type type_of(const json_t *config)
+{
+    const char *name = doc_str(config, "spec", "platform", "type", NULL);
+
+    for (int i = 0; i < PLATFORM_TYPE_COUNT; i++) {
+        if (str_eq(platform_type_name((enum platform_type)i), name))
+            return (enum platform_type)i;
+    }
+    return PLATFORM_AUTO;
+}
+
+const struct platform_traits *platform_traits_of(const json_t *config)
+{
+    return platform_traits(type_of(config));
+}
+
+enum platform_type platform_decide(const struct api_config *config)
+{
+    if (config->platform == PLATFORM_AUTO &&
+        str_eq(doc_str(config->status, "platform", NULL), platform_type_name(PLATFORM_KUBEADM)))
+        return PLATFORM_KUBEADM;
+    return config->platform;
+}
+
+// "Kubeadm, HostedControlPlane or Observe"
+static char *names_text(void)
+{
+    AUTO_STRLIST struct strlist names = {0};
+    AUTO_MEM char *first = NULL;
+    AUTO_MEM char *last = NULL;
+
+    for (int i = 0; i < PLATFORM_TYPE_COUNT; i++) {
+        if (table[i])
+            strlist_add(&names, platform_type_name((enum platform_type)i));
+    }
+    last = str_dup(names.items[names.len - 1]);
+    mem_free(names.items[--names.len]);
+    first = strlist_join(&names, ", ");
+    return str_format("%s or %s", first, last);
+}
+
+struct error *platform_check(const struct api_config *config)
+{
+    const struct platform *platform = platform_find(config->platform);
+    AUTO_MEM char *names = NULL;
+
+    if (!platform && config->platform != PLATFORM_AUTO) {
+        names = names_text();
+        return error_because(ERROR_INVALID, "NotSupported",
+                             "spec.platform.type: %s is not supported by this version; use %s",
+                             platform_type_name(config->platform), names);
+    }
+    if (config->cluster && !(platform && platform->traits.nodes_elsewhere))
+        return error_because(ERROR_INVALID, "NotSupported",
+                             "spec.cluster is supported with platform.type HostedControlPlane "
+                             "alone: remove it to configure the cluster that Drawbridge runs in");
+    return platform && platform->check ? platform->check(config) : NULL;
+}
+
+void platform_targets_named(const json_t *config, struct strlist *names)
+{
+    const struct platform *platform = platform_find(type_of(config));
+
+    if (platform && platform->name_targets)
+        platform->name_targets(config, names);
+    else if (!platform || platform->traits.writes)
+        strlist_add(names, "cluster");
+    strlist_sort(names);
+}
+
+const char *platform_reaches(const json_t *config)
+{
+    const struct platform *platform = platform_find(type_of(config));
+
+    return platform && platform->reaches ? platform->reaches(config) : NULL;
+}
+
+size_t platform_follows(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX])
+{
+    const struct platform *platform = platform_find(type_of(config));
+
+    return platform && platform->follows ? platform->follows(config, follows) : 0;
+}
+
+void platform_follow_fini(struct platform_follow *follow)
+{
+    mem_free(follow->namespace);
+    mem_free(follow->field_selector);
+    *follow = (struct platform_follow){0};
+}
+
+struct error *platform_preview(const struct platform_observed *observed, const struct plan *plan,
+                               json_t **ret_before, json_t **ret_after)
+{
+    const struct platform *platform = platform_find(observed->type);
+
+    ASSERT(platform && platform->preview);
+    return platform->preview(observed, plan, ret_before, ret_after);
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// What everybody else asks of the table of platforms.
+#include "platform_internal.h"
+#include "testkit/test.h"
+
+static json_t *config_of(const char *spec)
+{
+    AUTO_MEM char *text = str_format("{metadata: {namespace: t, name: dra}, spec: %s}", spec);
+    json_t *config = NULL;
+
+    CHECK_OK(doc_parse_yaml(slice_of(text), "config", &config));
+    return config;
+}
+
+static void check_refused(const char *spec, const char *words)
+{
+    AUTO_JSON json_t *object = config_of(spec);
+    struct api_config config;
+    struct error *err;
+
+    CHECK_OK(api_config_parse(object, &config));
+    err = platform_check(&config);
+    CHECK_STR(err ? error_reason(err) : "accepted", "NotSupported");
+    CHECK_ERR_HAS(err, ERROR_INVALID, words);
+}
+
+static void check_accepted(const char *spec)
+{
+    AUTO_JSON json_t *object = config_of(spec);
+    struct api_config config;
+
+    CHECK_OK(api_config_parse(object, &config));
+    CHECK_OK(platform_check(&config));
+}
+
+TEST(what_a_platform_cannot_do_is_refused_with_what_can)
+{
+    check_refused("{platform: {type: GiantSwarm}}",
+                  "GiantSwarm is not supported by this version; use Kubeadm, HostedControlPlane or "
+                  "Observe");
+    check_refused("{cluster: {kubeconfigSecretRef: {name: a}}}", "spec.cluster is supported with");
+    check_refused("{platform: {type: HostedControlPlane}, driver: {preset: NVIDIA}}",
+                  "spec.driver is not supported");
+    check_refused("{platform: {type: HostedControlPlane}, smokeTest: {enabled: true}}",
+                  "spec.smokeTest is not supported");
+    check_accepted("{driver: {preset: NVIDIA}, smokeTest: {enabled: true}}");
+    check_accepted("{platform: {type: HostedControlPlane}, smokeTest: {enabled: false}, cluster: "
+                   "{kubeconfigSecretRef: {name: a}}}");
+}
+
+TEST(what_a_platform_is)
+{
+    AUTO_JSON json_t *none = config_of("{}");
+    AUTO_JSON json_t *observe = config_of("{platform: {type: Observe}}");
+    AUTO_JSON json_t *unknown = config_of("{platform: {type: [3]}}");
+
+    CHECK(platform_traits_of(none)->writes);
+    CHECK(!platform_traits_of(observe)->writes);
+    CHECK(platform_traits_of(unknown)->writes);
+    for (int i = 0; i < PLATFORM_TYPE_COUNT; i++) {
+        const struct platform *platform = platform_find((enum platform_type)i);
+
+        if (!platform)
+            continue;
+        CHECK_INT(platform->type, i);
+        CHECK(!platform->make_writes == !platform->traits.writes);
+        CHECK(!platform->preview == !platform->traits.writes);
+        CHECK(platform->observe || platform->collect);
+    }
+}
+
+static bool conflict(const char *one, const char *other)
+{
+    AUTO_JSON json_t *a = NULL;
+    AUTO_JSON json_t *b = NULL;
+    AUTO_MEM char *text_a = str_format("{metadata: {namespace: t}, spec: {platform: "
+                                       "{type: HostedControlPlane, hostedControlPlane: %s}}}",
+                                       one);
+    AUTO_MEM char *text_b = str_format("{metadata: {namespace: u}, spec: {platform: "
+                                       "{type: HostedControlPlane, hostedControlPlane: %s}}}",
+                                       other);
+    AUTO_STRLIST struct strlist names = {0};
+    AUTO_STRLIST struct strlist others = {0};
+    bool shared = false;
+
+    CHECK_OK(doc_parse_yaml(slice_of(text_a), "a", &a));
+    CHECK_OK(doc_parse_yaml(slice_of(text_b), "b", &b));
+    platform_targets_named(a, &names);
+    platform_targets_named(b, &others);
+    CHECK(names.len > 0 && others.len > 0);
+    for (size_t i = 0; i < names.len; i++)
+        shared = shared || strlist_has(&others, names.items[i]);
+    return shared;
+}
+
+TEST(which_two_name_the_same_control_plane)
+{
+    CHECK(!conflict("{}", "{}")); // each its own namespace
+    CHECK(conflict("{}", "{namespace: t}"));
+    CHECK(conflict("{apiServer: {name: a}}", "{namespace: t}")); // the scheduler is one
+    CHECK(!conflict("{apiServer: {name: a}, controllerManager: {name: a}, scheduler: {name: a}}",
+                    "{namespace: t}"));
+    CHECK(conflict("{tenantControlPlane: a}", "{namespace: t, tenantControlPlane: a}"));
+    CHECK(!conflict("{tenantControlPlane: a}", "{namespace: t, tenantControlPlane: b}"));
+    CHECK(!conflict("{tenantControlPlane: a}", "{namespace: t}"));
+    CHECK(!conflict("{namespace: u}", "{namespace: t}"));
+}
+
+TEST_MAIN()
