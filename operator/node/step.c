@@ -315,6 +315,13 @@ static struct error *text_from_before(struct node_step *step, const json_t *edit
     return err;
 }
 
+static bool is_as_before(const struct node_step *step)
+{
+    const struct node_unit *unit = step->unit;
+    const json_t *edit = doc_get(node_record_peek(unit->node, unit->component), "edit", NULL);
+    return str_eq(step->digest, doc_str(edit, "before", NULL));
+}
+
 static struct error *write_back(struct node_step *step)
 {
     struct node_unit *unit = step->unit;
@@ -328,7 +335,12 @@ static struct error *write_back(struct node_step *step)
         err = node_file_put_back(now->path, now->digest, slice_of(text));
     if (!err) {
         doc_digest(slice_of(text), step->digest);
-        node_step_tell(step, LOG_INFO, "rolled back: the file is as it was before the edit", NULL);
+        node_step_tell(
+            step, LOG_INFO,
+            is_as_before(step)
+                ? "rolled back: the file is as it was before the edit"
+                : "rolled back: the edit was taken out of the file, other changes to it stay",
+            NULL);
     }
     return err;
 }
@@ -454,7 +466,10 @@ void node_wait_succeed(struct node_step *step)
                                                     : "read back: it runs as requested",
                    NULL);
     if (step->kind == NODE_STEP_ROLLBACK) {
-        end_rollback(step, "the file from before is back and the component is healthy");
+        end_rollback(step, is_as_before(step)
+                               ? "the file from before is back and the component is healthy"
+                               : "the edit was taken out of the file, other changes to it stay, "
+                                 "and the component is healthy");
         return;
     }
     json_object_del(node_record(unit->node, unit->component), "failed");

@@ -224,6 +224,47 @@ TEST(the_log_has_each_edit_restart_read_back_and_roll_back)
     world_fini(&world);
 }
 
+static const char *their_file;
+
+// Somebody else writes the file after the agent decided to put it back.
+static void write_theirs(const char *stage)
+{
+    if (!str_eq(stage, "rollback journalled"))
+        return;
+    AUTO_MEM char *text = test_read(their_file);
+    AUTO_MEM char *theirs = str_format("%s# a word of theirs\n", text);
+    test_write(their_file, theirs);
+}
+
+TEST(what_is_said_of_a_roll_back_is_what_was_done)
+{
+    struct world world;
+    one_scheduler(&world, "");
+    world.fakes[SCHED].lies = true;
+    AUTO_MEM char *before = scheduler_text(&world), *path = test_path("agent.log");
+    AUTO_MEM char *wanted = str_format("%s# a word of theirs\n", before);
+    their_file = world.fakes[SCHED].path;
+    guard_test_hook = write_theirs;
+    world.timeout_s = 1;
+    log_to(path);
+    world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
+    bool failed = world_wait(&world, scheduler_failed, 10000);
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stderr);
+    CHECK(failed);
+    CHECK_STR_TAKE(scheduler_text(&world), wanted);
+    AUTO_MEM char *log = test_read(path);
+    has_line(
+        log,
+        "info  node: rolled back: the edit was taken out of the file, other changes to it stay",
+        "kube-scheduler", "r1");
+    CHECK(!strstr(log, "as it was before"));
+    CHECK_HAS(message_of(&world, "kube-scheduler"),
+              "the edit was taken out of the file, other changes to it stay, and the component is "
+              "healthy");
+    world_fini(&world);
+}
+
 TEST(one_that_does_not_become_ready_is_put_back)
 {
     struct world world;
