@@ -99,6 +99,12 @@ struct guard_note { // starts and verdict
 struct error *guard_note_parse(struct slice text, struct guard_note *ret_note);
 void guard_note_print(const struct guard_note *note, struct buf *text);
 
+// Whoever writes in the guard's directory, or where it puts a file back, holds this meanwhile:
+// until the descriptor is closed. TRANSIENT when somebody else holds it for more than 5 s.
+struct error *guard_lock(const char *dir, int *ret_fd);
+void guard_unlock(int *fd);
+#define AUTO_GUARD_LOCK __attribute__((cleanup(guard_unlock)))
+
 // --- what the agent does -------------------------------------------------------------------------
 
 // From here on the file is put back unless guard_disarm() comes first. An earlier record, with its

@@ -194,12 +194,31 @@ struct op *node_remove_guard(struct loop *loop, const struct node_paths *paths, 
     return node_host_run(loop, paths, words, 4096, fn, owner);
 }
 
+// The directories that the guard writes in too, while it does not.
+static void sweep_dirs(const struct node *node, const char *dir)
+{
+    AUTO_GUARD_LOCK int lock = -1;
+    struct error *err = access(dir, F_OK) < 0 ? NULL : guard_lock(dir, &lock);
+    if (err) {
+        error_ignore(err, "what is left behind is swept by the next agent");
+        return;
+    }
+    if (lock >= 0)
+        node_dir_sweep(dir);
+    if (node->kubelet_config) {
+        AUTO_MEM char *beside = guard_dir_of(node->kubelet_config);
+        node_dir_sweep(beside);
+    }
+    if (node->drop_in_dir)
+        node_dir_sweep(node->drop_in_dir);
+}
+
 void node_nets_sweep(struct node *node)
 {
     AUTO_MEM char *dir = guard_dir(node);
     const json_t *record = node_record_peek(node, COMPONENT_KUBELET);
     struct guard_state state;
-    node_dir_sweep(dir);
+    sweep_dirs(node, dir);
     struct error *err = guard_look(dir, &state);
     if (err)
         error_ignore(err, "the next edit writes a new record");

@@ -342,12 +342,6 @@ static struct error *prepare(struct node *node)
     node_dir_sweep(node->backups_dir);
     AUTO_JSON json_t *argv = NULL;
     (void)node_kubelet_find(node, &argv);
-    if (node->kubelet_config) {
-        AUTO_MEM char *dir = guard_dir_of(node->kubelet_config);
-        node_dir_sweep(dir);
-    }
-    if (node->drop_in_dir)
-        node_dir_sweep(node->drop_in_dir);
     follow(node);
     return NULL;
 }

@@ -3,7 +3,9 @@
 // vouched for, and what comes of it when they had to hold.
 #include "world.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 
 #define KUBELET COMPONENT_KUBELET
 
@@ -343,6 +345,30 @@ TEST(what_an_earlier_life_left_armed_is_disarmed)
     world_start_agent(&world);
     CHECK(!look(&world).armed);
     CHECK(world_wait(&world, timer_was_stopped, 5000));
+    world_fini(&world);
+}
+
+// The guard replaces files through a temporary one, and without it there would be no way back.
+TEST(what_the_guard_is_just_writing_is_not_swept_away)
+{
+    struct world world;
+    one_kubelet(&world);
+    world_stop_agent(&world);
+    CHECK_OK(node_dir_make(world.guard));
+    AUTO_MEM char *note = str_format("%s/.drawbridge-verdict.1.tmp", world.guard);
+    AUTO_MEM char *beside = guard_dir_of(world.config);
+    AUTO_MEM char *config = str_format("%s/.drawbridge-config.yaml.1.tmp", beside);
+    AUTO_MEM char *path = str_format("%s/lock", world.guard);
+    test_write(note, "x");
+    test_write(config, "x");
+    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(lock >= 0 && flock(lock, LOCK_EX) == 0);
+    world_start_agent(&world);
+    CHECK(test_exists(note) && test_exists(config));
+    world_stop_agent(&world);
+    close(lock);
+    world_start_agent(&world);
+    CHECK(!test_exists(note) && !test_exists(config));
     world_fini(&world);
 }
 
