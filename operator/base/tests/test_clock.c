@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test.h"
 
-#include <fcntl.h>
-#include <sched.h>
-#include <string.h>
-#include <sys/wait.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -97,43 +94,25 @@ TEST(random_numbers)
     CHECK(rand_u64() != rand_u64());
 }
 
-static int64_t read_clock(clockid_t which)
-{
-    struct timespec now;
-    CHECK(clock_gettime(which, &now) == 0);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+// Takes the place of libc's: a machine that slept for slept_s since it was started.
+static int64_t slept_s;
 
-static void counts_like_boottime(void)
+int clock_gettime(clockid_t which, struct timespec *ret_now)
 {
-    int64_t before = read_clock(CLOCK_BOOTTIME), is = (int64_t)clock_ms();
-    CHECK(is >= before && is <= read_clock(CLOCK_BOOTTIME));
-}
-
-// For its children a machine that slept for a day since it was started. False: not allowed.
-static bool sleep_for_a_day(void)
-{
-    static const char offset[] = "boottime 86400 0\n";
-    int fd =
-        unshare(CLONE_NEWTIME) == 0 ? open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC) : -1;
-    bool done = fd >= 0 && write(fd, offset, strlen(offset)) == (ssize_t)strlen(offset);
-    if (fd >= 0)
-        close(fd);
-    return done;
+    int status = (int)syscall(SYS_clock_gettime, which, ret_now);
+    if (status == 0 && which == CLOCK_BOOTTIME)
+        ret_now->tv_sec += slept_s;
+    return status;
 }
 
 // Who slept through its lease must not believe in it.
 TEST(the_time_that_a_machine_sleeps_is_counted)
 {
-    counts_like_boottime();
-    bool slept = sleep_for_a_day();
-    pid_t pid = fork();
-    if (pid == 0) {
-        counts_like_boottime();
-        _exit(slept && (int64_t)clock_ms() - read_clock(CLOCK_MONOTONIC) < 86000000 ? 1 : 0);
-    }
-    int status = -1;
-    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    uint64_t before = clock_ms();
+    slept_s = 86400;
+    uint64_t after = clock_ms();
+    CHECK(after - before >= 86400000);
+    CHECK(after - before < 2 * 86400000);
 }
 
 TEST_MAIN()
