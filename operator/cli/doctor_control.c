@@ -20,12 +20,47 @@ static const char *fix_gate(const struct examination *e)
                : "apply a DRAConfiguration with featureGates." GATE ": true";
 }
 
+// Versions of resource.k8s.io that a minor has; NULL: none, or the table does not reach it.
+static const json_t *api_of(struct version version)
+{
+    return json_object_get(gates_api(gates_table_builtin(), "resource.k8s.io", version),
+                           "registered");
+}
+
+static char *names_of(const json_t *list)
+{
+    AUTO_BUF struct buf names = buf_make(4096);
+
+    for (size_t i = 0; i < json_array_size(list); i++)
+        buf_printf(&names, "%s%s", i ? ", " : "", doc_str(json_array_get(list, i), NULL));
+    return buf_take(&names);
+}
+
+// From the first minor with a version of the API that drivers of today use.
+static char *fix_upgrade(void)
+{
+    struct version newest = gates_table_newest(gates_table_builtin()), first = {1, 0, 0};
+
+    while (first.minor < newest.minor && !driver_api_version(api_of(first)))
+        first.minor++;
+    return str_format("upgrade to Kubernetes 1.%d or newer", first.minor);
+}
+
 static bool check_api(struct examination *e)
 {
     static const char *const wanted[] = {"deviceclasses", "resourceclaims",
                                          "resourceclaimtemplates", "resourceslices"};
     const char *version = driver_api_version(doctor_list(e, "served"));
 
+    if (!version && json_array_size(doctor_list(e, "served")) > 0) {
+        AUTO_MEM char *names = names_of(doctor_list(e, "served"));
+        AUTO_MEM char *upgrade = fix_upgrade();
+        AUTO_MEM char *fix = str_format("%s, or serve v1beta1 or newer", upgrade);
+
+        doctor_find(e, "API resource.k8s.io", DOCTOR_FAIL, fix,
+                    "served as %.*s alone, which today's drivers do not use", TEXT_CUT(200, names));
+        return false;
+    }
     if (!version) {
         doctor_find(e, "API resource.k8s.io", DOCTOR_FAIL, fix_gate(e),
                     "the API server serves no version of it");
@@ -89,6 +124,27 @@ static bool is_on_by_flags(const struct gates_flags *flags, struct version versi
     return gate.value;
 }
 
+// A component of a minor in which the gate, on or off, is for another API, or is not there at all.
+static bool find_too_old(struct examination *e, const char *name, struct version version, bool on,
+                         const char *how)
+{
+    const json_t *apis = api_of(version);
+    struct version first = {0}, last = {0};
+    AUTO_MEM char *fix = fix_upgrade(), *names = names_of(apis);
+
+    (void)gates_ever(gates_table_builtin(), GATE, &first, &last);
+    if (version_compare_minor(version, first) < 0)
+        doctor_find(e, name, DOCTOR_FAIL, fix, "1.%d has no " GATE, version.minor);
+    else if (apis && !driver_api_version(apis))
+        doctor_find(e, name, DOCTOR_FAIL, fix,
+                    GATE " is %s%s, but in 1.%d it is for resource.k8s.io %s, which today's "
+                         "drivers do not use",
+                    on ? "on, " : "off", on ? how : "", version.minor, names);
+    else
+        return false;
+    return true;
+}
+
 // The version of an image like registry/kube-scheduler:v1.33.13.
 static bool image_version(const char *image, struct version *ret_version)
 {
@@ -107,7 +163,7 @@ static void check_flags(struct examination *e, enum component component, const c
     AUTO_FLAGS struct gates_flags flags = {0};
     AUTO(error) struct error *err = gates_flags_read(component, argv, &flags);
     struct version version = {0};
-    bool known = image_version(image, &version);
+    bool known = image_version(image, &version), on;
 
     if (controllers)
         doctor_find(e, name, DOCTOR_FAIL, "take resourceclaim-controller back into --controllers",
@@ -130,7 +186,10 @@ static void check_flags(struct examination *e, enum component component, const c
         version = flags.emulated;
     else if (!known)
         version = gates_table_oldest(gates_table_builtin());
-    if (is_on_by_flags(&flags, version, &how))
+    on = is_on_by_flags(&flags, version, &how);
+    if ((known || flags.emulated.major) && find_too_old(e, name, version, on, how))
+        return;
+    if (on)
         doctor_find(e, name, DOCTOR_OK, "", GATE " is on, %s", how);
     else if (json_object_get(flags.feature_gates, GATE))
         doctor_find(e, name, DOCTOR_FAIL, "take that flag out, or let a DRAConfiguration do it",

@@ -129,6 +129,35 @@ TEST(gates_by_stage_and_containers_beside_the_component)
         "kube-controller-manager", "failed", "take that flag out");
 }
 
+// Before 1.32 the API of that name is another one, and before 1.26 there is none.
+TEST(a_kubernetes_from_before_the_api_of_today)
+{
+    check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.29.4",
+                            "kube-scheduler, '--feature-gates=DynamicResourceAllocation=true'"),
+                  "kube-scheduler", "failed",
+                  "on, as its flags say, but in 1.29 it is for resource.k8s.io v1alpha2, which "
+                  "today's drivers do not use -> upgrade to Kubernetes 1.32 or newer");
+    check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.31.0",
+                            "kube-scheduler, '--feature-gates=AllAlpha=true'"),
+                  "kube-scheduler", "failed", "v1alpha3");
+    check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.29.4", "kube-scheduler"),
+                  "kube-scheduler", "failed", "upgrade to Kubernetes 1.32 or newer");
+    check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.25.3", "kube-scheduler"),
+                  "kube-scheduler", "failed",
+                  "1.25 has no DynamicResourceAllocation -> upgrade to Kubernetes 1.32 or newer");
+    check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.25.3",
+                            "kube-scheduler, '--feature-gates=DynamicResourceAllocation=true'"),
+                  "kube-scheduler", "failed", "1.25 has no DynamicResourceAllocation");
+    check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.32.0",
+                            "kube-scheduler, '--feature-gates=DynamicResourceAllocation=true'"),
+                  "kube-scheduler", "ok", "as its flags say");
+    check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.60.0", "kube-scheduler"),
+                  "kube-scheduler", "ok", "default since 1.34");
+    check_finding("{served: [v1alpha2], resources: []}", "API resource.k8s.io", "failed",
+                  "served as v1alpha2 alone, which today's drivers do not use -> upgrade to "
+                  "Kubernetes 1.32 or newer, or serve v1beta1 or newer");
+}
+
 TEST(no_driver_was_asked_for)
 {
     check_finding("{" SERVED "slices: [], classes: [], " CONFIG "}]}", "ResourceSlices", "warning",
