@@ -13,9 +13,6 @@
 #include "drawbridge/plan.h"
 #include "drawbridge/watch.h"
 
-// kube-system: what the ConfigMaps of kubeadm said before us
-#define PLATFORM_UNDO_CONFIGMAP "drawbridge-undo"
-
 #define PLATFORM_STRANGERS_MAX 8
 
 // A cluster we act on: one client and its watches, shared by all passes. Today the one Drawbridge

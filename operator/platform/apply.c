@@ -3,8 +3,6 @@
 // the resourceVersion it was decided on.
 #include "platform_internal.h"
 
-#define LABEL_BYTES_MAX 63 // of a label's value (Kubernetes, apimachinery validation)
-
 struct writing {
     struct op op; // must be first
     const struct platform_cluster *cluster;
@@ -33,6 +31,8 @@ const struct platform_kind_info *platform_kind(enum platform_kind kind)
     return &kinds[kind];
 }
 
+// --- making up -----------------------------------------------------------------------------------
+
 struct write *platform_add_write(struct writing *w, enum write_kind how, enum platform_kind kind,
                                  const char *namespace, const char *name)
 {
@@ -45,188 +45,32 @@ struct write *platform_add_write(struct writing *w, enum write_kind how, enum pl
     return write;
 }
 
-static void guard(struct write *write, const json_t *object)
+struct write *platform_add_object(struct writing *w, enum platform_kind kind, const char *namespace,
+                                  const char *name, const json_t *now)
 {
-    write->resource_version = str_dup(doc_str(object, "metadata", "resourceVersion", NULL));
-    write->uid = str_dup(doc_str(object, "metadata", "uid", NULL));
-}
+    const struct platform_kind_info *info = platform_kind(kind);
+    struct write *write =
+        platform_add_write(w, now ? WRITE_PATCH : WRITE_CREATE, kind, namespace, name);
+    AUTO_MEM char *version =
+        *info->group ? str_format("%s/%s", info->group, info->version) : str_dup(info->version);
 
-// --- what to write -------------------------------------------------------------------------------
-
-static char *summarize_node(const struct platform_change *change, const char *node)
-{
-    AUTO_BUF struct buf text = buf_make(4096);
-    size_t len;
-    const size_t *steps = plan_steps_of(change->plan, change->observed->instances, node, &len);
-
-    for (size_t i = 0; i < len; i++) {
-        const struct plan_step *step = &change->plan->steps[steps[i]];
-        const struct plan_instance *instance = &change->observed->instances[step->instance];
-        AUTO_MEM char *summary = NULL;
-
-        if (step->state != PLAN_NOW)
-            continue;
-        summary = plan_step_summary(step, instance);
-        buf_printf(&text, "%s%s: %s", text.len ? "; " : "", component_name(instance->component),
-                   *summary ? summary : "verify");
-    }
-    return buf_take(&text);
-}
-
-// The labels of a NodeDRAConfiguration: whose it is. The value has at most 63 bytes.
-static json_t *make_labels(const struct platform_change *change)
-{
-    json_t *labels = json_object();
-    AUTO_MEM char *owner = str_format("%s.%s", change->owner_namespace, change->owner_name);
-    char digest[DOC_DIGEST_BYTES];
-    bool fits = slice_of(owner).len <= LABEL_BYTES_MAX;
-
-    doc_digest(slice_of(owner), digest);
-    json_object_set_new(labels, "app.kubernetes.io/managed-by", json_string("drawbridge"));
-    json_object_set_new(
-        labels, API_LABEL_CONFIGURATION,
-        doc_string_of(slice_of(fits ? owner : digest), fits ? LABEL_BYTES_MAX : 40));
-    return labels;
-}
-
-static void add_node_write(struct writing *w, const struct platform_change *change,
-                           const char *node)
-{
-    const json_t *now = json_object_get(change->observed->node_configs, node);
-    const json_t *was = json_object_get(now, "spec");
-    AUTO_JSON json_t *spec = plan_node_spec(change->plan, change->observed->instances, node,
-                                            &change->header, change->enable, was);
-    struct write *write;
-
-    // A new leader alone is no reason to write: the epoch goes out with the next change, unless the
-    // agent refuses the one that stands there.
-    if (now) {
-        AUTO_JSON json_t *same = doc_copy(spec);
-        int64_t epoch = doc_int(was, 0, "epoch", NULL);
-        bool refused = doc_int(now, 0, "status", "epoch", NULL) > epoch &&
-                       doc_int(spec, 0, "epoch", NULL) > epoch;
-
-        doc_set(same, doc_copy(json_object_get(was, "epoch")), "epoch", NULL);
-        if (doc_equal(same, was) && !refused)
-            return;
-    }
-    write = platform_add_write(w, now ? WRITE_PATCH : WRITE_CREATE, KIND_NODE_CONFIG, NULL, node);
-    write->what = summarize_node(change, node);
     write->body = json_object();
-    json_object_set_new(write->body, "apiVersion", json_string(API_GROUP_VERSION));
-    json_object_set_new(write->body, "kind", json_string("NodeDRAConfiguration"));
-    doc_set(write->body, doc_string(node), "metadata", "name", NULL);
-    doc_set(write->body, make_labels(change), "metadata", "labels", NULL);
-    json_object_set_new(write->body, "spec", TAKE(spec));
-    if (now) {
-        guard(write, now);
-        doc_set(write->body, doc_string(write->resource_version), "metadata", "resourceVersion",
-                NULL);
-    }
-}
-
-struct vanished {
-    struct writing *w;
-    const json_t *nodes; // those that stay
-    const char *why;
-    bool gone_alone; // of nodes that are there no more
-};
-
-static void on_node_config(void *owner, const char *key, const json_t *config)
-{
-    struct vanished *v = owner;
-    struct write *write;
-
-    if (json_object_get(v->nodes, key))
-        return;
-    // A Node that is there and not managed is no reason: its agent would forget what is ours.
-    if (v->gone_alone && watch_get(v->w->cluster->nodes, key))
-        return;
-    write = platform_add_write(v->w, WRITE_DELETE, KIND_NODE_CONFIG, NULL, key);
-    write->what = str_dup(v->why);
-    write->without_node = v->gone_alone;
-    guard(write, config);
-}
-
-static void add_config_map_write(struct writing *w, const struct platform_observed *observed,
-                                 const char *name, const char *key, const char *text, bool quiet)
-{
-    const json_t *now = json_object_get(observed->config_maps, name);
-    struct write *write = platform_add_write(w, now ? WRITE_PATCH : WRITE_CREATE, KIND_CONFIG_MAP,
-                                             PLATFORM_NAMESPACE, name);
-
-    write->quiet = quiet;
-    write->what = str_dup("new nodes and upgrades get the same");
-    write->body = json_object();
-    json_object_set_new(write->body, "apiVersion", json_string("v1"));
-    json_object_set_new(write->body, "kind", json_string("ConfigMap"));
+    json_object_set_new(write->body, "apiVersion", doc_string(version));
+    json_object_set_new(write->body, "kind", doc_string(info->kind));
     doc_set(write->body, doc_string(name), "metadata", "name", NULL);
-    if (now) {
-        guard(write, now);
-        doc_set(write->body, doc_string(write->resource_version), "metadata", "resourceVersion",
-                NULL);
-    }
-    doc_set(write->body, doc_string(text), "data", key, NULL);
+    if (now)
+        doc_set(write->body, doc_string(doc_str(now, "metadata", "resourceVersion", NULL)),
+                "metadata", "resourceVersion", NULL);
+    return write;
 }
 
-static void add_undo_write(struct writing *w, const struct platform_observed *observed,
-                           const json_t *undo)
+struct write *platform_add_delete(struct writing *w, enum platform_kind kind, const char *namespace,
+                                  const char *name, const json_t *now)
 {
-    struct write *write = NULL;
-    json_t *copy = doc_copy(undo);
-    const char *name;
-    json_t *record;
+    struct write *write = platform_add_write(w, WRITE_DELETE, kind, namespace, name);
 
-    json_object_foreach(copy, name, record) {
-        AUTO_MEM char *text = doc_print_json(record);
-
-        if (!write) {
-            add_config_map_write(w, observed, PLATFORM_UNDO_CONFIGMAP, name, text, true);
-            write = &w->writes[w->len - 1];
-        } else {
-            doc_set(write->body, doc_string(text), "data", name, NULL);
-        }
-    }
-    json_decref(copy);
-}
-
-struct error *platform_kubeadm_writes(struct writing *w, const struct platform_change *change)
-{
-    AUTO_JSON json_t *texts = NULL;
-    AUTO_JSON json_t *undo = NULL;
-    struct vanished vanished = {w, change->observed->nodes, "the node is gone", true};
-    struct error *err = platform_edit_templates(change->observed, change->plan, &texts, &undo);
-    const char *name;
-    json_t *text, *number;
-
-    if (err)
-        return err;
-    json_object_foreach(change->observed->nodes, name, number)
-        add_node_write(w, change, name);
-    watch_each(w->cluster->node_configs, on_node_config, &vanished);
-    // before the edit: what is recorded and not there is nobody's
-    add_undo_write(w, change->observed, undo);
-    json_object_foreach(texts, name, text) {
-        add_config_map_write(w, change->observed, name, platform_template_key(name),
-                             json_string_value(text), false);
-    }
-    return NULL;
-}
-
-void platform_kubeadm_release(struct writing *w, const struct platform_observed *observed,
-                              const json_t *keep, bool forget)
-{
-    struct vanished vanished = {w, keep, "released", false};
-    const json_t *undo =
-        observed ? json_object_get(observed->config_maps, PLATFORM_UNDO_CONFIGMAP) : NULL;
-
-    watch_each(w->cluster->node_configs, on_node_config, &vanished);
-    if (forget && undo) {
-        struct write *write = platform_add_write(w, WRITE_DELETE, KIND_CONFIG_MAP,
-                                                 PLATFORM_NAMESPACE, PLATFORM_UNDO_CONFIGMAP);
-        write->quiet = true;
-        guard(write, undo);
-    }
+    write->uid = str_dup(doc_str(now, "metadata", "uid", NULL));
+    return write;
 }
 
 // --- sending -------------------------------------------------------------------------------------
@@ -236,7 +80,6 @@ static void writing_free(struct writing *w)
     for (size_t i = 0; i < w->len; i++) {
         mem_free(w->writes[i].namespace);
         mem_free(w->writes[i].name);
-        mem_free(w->writes[i].resource_version);
         mem_free(w->writes[i].uid);
         mem_free(w->writes[i].what);
         json_decref(w->writes[i].body);
@@ -413,7 +256,7 @@ struct op *platform_apply(struct loop *loop, const struct platform_cluster *clus
 {
     struct writing *w = writing_new(cluster, done, owner);
 
-    w->failed = platform_find(change->observed->type)->make_writes(w, change);
+    w->failed = platform_find(change->observed->type)->make_writes(w, cluster, change);
     w->pending = loop_defer(loop, w->failed ? on_failed_early : advance, w);
     return &w->op;
 }
@@ -429,7 +272,7 @@ struct op *platform_release(struct loop *loop, const struct platform_cluster *cl
     if (!platform)
         platform = platform_kubeadm();
     if (platform->make_release)
-        platform->make_release(w, observed, keep, forget);
+        platform->make_release(w, cluster, observed, keep, forget);
     w->pending = loop_defer(loop, advance, w);
     return &w->op;
 }

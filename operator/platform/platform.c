@@ -15,11 +15,11 @@ static const struct request requests[] = {
     {"/version", KUBE_VERSION_BYTES_MAX, NULL},
     {"/apis/resource.k8s.io", KUBE_GROUP_BYTES_MAX, NULL},
     {"/api/v1/namespaces/kube-system/configmaps/kubeadm-config", KUBE_LINE_BYTES_MAX,
-     PLATFORM_KUBEADM_CONFIG},
+     KUBEADM_CONFIG},
     {"/api/v1/namespaces/kube-system/configmaps/kubelet-config", KUBE_LINE_BYTES_MAX,
-     PLATFORM_KUBELET_CONFIG},
+     KUBEADM_KUBELET_CONFIG},
     {"/api/v1/namespaces/kube-system/configmaps/drawbridge-undo", KUBE_LINE_BYTES_MAX,
-     PLATFORM_UNDO_CONFIGMAP},
+     KUBEADM_UNDO_CONFIGMAP},
 };
 
 struct observation {
@@ -188,7 +188,7 @@ static void finish(struct observation *o, struct error *take_err)
 static struct error *find_platform(const struct observation *o,
                                    const struct platform **ret_platform)
 {
-    bool kubeadm = json_object_get(o->observed->config_maps, PLATFORM_KUBEADM_CONFIG) &&
+    bool kubeadm = json_object_get(o->observed->config_maps, KUBEADM_CONFIG) &&
                    watch_count(o->cluster->pods) > 0;
     enum platform_type type = o->wanted;
 

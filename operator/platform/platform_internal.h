@@ -24,10 +24,11 @@ struct platform {
     struct error *(*collect)(const struct platform_cluster *cluster,
                              struct platform_observed *observed);
     // Pure: makes up the writes of a pass with platform_add_write(). NULL: nothing is ever written.
-    struct error *(*make_writes)(struct writing *w, const struct platform_change *change);
+    struct error *(*make_writes)(struct writing *w, const struct platform_cluster *cluster,
+                                 const struct platform_change *change);
     // Pure: the writes of the end, see platform_release(). observed may be NULL.
-    void (*make_release)(struct writing *w, const struct platform_observed *observed,
-                         const json_t *keep, bool forget);
+    void (*make_release)(struct writing *w, const struct platform_cluster *cluster,
+                         const struct platform_observed *observed, const json_t *keep, bool forget);
     struct error *(*preview)(const struct platform_observed *observed, const struct plan *plan,
                              json_t **ret_before, json_t **ret_after);
 };
@@ -57,7 +58,7 @@ struct write {
     enum write_kind how;
     enum platform_kind kind;
     char *namespace, *name; // namespace NULL: cluster-scoped
-    char *resource_version, *uid;
+    char *uid;              // of what is deleted
     json_t *body;
     char *what;        // for the event
     bool quiet;        // no event
@@ -66,11 +67,13 @@ struct write {
 // Valid until the next one is added.
 struct write *platform_add_write(struct writing *w, enum write_kind how, enum platform_kind kind,
                                  const char *namespace, const char *name);
-struct error *platform_kubeadm_writes(struct writing *w, const struct platform_change *change);
-void platform_kubeadm_release(struct writing *w, const struct platform_observed *observed,
-                              const json_t *keep, bool forget);
+// The same with a body to fill in, held to the version of now; now NULL: the object is created.
+struct write *platform_add_object(struct writing *w, enum platform_kind kind, const char *namespace,
+                                  const char *name, const json_t *now);
+struct write *platform_add_delete(struct writing *w, enum platform_kind kind, const char *namespace,
+                                  const char *name, const json_t *now);
 
-// --- the room's share of hosted.c
+// --- targets.c, and what hosted/ keeps in what was observed
 
 void platform_hosted_free(struct platform_hosted *hosted);
 // The client for this kubeconfig; key: of its Secret. Borrowed while a request of it is under way;
@@ -143,20 +146,7 @@ bool platform_facts_still(struct platform_facts *facts, uint64_t term, uint64_t 
 void platform_facts_keep(struct platform_facts *facts, uint64_t term, uint64_t at_ms,
                          struct platform_observed *observed, json_t *gates);
 
-// The ConfigMaps of kubeadm as instances. INVALID when a document in them cannot be read.
-struct error *platform_collect_templates(struct platform_observed *observed);
-// The ConfigMap bodies to send so that templates say what the plan's steps want now:
-// {"kubeadm-config": data text, ...} for those that change, and the undo record that goes with it.
-// NULL texts: nothing to do.
-struct error *platform_edit_templates(const struct platform_observed *observed,
-                                      const struct plan *plan, json_t **ret_texts,
-                                      json_t **ret_undo);
-// See platform_preview().
-struct error *platform_preview_templates(const struct platform_observed *observed,
-                                         const struct plan *plan, json_t **ret_before,
-                                         json_t **ret_after);
 #define PLATFORM_NAMESPACE "kube-system"
-#define PLATFORM_KUBEADM_CONFIG "kubeadm-config"
-#define PLATFORM_KUBELET_CONFIG "kubelet-config"
-// The key in the ConfigMap's data that holds the document.
-const char *platform_template_key(const char *config_map);
+#define KUBEADM_CONFIG "kubeadm-config"
+#define KUBEADM_KUBELET_CONFIG "kubelet-config"
+#define KUBEADM_UNDO_CONFIGMAP "drawbridge-undo" // what the two said before us

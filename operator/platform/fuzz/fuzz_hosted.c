@@ -4,7 +4,7 @@
 // further.
 #include "fuzz.h"
 
-#include "hosted_internal.h"
+#include "hosted/hosted_internal.h"
 
 static json_t *want_of(enum component component)
 {

@@ -3,7 +3,7 @@
 // back, and how far a roll-out is.
 #include <string.h>
 
-#include "hosted_internal.h"
+#include "hosted/hosted_internal.h"
 #include "test.h"
 
 #define NOW_MS 1764000000000

@@ -2,24 +2,24 @@
 // The ConfigMaps kubeadm-config and kubelet-config: what new nodes and upgrades are made from. They
 // are instances like any other, with flags, owned entries and an undo record (the ConfigMap
 // drawbridge-undo holds the text from before our edit and its digest after).
-#include "platform_internal.h"
+#include "kubeadm_internal.h"
 
-const char *platform_template_key(const char *config_map)
+const char *kubeadm_template_key(const char *config_map)
 {
-    return str_eq(config_map, PLATFORM_KUBEADM_CONFIG) ? "ClusterConfiguration" : "kubelet";
+    return str_eq(config_map, KUBEADM_CONFIG) ? "ClusterConfiguration" : "kubelet";
 }
 
 static const char *text_of(const struct platform_observed *observed, const char *config_map)
 {
     const json_t *text =
-        doc_get(observed->config_maps, config_map, "data", platform_template_key(config_map), NULL);
+        doc_get(observed->config_maps, config_map, "data", kubeadm_template_key(config_map), NULL);
 
     return json_string_value(text);
 }
 
 static const char *template_of(enum component component)
 {
-    return component == COMPONENT_KUBELET ? PLATFORM_KUBELET_CONFIG : PLATFORM_KUBEADM_CONFIG;
+    return component == COMPONENT_KUBELET ? KUBEADM_KUBELET_CONFIG : KUBEADM_CONFIG;
 }
 
 // The record of one ConfigMap: {"before", "after", "owned": {component: {featureGates,
@@ -27,11 +27,11 @@ static const char *template_of(enum component component)
 static json_t *parse_record(const struct platform_observed *observed, const char *config_map)
 {
     const char *text =
-        doc_str(observed->config_maps, PLATFORM_UNDO_CONFIGMAP, "data", config_map, NULL);
+        doc_str(observed->config_maps, KUBEADM_UNDO_CONFIGMAP, "data", config_map, NULL);
     json_t *record = NULL;
 
     if (*text)
-        error_ignore(doc_parse_json(slice_of(text), PLATFORM_UNDO_CONFIGMAP, &record),
+        error_ignore(doc_parse_json(slice_of(text), KUBEADM_UNDO_CONFIGMAP, &record),
                      "a record that cannot be read is none: what stands in the ConfigMap counts as "
                      "the user's");
     return record ? record : json_object();
@@ -118,7 +118,7 @@ static struct error *add_template(struct platform_observed *observed, enum compo
     struct error *err;
 
     if (component == COMPONENT_KUBELET) {
-        err = doc_parse_yaml(slice_of(text), PLATFORM_KUBELET_CONFIG, &tree);
+        err = doc_parse_yaml(slice_of(text), KUBEADM_KUBELET_CONFIG, &tree);
         if (err)
             return err;
         report = make_report(record, component_name(component), doc_get(tree, "featureGates", NULL),
@@ -138,17 +138,17 @@ static struct error *add_template(struct platform_observed *observed, enum compo
     return NULL;
 }
 
-struct error *platform_collect_templates(struct platform_observed *observed)
+struct error *kubeadm_collect_templates(struct platform_observed *observed)
 {
-    const char *cluster = text_of(observed, PLATFORM_KUBEADM_CONFIG);
-    const char *kubelet = text_of(observed, PLATFORM_KUBELET_CONFIG);
+    const char *cluster = text_of(observed, KUBEADM_CONFIG);
+    const char *kubelet = text_of(observed, KUBEADM_KUBELET_CONFIG);
     struct version version = observed->server;
     struct error *err = NULL;
 
     if (cluster) {
         AUTO_JSON json_t *tree = NULL;
 
-        err = doc_parse_yaml(slice_of(cluster), PLATFORM_KUBEADM_CONFIG, &tree);
+        err = doc_parse_yaml(slice_of(cluster), KUBEADM_CONFIG, &tree);
         if (err)
             return err;
         if (!version_parse(doc_str(tree, "kubernetesVersion", NULL), &version))
@@ -346,16 +346,15 @@ static struct error *edit_map(const struct platform_observed *observed, const st
     return NULL;
 }
 
-struct error *platform_edit_templates(const struct platform_observed *observed,
-                                      const struct plan *plan, json_t **ret_texts,
-                                      json_t **ret_undo)
+struct error *kubeadm_edit_templates(const struct platform_observed *observed,
+                                     const struct plan *plan, json_t **ret_texts, json_t **ret_undo)
 {
     AUTO_JSON json_t *texts = json_object();
     AUTO_JSON json_t *undo = json_object();
-    struct error *err = edit_map(observed, plan, PLATFORM_KUBEADM_CONFIG, false, texts, undo);
+    struct error *err = edit_map(observed, plan, KUBEADM_CONFIG, false, texts, undo);
 
     if (!err)
-        err = edit_map(observed, plan, PLATFORM_KUBELET_CONFIG, false, texts, undo);
+        err = edit_map(observed, plan, KUBEADM_KUBELET_CONFIG, false, texts, undo);
     if (err)
         return err;
     *ret_texts = TAKE(texts);
@@ -363,11 +362,10 @@ struct error *platform_edit_templates(const struct platform_observed *observed,
     return NULL;
 }
 
-struct error *platform_preview_templates(const struct platform_observed *observed,
-                                         const struct plan *plan, json_t **ret_before,
-                                         json_t **ret_after)
+struct error *kubeadm_preview(const struct platform_observed *observed, const struct plan *plan,
+                              json_t **ret_before, json_t **ret_after)
 {
-    static const char *const maps[] = {PLATFORM_KUBEADM_CONFIG, PLATFORM_KUBELET_CONFIG};
+    static const char *const maps[] = {KUBEADM_CONFIG, KUBEADM_KUBELET_CONFIG};
     AUTO_JSON json_t *before = json_object();
     AUTO_JSON json_t *after = json_object();
     AUTO_JSON json_t *edited = json_object();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The observation of a hosted control plane: its objects in this cluster, then (hosted_ask.c) what
+// The observation of a hosted control plane: its objects in this cluster, then (ask.c) what
 // its API server says. One request after the other.
 #include <string.h>
 

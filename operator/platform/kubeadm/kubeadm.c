@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kubeadm: static pods on control-plane nodes, kubelets everywhere, and the ConfigMaps that
 // upgrades and joins read.
-#include "platform_internal.h"
+#include "kubeadm_internal.h"
 
 struct collection {
     const struct platform_cluster *cluster;
@@ -207,7 +207,7 @@ static struct error *collect(const struct platform_cluster *cluster,
         fill_version(&observed->instances[i], observed->server);
     err = check_api_server(observed);
     if (!err)
-        err = platform_collect_templates(observed);
+        err = kubeadm_collect_templates(observed);
     if (err)
         return err;
     if (observed->len > GATES_INSTANCES_MAX)
@@ -222,9 +222,9 @@ const struct platform *platform_kubeadm(void)
         .type = PLATFORM_KUBEADM,
         .traits = {.writes = true, .agents = true},
         .collect = collect,
-        .make_writes = platform_kubeadm_writes,
-        .make_release = platform_kubeadm_release,
-        .preview = platform_preview_templates,
+        .make_writes = kubeadm_writes,
+        .make_release = kubeadm_release,
+        .preview = kubeadm_preview,
     };
 
     return &platform;

@@ -150,7 +150,8 @@ static void add_note(struct writing *w, const struct hosted_part *part)
 
 // An object of Kamaji holds three components: one write to it in a pass, the next has a newer
 // resourceVersion.
-static struct error *make_writes(struct writing *w, const struct platform_change *change)
+static struct error *make_writes(struct writing *w, const struct platform_cluster *cluster UNUSED,
+                                 const struct platform_change *change)
 {
     const struct platform_hosted *hosted = change->observed->hosted;
 
@@ -178,13 +179,13 @@ static struct error *make_writes(struct writing *w, const struct platform_change
 
 // Takes the records out of the objects once everything was reverted. Else they stay: a later
 // DRAConfiguration is to know what was ours.
-static void make_release(struct writing *w, const struct platform_observed *observed,
-                         const json_t *keep, bool forget)
+static void make_release(struct writing *w, const struct platform_cluster *cluster UNUSED,
+                         const struct platform_observed *observed, const json_t *keep UNUSED,
+                         bool forget)
 {
     const struct platform_hosted *hosted = observed ? observed->hosted : NULL;
     json_t *patch = NULL;
 
-    (void)keep;
     for (size_t i = 0; forget && hosted && i < hosted->len; i++) {
         const struct hosted_part *part = &hosted->parts[i];
 

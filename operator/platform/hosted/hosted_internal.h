@@ -47,14 +47,14 @@ struct platform_hosted {
     size_t kubelets_len;
 };
 
-// --- hosted_spec.c: what a DRAConfiguration names, see struct platform
+// --- spec.c: what a DRAConfiguration names, see struct platform
 
 const char *hosted_reaches(const json_t *config);
 void hosted_name_targets(const json_t *config, struct strlist *names);
 size_t hosted_follows(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX]);
 struct error *hosted_check(const struct api_config *config);
 
-// --- hosted_find.c: which object is a component, and whether we may write it
+// --- find.c: which object is a component, and whether we may write it
 
 // The field of spec.platform.hostedControlPlane, and of Kamaji's extraArgs: "apiServer", ...
 const char *hosted_field(enum component component);
@@ -74,7 +74,7 @@ struct error *hosted_part_make(enum component component, enum platform_kind kind
                                struct hosted_part *ret_part);
 void hosted_part_fini(struct hosted_part *part);
 
-// --- hosted_record.c: the annotation that says what is ours, and the edits that it makes possible
+// --- record.c: the annotation that says what is ours, and the edits that it makes possible
 
 // The annotation that holds a component's record.
 char *hosted_annotation(enum component component);
@@ -94,7 +94,7 @@ json_t *hosted_record_forget(const struct hosted_part *part);
 // resourceVersion of the object.
 json_t *hosted_patch(const struct hosted_part *part, const json_t *lists, const json_t *record);
 
-// --- hosted_rollout.c: how far it is
+// --- rollout.c: how far it is
 
 struct hosted_rollout {
     bool seen;     // its controller has seen this generation
@@ -114,7 +114,7 @@ struct hosted_look {
 // smaller when it must be looked at earlier.
 json_t *hosted_report(struct hosted_part *part, const struct hosted_look *look, uint64_t *again_ms);
 
-// --- hosted_pods.c
+// --- pods.c
 
 // What keeps a pod from being ready: a container that ended or cannot start, or no node. Owned;
 // NULL: nothing.
@@ -129,7 +129,7 @@ bool hosted_is_rolling(const json_t *object, enum component component);
 // Turns the parts into instances; look: what the hosted API server said.
 void hosted_collect(struct platform_observed *observed, const struct hosted_look *look);
 
-// --- hosted_ask.c
+// --- ask.c
 
 struct hosted_said {
     bool asked;    // the spec has a kubeconfig, and it was read
@@ -149,7 +149,7 @@ struct op *hosted_ask(struct loop *loop, const struct platform_cluster *cluster,
 // A Node of the hosted cluster: its kubelet counts where there is one to look after.
 void hosted_note_node(struct platform_observed *observed, const json_t *node);
 
-// --- hosted_observe.c
+// --- observe.c
 
 struct op *hosted_observe(struct loop *loop, const struct platform_cluster *cluster,
                           const struct platform_target *target, platform_observed_fn *done,
