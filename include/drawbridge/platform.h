@@ -170,20 +170,14 @@ MUST_USE struct op *platform_observe(struct loop *loop, const struct platform_cl
 void platform_observed_free(struct platform_observed *observed);
 AUTO_DECLARE(platform_observed, struct platform_observed)
 
-// What was written in a pass, for events.
-struct platform_write {
-    // "NodeDRAConfiguration cp-1", "ConfigMap kube-system/kubeadm-config", "Deployment
-    // tenant/kube-apiserver"
-    char *object;
-    char *what; // plan_step_summary() of its steps
-};
-struct platform_writes {
-    struct platform_write *items;
-    size_t len;
-};
-void platform_writes_fini(struct platform_writes *writes);
-typedef void platform_applied_fn(void *owner, struct error *take_err,
-                                 const struct platform_writes *writes);
+// A write that was made, for events; object and what are borrowed.
+// object: "NodeDRAConfiguration cp-1", "ConfigMap kube-system/kubeadm-config", "Deployment
+// tenant/kube-apiserver". what: plan_step_summary() of its steps.
+typedef void platform_wrote_fn(void *owner, const char *object, const char *what);
+// Many writes take their time: what is not sent after PLATFORM_WRITE_MS is left to another pass,
+// which looks anew.
+#define PLATFORM_WRITE_MS 60000
+typedef void platform_applied_fn(void *owner, struct error *take_err, bool more);
 
 struct platform_change {
     const struct platform_observed *observed;
@@ -191,6 +185,7 @@ struct platform_change {
     struct plan_header header;
     bool enable;
     const char *owner_namespace, *owner_name;
+    platform_wrote_fn *wrote; // at once, whatever becomes of the next; its owner is done's
 };
 // Writes what the plan says now. Kubeadm: makes the NodeDRAConfigurations that are missing, updates
 // those that differ, removes those of nodes that are gone, edits the ConfigMaps.

@@ -6,12 +6,13 @@
 struct writing {
     struct op op; // must be first
     const struct platform_cluster *cluster;
+    platform_wrote_fn *wrote; // NULL: nobody asks
     platform_applied_fn *done;
     void *owner;
+    uint64_t began_ms;
     struct op *pending;
     struct write *writes;
     size_t len, next;
-    struct platform_writes made;
     struct error *failed; // the writes could not be made up: nothing is sent
 };
 
@@ -86,18 +87,7 @@ static void writing_free(struct writing *w)
     }
     mem_free(w->writes);
     error_free(w->failed);
-    platform_writes_fini(&w->made);
     mem_free(w);
-}
-
-void platform_writes_fini(struct platform_writes *writes)
-{
-    for (size_t i = 0; i < writes->len; i++) {
-        mem_free(writes->items[i].object);
-        mem_free(writes->items[i].what);
-    }
-    mem_free(writes->items);
-    *writes = (struct platform_writes){0};
 }
 
 static void writing_drop(struct op *op)
@@ -108,16 +98,13 @@ static void writing_drop(struct op *op)
     writing_free(w);
 }
 
-static void finish(struct writing *w, struct error *take_err)
+static void finish(struct writing *w, struct error *take_err, bool more)
 {
     platform_applied_fn *done = w->done;
     void *owner = w->owner;
-    struct platform_writes made = w->made;
 
-    w->made = (struct platform_writes){0};
     writing_free(w);
-    done(owner, take_err, &made);
-    platform_writes_fini(&made);
+    done(owner, take_err, more);
 }
 
 static char *describe(const struct write *write)
@@ -128,16 +115,12 @@ static char *describe(const struct write *write)
                             : str_format("%s %s", kind, write->name);
 }
 
-static void note_made(struct writing *w, const struct write *write)
+static void tell(const struct writing *w, const struct write *write)
 {
-    struct platform_write *made;
+    AUTO_MEM char *object = describe(write);
 
-    if (write->quiet || str_eq(write->what, ""))
-        return;
-    w->made.items = mem_realloc(w->made.items, (w->made.len + 1) * sizeof(*w->made.items));
-    made = &w->made.items[w->made.len++];
-    made->object = describe(write);
-    made->what = str_dup(write->what);
+    if (w->wrote && !write->quiet && !str_eq(write->what, ""))
+        w->wrote(w->owner, object, write->what);
 }
 
 static void advance(void *owner);
@@ -163,12 +146,12 @@ static void on_written(void *owner, struct error *take_err, json_t *take_body)
 
         if (write->kind == KIND_CONFIG_MAP && is_refused(take_err))
             error_set_reason(take_err, "ClusterConfigNotUpdated");
-        finish(w, error_wrap(take_err, "write %s", object));
+        finish(w, error_wrap(take_err, "write %s", object), false);
         return;
     } else if (write->kind == KIND_NODE_CONFIG && write->how != WRITE_DELETE) {
         watch_note_write(w->cluster->node_configs, body);
     }
-    note_made(w, write);
+    tell(w, write);
     w->next++;
     advance(w);
 }
@@ -203,7 +186,7 @@ static void on_node(void *owner, struct error *take_err, json_t *take_body)
     w->pending = NULL;
     json_decref(take_body);
     if (take_err && error_kind(take_err) != ERROR_NOT_FOUND) {
-        finish(w, error_wrap(take_err, "see whether Node %s is gone", write->name));
+        finish(w, error_wrap(take_err, "see whether Node %s is gone", write->name), false);
         return;
     }
     if (take_err) {
@@ -221,8 +204,8 @@ static void advance(void *owner)
     struct kube_ref node = {.group = "", .version = "v1", .resource = "nodes"};
 
     w->pending = NULL;
-    if (w->next == w->len) {
-        finish(w, NULL);
+    if (w->next == w->len || (w->next > 0 && clock_ms() - w->began_ms >= PLATFORM_WRITE_MS)) {
+        finish(w, NULL, w->next < w->len);
         return;
     }
     node.name = w->writes[w->next].name;
@@ -235,7 +218,7 @@ static void on_failed_early(void *owner)
     struct writing *w = owner;
 
     w->pending = NULL;
-    finish(w, TAKE(w->failed));
+    finish(w, TAKE(w->failed), false);
 }
 
 static struct writing *writing_new(const struct platform_cluster *cluster,
@@ -247,6 +230,7 @@ static struct writing *writing_new(const struct platform_cluster *cluster,
     w->cluster = cluster;
     w->done = done;
     w->owner = owner;
+    w->began_ms = clock_ms();
     return w;
 }
 
@@ -256,6 +240,7 @@ struct op *platform_apply(struct loop *loop, const struct platform_cluster *clus
 {
     struct writing *w = writing_new(cluster, done, owner);
 
+    w->wrote = change->wrote;
     w->failed = platform_find(change->observed->type)->make_writes(w, cluster, change);
     w->pending = loop_defer(loop, w->failed ? on_failed_early : advance, w);
     return &w->op;

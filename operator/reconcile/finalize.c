@@ -77,14 +77,18 @@ static void emit_end(struct pass *pass)
                                         : "What was written stays as it is");
 }
 
-static void on_released(void *owner, struct error *take_err, const struct platform_writes *writes)
+static void on_released(void *owner, struct error *take_err, bool more)
 {
     struct pass *pass = owner;
 
-    (void)writes;
     pass->walk.pending = NULL;
     if (take_err) {
         walk_continue(&pass->walk, error_wrap(take_err, "release what was written"));
+        return;
+    }
+    if (more) {
+        pass->after_ms = 1;
+        walk_continue(&pass->walk, NULL);
         return;
     }
     emit_end(pass);

@@ -35,6 +35,12 @@ static bool releases_at_once(const struct pass *pass)
             !*doc_str(pass->config.status, "driver", "release", NULL));
 }
 
+// What RELEASE has removed already is not made again, when it did not come to its end.
+static unsigned step_writing(const struct pass *pass)
+{
+    return has_released_all(pass) ? STEP_RELEASE : STEP_APPLY;
+}
+
 // An error is reported, whatever step it came from; one in the report itself ends the pass.
 static unsigned step_after(const void *walk, bool failed)
 {
@@ -62,10 +68,12 @@ static unsigned step_after(const void *walk, bool failed)
     case STEP_RESOLVE:
         return STEP_PLAN;
     case STEP_PLAN:
-        return pass_retires(pass) ? STEP_RETIRE : STEP_APPLY;
+        return pass_retires(pass) ? STEP_RETIRE : step_writing(pass);
     case STEP_RETIRE:
-        return pass->driver && !pass->driver->gone ? STEP_REPORT : STEP_APPLY;
+        return pass->driver && !pass->driver->gone ? STEP_REPORT : step_writing(pass);
     case STEP_APPLY:
+        if (pass->more)
+            return STEP_REPORT;
         if (has_released_all(pass))
             return STEP_RELEASE;
         return pass_drives(pass) ? STEP_DRIVER : STEP_REPORT;

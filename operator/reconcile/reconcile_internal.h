@@ -212,6 +212,7 @@ struct pass {
     struct driver_result *driver; // NULL: there was nothing to look at, or it was not reached
     bool retired;                 // RETIRE was gone through
     bool resolved, planned, applied;
+    bool more;      // not all was written in the time that a pass has: another one goes on
     bool over;      // deletion: the object went before this pass saw it
     bool released;  // deletion: everything of ours is gone
     json_t *status; // what will be reported

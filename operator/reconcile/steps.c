@@ -237,20 +237,26 @@ bool pass_writes(const struct pass *pass)
     return pass->planned && !pass->config.suspend && !pass->conflict;
 }
 
-static void on_applied(void *owner, struct error *take_err, const struct platform_writes *writes)
+static void on_wrote(void *owner, const char *object, const char *what)
 {
     struct pass *pass = owner;
 
-    for (size_t i = 0; i < writes->len; i++) {
-        // Nobody watches kubeadm's ConfigMaps: what was written there is looked at in a pass of its
-        // own.
-        if (str_starts(writes->items[i].object, "ConfigMap"))
-            pass->after_ms = 1;
-        events_emit(pass->controller->events, pass->object, false,
-                    pass->intent.rolled_back ? "RollingBack" : "Updating", "%s: %s",
-                    writes->items[i].object, writes->items[i].what);
-    }
-    pass->applied = !take_err;
+    // Nobody watches kubeadm's ConfigMaps: what was written there is looked at in a pass of its
+    // own.
+    if (str_starts(object, "ConfigMap"))
+        pass->after_ms = 1;
+    events_emit(pass->controller->events, pass->object, false,
+                pass->intent.rolled_back ? "RollingBack" : "Updating", "%s: %s", object, what);
+}
+
+static void on_applied(void *owner, struct error *take_err, bool more)
+{
+    struct pass *pass = owner;
+
+    pass->applied = !take_err && !more;
+    pass->more = more;
+    if (more)
+        pass->after_ms = 1;
     walk_continue(&pass->walk, take_err);
 }
 
@@ -266,6 +272,7 @@ struct error *step_apply(void *walk, enum verdict *ret_verdict)
         .enable = reconcile_enables(&intent),
         .owner_namespace = pass->config.namespace,
         .owner_name = pass->config.name,
+        .wrote = on_wrote,
     };
 
     *ret_verdict = VERDICT_NEXT;

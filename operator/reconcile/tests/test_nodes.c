@@ -2,6 +2,8 @@
 // A kubeadm cluster in which some nodes do not take part: dead, without an agent, with a file that
 // cannot be read. The others are changed, the ConfigMaps are written, and the conditions say who is
 // waited for and who is not.
+#include <time.h>
+
 #include "scene.h"
 
 #define CONFIG "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/dra"
@@ -18,15 +20,27 @@ struct story {
     struct scene scene;
     struct batch batch;
     struct op *agents;
-    json_t *silent;      // node → true: nobody answers there
-    json_t *unreadable;  // node → true: its kubelet's file cannot be read
-    json_t *events;      // "Warning AgentMissing: ..."
-    bool claimed;        // a ResourceClaim has a device
-    const char *refused; // writes to a path with this in it are forbidden; NULL: none
+    json_t *silent;                 // node → true: nobody answers there
+    json_t *unreadable;             // node → true: its kubelet's file cannot be read
+    json_t *events;                 // "Warning AgentMissing: ..."
+    bool claimed;                   // a ResourceClaim has a device
+    const char *refused;            // writes to a path with this in it are forbidden; NULL: none
+    bool removes;                   // the last write of a NodeDRAConfiguration did
+    bool slow;                      // a write of a NodeDRAConfiguration takes half a minute
+    unsigned written, written_most; // NodeDRAConfigurations since the last report, at most
+    unsigned ticks;                 // of this wait
     story_fn *until;
     const char *what;
-    uint64_t began_ms;
 };
+
+static uint64_t slow_ms;
+static uint64_t slow_clock(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + slow_ms;
+}
 
 static const json_t *condition(const struct story *s, const char *type)
 {
@@ -127,11 +141,28 @@ static void on_agents(void *owner)
     }
 }
 
+// Something else comes between the writes. What waits for its time is not to see the clock jump.
+static void end_portion(struct story *s)
+{
+    s->written = 0;
+    slow_ms = 0;
+}
+
 static void on_write(void *owner, const struct fake_path *path, const json_t *was UNUSED,
-                     const json_t *now UNUSED)
+                     const json_t *now)
 {
     struct story *s = owner;
 
+    if (str_eq(path->object, CONFIG))
+        end_portion(s);
+    if (str_starts(path->object, NODE_CONFIGS)) {
+        if (s->removes != !now)
+            end_portion(s); // another step
+        s->removes = !now;
+        slow_ms += s->slow ? 30000 : 0;
+        s->written++;
+        s->written_most = s->written > s->written_most ? s->written : s->written_most;
+    }
     if (str_starts(path->object, NODE_CONFIGS) && !s->agents)
         s->agents = loop_sleep(s->scene.loop, 2, on_agents, s);
 }
@@ -142,6 +173,8 @@ static enum fault on_choose(void *owner, unsigned index UNUSED,
     struct story *s = owner;
     AUTO_JSON json_t *event = NULL;
 
+    if (str_eq(request->method, "GET") && str_eq(request->target, CONFIG))
+        end_portion(s);
     if (str_eq(request->method, "POST") && str_ends(request->target, "/events") &&
         !doc_parse_json(request->body, "event", &event)) {
         AUTO_MEM char *line =
@@ -248,7 +281,7 @@ static void on_tick(void *owner)
         loop_stop(s->scene.loop);
         return;
     }
-    if (clock_ms() - s->began_ms > LIMIT_MS) {
+    if (++s->ticks > LIMIT_MS / TICK_MS) {
         const json_t *object = fake_get(s->scene.api, CONFIG);
         AUTO_MEM char *config = object ? doc_print_json_pretty(object) : str_dup("gone");
         AUTO_MEM char *events = doc_print_json_pretty(s->events);
@@ -265,7 +298,7 @@ static void wait_for(struct story *s, story_fn *until, const char *what)
         scene_start_controller(&s->scene);
     s->until = until;
     s->what = what;
-    s->began_ms = clock_ms();
+    s->ticks = 0;
     s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_tick, s);
     loop_run(s->scene.loop);
 }
@@ -544,6 +577,34 @@ TEST(a_deletion_that_waits_for_claims_says_so)
         json_object_get(asked(s, "cp-1", "kubelet"), "featureGates"))); // nothing was begun
     s->claimed = false;
     WAIT_FOR(s, is_gone_and_reverted);
+    story_free(s);
+}
+
+static bool all_nodes_are_asked(const struct story *s)
+{
+    return is_ready(s) && asked(s, "worker-2", "kubelet");
+}
+
+// A revision that goes to many nodes, or to an API server that is slow, takes longer than a step
+// may last: it goes out in portions, and each write is told of.
+TEST(writes_that_take_long_go_out_in_portions)
+{
+    struct story *s = story_new();
+
+    clock_set_source(slow_clock, NULL);
+    s->slow = true;
+    add_node(s, "worker-1", NULL);
+    add_node(s, "worker-2", NULL);
+    WAIT_FOR(s, all_nodes_are_asked);
+    CHECK_INT(s->written_most, 2);
+    CHECK(!has_event(s, "Warning APIServerUnreachable"));
+    CHECK(has_event(s, "Normal Updating: NodeDRAConfiguration cp-1: "));
+    s->written_most = 0;
+    fake_delete(s->scene.api, CONFIG);
+    WAIT_FOR(s, is_gone_and_reverted);
+    CHECK_INT(s->written_most, 2); // they are deleted
+    CHECK(!node_config(s, "cp-1") && !node_config(s, "worker-2"));
+    clock_set_source(NULL, NULL);
     story_free(s);
 }
 
