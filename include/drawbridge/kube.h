@@ -120,7 +120,8 @@ MUST_USE struct op *kube_list_metadata(struct kube *kube, const struct kube_ref 
 // The whole list as kube_list(), but item by item as the bytes arrive, with the memory of one:
 // on_item borrows each (apiVersion and kind are filled in), done gets
 // {"metadata": {..}}. resource_version: "" the newest, "0" what the server has at hand, else not
-// older than that one. After an error some items were given out already.
+// older than that one. After an error some items were given out already, and are to be dropped;
+// GONE: its pages expired in the middle, and the caller begins again.
 // The body has "skipped": how many items could not be read, where there were any. Who takes what is
 // not in a list for gone has to look at it.
 typedef void kube_item_fn(void *owner, json_t *item);

@@ -160,6 +160,7 @@ static bool starts_over(struct listing *listing, const struct error *err)
     mem_free(TAKE(listing->next));
     json_array_clear(listing->collected);
     listing->bytes = 0;
+    listing->skipped = 0;
     send_page(listing);
     return true;
 }

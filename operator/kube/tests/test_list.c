@@ -59,15 +59,44 @@ TEST(an_expired_page_begins_again_without_pages)
     world_free(world);
 }
 
+static void ignore_item(void *owner UNUSED, json_t *item UNUSED)
+{
+}
+
+#define TWICE "{\"metadata\":{\"name\":\"twice\"},\"x\":1,\"x\":2}"
+
+static void answer_expired_unreadable(void *owner UNUSED, struct server_conn *conn,
+                                      const struct server_request *request)
+{
+    if (strstr(request->target, "continue="))
+        server_reply(conn, 410, "",
+                     "{\"kind\":\"Status\",\"reason\":\"Expired\",\"message\":\"too old\"}");
+    else if (strstr(request->target, "limit="))
+        server_reply(conn, 200, "",
+                     "{\"kind\":\"PodList\",\"metadata\":{\"continue\":\"token\"},\"items\":[" TWICE
+                     "]}");
+    else
+        server_reply(conn, 200, "", "{\"kind\":\"PodList\",\"metadata\":{},\"items\":[" TWICE "]}");
+}
+
+// What began again says everything once; who was given items already is told that it failed.
+TEST(an_expired_page_tells_nothing_twice_and_no_half)
+{
+    struct world *world = world_new(answer_expired_unreadable);
+    world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    CHECK_INT(doc_int(world->body, 0, "skipped", NULL), 1);
+    world_wait(world, kube_list_each(world->kube, &PODS, NULL, NULL, "0", ignore_item,
+                                     world_on_done, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_GONE, "too old");
+    world_free(world);
+}
+
 static void answer_without_end(void *owner UNUSED, struct server_conn *conn,
                                const struct server_request *request UNUSED)
 {
     server_reply(conn, 200, "",
                  "{\"kind\":\"PodList\",\"metadata\":{\"continue\":\"more\"},\"items\":[]}");
-}
-
-static void ignore_item(void *owner UNUSED, json_t *item UNUSED)
-{
 }
 
 TEST(a_server_that_always_has_another_page_is_given_up)

@@ -25,6 +25,7 @@ struct ask {
     void *owner;
     struct op *pending, *deadline;
     enum phase phase;
+    bool listed_again; // the list of nodes, whose pages had expired
     struct loop *loop;
     char *key;         // of its kubeconfig among the targets
     struct kube *kube; // of the hosted cluster
@@ -76,6 +77,7 @@ static void on_deadline(void *owner)
     ask->deadline = NULL;
     ask->pending = op_drop(ask->pending);
     if (ask->phase == PHASE_NODES) { // all else was said; unseen kubelets are of its own minor
+        hosted_forget_nodes(ask->observed);
         ask->phase = PHASE_END;
         advance(ask);
         return;
@@ -120,6 +122,12 @@ void hosted_note_node(struct platform_observed *observed, const json_t *node)
         hosted->kubelets[hosted->kubelets_len++] = version;
 }
 
+void hosted_forget_nodes(struct platform_observed *observed)
+{
+    observed->kubelets_elsewhere = 0;
+    observed->hosted->kubelets_len = 0;
+}
+
 static void on_node(void *owner, json_t *node)
 {
     const struct ask *ask = owner;
@@ -133,6 +141,14 @@ static void on_nodes(void *owner, struct error *take_err, json_t *take_body)
 
     ask->pending = NULL;
     json_decref(take_body);
+    if (take_err)
+        hosted_forget_nodes(ask->observed);
+    if (take_err && error_kind(take_err) == ERROR_GONE && !ask->listed_again) {
+        error_free(take_err);
+        ask->listed_again = true;
+        advance(ask);
+        return;
+    }
     if (take_err)
         error_ignore(take_err, "kubelets that cannot be seen are taken to be of the control "
                                "plane's minor");

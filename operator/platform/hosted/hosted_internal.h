@@ -148,6 +148,7 @@ struct op *hosted_ask(struct loop *loop, const struct platform_cluster *cluster,
                       struct hosted_said *said, hosted_said_fn *done, void *owner);
 // A Node of the hosted cluster: its kubelet counts where there is one to look after.
 void hosted_note_node(struct platform_observed *observed, const json_t *node);
+void hosted_forget_nodes(struct platform_observed *observed); // the list is not whole
 
 // --- observe.c
 

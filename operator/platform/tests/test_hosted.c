@@ -586,6 +586,9 @@ TEST(kubelets_of_a_hosted_cluster_are_those_that_somebody_could_configure)
     CHECK_INT(hosted.kubelets_len, 2); // one of each minor
     CHECK_INT(hosted.kubelets[0].minor, 33);
     CHECK_INT(hosted.kubelets[1].minor, 32);
+    hosted_forget_nodes(&observed); // the list did not come to its end
+    CHECK_INT(observed.kubelets_elsewhere, 0);
+    CHECK_INT(hosted.kubelets_len, 0);
 }
 
 TEST_MAIN()
