@@ -80,6 +80,10 @@ const struct platform_traits *platform_traits_of(const json_t *config);
 // status says, it stays Kubeadm until the spec names another: what was written can only be taken
 // back the way it was written, whatever the cluster looks like by then.
 enum platform_type platform_decide(const struct api_config *config);
+// The same of one that is being deleted: what stands there of it says for which platform it was
+// written, whatever the spec names by then.
+enum platform_type platform_decide_end(const struct platform_cluster *cluster,
+                                       const struct api_config *config);
 // INVALID, reason NotSupported: what the spec asks for is not to be had on its platform.
 struct error *platform_check(const struct api_config *config);
 // What this DRAConfiguration writes, by names that are equal where two write the same; sorted.

@@ -10,6 +10,9 @@ struct platform {
     enum platform_type type;
     struct platform_traits traits;
     struct error *(*check)(const struct api_config *config);
+    // Whether something of this DRAConfiguration's stands there, and of nobody else. NULL: it
+    // cannot be told.
+    bool (*wrote)(const struct platform_cluster *cluster, const struct api_config *config);
     // See platform_targets_named(), platform_reaches(), platform_follows(). NULL: the cluster that
     // Drawbridge runs in, and nothing beside what everybody follows.
     void (*name_targets)(const json_t *config, struct strlist *names);

@@ -48,6 +48,18 @@ enum platform_type platform_decide(const struct api_config *config)
     return config->platform;
 }
 
+enum platform_type platform_decide_end(const struct platform_cluster *cluster,
+                                       const struct api_config *config)
+{
+    for (int i = 0; i < PLATFORM_TYPE_COUNT; i++) {
+        const struct platform *platform = platform_find((enum platform_type)i);
+
+        if (platform && platform->wrote && platform->wrote(cluster, config))
+            return (enum platform_type)i;
+    }
+    return config->platform;
+}
+
 // "Kubeadm, HostedControlPlane or Observe"
 static char *names_text(void)
 {

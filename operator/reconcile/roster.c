@@ -40,7 +40,10 @@ static json_t *make_entry(const struct controller_spec *spec, const json_t *conf
         platform_targets_named(config, &names);
     for (size_t i = 0; i < names.len; i++)
         json_array_append_new(targets, doc_string(names.items[i]));
-    json_object_set_new(entry, "writes", json_boolean(platform_traits_of(config)->writes));
+    // One that is being deleted may have to take back what it wrote as another platform.
+    json_object_set_new(entry, "writes",
+                        json_boolean(platform_traits_of(config)->writes ||
+                                     doc_get(config, "metadata", "deletionTimestamp", NULL)));
     json_object_set_new(entry, "targets", targets);
     json_object_set_new(entry, "created",
                         doc_string(doc_str(config, "metadata", "creationTimestamp", NULL)));

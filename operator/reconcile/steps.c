@@ -14,11 +14,26 @@ struct kube_ref config_ref(const struct pass *pass, const char *subresource)
     };
 }
 
-// One that is being deleted ends, and takes nothing back that is not its own any more.
+static struct error *read_object(const struct pass *pass, const json_t *object,
+                                 struct api_config *ret_config)
+{
+    struct error *err = api_config_parse(object, ret_config);
+
+    if (!err && ret_config->deleting)
+        ret_config->platform = platform_decide_end(&pass->controller->cluster, ret_config);
+    return err;
+}
+
+// One that is being deleted ends, and takes nothing back that is not its own any more: what it has
+// written it must still be allowed to write.
 static struct error *check_allowed(struct pass *pass)
 {
-    struct error *err = tenancy_check(&pass->controller->spec, pass->object);
+    AUTO_JSON json_t *object = json_deep_copy(pass->object);
+    struct error *err;
 
+    doc_set(object, doc_string(platform_type_name(pass->config.platform)), "spec", "platform",
+            "type", NULL);
+    err = tenancy_check(&pass->controller->spec, object);
     pass->forbidden = err != NULL;
     if (!pass->config.deleting)
         return err;
@@ -36,7 +51,7 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
     if (!object)
         return NULL;
     pass->object = json_incref((json_t *)(uintptr_t)object); // replaced in the store, never changed
-    err = api_config_parse(pass->object, &pass->config);
+    err = read_object(pass, pass->object, &pass->config);
     if (err)
         return err;
     intent_make(&pass->config, &pass->intent);
@@ -58,7 +73,7 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
 static struct error *adopt_object(struct pass *pass, json_t *take_body)
 {
     struct api_config config;
-    struct error *err = api_config_parse(take_body, &config);
+    struct error *err = read_object(pass, take_body, &config);
 
     if (err) { // the pass goes on to its report with what it had
         json_decref(take_body);

@@ -216,11 +216,36 @@ static struct error *collect(const struct platform_cluster *cluster,
     return NULL;
 }
 
+struct authors {
+    const char *key;
+    bool ours, others;
+};
+
+static void on_author(void *owner, const char *node, const json_t *config)
+{
+    struct authors *authors = owner;
+    const char *key = doc_str(config, "spec", "configuration", NULL);
+
+    (void)node;
+    authors->ours = authors->ours || str_eq(key, authors->key);
+    authors->others = authors->others || (*key && !str_eq(key, authors->key));
+}
+
+static bool wrote(const struct platform_cluster *cluster, const struct api_config *config)
+{
+    AUTO_MEM char *key = str_format("%s/%s", config->namespace, config->name);
+    struct authors authors = {.key = key};
+
+    watch_each(cluster->node_configs, on_author, &authors);
+    return authors.ours && !authors.others;
+}
+
 const struct platform *platform_kubeadm(void)
 {
     static const struct platform platform = {
         .type = PLATFORM_KUBEADM,
         .traits = {.writes = true, .agents = true},
+        .wrote = wrote,
         .collect = collect,
         .make_writes = kubeadm_writes,
         .make_release = kubeadm_release,

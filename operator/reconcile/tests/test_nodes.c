@@ -539,6 +539,54 @@ TEST(what_auto_decided_once_is_what_a_revert_undoes)
     story_free(s);
 }
 
+static bool is_observing(const struct story *s)
+{
+    return is(s, "ControlPlaneUpdated", "True", "Observing");
+}
+static bool is_gone(const struct story *s)
+{
+    return !fake_get(s->scene.api, CONFIG);
+}
+
+static void observe_from_now_on(struct story *s)
+{
+    fake_edit(s->scene.api, CONFIG,
+              json_pack("{s:{s:{s:s}}}", "spec", "platform", "type", "Observe"));
+}
+
+TEST(what_was_written_as_kubeadm_is_taken_back_although_the_type_is_observe_by_then)
+{
+    struct story *s = story_new();
+
+    add_node(s, "worker-1", NULL);
+    WAIT_FOR(s, is_ready);
+    observe_from_now_on(s);
+    WAIT_FOR(s, is_observing);
+    CHECK(asked(s, "cp-1", "kube-apiserver") && config_map_has_gate(s)); // it stays meanwhile
+    fake_delete(s->scene.api, CONFIG);
+    WAIT_FOR(s, is_gone_and_reverted);
+    CHECK(has_event(s, "Normal Updating: NodeDRAConfiguration cp-1: kube-apiserver: "
+                       "-DynamicResourceAllocation"));
+    CHECK(!config_map_has_gate(s));
+    CHECK(!node_config(s, "cp-1") && !node_config(s, "worker-1"));
+    story_free(s);
+}
+
+TEST(what_another_one_writes_by_now_is_not_taken_back)
+{
+    struct story *s = story_new();
+
+    WAIT_FOR(s, is_ready);
+    observe_from_now_on(s);
+    WAIT_FOR(s, is_observing);
+    fake_edit(s->scene.api, NODE_CONFIGS "cp-1",
+              json_pack("{s:{s:s}}", "spec", "configuration", "default/other"));
+    fake_delete(s->scene.api, CONFIG);
+    WAIT_FOR(s, is_gone);
+    CHECK(asked(s, "cp-1", "kube-apiserver") && config_map_has_gate(s));
+    story_free(s);
+}
+
 static bool maps_are_refused(const struct story *s)
 {
     return is(s, "Ready", "False", "ClusterConfigNotUpdated") &&
