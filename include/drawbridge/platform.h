@@ -84,6 +84,9 @@ enum platform_type platform_decide(const struct api_config *config);
 // written, whatever the spec names by then.
 enum platform_type platform_decide_end(const struct platform_cluster *cluster,
                                        const struct api_config *config);
+// INVALID: what was written as one platform would be left there, and another one written beside it.
+struct error *platform_check_kept(const struct platform_cluster *cluster,
+                                  const struct api_config *config);
 // INVALID, reason NotSupported: what the spec asks for is not to be had on its platform.
 struct error *platform_check(const struct api_config *config);
 // What this DRAConfiguration writes, by names that are equal where two write the same; sorted.

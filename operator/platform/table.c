@@ -60,6 +60,25 @@ enum platform_type platform_decide_end(const struct platform_cluster *cluster,
     return config->platform;
 }
 
+struct error *platform_check_kept(const struct platform_cluster *cluster,
+                                  const struct api_config *config)
+{
+    enum platform_type was = platform_decide_end(cluster, config);
+    const struct platform *platform = platform_find(config->platform);
+
+    if (was == platform_decide(config))
+        return NULL;
+    // Objects are found by that spec alone; what agents wrote the end takes back.
+    if (!platform_traits(was)->objects && !(platform && platform->traits.writes))
+        return NULL;
+    return error_because(
+        ERROR_INVALID, "InvalidConfiguration",
+        "spec.platform.type: what this DRAConfiguration wrote as %s is still "
+        "there; set it back to that, or delete the object with deletionPolicy Revert, or with "
+        "Retain to leave it",
+        platform_type_name(was));
+}
+
 // "Kubeadm, HostedControlPlane or Observe"
 static char *names_text(void)
 {

@@ -57,6 +57,8 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
     intent_make(&pass->config, &pass->intent);
     if (!pass->config.deleting)
         err = platform_check(&pass->config);
+    if (!err && !pass->config.deleting)
+        err = platform_check_kept(&pass->controller->cluster, &pass->config);
     if (!err)
         err = check_allowed(pass);
     if (err)

@@ -251,6 +251,18 @@ static struct error *preview(const struct platform_observed *observed, const str
     return NULL;
 }
 
+static bool wrote(const struct platform_cluster *cluster, const struct api_config *config)
+{
+    const json_t *components = json_object_get(config->status, "components");
+
+    (void)cluster;
+    for (size_t i = 0; i < json_array_size(components); i++) {
+        if (*doc_str(json_array_get(components, i), "writtenRevision", NULL))
+            return true;
+    }
+    return false;
+}
+
 const struct platform *platform_hosted(void)
 {
     static const struct platform platform = {
@@ -260,6 +272,7 @@ const struct platform *platform_hosted(void)
         .name_targets = hosted_name_targets,
         .reaches = hosted_reaches,
         .follows = hosted_follows,
+        .wrote = wrote,
         .observe = hosted_observe,
         .make_writes = make_writes,
         .make_release = make_release,

@@ -403,6 +403,40 @@ static unsigned count_connections(int fd)
     return count;
 }
 
+static void on_look_refused(void *owner)
+{
+    struct story *s = owner;
+    const json_t *valid = fake_condition(s->scene.api, CONFIG, "ConfigValid");
+
+    s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_look_refused, s);
+    if (clock_ms() - s->began_ms > LIMIT_MS)
+        story_fail(s, "it is not refused");
+    if (s->phase == PHASE_APPLY && is_applied(s) && is_quiet(s)) {
+        fake_edit(s->scene.api, CONFIG,
+                  json_pack("{s:{s:{s:s}}}", "spec", "platform", "type", "Observe"));
+        s->phase = PHASE_REVERT;
+    } else if (s->phase == PHASE_REVERT && str_eq(doc_str(valid, "status", NULL), "False")) {
+        CHECK_STR(doc_str(valid, "reason", NULL), "InvalidConfiguration");
+        CHECK_HAS(doc_str(valid, "message", NULL), "wrote as HostedControlPlane is still there");
+        scene_close(&s->scene);
+    }
+}
+
+// Its objects are found by that spec alone.
+TEST(objects_that_were_written_are_not_left_by_a_change_of_the_type)
+{
+    struct batch batch = {.loop = loop_new()};
+    struct story *s = story_start(&batch, NEVER, FAULT_NONE, false, false);
+
+    op_drop(s->scene.tick);
+    s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_look_refused, s);
+    loop_run(batch.loop);
+    for (size_t i = 0; i < COUNT(paths); i++)
+        CHECK(has_gate(deployment(s, i)));
+    story_free(s);
+    loop_free(batch.loop);
+}
+
 TEST(a_hosted_api_server_that_never_speaks_holds_nobody)
 {
     struct batch batch = {.loop = loop_new()};

@@ -572,6 +572,29 @@ TEST(what_was_written_as_kubeadm_is_taken_back_although_the_type_is_observe_by_t
     story_free(s);
 }
 
+static bool is_refused(const struct story *s)
+{
+    return is(s, "ConfigValid", "False", "InvalidConfiguration");
+}
+
+// Else the new platform would be written too, and one of the two forgotten.
+TEST(a_platform_that_was_written_is_not_left_for_another_that_writes)
+{
+    struct story *s = story_new();
+
+    WAIT_FOR(s, is_ready);
+    fake_edit(s->scene.api, CONFIG,
+              json_pack("{s:{s:{s:s}}}", "spec", "platform", "type", "HostedControlPlane"));
+    WAIT_FOR(s, is_refused);
+    CHECK_HAS(message(s, "ConfigValid"),
+              "spec.platform.type: what this DRAConfiguration wrote as Kubeadm is still there");
+    CHECK(asked(s, "cp-1", "kube-apiserver") && config_map_has_gate(s));
+    fake_delete(s->scene.api, CONFIG); // also now
+    WAIT_FOR(s, is_gone_and_reverted);
+    CHECK(!config_map_has_gate(s));
+    story_free(s);
+}
+
 TEST(what_another_one_writes_by_now_is_not_taken_back)
 {
     struct story *s = story_new();
