@@ -3,62 +3,18 @@
 //
 // Purpose   observe the instances of a cluster, ask for what a plan says now, give back what was
 //           written
-// May use   plan watch kube gates api http loop doc base
+// May use   cluster plan watch kube gates api http loop doc base
 // Never     decides what is desired
 // Limits    GATES_INSTANCES_MAX instances
 // Blocking  no
 #pragma once
 
+#include "drawbridge/cluster.h"
 #include "drawbridge/kube.h"
 #include "drawbridge/plan.h"
 #include "drawbridge/watch.h"
 
 #define PLATFORM_STRANGERS_MAX 8
-
-// A cluster we act on: one client and its watches, shared by all passes. Today the one Drawbridge
-// runs in.
-struct platform_cluster {
-    struct kube *kube;
-    const struct gates_table *table;
-    struct watch *nodes; // Node, trimmed by platform_trim_node()
-    // static control-plane pods of kube-system, trimmed by platform_trim_pod()
-    struct watch *pods;
-    struct watch *node_configs;   // NodeDRAConfiguration
-    struct platform_facts *facts; // NULL: none are kept
-    // clients of the clusters that spec.cluster names; NULL: none can be asked
-    struct platform_targets *targets;
-};
-// One client with connections of its own for each target cluster, made anew when its kubeconfig
-// changes. When there are PLATFORM_TARGETS_MAX the least used of those that are not being asked
-// goes.
-#define PLATFORM_TARGETS_MAX 64
-// One that does not answer is asked again after PLATFORM_TARGET_AGAIN_MS, and twice as late each
-// time, up to PLATFORM_TARGET_AGAIN_MS_MAX.
-#define PLATFORM_TARGET_AGAIN_MS 2000
-#define PLATFORM_TARGET_AGAIN_MS_MAX 60000
-// All questions of a pass to a target cluster together have this long.
-#define PLATFORM_TARGET_ASK_MS 15000
-// What asking one of them may keep in memory, whatever its server answers: all of them may be asked
-// at once. A Node may have PLATFORM_TARGET_ITEM_BYTES_MAX; its annotations may have half of that.
-#define PLATFORM_TARGET_BYTES_MAX ((size_t)3 << 20)
-#define PLATFORM_TARGET_ITEM_BYTES_MAX ((size_t)512 << 10)
-struct platform_targets;
-struct platform_targets *platform_targets_new(struct loop *loop);
-// all requests of its clients must be gone
-void platform_targets_free(struct platform_targets *targets);
-// What the API server says of itself (version, discovery, gates), shared by the passes of Observe:
-// they write nothing, so what is PLATFORM_FACTS_MS old will do, unless the watch of nodes broke off
-// meanwhile. A process keeps its gates for life, and /metrics is large: while version and discovery
-// say the same it is read again after PLATFORM_GATES_MS, for other servers behind the same address.
-// Who writes asks anew each time.
-#define PLATFORM_FACTS_MS 20000
-#define PLATFORM_GATES_MS 600000
-struct platform_facts;
-struct platform_facts *platform_facts_new(void);
-void platform_facts_free(struct platform_facts *facts);
-json_t *platform_trim_node(const json_t *node);
-json_t *platform_trim_pod(const json_t *pod);
-#define PLATFORM_POD_SELECTOR "tier=control-plane"
 
 // --- what a platform is --------------------------------------------------------------------------
 
@@ -82,11 +38,10 @@ const struct platform_traits *platform_traits_of(const json_t *config);
 enum platform_type platform_decide(const struct api_config *config);
 // The same of one that is being deleted: what stands there of it says for which platform it was
 // written, whatever the spec names by then.
-enum platform_type platform_decide_end(const struct platform_cluster *cluster,
+enum platform_type platform_decide_end(const struct cluster *cluster,
                                        const struct api_config *config);
 // INVALID: what was written as one platform would be left there, and another one written beside it.
-struct error *platform_check_kept(const struct platform_cluster *cluster,
-                                  const struct api_config *config);
+struct error *platform_check_kept(const struct cluster *cluster, const struct api_config *config);
 // INVALID, reason NotSupported: what the spec asks for is not to be had on its platform.
 struct error *platform_check(const struct api_config *config);
 // What this DRAConfiguration writes, by names that are equal where two write the same; sorted.
@@ -151,7 +106,7 @@ struct platform_observed {
     size_t len;
     unsigned unmanaged_nodes; // those that are ignored
     unsigned managed_nodes;
-    // of platform_facts, another one when the server says something else; 0: facts of its own
+    // of cluster_facts, another one when the server says something else; 0: facts of its own
     uint64_t edition;
     // of HostedControlPlane: objects and records that instances borrow from
     struct platform_hosted *hosted;
@@ -171,7 +126,7 @@ typedef void platform_observed_fn(void *owner, struct error *take_err,
 // type AUTO: Kubeadm where static API server pods and kubeadm-config are there, else Observe.
 // Platforms that this build does not have: INVALID, reason NotSupported. take_observed is the
 // callback's (platform_observed_free()).
-MUST_USE struct op *platform_observe(struct loop *loop, const struct platform_cluster *cluster,
+MUST_USE struct op *platform_observe(struct loop *loop, const struct cluster *cluster,
                                      const struct platform_target *target,
                                      platform_observed_fn *done, void *owner);
 void platform_observed_free(struct platform_observed *observed);
@@ -199,14 +154,14 @@ struct platform_change {
 // HostedControlPlane: edits the object of the step, puts back what did not come up, notes what did.
 // Each write carries the resourceVersion it was decided on; whether it may leave is the guard's of
 // the cluster's client to say. Nothing that is as wanted is written.
-MUST_USE struct op *platform_apply(struct loop *loop, const struct platform_cluster *cluster,
+MUST_USE struct op *platform_apply(struct loop *loop, const struct cluster *cluster,
                                    const struct platform_change *change, platform_applied_fn *done,
                                    void *owner);
 // The end of a DRAConfiguration. Kubeadm: removes every NodeDRAConfiguration but those of the nodes
 // that are keys of keep (NULL: none), whose agents still have something to take out; files stay as
 // they are. forget: what we keep about the edits goes too (everything was reverted): of
 // HostedControlPlane the records in the objects that were observed. observed may be NULL else.
-MUST_USE struct op *platform_release(struct loop *loop, const struct platform_cluster *cluster,
+MUST_USE struct op *platform_release(struct loop *loop, const struct cluster *cluster,
                                      enum platform_type type,
                                      const struct platform_observed *observed, const json_t *keep,
                                      bool forget, platform_applied_fn *done, void *owner);

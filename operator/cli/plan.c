@@ -43,7 +43,8 @@ static const struct cli_option options[] = {
 
 struct planning {
     struct client client;
-    struct platform_cluster cluster;
+    struct cluster cluster;
+    const struct gates_table *table;
     struct op *timeout;
     struct error *err;
     struct platform_observed *observed;
@@ -191,12 +192,12 @@ static struct error *follow(struct planning *p)
 {
     struct watch_spec nodes = {.kube = p->client.kube,
                                .ref = {.group = "", .version = "v1", .resource = "nodes"},
-                               .trim = platform_trim_node};
+                               .trim = cluster_trim_node};
     struct watch_spec pods = {
         .kube = p->client.kube,
         .ref = {.group = "", .version = "v1", .resource = "pods", .namespace = "kube-system"},
-        .label_selector = PLATFORM_POD_SELECTOR,
-        .trim = platform_trim_pod};
+        .label_selector = CLUSTER_POD_SELECTOR,
+        .trim = cluster_trim_pod};
     struct watch_spec configs = {
         .kube = p->client.kube,
         .ref = {.group = API_GROUP, .version = API_VERSION, .resource = "nodedraconfigurations"}};
@@ -240,7 +241,7 @@ static struct error *observe(struct planning *p, const struct api_config *config
     };
     struct op *op;
 
-    p->cluster.targets = platform_targets_new(p->client.loop);
+    p->cluster.others = clusters_new(p->client.loop);
     op = platform_observe(p->client.loop, &p->cluster, &target, on_observed, p);
 
     (void)op;
@@ -378,7 +379,7 @@ static struct error *work_out(struct planning *p, const struct settings *setting
     if (err)
         return err;
     reconcile_inputs_make(p->observed, &inputs);
-    err = reconcile_resolve(p->cluster.table, &intent, p->observed, &inputs, &resolution);
+    err = reconcile_resolve(p->table, &intent, p->observed, &inputs, &resolution);
     if (!err && resolution.refusals_len > 0)
         err = say_refusals(p, &resolution);
     if (err)
@@ -417,7 +418,7 @@ static struct error *make_plan(struct planning *p, const struct settings *settin
         say_what_holds(&config);
     if (!err)
         err = follow(p);
-    p->cluster.table = table ? table : gates_table_builtin();
+    p->table = table ? table : gates_table_builtin();
     if (!err)
         err = observe(p, &config);
     return err ? err : work_out(p, settings, &config, ret_text);
@@ -430,7 +431,7 @@ static void planning_fini(struct planning *p)
     watch_free(p->cluster.nodes);
     watch_free(p->cluster.pods);
     watch_free(p->cluster.node_configs);
-    platform_targets_free(p->cluster.targets);
+    clusters_free(p->cluster.others);
     client_fini(&p->client);
 }
 

@@ -14,9 +14,9 @@ struct plan_view {
                                // pods are shown
     const char *kubelet_config; // NULL: the same
     const char *node;           // whose files those are; NULL: any
-    const struct platform_cluster *cluster;
+    const struct cluster *cluster;
 };
 // The diff of everything that would change, in the order in which it would; "" when nothing does.
 struct error *plan_view_diff(const struct plan_view *view, char **ret_text);
 // Command and args of the component's container in its mirror pod; NULL: none. Owned.
-json_t *plan_pod_argv(const struct platform_cluster *cluster, const struct plan_instance *instance);
+json_t *plan_pod_argv(const struct cluster *cluster, const struct plan_instance *instance);

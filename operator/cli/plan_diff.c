@@ -123,7 +123,7 @@ static struct error *diff_kubelet_file(const struct plan_view *view, const struc
 
 // --- elsewhere -----------------------------------------------------------------------------------
 
-json_t *plan_pod_argv(const struct platform_cluster *cluster, const struct plan_instance *instance)
+json_t *plan_pod_argv(const struct cluster *cluster, const struct plan_instance *instance)
 {
     AUTO_MEM char *key =
         str_format("kube-system/%s-%s", component_name(instance->component), instance->node);

@@ -5,7 +5,7 @@
 
 struct writing {
     struct op op; // must be first
-    const struct platform_cluster *cluster;
+    const struct cluster *cluster;
     platform_wrote_fn *wrote; // NULL: nobody asks
     platform_applied_fn *done;
     void *owner;
@@ -221,8 +221,8 @@ static void on_failed_early(void *owner)
     finish(w, TAKE(w->failed), false);
 }
 
-static struct writing *writing_new(const struct platform_cluster *cluster,
-                                   platform_applied_fn *done, void *owner)
+static struct writing *writing_new(const struct cluster *cluster, platform_applied_fn *done,
+                                   void *owner)
 {
     struct writing *w = NEW(struct writing);
 
@@ -234,7 +234,7 @@ static struct writing *writing_new(const struct platform_cluster *cluster,
     return w;
 }
 
-struct op *platform_apply(struct loop *loop, const struct platform_cluster *cluster,
+struct op *platform_apply(struct loop *loop, const struct cluster *cluster,
                           const struct platform_change *change, platform_applied_fn *done,
                           void *owner)
 {
@@ -246,7 +246,7 @@ struct op *platform_apply(struct loop *loop, const struct platform_cluster *clus
     return &w->op;
 }
 
-struct op *platform_release(struct loop *loop, const struct platform_cluster *cluster,
+struct op *platform_release(struct loop *loop, const struct cluster *cluster,
                             enum platform_type type, const struct platform_observed *observed,
                             const json_t *keep, bool forget, platform_applied_fn *done, void *owner)
 {

@@ -5,75 +5,21 @@
 
 #include "platform_internal.h"
 
-struct request {
-    const char *path;
-    size_t bytes_max;       // of the answer
-    const char *config_map; // NULL: not a ConfigMap
-};
-
-static const struct request requests[] = {
-    {"/version", KUBE_VERSION_BYTES_MAX, NULL},
-    {"/apis/resource.k8s.io", KUBE_GROUP_BYTES_MAX, NULL},
-    {"/api/v1/namespaces/kube-system/configmaps/kubeadm-config", KUBE_LINE_BYTES_MAX,
-     KUBEADM_CONFIG},
-    {"/api/v1/namespaces/kube-system/configmaps/kubelet-config", KUBE_LINE_BYTES_MAX,
-     KUBEADM_KUBELET_CONFIG},
-    {"/api/v1/namespaces/kube-system/configmaps/drawbridge-undo", KUBE_LINE_BYTES_MAX,
-     KUBEADM_UNDO_CONFIGMAP},
-};
+static const char *const config_maps[] = {KUBEADM_CONFIG, KUBEADM_KUBELET_CONFIG,
+                                          KUBEADM_UNDO_CONFIGMAP};
 
 struct observation {
     struct op op; // must be first
     struct loop *loop;
-    const struct platform_cluster *cluster;
+    const struct cluster *cluster;
     enum platform_type wanted;
     platform_observed_fn *done;
     void *owner;
     struct op *pending;
-    size_t next;
-    uint64_t term, began_ms; // for what is kept
+    size_t next; // of config_maps
+    struct cluster_said said;
     struct platform_observed *observed;
 };
-
-// --- trims: what the watches keep ----------------------------------------------------------------
-
-void platform_trim_keep(json_t *to, const json_t *from, const char *a, const char *b)
-{
-    const json_t *value = doc_get(from, a, b, NULL);
-
-    if (value)
-        doc_set(to, doc_copy(value), a, b, NULL);
-}
-
-json_t *platform_trim_pod(const json_t *pod)
-{
-    json_t *kept = json_object();
-    const json_t *containers = doc_get(pod, "spec", "containers", NULL);
-    json_t *list = json_array();
-
-    platform_trim_keep(kept, pod, "metadata", "name");
-    platform_trim_keep(kept, pod, "metadata", "namespace");
-    platform_trim_keep(kept, pod, "metadata", "resourceVersion");
-    platform_trim_keep(kept, pod, "spec", "nodeName");
-    doc_set(kept, doc_string(doc_str(pod, "metadata", "labels", "component", NULL)), "component",
-            NULL);
-    if (doc_get(pod, "metadata", "annotations", "kubernetes.io/config.mirror", NULL))
-        doc_set(kept, json_true(), "mirror", NULL);
-    for (size_t i = 0; i < json_array_size(containers); i++) {
-        const json_t *container = json_array_get(containers, i);
-        json_t *small = json_object();
-        static const char *const fields[] = {"name", "image", "command", "args"};
-
-        for (size_t k = 0; k < COUNT(fields); k++) {
-            if (json_object_get(container, fields[k]))
-                json_object_set_new(small, fields[k],
-                                    doc_copy(json_object_get(container, fields[k])));
-        }
-        json_array_append_new(list, small);
-    }
-    json_object_set_new(kept, "containers", list);
-    return kept;
-}
 
 // --- building what was observed ------------------------------------------------------------------
 
@@ -167,6 +113,7 @@ static void observation_drop(struct op *op)
     struct observation *o = (struct observation *)op;
 
     op_drop(o->pending);
+    cluster_said_fini(&o->said);
     platform_observed_free(o->observed);
     mem_free(o);
 }
@@ -181,7 +128,7 @@ static void finish(struct observation *o, struct error *take_err)
         platform_observed_free(observed);
         observed = NULL;
     }
-    mem_free(o);
+    observation_drop(&o->op);
     done(owner, take_err, observed);
 }
 
@@ -202,11 +149,16 @@ static struct error *find_platform(const struct observation *o,
                          platform_type_name(type));
 }
 
-static void put_gates(struct observation *o, json_t *take_gates)
+// Where nobody's agent asks, the API server that answers us is asked itself: discovery never proves
+// a gate.
+static void put_gates(struct observation *o)
 {
-    json_t *report = json_object();
+    json_t *report;
 
-    json_object_set_new(report, "enabled", take_gates);
+    if (!o->said.gates)
+        return;
+    report = json_object();
+    json_object_set(report, "enabled", o->said.gates);
     json_array_append_new(o->observed->reports, report);
     for (size_t i = 0; i < o->observed->len; i++) {
         if (o->observed->instances[i].component == COMPONENT_APISERVER)
@@ -214,158 +166,97 @@ static void put_gates(struct observation *o, json_t *take_gates)
     }
 }
 
-// Where nobody's agent asks, the API server that answers us is asked itself: discovery never proves
-// a gate.
-static void on_metrics(void *owner, struct error *take_err, struct slice text)
+static void on_gates(void *owner)
 {
     struct observation *o = owner;
-    json_t *gates = NULL;
-    struct version version;
-    int64_t start_ms;
 
     o->pending = NULL;
-    if (!take_err)
-        take_err = gates_metrics_read(text, &gates, &version, &start_ms);
-    // What merely failed is asked again by the next.
-    if (o->wanted == PLATFORM_OBSERVE && (!take_err || error_kind(take_err) == ERROR_DENIED))
-        platform_facts_keep(o->cluster->facts, o->term, o->began_ms, o->observed, gates);
-    if (take_err)
-        error_ignore(take_err, "without the right to read /metrics the gate stays unknown");
-    else
-        put_gates(o, gates);
+    put_gates(o);
     finish(o, NULL);
-}
-
-static void on_kept(void *owner)
-{
-    struct observation *o = owner;
-    struct error *err;
-    json_t *gates = NULL;
-
-    o->pending = NULL;
-    if (!platform_facts_get(o->cluster->facts, o->term, o->observed, &gates)) {
-        advance(o);
-        return;
-    }
-    o->observed->type = PLATFORM_OBSERVE;
-    err = platform_observe_only()->collect(o->cluster, o->observed);
-    if (gates)
-        put_gates(o, gates);
-    finish(o, err);
 }
 
 static void collect(struct observation *o)
 {
     const struct platform *platform = NULL;
-    json_t *gates = NULL;
     struct error *err = find_platform(o, &platform);
 
     if (!err) {
         o->observed->type = platform->type;
         err = platform->collect(o->cluster, o->observed);
     }
-    if (!err && o->wanted == PLATFORM_OBSERVE &&
-        platform_facts_still(o->cluster->facts, o->term, o->began_ms, o->observed, &gates)) {
-        put_gates(o, gates);
-        finish(o, NULL);
+    // Auto is Observe only now.
+    if (!err && !platform->make_writes && o->wanted != PLATFORM_OBSERVE) {
+        o->pending = cluster_ask_gates(o->cluster->kube, &o->said, on_gates, o);
         return;
     }
     if (!err && !platform->make_writes)
-        o->pending = kube_get_lines(o->cluster->kube, "/metrics", PLATFORM_METRICS_BYTES_MAX,
-                                    GATES_METRICS_BYTES_MAX, gates_metrics_wants, on_metrics, o);
-    else
-        finish(o, err);
+        put_gates(o);
+    finish(o, err);
 }
 
-void platform_take_version(struct platform_observed *observed, const json_t *body)
+void platform_take_said(struct platform_observed *observed, struct cluster_said *said)
 {
-    AUTO_MEM char *emulated = str_format("%s.%s", doc_str(body, "emulationMajor", NULL),
-                                         doc_str(body, "emulationMinor", NULL));
-
-    if (!version_parse(doc_str(body, "gitVersion", NULL), &observed->server))
-        observed->server = (struct version){0};
-    if (!version_parse(emulated, &observed->server_emulated) ||
-        version_compare_minor(observed->server_emulated, observed->server) == 0)
-        observed->server_emulated = (struct version){0};
+    observed->server = said->server;
+    observed->server_emulated = said->emulated;
+    observed->edition = said->edition;
+    json_decref(observed->served);
+    observed->served = TAKE(said->served);
 }
 
-void platform_take_group(struct platform_observed *observed, const json_t *body)
-{
-    const json_t *versions = json_object_get(body, "versions");
-
-    for (size_t i = 0; i < json_array_size(versions); i++)
-        json_array_append_new(observed->served,
-                              doc_string(doc_str(json_array_get(versions, i), "version", NULL)));
-}
-
-static void take_answer(struct observation *o, const struct request *request, const json_t *body)
-{
-    if (request->config_map) {
-        json_object_set_new(o->observed->config_maps, request->config_map, doc_copy(body));
-    } else if (str_eq(request->path, "/version")) {
-        platform_take_version(o->observed, body);
-    } else {
-        platform_take_group(o->observed, body);
-    }
-}
-
-bool platform_says_version(const json_t *body)
-{
-    return *doc_str(body, "gitVersion", NULL) != '\0';
-}
-
-bool platform_says_group(const json_t *body)
-{
-    return json_is_array(json_object_get(body, "versions"));
-}
-
-// An empty answer, or one of something else, does not say that nothing is there.
-static bool is_answer(const struct request *request, const json_t *body)
-{
-    if (request->config_map)
-        return str_eq(doc_str(body, "metadata", "name", NULL), request->config_map);
-    return str_eq(request->path, "/version") ? platform_says_version(body)
-                                             : platform_says_group(body);
-}
-
-static void on_answer(void *owner, struct error *take_err, json_t *take_body)
+static void on_config_map(void *owner, struct error *take_err, json_t *take_body)
 {
     struct observation *o = owner;
-    const struct request *request = &requests[o->next];
-    AUTO_JSON json_t *body = take_body;
+    const char *name = config_maps[o->next];
+    bool gone = take_err && error_kind(take_err) == ERROR_NOT_FOUND;
 
     o->pending = NULL;
-    if (!take_err && !is_answer(request, body))
-        take_err = error_new(ERROR_TRANSIENT, "the answer is not what was asked for");
-    if (take_err && error_kind(take_err) == ERROR_NOT_FOUND && o->next > 0) {
-        error_free(take_err); // the group is not served, the ConfigMap is not there: an answer too
-    } else if (take_err) {
-        finish(o, error_wrap(take_err, "observe %s", request->path));
+    if (take_err && !gone) {
+        json_decref(take_body);
+        finish(o, error_wrap(take_err, "observe ConfigMap %s/%s", PLATFORM_NAMESPACE, name));
         return;
-    } else {
-        take_answer(o, request, body);
     }
+    error_free(take_err); // that it is not there is an answer too
+    if (!gone)
+        json_object_set_new(o->observed->config_maps, name, take_body);
     o->next++;
     advance(o);
 }
 
 static void advance(struct observation *o)
 {
+    struct kube_ref ref = {
+        .group = "", .version = "v1", .resource = "configmaps", .namespace = PLATFORM_NAMESPACE};
+
     // The ConfigMaps are kubeadm's; who only looks does not ask for them.
-    while (o->wanted == PLATFORM_OBSERVE && o->next < COUNT(requests) &&
-           requests[o->next].config_map)
-        o->next++;
-    if (o->next == COUNT(requests))
+    if (o->wanted == PLATFORM_OBSERVE || o->next == COUNT(config_maps)) {
         collect(o);
-    else
-        o->pending = kube_get_path(o->cluster->kube, requests[o->next].path,
-                                   requests[o->next].bytes_max, on_answer, o);
+        return;
+    }
+    ref.name = config_maps[o->next];
+    o->pending = kube_get(o->cluster->kube, &ref, on_config_map, o);
 }
 
-static struct op *observe_common(struct loop *loop, const struct platform_cluster *cluster,
+static void on_said(void *owner, struct error *take_err, struct cluster_said *take_said)
+{
+    struct observation *o = owner;
+
+    o->pending = NULL;
+    if (take_err) {
+        finish(o, error_wrap(take_err, "observe"));
+        return;
+    }
+    o->said = *take_said;
+    platform_take_said(o->observed, &o->said);
+    advance(o);
+}
+
+static struct op *observe_common(struct loop *loop, const struct cluster *cluster,
                                  enum platform_type wanted, platform_observed_fn *done, void *owner)
 {
     struct observation *o = NEW(struct observation);
+    bool looks = wanted == PLATFORM_OBSERVE;
+    struct cluster_question question = {
+        .gates = looks, .facts = looks ? cluster->facts : NULL, .term = watch_term(cluster->nodes)};
 
     o->op.drop = observation_drop;
     o->loop = loop;
@@ -374,16 +265,11 @@ static struct op *observe_common(struct loop *loop, const struct platform_cluste
     o->done = done;
     o->owner = owner;
     o->observed = platform_observed_new();
-    o->term = watch_term(cluster->nodes);
-    o->began_ms = clock_ms();
-    if (wanted == PLATFORM_OBSERVE && cluster->facts)
-        o->pending = loop_defer(loop, on_kept, o);
-    else
-        advance(o);
+    o->pending = cluster_ask(loop, cluster->kube, &question, on_said, o);
     return &o->op;
 }
 
-struct op *platform_observe(struct loop *loop, const struct platform_cluster *cluster,
+struct op *platform_observe(struct loop *loop, const struct cluster *cluster,
                             const struct platform_target *target, platform_observed_fn *done,
                             void *owner)
 {

@@ -12,7 +12,7 @@ struct platform {
     struct error *(*check)(const struct api_config *config);
     // Whether something of this DRAConfiguration's stands there, and of nobody else. NULL: it
     // cannot be told.
-    bool (*wrote)(const struct platform_cluster *cluster, const struct api_config *config);
+    bool (*wrote)(const struct cluster *cluster, const struct api_config *config);
     // See platform_targets_named(), platform_reaches(), platform_follows(). NULL: the cluster that
     // Drawbridge runs in, and nothing beside what everybody follows.
     void (*name_targets)(const json_t *config, struct strlist *names);
@@ -20,17 +20,16 @@ struct platform {
     size_t (*follows)(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX]);
     // Its own observation, where the common one (this cluster's API server, kubeadm's ConfigMaps)
     // does not fit; NULL: the common one, then collect().
-    struct op *(*observe)(struct loop *loop, const struct platform_cluster *cluster,
+    struct op *(*observe)(struct loop *loop, const struct cluster *cluster,
                           const struct platform_target *target, platform_observed_fn *done,
                           void *owner);
     // Pure: turns what the watches and the requests gave into instances.
-    struct error *(*collect)(const struct platform_cluster *cluster,
-                             struct platform_observed *observed);
+    struct error *(*collect)(const struct cluster *cluster, struct platform_observed *observed);
     // Pure: makes up the writes of a pass with platform_add_write(). NULL: nothing is ever written.
-    struct error *(*make_writes)(struct writing *w, const struct platform_cluster *cluster,
+    struct error *(*make_writes)(struct writing *w, const struct cluster *cluster,
                                  const struct platform_change *change);
     // Pure: the writes of the end, see platform_release(). observed may be NULL.
-    void (*make_release)(struct writing *w, const struct platform_cluster *cluster,
+    void (*make_release)(struct writing *w, const struct cluster *cluster,
                          const struct platform_observed *observed, const json_t *keep, bool forget);
     struct error *(*preview)(const struct platform_observed *observed, const struct plan *plan,
                              json_t **ret_before, json_t **ret_after);
@@ -76,16 +75,9 @@ struct write *platform_add_object(struct writing *w, enum platform_kind kind, co
 struct write *platform_add_delete(struct writing *w, enum platform_kind kind, const char *namespace,
                                   const char *name, const json_t *now);
 
-// --- targets.c, and what hosted/ keeps in what was observed
+// --- what hosted/ keeps in what was observed
 
 void platform_hosted_free(struct platform_hosted *hosted);
-// The client for this kubeconfig; key: of its Secret. Borrowed while a request of it is under way;
-// without one until the next is asked for.
-struct error *platform_targets_get(struct platform_targets *targets, const char *key,
-                                   struct slice kubeconfig, struct kube **ret_kube);
-// Whether the target of this key answered. Returns when to ask it again, if somebody still wants to
-// know.
-uint64_t platform_targets_note(struct platform_targets *targets, const char *key, bool answered);
 
 // --- entries: maps of name to value
 
@@ -109,46 +101,23 @@ struct plan_instance *platform_add_instance(struct platform_observed *observed,
 // Of an image's tag ("registry:5000/kube-apiserver:v1.33.13@sha256:..."); false: none that is a
 // version.
 bool platform_image_version(const char *image, struct version *ret_version);
-// Versions and discovery of the API server that answered, from the bodies of /version and the
-// group.
-// Whether this is an answer to /version, to /apis/GROUP.
-bool platform_says_version(const json_t *body);
-bool platform_says_group(const json_t *body);
-void platform_take_version(struct platform_observed *observed, const json_t *body);
-void platform_take_group(struct platform_observed *observed, const json_t *body);
+// What the API server said of itself goes into observed. The gates stay where they are.
+void platform_take_said(struct platform_observed *observed, struct cluster_said *said);
 struct platform_observed *platform_observed_new(void);
-#define PLATFORM_METRICS_BYTES_MAX ((size_t)32 << 20) // read; GATES_METRICS_BYTES_MAX are kept
 // A borrowed copy that lives as long as observed.
 const json_t *platform_keep(struct platform_observed *observed, const json_t *tree);
 // Counts Nodes: managed ones are given to each(), the others are named in observed->ignored.
 typedef void platform_node_fn(void *owner, const json_t *node, struct version version);
-void platform_each_managed_node(const struct platform_cluster *cluster,
-                                struct platform_observed *observed, platform_node_fn *each,
-                                void *owner);
+void platform_each_managed_node(const struct cluster *cluster, struct platform_observed *observed,
+                                platform_node_fn *each, void *owner);
 // Since when this Node is not ready (wall clock, or PLAN_UNKNOWN_MS); 0: it is, or there is none.
-int64_t platform_not_ready_ms(const struct platform_cluster *cluster, const char *name);
+int64_t platform_not_ready_ms(const struct cluster *cluster, const char *name);
 // The name as a string that lives as long as observed; from now on there is a NodeDRAConfiguration
 // for that node.
 const char *platform_add_node(struct platform_observed *observed, const char *name);
 // Whether this node has an instance of the component already; it has from now on.
 bool platform_note_instance(struct platform_observed *observed, const char *node,
                             enum component component);
-// For trims: from's value at a.b, where it has one.
-void platform_trim_keep(json_t *to, const json_t *from, const char *a, const char *b);
-
-// What is kept of the server that the watch of this term follows goes into observed; *ret_gates is
-// a reference of the caller's. False: nothing fit to use. facts may be NULL.
-bool platform_facts_get(struct platform_facts *facts, uint64_t term,
-                        struct platform_observed *observed, json_t **ret_gates);
-// The same when observed holds a fresh version and discovery already: the gates, if those say what
-// was kept.
-bool platform_facts_still(struct platform_facts *facts, uint64_t term, uint64_t at_ms,
-                          struct platform_observed *observed, json_t **ret_gates);
-// term and at_ms: of before the first of the requests. gates: as read from /metrics, NULL when that
-// is not allowed.
-void platform_facts_keep(struct platform_facts *facts, uint64_t term, uint64_t at_ms,
-                         struct platform_observed *observed, json_t *gates);
-
 #define PLATFORM_NAMESPACE "kube-system"
 #define KUBEADM_CONFIG "kubeadm-config"
 #define KUBEADM_KUBELET_CONFIG "kubelet-config"

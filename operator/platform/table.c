@@ -48,7 +48,7 @@ enum platform_type platform_decide(const struct api_config *config)
     return config->platform;
 }
 
-enum platform_type platform_decide_end(const struct platform_cluster *cluster,
+enum platform_type platform_decide_end(const struct cluster *cluster,
                                        const struct api_config *config)
 {
     for (int i = 0; i < PLATFORM_TYPE_COUNT; i++) {
@@ -60,8 +60,7 @@ enum platform_type platform_decide_end(const struct platform_cluster *cluster,
     return config->platform;
 }
 
-struct error *platform_check_kept(const struct platform_cluster *cluster,
-                                  const struct api_config *config)
+struct error *platform_check_kept(const struct cluster *cluster, const struct api_config *config)
 {
     enum platform_type was = platform_decide_end(cluster, config);
     const struct platform *platform = platform_find(config->platform);

@@ -312,15 +312,14 @@ static void start_watches(struct controller *c)
         .group = "", .version = "v1", .resource = "pods", .namespace = "kube-system"};
 
     c->cluster.kube = c->spec.kube;
-    c->cluster.table = c->spec.table;
-    c->cluster.facts = platform_facts_new();
-    c->cluster.targets = platform_targets_new(c->loop);
+    c->cluster.facts = cluster_facts_new();
+    c->cluster.others = clusters_new(c->loop);
     c->follows = follows_new(c);
     c->roster = roster_new();
     c->unreadable = unreadable_new(c);
     c->configs = follow(c, configs, NULL, NULL, facet_of_config, on_config);
-    c->cluster.nodes = follow(c, nodes, NULL, platform_trim_node, NULL, on_node);
-    c->cluster.pods = follow(c, pods, PLATFORM_POD_SELECTOR, platform_trim_pod, NULL, on_pod);
+    c->cluster.nodes = follow(c, nodes, NULL, cluster_trim_node, NULL, on_node);
+    c->cluster.pods = follow(c, pods, CLUSTER_POD_SELECTOR, cluster_trim_pod, NULL, on_pod);
     c->cluster.node_configs = follow(c, node_configs, NULL, NULL, NULL, on_node_config);
 }
 
@@ -496,8 +495,8 @@ void controller_free(struct controller *c)
     watch_free(c->cluster.nodes);
     watch_free(c->cluster.pods);
     watch_free(c->cluster.node_configs);
-    platform_facts_free(c->cluster.facts);
-    platform_targets_free(c->cluster.targets);
+    cluster_facts_free(c->cluster.facts);
+    clusters_free(c->cluster.others);
     lead_free(c->lead);
     events_free(c->events);
     kube_free(c->spec.kube);

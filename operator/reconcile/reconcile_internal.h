@@ -107,7 +107,7 @@ struct roster;
 struct controller {
     struct loop *loop;
     struct controller_spec spec; // its kube is guarded by the lease, and ours
-    struct platform_cluster cluster;
+    struct cluster cluster;
     struct watch *configs;
     struct queue *queue;
     struct lead *lead;

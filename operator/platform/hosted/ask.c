@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the API server of a hosted control plane says, where the spec has a kubeconfig for it: its
 // version, the API, its gates, and which kubelets it has. One request after the other, all of them
-// within PLATFORM_TARGET_ASK_MS: it is somebody else's server, and may be dead, slow or endless.
+// within CLUSTER_ASK_MS: it is somebody else's server, and may be dead, slow or endless.
 #include "hosted_internal.h"
 
 // The largest answers: discovery; the lines of /metrics and as much again on its way; the list of
 // nodes with one of them in three buffers, beside the gates, which take twice their text.
-_Static_assert(KUBE_GROUP_BYTES_MAX <= PLATFORM_TARGET_BYTES_MAX, "discovery");
-_Static_assert(2 * GATES_METRICS_BYTES_MAX <= PLATFORM_TARGET_BYTES_MAX, "/metrics");
-_Static_assert(KUBE_ENVELOPE_BYTES_MAX + 3 * PLATFORM_TARGET_ITEM_BYTES_MAX +
-                       2 * GATES_METRICS_BYTES_MAX <=
-                   PLATFORM_TARGET_BYTES_MAX,
+_Static_assert(KUBE_GROUP_BYTES_MAX <= CLUSTER_BYTES_MAX, "discovery");
+_Static_assert(2 * GATES_METRICS_BYTES_MAX <= CLUSTER_BYTES_MAX, "/metrics");
+_Static_assert(KUBE_ENVELOPE_BYTES_MAX + 3 * CLUSTER_ITEM_BYTES_MAX + 2 * GATES_METRICS_BYTES_MAX <=
+                   CLUSTER_BYTES_MAX,
                "nodes");
 
-enum phase { PHASE_SECRET, PHASE_VERSION, PHASE_GROUP, PHASE_METRICS, PHASE_NODES, PHASE_END };
+enum phase { PHASE_SECRET, PHASE_ASK, PHASE_NODES, PHASE_END };
 
 struct ask {
     struct op op; // must be first
-    const struct platform_cluster *cluster;
+    const struct cluster *cluster;
     const struct platform_target *target;
     struct platform_observed *observed;
     struct hosted_said *said;
@@ -66,7 +65,7 @@ static void note_unread(struct ask *ask, struct error *take_err)
     ask->said->unread = str_dup(error_text(take_err));
     error_free(take_err);
     ask->observed->api_unread = true;
-    ask->observed->again_ms = platform_targets_note(ask->cluster->targets, ask->key, false);
+    ask->observed->again_ms = clusters_note(ask->cluster->others, ask->key, false);
     finish(ask, NULL);
 }
 
@@ -83,31 +82,13 @@ static void on_deadline(void *owner)
         return;
     }
     note_unread(ask, error_new(ERROR_TRANSIENT, "%s has not said all within %d s",
-                               kube_server(ask->kube), PLATFORM_TARGET_ASK_MS / 1000));
-}
-
-static void on_metrics(void *owner, struct error *take_err, struct slice text)
-{
-    struct ask *ask = owner;
-    struct version version;
-    int64_t start_ms;
-
-    ask->pending = NULL;
-    if (!take_err)
-        take_err = gates_metrics_read(text, &ask->said->gates, &version, &start_ms);
-    if (take_err) { // discovery was read
-        ask->said->denied = error_kind(take_err) == ERROR_DENIED;
-        ask->said->unread = str_dup(error_text(take_err));
-        error_free(take_err);
-    }
-    ask->phase = PHASE_NODES;
-    advance(ask);
+                               kube_server(ask->kube), CLUSTER_ASK_MS / 1000));
 }
 
 void hosted_note_node(struct platform_observed *observed, const json_t *node)
 {
     struct platform_hosted *hosted = observed->hosted;
-    AUTO_JSON json_t *small = platform_trim_node(node);
+    AUTO_JSON json_t *small = cluster_trim_node(node);
     struct version version;
 
     if (*doc_str(small, "ignored", NULL) ||
@@ -156,49 +137,24 @@ static void on_nodes(void *owner, struct error *take_err, json_t *take_body)
     advance(ask);
 }
 
-static void on_said(void *owner, struct error *take_err, json_t *take_body)
+static void on_said(void *owner, struct error *take_err, struct cluster_said *take_said)
 {
     struct ask *ask = owner;
-    AUTO_JSON json_t *body = take_body;
 
     ask->pending = NULL;
-    if (!take_err &&
-        !(ask->phase == PHASE_GROUP ? platform_says_group(body) : platform_says_version(body)))
-        take_err = error_new(ERROR_TRANSIENT, "%s: the answer is not what was asked for",
-                             kube_server(ask->kube));
-    if (take_err && ask->phase == PHASE_GROUP && error_kind(take_err) == ERROR_NOT_FOUND) {
-        error_free(take_err); // the group is not served
-    } else if (take_err) {
+    if (take_err) {
         note_unread(ask, take_err);
         return;
-    } else if (ask->phase == PHASE_VERSION) {
-        platform_take_version(ask->observed, body);
-    } else {
-        platform_take_group(ask->observed, body);
     }
-    ask->phase++;
+    platform_take_said(ask->observed, take_said);
+    ask->said->gates = TAKE(take_said->gates);
+    if (take_said->unread) { // discovery was read
+        ask->said->denied = error_kind(take_said->unread) == ERROR_DENIED;
+        ask->said->unread = str_dup(error_text(take_said->unread));
+    }
+    cluster_said_fini(take_said);
+    ask->phase = PHASE_NODES;
     advance(ask);
-}
-
-static struct error *open_target(struct ask *ask, const json_t *secret)
-{
-    const json_t *ref = json_object_get(ask->target->cluster, "kubeconfigSecretRef");
-    const char *name = doc_str(ref, "name", NULL), *key = doc_str(ref, "key", NULL);
-    AUTO_MEM char *text = NULL;
-    size_t len = 0;
-    struct error *err;
-
-    if (!*key)
-        key = "value";
-    ask->key = str_format("Secret %s/%s, key %s", ask->target->namespace, name, key);
-    if (!json_is_string(doc_get(secret, "data", key, NULL)))
-        err = error_new(ERROR_NOT_FOUND, "there is no such key");
-    else if (!kube_base64_decode(slice_of(doc_str(secret, "data", key, NULL)), &text, &len))
-        err = error_new(ERROR_INVALID, "it is not base64");
-    else
-        err = platform_targets_get(ask->cluster->targets, ask->key, (struct slice){text, len},
-                                   &ask->kube);
-    return error_wrap(err, "spec.cluster.kubeconfigSecretRef: %s", ask->key);
 }
 
 static void on_secret(void *owner, struct error *take_err, json_t *take_body)
@@ -210,7 +166,9 @@ static void on_secret(void *owner, struct error *take_err, json_t *take_body)
     if (take_err)
         take_err = error_wrap(take_err, "spec.cluster.kubeconfigSecretRef");
     else
-        take_err = open_target(ask, secret);
+        take_err = clusters_open(ask->cluster->others, ask->target->namespace,
+                                 json_object_get(ask->target->cluster, "kubeconfigSecretRef"),
+                                 secret, &ask->kube, &ask->key);
     if (take_err) {
         finish(ask, take_err);
         return;
@@ -218,8 +176,8 @@ static void on_secret(void *owner, struct error *take_err, json_t *take_body)
     ask->said->asked = true;
     if (ask->target->let_others)
         ask->target->let_others(ask->target->owner);
-    ask->deadline = loop_sleep(ask->loop, PLATFORM_TARGET_ASK_MS, on_deadline, ask);
-    ask->phase = PHASE_VERSION;
+    ask->deadline = loop_sleep(ask->loop, CLUSTER_ASK_MS, on_deadline, ask);
+    ask->phase = PHASE_ASK;
     advance(ask);
 }
 
@@ -238,40 +196,32 @@ static void ask_secret(struct ask *ask)
 static void advance(struct ask *ask)
 {
     static const struct kube_ref nodes = {.group = "", .version = "v1", .resource = "nodes"};
+    static const struct cluster_question question = {.gates = true};
 
     switch (ask->phase) {
     case PHASE_SECRET:
         ask_secret(ask);
         return;
-    case PHASE_VERSION:
-        ask->pending = kube_get_path(ask->kube, "/version", KUBE_VERSION_BYTES_MAX, on_said, ask);
-        return;
-    case PHASE_GROUP:
-        ask->pending =
-            kube_get_path(ask->kube, "/apis/resource.k8s.io", KUBE_GROUP_BYTES_MAX, on_said, ask);
-        return;
-    case PHASE_METRICS:
-        ask->pending =
-            kube_get_lines(ask->kube, "/metrics", PLATFORM_METRICS_BYTES_MAX,
-                           GATES_METRICS_BYTES_MAX, gates_metrics_wants, on_metrics, ask);
+    case PHASE_ASK:
+        ask->pending = cluster_ask(ask->loop, ask->kube, &question, on_said, ask);
         return;
     case PHASE_NODES:
         ask->pending = kube_list_each(ask->kube, &nodes, NULL, NULL, "0", on_node, on_nodes, ask);
         return;
     case PHASE_END:
-        platform_targets_note(ask->cluster->targets, ask->key, true);
+        clusters_note(ask->cluster->others, ask->key, true);
         finish(ask, NULL);
     }
 }
 
-struct op *hosted_ask(struct loop *loop, const struct platform_cluster *cluster,
+struct op *hosted_ask(struct loop *loop, const struct cluster *cluster,
                       const struct platform_target *target, struct platform_observed *observed,
                       struct hosted_said *said, hosted_said_fn *done, void *owner)
 {
     struct ask *ask;
 
     // Undoing asks nobody: a cluster that is gone must not hold it up.
-    if (!target->cluster || !cluster->targets || target->deleting)
+    if (!target->cluster || !cluster->others || target->deleting)
         return NULL;
     ask = NEW(struct ask);
     ask->op.drop = ask_drop;

@@ -150,7 +150,7 @@ static void add_note(struct writing *w, const struct hosted_part *part)
 
 // An object of Kamaji holds three components: one write to it in a pass, the next has a newer
 // resourceVersion.
-static struct error *make_writes(struct writing *w, const struct platform_cluster *cluster UNUSED,
+static struct error *make_writes(struct writing *w, const struct cluster *cluster UNUSED,
                                  const struct platform_change *change)
 {
     const struct platform_hosted *hosted = change->observed->hosted;
@@ -179,7 +179,7 @@ static struct error *make_writes(struct writing *w, const struct platform_cluste
 
 // Takes the records out of the objects once everything was reverted. Else they stay: a later
 // DRAConfiguration is to know what was ours.
-static void make_release(struct writing *w, const struct platform_cluster *cluster UNUSED,
+static void make_release(struct writing *w, const struct cluster *cluster UNUSED,
                          const struct platform_observed *observed, const json_t *keep UNUSED,
                          bool forget)
 {
@@ -251,7 +251,7 @@ static struct error *preview(const struct platform_observed *observed, const str
     return NULL;
 }
 
-static bool wrote(const struct platform_cluster *cluster, const struct api_config *config)
+static bool wrote(const struct cluster *cluster, const struct api_config *config)
 {
     const json_t *components = json_object_get(config->status, "components");
 

@@ -143,7 +143,7 @@ void hosted_said_fini(struct hosted_said *said);
 typedef void hosted_said_fn(void *owner, struct error *take_err);
 // Fills said, and version, served API and kubelets of observed; both borrowed until done or the
 // drop. NULL: the spec has no kubeconfig, or all is to be undone, and done is not called.
-struct op *hosted_ask(struct loop *loop, const struct platform_cluster *cluster,
+struct op *hosted_ask(struct loop *loop, const struct cluster *cluster,
                       const struct platform_target *target, struct platform_observed *observed,
                       struct hosted_said *said, hosted_said_fn *done, void *owner);
 // A Node of the hosted cluster: its kubelet counts where there is one to look after.
@@ -152,6 +152,6 @@ void hosted_forget_nodes(struct platform_observed *observed); // the list is not
 
 // --- observe.c
 
-struct op *hosted_observe(struct loop *loop, const struct platform_cluster *cluster,
+struct op *hosted_observe(struct loop *loop, const struct cluster *cluster,
                           const struct platform_target *target, platform_observed_fn *done,
                           void *owner);

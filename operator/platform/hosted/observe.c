@@ -21,7 +21,7 @@ enum phase {
 struct observation {
     struct op op; // must be first
     struct loop *loop;
-    const struct platform_cluster *cluster;
+    const struct cluster *cluster;
     const struct platform_target *target;
     platform_observed_fn *done;
     void *owner;
@@ -453,7 +453,7 @@ static void on_begin(void *owner)
     advance(o);
 }
 
-struct op *hosted_observe(struct loop *loop, const struct platform_cluster *cluster,
+struct op *hosted_observe(struct loop *loop, const struct cluster *cluster,
                           const struct platform_target *target, platform_observed_fn *done,
                           void *owner)
 {

@@ -108,9 +108,9 @@ json_t *platform_trim_followed(const json_t *object)
             doc_set(kept, doc_string(doc_str(condition, "status", NULL)), "status", "progressing",
                     NULL);
     }
-    platform_trim_keep(kept, object, "metadata", "name");
-    platform_trim_keep(kept, object, "metadata", "namespace");
-    platform_trim_keep(kept, object, "metadata", "resourceVersion");
+    cluster_trim_keep(kept, object, "metadata", "name");
+    cluster_trim_keep(kept, object, "metadata", "namespace");
+    cluster_trim_keep(kept, object, "metadata", "resourceVersion");
     doc_set(kept, json_integer((json_int_t)doc_int(object, 0, "metadata", "generation", NULL)),
             "generation", NULL);
     keep_metadata(kept, object);

@@ -4,7 +4,7 @@
 #include "kubeadm_internal.h"
 
 struct collection {
-    const struct platform_cluster *cluster;
+    const struct cluster *cluster;
     struct platform_observed *observed;
 };
 
@@ -194,8 +194,7 @@ static struct error *check_api_server(const struct platform_observed *observed)
     return err;
 }
 
-static struct error *collect(const struct platform_cluster *cluster,
-                             struct platform_observed *observed)
+static struct error *collect(const struct cluster *cluster, struct platform_observed *observed)
 {
     struct collection c = {cluster, observed};
     struct error *err;
@@ -231,7 +230,7 @@ static void on_author(void *owner, const char *node, const json_t *config)
     authors->others = authors->others || (*key && !str_eq(key, authors->key));
 }
 
-static bool wrote(const struct platform_cluster *cluster, const struct api_config *config)
+static bool wrote(const struct cluster *cluster, const struct api_config *config)
 {
     AUTO_MEM char *key = str_format("%s/%s", config->namespace, config->name);
     struct authors authors = {.key = key};

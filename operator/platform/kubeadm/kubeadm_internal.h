@@ -22,7 +22,7 @@ const char *kubeadm_template_key(const char *config_map);
 
 // --- writes.c, see struct platform
 
-struct error *kubeadm_writes(struct writing *w, const struct platform_cluster *cluster,
+struct error *kubeadm_writes(struct writing *w, const struct cluster *cluster,
                              const struct platform_change *change);
-void kubeadm_release(struct writing *w, const struct platform_cluster *cluster,
+void kubeadm_release(struct writing *w, const struct cluster *cluster,
                      const struct platform_observed *observed, const json_t *keep, bool forget);

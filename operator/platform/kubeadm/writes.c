@@ -69,7 +69,7 @@ static void add_node_write(struct writing *w, const struct platform_change *chan
 
 struct vanished {
     struct writing *w;
-    const struct platform_cluster *cluster;
+    const struct cluster *cluster;
     const json_t *nodes; // those that stay
     const char *why;
     bool gone_alone; // of nodes that are there no more
@@ -123,7 +123,7 @@ static void add_undo_write(struct writing *w, const struct platform_observed *ob
     json_decref(copy);
 }
 
-struct error *kubeadm_writes(struct writing *w, const struct platform_cluster *cluster,
+struct error *kubeadm_writes(struct writing *w, const struct cluster *cluster,
                              const struct platform_change *change)
 {
     AUTO_JSON json_t *texts = NULL;
@@ -147,7 +147,7 @@ struct error *kubeadm_writes(struct writing *w, const struct platform_cluster *c
     return NULL;
 }
 
-void kubeadm_release(struct writing *w, const struct platform_cluster *cluster,
+void kubeadm_release(struct writing *w, const struct cluster *cluster,
                      const struct platform_observed *observed, const json_t *keep, bool forget)
 {
     struct vanished vanished = {w, cluster, keep, "released", false};

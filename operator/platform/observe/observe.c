@@ -18,8 +18,7 @@ static void on_managed_node(void *owner, const json_t *node, struct version vers
     instance->version = version;
 }
 
-static struct error *collect(const struct platform_cluster *cluster,
-                             struct platform_observed *observed)
+static struct error *collect(const struct cluster *cluster, struct platform_observed *observed)
 {
     if (observed->server.major == 0)
         return error_new(ERROR_INVALID, "/version of the API server names no Kubernetes version");

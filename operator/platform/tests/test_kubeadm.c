@@ -5,9 +5,9 @@
 
 #include "kube/tests/world.h"
 
-struct cluster {
+struct place {
     struct world *world;
-    struct platform_cluster cluster;
+    struct cluster cluster;
     json_t *nodes, *pods, *configs, *maps; // arrays; maps: name → object
     unsigned watchers;
     struct platform_observed *observed;
@@ -34,7 +34,7 @@ static void reply_list(struct server_conn *conn, json_t *items)
 
 static void on_request(void *owner, struct server_conn *conn, const struct server_request *request)
 {
-    struct cluster *c = owner;
+    struct place *c = owner;
     const char *map = strrchr(request->target, '/') + 1;
 
     if (strstr(request->target, "watch=true")) {
@@ -55,9 +55,9 @@ static void on_request(void *owner, struct server_conn *conn, const struct serve
     }
 }
 
-static struct cluster *cluster_new(void)
+static struct place *place_new(void)
 {
-    struct cluster *c = NEW(struct cluster);
+    struct place *c = NEW(struct place);
 
     c->world = world_new(on_request);
     c->world->script_owner = c;
@@ -69,8 +69,7 @@ static struct cluster *cluster_new(void)
     return c;
 }
 
-static struct watch *follow(struct cluster *c, const char *resource,
-                            json_t *(*trim)(const json_t *))
+static struct watch *follow(struct place *c, const char *resource, json_t *(*trim)(const json_t *))
 {
     struct watch_spec spec = {.kube = c->world->kube,
                               .ref = {.group = "", .version = "v1", .resource = resource},
@@ -79,16 +78,16 @@ static struct watch *follow(struct cluster *c, const char *resource,
     return watch_new(c->world->loop, &spec);
 }
 
-static void cluster_open(struct cluster *c)
+static void cluster_open(struct place *c)
 {
-    c->cluster.nodes = follow(c, "nodes", platform_trim_node);
-    c->cluster.pods = follow(c, "pods", platform_trim_pod);
+    c->cluster.nodes = follow(c, "nodes", cluster_trim_node);
+    c->cluster.pods = follow(c, "pods", cluster_trim_pod);
     c->cluster.node_configs = follow(c, "nodedraconfigurations", NULL);
     while (c->watchers < 3)
         world_run_for(c->world, 5);
 }
 
-static void cluster_free(struct cluster *c)
+static void place_free(struct place *c)
 {
     watch_free(c->cluster.nodes);
     watch_free(c->cluster.pods);
@@ -106,7 +105,7 @@ static void cluster_free(struct cluster *c)
 static void on_observed(void *owner, struct error *take_err,
                         struct platform_observed *take_observed)
 {
-    struct cluster *c = owner;
+    struct place *c = owner;
 
     c->world->op = NULL;
     c->done = true;
@@ -115,7 +114,7 @@ static void on_observed(void *owner, struct error *take_err,
     loop_stop(c->world->loop);
 }
 
-static void observe(struct cluster *c, enum platform_type wanted)
+static void observe(struct place *c, enum platform_type wanted)
 {
     struct platform_target target = {.type = wanted, .namespace = "default"};
 
@@ -124,7 +123,7 @@ static void observe(struct cluster *c, enum platform_type wanted)
         loop_run(c->world->loop);
 }
 
-static void add_pod(struct cluster *c, const char *component, const char *node)
+static void add_pod(struct place *c, const char *component, const char *node)
 {
     AUTO_MEM char *text =
         str_format("{metadata: {name: %s-%s, labels: {component: %s, tier: control-plane},"
@@ -135,7 +134,7 @@ static void add_pod(struct cluster *c, const char *component, const char *node)
     json_array_append_new(c->pods, parse(text));
 }
 
-static void add_control_plane(struct cluster *c, const char *node)
+static void add_control_plane(struct place *c, const char *node)
 {
     AUTO_MEM char *text =
         str_format("{metadata: {name: %s, labels: {node-role.kubernetes.io/control-plane: ''}},"
@@ -148,7 +147,7 @@ static void add_control_plane(struct cluster *c, const char *node)
     add_pod(c, "kube-scheduler", node);
 }
 
-static const struct plan_instance *find(const struct cluster *c, const char *id)
+static const struct plan_instance *find(const struct place *c, const char *id)
 {
     for (size_t i = 0; i < c->observed->len; i++) {
         if (str_eq(c->observed->instances[i].id, id))
@@ -179,7 +178,7 @@ TEST(virtual_kubelets_and_windows_nodes_have_no_kubelet_to_configure)
     static const char *const whys[] = {
         "virtual kubelet", "virtual kubelet", "virtual kubelet",    "Windows",
         "Windows",         "not Linux",       "no kubelet version", "fake"};
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     add_control_plane(c, "cp-1");
     for (size_t i = 0; i < COUNT(others); i++)
@@ -201,12 +200,12 @@ TEST(virtual_kubelets_and_windows_nodes_have_no_kubelet_to_configure)
         CHECK(!find(c, id));
         CHECK_STR(doc_str(c->observed->ignored, name, NULL), whys[i]);
     }
-    cluster_free(c);
+    place_free(c);
 }
 
 TEST(a_component_is_there_once_whoever_tells_of_it)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     add_control_plane(c, "cp-1");
     add_pod(c, "kube-scheduler", "cp-1");
@@ -220,16 +219,16 @@ TEST(a_component_is_there_once_whoever_tells_of_it)
     CHECK_INT(c->observed->len, 4);
     CHECK(find(c, "kube-apiserver on cp-1")->agent);
     CHECK(find(c, "kubelet on cp-1")->control_plane);
-    cluster_free(c);
+    place_free(c);
 }
 
-static void add_worker(struct cluster *c, const char *node)
+static void add_worker(struct place *c, const char *node)
 {
     json_array_append_new(c->nodes, json_pack("{s:{s:s}, s:{s:{s:s}}}", "metadata", "name", node,
                                               "status", "nodeInfo", "kubeletVersion", "v1.33.13"));
 }
 
-static bool is_stranger(const struct cluster *c, const char *id)
+static bool is_stranger(const struct place *c, const char *id)
 {
     for (size_t i = 0; i < json_array_size(c->observed->strangers); i++) {
         if (str_eq(json_string_value(json_array_get(c->observed->strangers, i)), id))
@@ -240,7 +239,7 @@ static bool is_stranger(const struct cluster *c, const char *id)
 
 TEST(a_worker_that_reports_an_api_server_is_named_and_counts_for_nothing)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     add_control_plane(c, "cp-1");
     add_worker(c, "worker-1");
@@ -255,12 +254,12 @@ TEST(a_worker_that_reports_an_api_server_is_named_and_counts_for_nothing)
     CHECK(!find(c, "kube-apiserver on worker-1"));
     CHECK(is_stranger(c, "kube-apiserver on worker-1"));
     CHECK(!find(c, "kubelet on worker-1")->control_plane);
-    cluster_free(c);
+    place_free(c);
 }
 
 TEST(a_mirror_pod_of_a_worker_is_named_and_counts_for_nothing)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     add_control_plane(c, "cp-1");
     add_worker(c, "worker-1");
@@ -274,12 +273,12 @@ TEST(a_mirror_pod_of_a_worker_is_named_and_counts_for_nothing)
     CHECK(is_stranger(c, "kube-scheduler on worker-1"));
     CHECK_INT(json_object_size(c->observed->nodes), 2); // nobody is asked on the third
     CHECK(!find(c, "kubelet on worker-1")->control_plane);
-    cluster_free(c);
+    place_free(c);
 }
 
 TEST(of_the_words_of_many_workers_a_few_are_kept)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     add_control_plane(c, "cp-1");
     for (int i = 0; i < 100; i++) {
@@ -292,12 +291,12 @@ TEST(of_the_words_of_many_workers_a_few_are_kept)
     CHECK_OK(TAKE(c->err));
     CHECK_INT(c->observed->len, 4);
     CHECK_INT(json_array_size(c->observed->strangers), PLATFORM_STRANGERS_MAX);
-    cluster_free(c);
+    place_free(c);
 }
 
 TEST(the_agent_of_a_control_plane_node_is_believed_without_a_mirror_pod)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     add_control_plane(c, "cp-1");
     json_array_clear(c->pods);
@@ -309,12 +308,12 @@ TEST(the_agent_of_a_control_plane_node_is_believed_without_a_mirror_pod)
     CHECK_OK(TAKE(c->err));
     CHECK(find(c, "kube-apiserver on cp-1"));
     CHECK_INT(json_array_size(c->observed->strangers), 0);
-    cluster_free(c);
+    place_free(c);
 }
 
 TEST(without_a_control_plane_that_counts_the_label_is_asked_for)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     add_worker(c, "cp-1");
     add_pod(c, "kube-apiserver", "cp-1");
@@ -323,12 +322,12 @@ TEST(without_a_control_plane_that_counts_the_label_is_asked_for)
     CHECK_STR(error_reason(c->err), "NoInstances");
     CHECK_HAS(error_text(c->err), "not counted: kube-apiserver on cp-1");
     CHECK_ERR_HAS(TAKE(c->err), ERROR_INVALID, KUBE_CONTROL_PLANE_LABEL);
-    cluster_free(c);
+    place_free(c);
 }
 
 TEST(the_limit_counts_what_templates_stand_for_too)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     add_control_plane(c, "cp-1");
     for (unsigned i = 0; i < GATES_INSTANCES_MAX - 4; i++) {
@@ -346,13 +345,13 @@ TEST(the_limit_counts_what_templates_stand_for_too)
     cluster_open(c);
     observe(c, PLATFORM_KUBEADM);
     CHECK_ERR_HAS(TAKE(c->err), ERROR_LIMIT, "more than 20000 components");
-    cluster_free(c);
+    place_free(c);
 }
 
 // What was asked for there is to be taken back: a node that is not looked at would keep our flags.
 TEST(a_control_plane_node_that_lost_its_label_is_still_looked_after_where_it_was_asked)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
     const struct plan_instance *server;
 
     add_control_plane(c, "cp-1");
@@ -378,7 +377,7 @@ TEST(a_control_plane_node_that_lost_its_label_is_still_looked_after_where_it_was
     CHECK(!find(c, "kube-scheduler on cp-2"));         // it was never asked for anything
     CHECK_INT(json_array_size(c->observed->strangers), 1);
     CHECK(is_stranger(c, "kube-scheduler on cp-2"));
-    cluster_free(c);
+    place_free(c);
 }
 
 static int64_t now_wall(void)
@@ -386,7 +385,7 @@ static int64_t now_wall(void)
     return 1764000000500;
 }
 
-static int64_t not_ready_ms(const struct cluster *c, const char *node)
+static int64_t not_ready_ms(const struct place *c, const char *node)
 {
     AUTO_MEM char *id = str_format("kubelet on %s", node);
 
@@ -406,7 +405,7 @@ TEST(since_when_a_node_is_not_ready_is_never_in_the_future)
         {"no-time", "yesterday", PLAN_UNKNOWN_MS},
         {"before-time", "1969-01-01T00:00:00Z", PLAN_UNKNOWN_MS},
     };
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     clock_set_source(NULL, now_wall);
     add_control_plane(c, "cp-1");
@@ -422,7 +421,7 @@ TEST(since_when_a_node_is_not_ready_is_never_in_the_future)
     CHECK_INT(not_ready_ms(c, "cp-1"), 0);
     for (size_t i = 0; i < COUNT(cases); i++)
         CHECK_INT(not_ready_ms(c, cases[i].node), cases[i].ms);
-    cluster_free(c);
+    place_free(c);
 }
 
 TEST_MAIN()

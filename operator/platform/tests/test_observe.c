@@ -6,10 +6,10 @@
 
 #include "kube/tests/world.h"
 
-struct cluster {
+struct place {
     bool away; // lists and watches are refused
     struct world *world;
-    struct platform_cluster cluster;
+    struct cluster cluster;
     struct server_conn *watcher; // of nodes
     unsigned asked, config_maps; // requests of observations; those of them for ConfigMaps
     int metrics_status;          // 0: an answer
@@ -38,7 +38,7 @@ static void wait_until_old(uint64_t ms)
 
 static void on_request(void *owner, struct server_conn *conn, const struct server_request *request)
 {
-    struct cluster *c = owner;
+    struct place *c = owner;
 
     if (c->away && (strstr(request->target, "watch=true") || strstr(request->target, "limit="))) {
         server_reply(conn, 503, "", "{\"kind\":\"Status\",\"message\":\"not yet\"}");
@@ -75,7 +75,7 @@ static void on_request(void *owner, struct server_conn *conn, const struct serve
     }
 }
 
-static struct watch *follow(struct cluster *c, const char *resource)
+static struct watch *follow(struct place *c, const char *resource)
 {
     struct watch_spec spec = {.kube = c->world->kube,
                               .ref = {.group = "", .version = "v1", .resource = resource}};
@@ -83,9 +83,9 @@ static struct watch *follow(struct cluster *c, const char *resource)
     return watch_new(c->world->loop, &spec);
 }
 
-static struct cluster *cluster_new(void)
+static struct place *place_new(void)
 {
-    struct cluster *c = NEW(struct cluster);
+    struct place *c = NEW(struct place);
 
     c->world = world_new(on_request);
     c->world->script_owner = c;
@@ -93,18 +93,18 @@ static struct cluster *cluster_new(void)
     c->cluster.nodes = follow(c, "nodes");
     c->cluster.pods = follow(c, "pods");
     c->cluster.node_configs = follow(c, "nodedraconfigurations");
-    c->cluster.facts = platform_facts_new();
+    c->cluster.facts = cluster_facts_new();
     while (!c->watcher)
         world_run_for(c->world, 5);
     return c;
 }
 
-static void cluster_free(struct cluster *c)
+static void place_free(struct place *c)
 {
     watch_free(c->cluster.nodes);
     watch_free(c->cluster.pods);
     watch_free(c->cluster.node_configs);
-    platform_facts_free(c->cluster.facts);
+    cluster_facts_free(c->cluster.facts);
     platform_observed_free(c->observed);
     world_free(c->world);
     mem_free(c);
@@ -113,7 +113,7 @@ static void cluster_free(struct cluster *c)
 static void on_observed(void *owner, struct error *take_err,
                         struct platform_observed *take_observed)
 {
-    struct cluster *c = owner;
+    struct place *c = owner;
 
     c->world->op = NULL;
     c->done = true;
@@ -123,7 +123,7 @@ static void on_observed(void *owner, struct error *take_err,
 }
 
 // How many requests it took.
-static unsigned observe(struct cluster *c, enum platform_type wanted)
+static unsigned observe(struct place *c, enum platform_type wanted)
 {
     struct platform_target target = {.type = wanted, .namespace = "default"};
     unsigned before = c->asked;
@@ -137,7 +137,7 @@ static unsigned observe(struct cluster *c, enum platform_type wanted)
     return c->asked - before;
 }
 
-static void check_facts(const struct cluster *c)
+static void check_facts(const struct place *c)
 {
     CHECK(c->observed && !c->err);
     CHECK_INT(c->observed->type, PLATFORM_OBSERVE);
@@ -150,34 +150,34 @@ static void check_facts(const struct cluster *c)
 
 TEST(who_only_looks_shares_what_the_server_said)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
     check_facts(c);
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 0);
     check_facts(c);
     CHECK_INT(c->config_maps, 0);
-    cluster_free(c);
+    place_free(c);
 }
 
 TEST(what_was_said_grows_old_the_gates_later)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
-    wait_until_old(PLATFORM_FACTS_MS);
+    wait_until_old(CLUSTER_FACTS_MS);
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 2);
     check_facts(c);
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 0);
-    wait_until_old(PLATFORM_GATES_MS);
+    wait_until_old(CLUSTER_GATES_MS);
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
     check_facts(c);
-    cluster_free(c);
+    place_free(c);
 }
 
 TEST(a_server_that_restarts_is_asked_again)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
     c->away = true;
@@ -195,13 +195,13 @@ TEST(a_server_that_restarts_is_asked_again)
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 0);
     check_facts(c);
-    cluster_free(c);
+    place_free(c);
 }
 
 // Kubeadm's own observation, however it ends, looks itself.
 TEST(who_writes_asks_each_time)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
     for (unsigned i = 0; i < 2; i++) {
@@ -211,12 +211,12 @@ TEST(who_writes_asks_each_time)
     }
     CHECK_INT(observe(c, PLATFORM_AUTO), 6);
     check_facts(c);
-    cluster_free(c);
+    place_free(c);
 }
 
 TEST(what_failed_is_asked_again_what_is_forbidden_is_not)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     c->metrics_status = 404;
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
@@ -227,35 +227,35 @@ TEST(what_failed_is_asked_again_what_is_forbidden_is_not)
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 0);
     CHECK(c->observed->instances[0].reported == NULL);
     CHECK_INT(c->observed->edition, 1);
-    cluster_free(c);
+    place_free(c);
 }
 
 TEST(an_edition_lasts_until_the_server_says_something_else)
 {
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     c->off = true;
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
     CHECK_INT(c->observed->edition, 1);
-    wait_until_old(PLATFORM_GATES_MS);
+    wait_until_old(CLUSTER_GATES_MS);
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
     CHECK_INT(c->observed->edition, 1);
     c->off = false;
     c->more_served = true; // another word is reason enough to read the gates again
-    wait_until_old(PLATFORM_FACTS_MS);
+    wait_until_old(CLUSTER_FACTS_MS);
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
     CHECK_INT(c->observed->edition, 2);
     check_facts(c);
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 0);
     CHECK_INT(c->observed->edition, 2);
-    cluster_free(c);
+    place_free(c);
 }
 
 TEST(dropped_at_once)
 {
     static const enum platform_type types[] = {PLATFORM_OBSERVE, PLATFORM_KUBEADM,
                                                PLATFORM_HOSTED_CONTROL_PLANE};
-    struct cluster *c = cluster_new();
+    struct place *c = place_new();
 
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
     for (size_t i = 0; i < COUNT(types); i++) {
@@ -264,7 +264,7 @@ TEST(dropped_at_once)
         op_drop(platform_observe(c->world->loop, &c->cluster, &target, on_observed, c));
     }
     world_run_for(c->world, 20);
-    cluster_free(c);
+    place_free(c);
 }
 
 TEST_MAIN()

@@ -20,11 +20,10 @@ static uint64_t next_look(uint64_t again_ms, uint64_t planned_ms)
 TEST(a_hosted_cluster_that_does_not_answer_is_asked_again_as_late_as_its_failures_say)
 {
     CHECK_INT(next_look(2000, 2000), 2000);
-    CHECK_INT(next_look(PLATFORM_TARGET_AGAIN_MS_MAX, PLATFORM_TARGET_AGAIN_MS_MAX),
-              PLATFORM_TARGET_AGAIN_MS_MAX);
-    CHECK_INT(next_look(PLATFORM_TARGET_AGAIN_MS_MAX, 5000), 5000); // a deadline comes before
+    CHECK_INT(next_look(CLUSTER_AGAIN_MS_MAX, CLUSTER_AGAIN_MS_MAX), CLUSTER_AGAIN_MS_MAX);
+    CHECK_INT(next_look(CLUSTER_AGAIN_MS_MAX, 5000), 5000); // a deadline comes before
     // a refusal: there is no plan, and the server is asked again all the same
-    CHECK_INT(next_look(PLATFORM_TARGET_AGAIN_MS_MAX, 0), PLATFORM_TARGET_AGAIN_MS_MAX);
+    CHECK_INT(next_look(CLUSTER_AGAIN_MS_MAX, 0), CLUSTER_AGAIN_MS_MAX);
 }
 
 TEST(where_nothing_can_be_asked_somebody_else_may_turn_the_api_on)

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "drawbridge/cluster.h"
+
+#define METRICS_BYTES_MAX ((size_t)32 << 20) // read; GATES_METRICS_BYTES_MAX are kept
+
+// --- facts.c
+
+// What is kept of the server that the watch of this term follows goes into said. False: nothing fit
+// to use. facts may be NULL.
+bool cluster_facts_get(struct cluster_facts *facts, uint64_t term, struct cluster_said *said);
+// The same when said holds a fresh version and discovery already: the gates, if those say what was
+// kept.
+bool cluster_facts_still(struct cluster_facts *facts, uint64_t term, uint64_t at_ms,
+                         struct cluster_said *said);
+// term and at_ms: of before the first of the requests.
+void cluster_facts_keep(struct cluster_facts *facts, uint64_t term, uint64_t at_ms,
+                        struct cluster_said *said);
