@@ -57,9 +57,9 @@ struct api_config {
     const json_t *feature_gates, *runtime_config; // objects, never NULL
     bool allow_alpha, suspend, revert;            // revert: deletionPolicy Revert
     enum platform_type platform;
-    const json_t *cluster; // spec.cluster or NULL
-    const json_t *hosted;  // spec.platform.hostedControlPlane or NULL
-    unsigned max_unavailable;
+    const json_t *cluster;                             // spec.cluster or NULL
+    const json_t *hosted;                              // spec.platform.hostedControlPlane or NULL
+    unsigned max_unavailable, max_unavailable_percent; // percent 0: the number counts
     uint64_t component_timeout_ms, min_ready_ms;
     bool rollback;        // onFailure Rollback (else Pause)
     const json_t *driver; // spec.driver or NULL: a later room reads it

@@ -90,6 +90,9 @@ struct plan_policy {
     bool enable; // order: true kube-apiserver first, false kubelets first
     // worker kubelets at once; control-plane nodes always go one at a time
     unsigned max_unavailable;
+    // > 0: in place of the number; of all of them, rounded up as a DaemonSet's (Kubernetes 1.36,
+    // apps/v1, RollingUpdateDaemonSet)
+    unsigned max_unavailable_percent;
     uint64_t min_ready_ms; // between instances of one component on different nodes
     bool suspend;          // nothing becomes PLAN_NOW
     // a word of somebody who asks to try again what failed, other than the one before; NULL: nobody

@@ -10,7 +10,8 @@ enum api_field_type {
     FIELD_BOOL,
     FIELD_TEXT,
     FIELD_INTEGER,
-    FIELD_DURATION, // text in the schema
+    FIELD_INTEGER_OR_PERCENT, // "1%" to "100%" as text
+    FIELD_DURATION,           // text in the schema
     FIELD_MAP_BOOL,
     FIELD_MAP_TEXT,
     FIELD_LIST, // of objects
@@ -25,7 +26,8 @@ enum api_field_type {
 struct api_field {
     const char *path; // "spec.driver.valuesFrom[].kind"
     enum api_field_type type;
-    int64_t min, max; // INTEGER: the value; TEXT and DURATION: bytes; maps and LIST: entries
+    // both INTEGER: the value; TEXT and DURATION: bytes; maps and LIST: entries
+    int64_t min, max;
     // those that are allowed, separated by spaces; of a MAP_TEXT: of its values
     const char *values;
     const char *fallback; // the default as JSON text
@@ -43,6 +45,9 @@ MUST_USE struct error *api_invalid(const char *path, const char *fmt, ...) PRINT
 // INVALID unless it can be the name of a feature gate.
 MUST_USE struct error *api_check_gate_name(const char *path, const char *name);
 bool api_word_in(const char *words, const char *word); // words: separated by spaces
+
+// "25%" → 25; 0: it is no text of 1% to 100%.
+unsigned api_percent(const json_t *value);
 
 #define DURATION_MIN_MS 10000
 #define DURATION_MAX_MS 3600000

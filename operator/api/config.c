@@ -146,6 +146,7 @@ static struct error *read_spec(const json_t *spec, struct api_config *config)
     config->revert = str_eq(doc_str(spec, "deletionPolicy", NULL), "Revert");
     config->rollback = !str_eq(doc_str(spec, "rollout", "onFailure", NULL), "Pause");
     config->platform = read_platform(spec);
+    config->max_unavailable_percent = api_percent(doc_get(spec, "rollout", "maxUnavailable", NULL));
     config->max_unavailable = (unsigned)doc_int(spec, 1, "rollout", "maxUnavailable", NULL);
     config->driver = set_or_null(doc_get(spec, "driver", NULL));
     config->cluster = set_or_null(doc_get(spec, "cluster", NULL));

@@ -107,7 +107,7 @@ static const struct api_field fields[] = {
      .fallback = "\"Helm\""},
     {.path = "spec.rollout", .type = FIELD_OBJECT, .fallback = "{}", .read = true},
     {.path = "spec.rollout.maxUnavailable",
-     .type = FIELD_INTEGER,
+     .type = FIELD_INTEGER_OR_PERCENT,
      .min = 1,
      .max = 1000,
      .fallback = "1",
@@ -290,6 +290,27 @@ static struct error *check_integer(const struct api_field *field, const char *pa
     return NULL;
 }
 
+unsigned api_percent(const json_t *value)
+{
+    struct slice text = slice_of(json_string_value(value));
+    uint64_t number = 0;
+
+    if (text.len < 2 || text.len > 4 || text.ptr[0] == '0' || text.ptr[text.len - 1] != '%' ||
+        !slice_to_u64(slice_sub(text, 0, text.len - 1), &number) || number > 100)
+        return 0;
+    return (unsigned)number;
+}
+
+static struct error *check_integer_or_percent(const struct api_field *field, const char *path,
+                                              const json_t *value)
+{
+    if (json_is_integer(value))
+        return check_integer(field, path, value);
+    return api_percent(value)
+               ? NULL
+               : api_invalid(path, "must be a whole number, or a text of 1%% to 100%%");
+}
+
 static struct error *check_object(const char *pattern, const char *path, const json_t *object,
                                   unsigned depth);
 
@@ -324,6 +345,8 @@ static struct error *check_value(const struct api_field *field, const char *path
         return check_text(field, path, value);
     case FIELD_INTEGER:
         return check_integer(field, path, value);
+    case FIELD_INTEGER_OR_PERCENT:
+        return check_integer_or_percent(field, path, value);
     case FIELD_MAP_BOOL:
     case FIELD_MAP_TEXT:
         return check_map(field, path, value);

@@ -360,6 +360,7 @@ static struct error *work_out(struct planning *p, const struct settings *setting
     struct gates_intent intent = intent_of(config);
     struct plan_policy policy = {.enable = reconcile_enables(&intent),
                                  .max_unavailable = config->max_unavailable,
+                                 .max_unavailable_percent = config->max_unavailable_percent,
                                  .leaving = config->deleting,
                                  .component_timeout_ms = config->component_timeout_ms};
     struct plan_view view = {.observed = p->observed,

@@ -239,6 +239,24 @@ static unsigned slots_of(const struct plan_policy *policy, const struct plan_ins
     return 1;
 }
 
+static bool is_worker(const struct plan_instance *instance)
+{
+    return instance->component == COMPONENT_KUBELET && instance->node && !instance->control_plane &&
+           !instance->elsewhere;
+}
+
+static unsigned count_slots(const struct plan_policy *policy, const struct plan_instance *instances,
+                            size_t len)
+{
+    size_t workers = 0;
+
+    if (!policy->max_unavailable_percent)
+        return policy->max_unavailable;
+    for (size_t i = 0; i < len; i++)
+        workers += is_worker(&instances[i]);
+    return (unsigned)((workers * policy->max_unavailable_percent + 99) / 100);
+}
+
 static void wait_at_most(struct plan *plan, uint64_t wait_ms)
 {
     if (wait_ms > 0 && (plan->wait_ms == 0 || wait_ms < plan->wait_ms))
@@ -476,10 +494,12 @@ static void sort_by_node(struct plan *plan, const struct plan_instance *instance
         qsort_r(plan->by_node, plan->by_node_len, sizeof(*plan->by_node), compare_nodes, &by);
 }
 
-void plan_make(const struct plan_policy *policy, const struct plan_instance *instances,
+void plan_make(const struct plan_policy *given, const struct plan_instance *instances,
                const struct gates_desired *desired, size_t len, int64_t now_wall_ms,
                struct plan *ret_plan)
 {
+    struct plan_policy counted = *given;
+    const struct plan_policy *policy = &counted;
     struct plan plan = {.len = len,
                         .failed = len,
                         .blocked = len,
@@ -490,6 +510,7 @@ void plan_make(const struct plan_policy *policy, const struct plan_instance *ins
     struct sort_context sort = {instances, policy->enable};
 
     ASSERT(len <= GATES_INSTANCES_MAX);
+    counted.max_unavailable = count_slots(given, instances, len);
     plan.steps = mem_alloc(len * sizeof(*plan.steps));
     for (size_t i = 0; i < len; i++) {
         plan.steps[i].instance = i;

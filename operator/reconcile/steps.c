@@ -226,6 +226,7 @@ struct error *step_plan(void *walk, enum verdict *ret_verdict)
     struct plan_policy policy = {
         .enable = reconcile_enables(&intent),
         .max_unavailable = pass->config.max_unavailable,
+        .max_unavailable_percent = pass->config.max_unavailable_percent,
         .min_ready_ms = pass->config.min_ready_ms,
         .suspend = pass->config.suspend,
         .retry = pass->intent.again ? pass->config.reconcile_requested_at : NULL,

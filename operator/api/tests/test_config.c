@@ -136,8 +136,13 @@ TEST(refused_with_the_path)
     check_refused("{platform: Kubeadm}", "spec.platform: must be a map");
     check_refused("{rollout: {maxUnavailable: 0}}",
                   "spec.rollout.maxUnavailable: must be between 1 and 1000");
-    check_refused("{rollout: {maxUnavailable: 50%}}",
-                  "spec.rollout.maxUnavailable: must be a whole number");
+    check_refused("{rollout: {maxUnavailable: 101%}}",
+                  "spec.rollout.maxUnavailable: must be a whole number, or a text of 1% to 100%");
+    check_refused("{rollout: {maxUnavailable: 0%}}", "or a text of 1% to 100%");
+    check_refused("{rollout: {maxUnavailable: 05%}}", "or a text of 1% to 100%");
+    check_refused("{rollout: {maxUnavailable: '%'}}", "or a text of 1% to 100%");
+    check_refused("{rollout: {maxUnavailable: '5'}}", "or a text of 1% to 100%");
+    check_refused("{rollout: {maxUnavailable: 1.5}}", "or a text of 1% to 100%");
     check_refused("{rollout: {componentTimeout: 9s}}",
                   "spec.rollout.componentTimeout: must be between 10s and 1h");
     check_refused("{rollout: {componentTimeout: 61m}}",

@@ -34,6 +34,8 @@ static const char *type_in_schema(const struct api_field *field)
         return "string";
     case FIELD_INTEGER:
         return "integer";
+    case FIELD_INTEGER_OR_PERCENT:
+        return ""; // x-kubernetes-int-or-string stands in for it
     case FIELD_LIST:
         return "array";
     case FIELD_OBJECT:
@@ -71,6 +73,7 @@ static void check_limits(const struct api_field *field, const json_t *schema)
         const char *min, *max;
     } names[] = {
         {FIELD_INTEGER, "minimum", "maximum"},
+        {FIELD_INTEGER_OR_PERCENT, "minimum", "maximum"},
         {FIELD_TEXT, "minLength", "maxLength"},
         {FIELD_DURATION, "minLength", "maxLength"},
         {FIELD_LIST, "minItems", "maxItems"},
@@ -102,6 +105,8 @@ static void check_field(const struct api_field *field, const json_t *schema)
     check_limits(field, schema);
     if (field->type == FIELD_MAP_BOOL)
         CHECK_STR(doc_str(schema, "additionalProperties", "type", NULL), "boolean");
+    CHECK_INT(field->type == FIELD_INTEGER_OR_PERCENT,
+              doc_bool(schema, false, "x-kubernetes-int-or-string", NULL));
     CHECK_INT(field->type == FIELD_ANY,
               doc_bool(schema, false, "x-kubernetes-preserve-unknown-fields", NULL));
 }
@@ -181,6 +186,7 @@ static json_t *other_value(const struct api_field *field)
     case FIELD_BOOL:
         return json_true();
     case FIELD_INTEGER:
+    case FIELD_INTEGER_OR_PERCENT:
         return json_integer(field->max);
     case FIELD_DURATION:
         return json_string("11s");

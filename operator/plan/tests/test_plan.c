@@ -102,6 +102,34 @@ TEST(workers_go_max_unavailable_at_a_time_the_worst_first)
     world_fini(&w);
 }
 
+// How many of these workers are begun at once.
+static unsigned begun(unsigned workers, unsigned percent)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    const struct plan_policy policy = {.enable = true, .max_unavailable_percent = percent};
+    unsigned now = 0;
+
+    for (unsigned i = 0; i < workers; i++) {
+        static const char *const names[] = {"a", "b", "c", "d"};
+        add(&w, names[i], COMPONENT_KUBELET, false);
+    }
+    make(&w, policy, &plan);
+    for (size_t i = 0; i < plan.len; i++)
+        now += plan.steps[i].state == PLAN_NOW;
+    world_fini(&w);
+    return now;
+}
+
+TEST(a_share_of_the_workers_is_rounded_up)
+{
+    CHECK_INT(begun(4, 50), 2);
+    CHECK_INT(begun(4, 51), 3);
+    CHECK_INT(begun(4, 1), 1);
+    CHECK_INT(begun(4, 100), 4);
+    CHECK_INT(begun(1, 1), 1);
+}
+
 TEST(a_failed_component_stops_what_has_not_begun)
 {
     struct world w = {0};
