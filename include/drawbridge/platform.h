@@ -32,9 +32,9 @@ struct platform_traits {
 const struct platform_traits *platform_traits(enum platform_type type);
 // Those of spec.platform.type of a DRAConfiguration that may be any JSON.
 const struct platform_traits *platform_traits_of(const json_t *config);
-// The platform to act upon: the spec's. Where that is Auto and Kubeadm was found once, as the
-// status says, it stays Kubeadm until the spec names another: what was written can only be taken
-// back the way it was written, whatever the cluster looks like by then.
+// The platform to act upon: the spec's. Where that is Auto, what was found first, as the status
+// says, until the spec names another: what was written can only be taken back the way it was
+// written, and nobody's flags are to be written because a cluster looks different one day.
 enum platform_type platform_decide(const struct api_config *config);
 // The same of one that is being deleted: what stands there of it says for which platform it was
 // written, whatever the spec names by then.
@@ -66,6 +66,7 @@ json_t *platform_trim_followed(const json_t *object);
 // Whose flags a pass is about. Borrowed until the observation is over.
 struct platform_target {
     enum platform_type type;
+    bool decided;          // by Auto, earlier: what it would be now is looked at too
     const char *namespace; // of the DRAConfiguration
     const json_t *cluster; // spec.cluster; NULL: none
     const json_t *hosted;  // spec.platform.hostedControlPlane; NULL: defaults
@@ -86,6 +87,7 @@ struct platform_target {
 // What one pass saw. Frozen once the observation is over.
 struct platform_observed {
     enum platform_type type;                // never AUTO
+    enum platform_type looks_like;          // what Auto would find now; AUTO: nobody asked
     struct version server, server_emulated; // of the API server that answered
     // versions of resource.k8s.io in discovery, [] when the group is absent
     json_t *served;

@@ -73,6 +73,10 @@ static const struct api_reason reasons[] = {
      "The administrator of Drawbridge does not allow DRAConfigurations of this namespace what this "
      "one names: this cluster, or another namespace.",
      "Ask the administrator to list the namespace, in the value that the message names.", true},
+    {"PlatformChanged", "Degraded",
+     "platform.type is Auto, and the cluster does not look any more like what it was found to be. "
+     "It is treated as before.",
+     "Set platform.type to what the message names, or repair what is missing.", false},
     {"VersionsUnknown", "ConfigValid ControlPlaneUpdated NodesUpdated Upgradeable Degraded",
      "The version of a component could not be read.",
      "Look at the component that the message names.", false},

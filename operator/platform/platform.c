@@ -13,6 +13,7 @@ struct observation {
     struct loop *loop;
     const struct cluster *cluster;
     enum platform_type wanted;
+    bool detects; // Auto, whether or not it was decided earlier
     platform_observed_fn *done;
     void *owner;
     struct op *pending;
@@ -132,15 +133,19 @@ static void finish(struct observation *o, struct error *take_err)
     done(owner, take_err, observed);
 }
 
-static struct error *find_platform(const struct observation *o,
-                                   const struct platform **ret_platform)
+static enum platform_type detect(const struct observation *o)
 {
     bool kubeadm = json_object_get(o->observed->config_maps, KUBEADM_CONFIG) &&
                    watch_count(o->cluster->pods) > 0;
-    enum platform_type type = o->wanted;
 
-    if (type == PLATFORM_AUTO)
-        type = kubeadm ? PLATFORM_KUBEADM : PLATFORM_OBSERVE;
+    return kubeadm ? PLATFORM_KUBEADM : PLATFORM_OBSERVE;
+}
+
+static struct error *find_platform(const struct observation *o,
+                                   const struct platform **ret_platform)
+{
+    enum platform_type type = o->wanted == PLATFORM_AUTO ? detect(o) : o->wanted;
+
     *ret_platform = platform_find(type);
     if (*ret_platform)
         return NULL;
@@ -182,6 +187,7 @@ static void collect(struct observation *o)
 
     if (!err) {
         o->observed->type = platform->type;
+        o->observed->looks_like = o->detects ? detect(o) : PLATFORM_AUTO;
         err = platform->collect(o->cluster, o->observed);
     }
     // Auto is Observe only now.
@@ -228,7 +234,7 @@ static void advance(struct observation *o)
         .group = "", .version = "v1", .resource = "configmaps", .namespace = PLATFORM_NAMESPACE};
 
     // The ConfigMaps are kubeadm's; who only looks does not ask for them.
-    if (o->wanted == PLATFORM_OBSERVE || o->next == COUNT(config_maps)) {
+    if ((o->wanted == PLATFORM_OBSERVE && !o->detects) || o->next == COUNT(config_maps)) {
         collect(o);
         return;
     }
@@ -251,17 +257,19 @@ static void on_said(void *owner, struct error *take_err, struct cluster_said *ta
 }
 
 static struct op *observe_common(struct loop *loop, const struct cluster *cluster,
-                                 enum platform_type wanted, platform_observed_fn *done, void *owner)
+                                 const struct platform_target *target, platform_observed_fn *done,
+                                 void *owner)
 {
     struct observation *o = NEW(struct observation);
-    bool looks = wanted == PLATFORM_OBSERVE;
+    bool looks = target->type == PLATFORM_OBSERVE;
     struct cluster_question question = {
         .gates = looks, .facts = looks ? cluster->facts : NULL, .term = watch_term(cluster->nodes)};
 
     o->op.drop = observation_drop;
     o->loop = loop;
     o->cluster = cluster;
-    o->wanted = wanted;
+    o->wanted = target->type;
+    o->detects = target->decided || target->type == PLATFORM_AUTO;
     o->done = done;
     o->owner = owner;
     o->observed = platform_observed_new();
@@ -277,5 +285,5 @@ struct op *platform_observe(struct loop *loop, const struct cluster *cluster,
 
     if (platform && platform->observe)
         return platform->observe(loop, cluster, target, done, owner);
-    return observe_common(loop, cluster, target->type, done, owner);
+    return observe_common(loop, cluster, target, done, owner);
 }

@@ -42,9 +42,12 @@ const struct platform_traits *platform_traits_of(const json_t *config)
 
 enum platform_type platform_decide(const struct api_config *config)
 {
-    if (config->platform == PLATFORM_AUTO &&
-        str_eq(doc_str(config->status, "platform", NULL), platform_type_name(PLATFORM_KUBEADM)))
-        return PLATFORM_KUBEADM;
+    static const enum platform_type found[] = {PLATFORM_KUBEADM, PLATFORM_OBSERVE};
+
+    for (size_t i = 0; config->platform == PLATFORM_AUTO && i < COUNT(found); i++) {
+        if (str_eq(doc_str(config->status, "platform", NULL), platform_type_name(found[i])))
+            return found[i];
+    }
     return config->platform;
 }
 

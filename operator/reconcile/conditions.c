@@ -693,6 +693,15 @@ static void say_degraded(struct pass *pass)
         api_conditions_set(c, CONDITION_DEGRADED, STATE_TRUE,
                            api_reason_find(reason) ? reason : "RolledBack", "%s",
                            doc_str(last, "message", NULL));
+    } else if (pass->observed->looks_like != pass->observed->type && pass->target.decided) {
+        const char *type = platform_type_name(pass->observed->type),
+                   *like = platform_type_name(pass->observed->looks_like);
+
+        api_conditions_set(
+            c, CONDITION_DEGRADED, STATE_TRUE, "PlatformChanged",
+            "spec.platform.type is Auto, and this cluster was found to be %s; now it "
+            "looks like %s. It is treated as %s until spec.platform.type says %s",
+            type, like, type, like);
     } else {
         api_conditions_set(c, CONDITION_DEGRADED, STATE_FALSE, "AsExpected", "No component failed");
     }

@@ -172,6 +172,7 @@ struct error *step_observe(void *walk, enum verdict *ret_verdict)
 
     pass->target = (struct platform_target){
         .type = platform_decide(&pass->config),
+        .decided = pass->config.platform != platform_decide(&pass->config),
         .namespace = pass->config.namespace,
         .cluster = pass->config.cluster,
         .hosted = pass->config.hosted,

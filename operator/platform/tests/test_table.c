@@ -48,6 +48,26 @@ TEST(what_a_platform_cannot_do_is_refused_with_what_can)
                    "{kubeconfigSecretRef: {name: a}}}");
 }
 
+static const char *decided(const char *type, const char *was)
+{
+    AUTO_MEM char *spec = str_format("{platform: {type: %s}}", type);
+    AUTO_JSON json_t *object = config_of(spec);
+    struct api_config config;
+
+    doc_set(object, doc_string(was), "status", "platform", NULL);
+    CHECK_OK(api_config_parse(object, &config));
+    return platform_type_name(platform_decide(&config));
+}
+
+TEST(auto_stays_what_it_was_found_to_be_and_a_type_is_what_it_says)
+{
+    CHECK_STR(decided("Auto", "Kubeadm"), "Kubeadm");
+    CHECK_STR(decided("Auto", "Observe"), "Observe");
+    CHECK_STR(decided("Auto", "HostedControlPlane"), "Auto"); // nothing finds that
+    CHECK_STR(decided("Auto", ""), "Auto");
+    CHECK_STR(decided("Kubeadm", "Observe"), "Kubeadm");
+}
+
 TEST(what_a_platform_is)
 {
     AUTO_JSON json_t *none = config_of("{}");

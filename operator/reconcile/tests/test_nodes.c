@@ -539,6 +539,42 @@ TEST(what_auto_decided_once_is_what_a_revert_undoes)
     story_free(s);
 }
 
+static bool looks_different(const struct story *s)
+{
+    return is(s, "Degraded", "True", "PlatformChanged");
+}
+
+static bool looks_the_same(const struct story *s)
+{
+    return is(s, "Degraded", "False", "AsExpected");
+}
+
+static void look_again(struct story *s, const char *when)
+{
+    fake_edit(
+        s->scene.api, CONFIG,
+        json_pack("{s:{s:{s:s}}}", "metadata", "annotations", API_ANNOTATION_RECONCILE, when));
+}
+
+TEST(what_auto_decided_once_stays_and_a_change_is_told)
+{
+    struct story *s = story_new();
+    AUTO_JSON json_t *kept = NULL;
+
+    WAIT_FOR(s, is_ready);
+    kept = json_incref(json_object_get(s->scene.api->objects, KUBEADM));
+    json_object_del(s->scene.api->objects, KUBEADM); // somebody removes it
+    look_again(s, "one");
+    WAIT_FOR(s, looks_different);
+    CHECK_HAS(message(s, "Degraded"), "found to be Kubeadm; now it looks like Observe");
+    CHECK_STR(doc_str(fake_get(s->scene.api, CONFIG), "status", "platform", NULL), "Kubeadm");
+    CHECK(asked(s, "cp-1", "kube-apiserver"));
+    json_object_set(s->scene.api->objects, KUBEADM, kept);
+    look_again(s, "two");
+    WAIT_FOR(s, looks_the_same);
+    story_free(s);
+}
+
 static bool is_observing(const struct story *s)
 {
     return is(s, "ControlPlaneUpdated", "True", "Observing");
