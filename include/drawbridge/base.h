@@ -20,7 +20,9 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 // AUTO(noun): the variable is freed by noun_freep() when it goes out of scope; it leaves by TAKE().
-#define AUTO(noun) __attribute__((cleanup(noun##_freep)))
+// unused: for clang an owner that nobody reads is no use.
+#define CLEANUP(fn) __attribute__((cleanup(fn), unused))
+#define AUTO(noun) CLEANUP(noun##_freep)
 // TAKE(p): the value of p, which becomes NULL: the one statement expression that is allowed.
 #define TAKE(p)                                                                                    \
     __extension__({                                                                                \
@@ -92,7 +94,7 @@ static inline void mem_freep(void *p)
 {
     mem_free(*(void **)p);
 }
-#define AUTO_MEM __attribute__((cleanup(mem_freep)))
+#define AUTO_MEM CLEANUP(mem_freep)
 #define NEW(type) ((type *)mem_alloc(sizeof(type)))
 char *str_dup(const char *s); // NULL gives NULL
 char *str_ndup(const char *s, size_t len);
@@ -143,7 +145,7 @@ void buf_reset(struct buf *b);         // empty, overflow cleared, memory kept
 NONNULL char *buf_take(struct buf *b); // NUL-terminated, never NULL; b is empty afterwards
 struct slice buf_slice(const struct buf *b);
 void buf_fini(struct buf *b);
-#define AUTO_BUF __attribute__((cleanup(buf_fini)))
+#define AUTO_BUF CLEANUP(buf_fini)
 
 // --- text: bytes that others wrote, fit to be shown ----------------------------------------------
 // What comes from a file, a log, a server or another program is bytes until text_make() made it
@@ -174,7 +176,7 @@ bool strlist_has(const struct strlist *l, const char *s);
 void strlist_sort(struct strlist *l);                         // strcmp order; doubles are removed
 char *strlist_join(const struct strlist *l, const char *sep); // "" when empty
 void strlist_fini(struct strlist *l);
-#define AUTO_STRLIST __attribute__((cleanup(strlist_fini)))
+#define AUTO_STRLIST CLEANUP(strlist_fini)
 
 // --- log: one line to stderr each; key=value after the message -----------------------------------
 

@@ -23,7 +23,7 @@ static inline void json_tree_freep(json_t **p)
 {
     json_decref(*p);
 }
-#define AUTO_JSON __attribute__((cleanup(json_tree_freep)))
+#define AUTO_JSON CLEANUP(json_tree_freep)
 
 // JSON text to a tree. Error INVALID: "name:line:column: what"; LIMIT: more than DOC_BYTES_MAX or
 // DOC_NODES_MAX. Nodes are counted before anything is made of them (doc_json_nodes()): a byte of

@@ -103,7 +103,7 @@ struct gates_flags {
 struct error *gates_flags_read(enum component component, const json_t *argv,
                                struct gates_flags *ret_flags);
 void gates_flags_fini(struct gates_flags *flags);
-#define AUTO_FLAGS __attribute__((cleanup(gates_flags_fini)))
+#define AUTO_FLAGS CLEANUP(gates_flags_fini)
 
 // A change of one element of an argv array, to be carried out on whatever holds it, in order.
 struct gates_edit {
@@ -127,7 +127,7 @@ struct error *gates_flags_edit(enum component component, const json_t *argv,
                                const json_t *set_runtime, const json_t *unset_runtime,
                                struct gates_edits *ret_edits);
 void gates_edits_fini(struct gates_edits *edits);
-#define AUTO_EDITS __attribute__((cleanup(gates_edits_fini)))
+#define AUTO_EDITS CLEANUP(gates_edits_fini)
 
 // --- containers: where in a pod that argv is -----------------------------------------------------
 
@@ -252,7 +252,7 @@ struct error *gates_resolve(const struct gates_table *table, const struct gates_
                             const struct gates_instance *instances, size_t instances_len,
                             struct gates_resolution *ret_resolution);
 void gates_resolution_fini(struct gates_resolution *resolution);
-#define AUTO_RESOLUTION __attribute__((cleanup(gates_resolution_fini)))
+#define AUTO_RESOLUTION CLEANUP(gates_resolution_fini)
 
 enum upgradeable { UPGRADEABLE_TRUE, UPGRADEABLE_FALSE, UPGRADEABLE_UNKNOWN };
 // Whether the next minor takes what the instances say now (foreign entries and desired ones): False

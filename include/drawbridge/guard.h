@@ -40,7 +40,7 @@ struct guard_file {
     gid_t gid;
 };
 void guard_file_fini(struct guard_file *file);
-#define AUTO_GUARD_FILE __attribute__((cleanup(guard_file_fini)))
+#define AUTO_GUARD_FILE CLEANUP(guard_file_fini)
 // A regular file and nothing else (INVALID; a symbolic link too, unless links are followed); LIMIT
 // above bytes_max.
 struct error *guard_file_read(const char *path, bool follow_links, size_t bytes_max,
@@ -78,7 +78,7 @@ struct guard_record {
     char *bytes;
 };
 void guard_record_fini(struct guard_record *record);
-#define AUTO_GUARD_RECORD __attribute__((cleanup(guard_record_fini)))
+#define AUTO_GUARD_RECORD CLEANUP(guard_record_fini)
 // INVALID unless every byte is as guard_record_print() wrote it.
 struct error *guard_record_parse(struct slice text, struct guard_record *ret_record);
 // up to GUARD_RECORD_BYTES_MAX
@@ -103,7 +103,7 @@ void guard_note_print(const struct guard_note *note, struct buf *text);
 // until the descriptor is closed. TRANSIENT when somebody else holds it for more than 5 s.
 struct error *guard_lock(const char *dir, int *ret_fd);
 void guard_unlock(int *fd);
-#define AUTO_GUARD_LOCK __attribute__((cleanup(guard_unlock)))
+#define AUTO_GUARD_LOCK CLEANUP(guard_unlock)
 
 // --- what the agent does -------------------------------------------------------------------------
 

@@ -155,7 +155,7 @@ void plan_make(const struct plan_policy *policy, const struct plan_instance *ins
                const struct gates_desired *desired, size_t len, int64_t now_wall_ms,
                struct plan *ret_plan);
 void plan_fini(struct plan *plan);
-#define AUTO_PLAN __attribute__((cleanup(plan_fini)))
+#define AUTO_PLAN CLEANUP(plan_fini)
 
 // The steps of a node, ordered by component: indexes into plan->steps.
 const size_t *plan_steps_of(const struct plan *plan, const struct plan_instance *instances,

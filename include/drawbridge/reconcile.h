@@ -84,7 +84,7 @@ struct reconcile_inputs {
 void reconcile_inputs_make(const struct platform_observed *observed,
                            struct reconcile_inputs *ret_inputs);
 void reconcile_inputs_fini(struct reconcile_inputs *inputs);
-#define AUTO_INPUTS __attribute__((cleanup(reconcile_inputs_fini)))
+#define AUTO_INPUTS CLEANUP(reconcile_inputs_fini)
 // Resolution of what was observed. Live components are judged among themselves: a template
 // (kubeadm's ConfigMaps) asks no API server for anything, but is given what live and future clients
 // need.

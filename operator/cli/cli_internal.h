@@ -67,7 +67,7 @@ struct cli_table {
 void cli_table_cell(struct cli_table *table, const char *text); // "" is shown as "-"
 void cli_table_print(const struct cli_table *table, FILE *out);
 void cli_table_fini(struct cli_table *table);
-#define AUTO_TABLE __attribute__((cleanup(cli_table_fini)))
+#define AUTO_TABLE CLEANUP(cli_table_fini)
 
 struct gates_table;
 // The table in a file (--gates-table); NULL path: *ret_table NULL, the built-in one is meant.

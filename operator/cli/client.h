@@ -13,7 +13,7 @@ struct client {
 };
 struct error *client_open(struct client *client, const char *kubeconfig, const char *context);
 void client_fini(struct client *client);
-#define AUTO_CLIENT __attribute__((cleanup(client_fini)))
+#define AUTO_CLIENT CLEANUP(client_fini)
 struct error *client_get_path(struct client *client, const char *path, json_t **ret_body);
 struct error *client_get_text(struct client *client, const char *path, char **ret_text);
 struct error *client_list(struct client *client, const struct kube_ref *ref, json_t **ret_list);

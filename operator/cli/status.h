@@ -16,4 +16,4 @@ struct status_view {
 void status_view_make(const json_t *configs, const json_t *nodes, const char *name,
                       struct status_view *view);
 void status_view_fini(struct status_view *view);
-#define AUTO_VIEW __attribute__((cleanup(status_view_fini)))
+#define AUTO_VIEW CLEANUP(status_view_fini)

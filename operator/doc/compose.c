@@ -404,7 +404,7 @@ struct error *doc_composer_next(struct doc_composer *composer, struct doc_graph 
     struct composing c = {
         .composer = composer, .graph = &graph, .anchors = anchors, .open = DOC_NONE};
     for (;;) {
-        __attribute__((cleanup(event_deletep))) yaml_event_t event = {0};
+        CLEANUP(event_deletep) yaml_event_t event = {0};
         if (!yaml_parser_parse(&composer->parser, &event)) {
             return parser_error(composer);
         }

@@ -50,7 +50,7 @@ struct doc_graph {
     bool has_block; // at least one literal or folded scalar
 };
 void doc_graph_fini(struct doc_graph *graph);
-#define AUTO_GRAPH __attribute__((cleanup(doc_graph_fini)))
+#define AUTO_GRAPH CLEANUP(doc_graph_fini)
 
 // --- compose.c: text to nodes --------------------------------------------------------------------
 
@@ -68,7 +68,7 @@ struct error *doc_composer_open(struct doc_composer *composer, struct slice text
 struct error *doc_composer_next(struct doc_composer *composer, struct doc_graph *ret_graph,
                                 bool *ret_more);
 void doc_composer_close(struct doc_composer *composer);
-#define AUTO_COMPOSER __attribute__((cleanup(doc_composer_close)))
+#define AUTO_COMPOSER CLEANUP(doc_composer_close)
 
 MUST_USE struct error *doc_error(const char *name, size_t line, size_t column, const char *fmt, ...)
     PRINTF(4, 5);
@@ -139,7 +139,7 @@ struct doc_edit {
 };
 void doc_edit_add(struct doc_edit *edit, size_t from, size_t to, char *take_with);
 void doc_edit_fini(struct doc_edit *edit);
-#define AUTO_EDIT __attribute__((cleanup(doc_edit_fini)))
+#define AUTO_EDIT CLEANUP(doc_edit_fini)
 // Makes the edit if its result reads as wanted.
 struct error *doc_text_commit(struct doc_text *doc, const struct doc_edit *edit,
                               const json_t *wanted);
@@ -154,7 +154,7 @@ struct doc_place {
     size_t index;         // its place among the entries of parent
 };
 void doc_place_fini(struct doc_place *place);
-#define AUTO_PLACE __attribute__((cleanup(doc_place_fini)))
+#define AUTO_PLACE CLEANUP(doc_place_fini)
 // INVALID: not a pointer, or the way leads through something that an alias shares or a merge
 // brought.
 struct error *doc_text_find(const struct doc_text *doc, const char *pointer,

@@ -47,7 +47,7 @@ struct want {
 // INVALID with reason NotSupported or InvalidConfiguration.
 struct error *driver_want_make(const json_t *object, struct want *ret_want);
 void driver_want_fini(struct want *want);
-#define AUTO_WANT __attribute__((cleanup(driver_want_fini)))
+#define AUTO_WANT CLEANUP(driver_want_fini)
 
 // --- values.c
 void driver_values_merge(json_t *into, const json_t *over);
@@ -171,7 +171,7 @@ struct helm_call {
     struct strlist argv, env;
 };
 void helm_call_fini(struct helm_call *call);
-#define AUTO_CALL __attribute__((cleanup(helm_call_fini)))
+#define AUTO_CALL CLEANUP(helm_call_fini)
 // dir: of the job. Without helm_call_connect() it knows no API server.
 void helm_call_make(const struct driver_spec *spec, const char *dir, struct helm_call *ret_call);
 // user: whom it acts as, NULL: nobody else.

@@ -15,7 +15,7 @@ struct argv_view {
     char *json;     // ... and the JSON as it is now
 };
 void argv_view_fini(struct argv_view *view);
-#define AUTO_VIEW __attribute__((cleanup(argv_view_fini)))
+#define AUTO_VIEW CLEANUP(argv_view_fini)
 
 // INVALID for what is no array of strings, or runs through a shell.
 struct error *gates_argv_open(enum component component, const json_t *argv,

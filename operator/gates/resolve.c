@@ -29,7 +29,7 @@ static void resolver_fini(struct resolver *r)
     json_decref(r->needed);
     json_decref(r->ignored);
 }
-#define AUTO_RESOLVER __attribute__((cleanup(resolver_fini)))
+#define AUTO_RESOLVER CLEANUP(resolver_fini)
 
 void gates_resolution_fini(struct gates_resolution *resolution)
 {

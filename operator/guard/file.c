@@ -26,7 +26,7 @@ static void fd_close(const int *fd)
     if (*fd >= 0)
         close(*fd);
 }
-#define AUTO_FD __attribute__((cleanup(fd_close)))
+#define AUTO_FD CLEANUP(fd_close)
 
 static const char *base_name(const char *path)
 {

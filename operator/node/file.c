@@ -17,7 +17,7 @@ static void dir_close(DIR **dir)
     if (*dir)
         closedir(*dir);
 }
-#define AUTO_DIR __attribute__((cleanup(dir_close)))
+#define AUTO_DIR CLEANUP(dir_close)
 
 const char *node_base_name(const char *path)
 {

@@ -257,7 +257,7 @@ struct node_edit {
 struct error *node_plan(struct node_unit *unit, const struct node_wish *wish,
                         struct node_edit *ret_edit);
 void node_edit_fini(struct node_edit *edit);
-#define AUTO_EDIT __attribute__((cleanup(node_edit_fini)))
+#define AUTO_EDIT CLEANUP(node_edit_fini)
 json_t *node_owned_values(const json_t *owned, const char *kind); // name → value
 bool node_owned_empty(const json_t *owned);
 

@@ -135,7 +135,7 @@ static void rig_fini(struct rig *rig)
     server_free(rig->server);
     loop_free(rig->loop);
 }
-#define AUTO_RIG __attribute__((cleanup(rig_fini)))
+#define AUTO_RIG CLEANUP(rig_fini)
 
 static void on_passed(void *owner, struct error *take_err, struct driver_result *take_result)
 {

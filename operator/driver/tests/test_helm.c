@@ -165,7 +165,7 @@ static void smoke_fini(struct smoke *smoke)
     json_decref(smoke->status);
     json_decref(smoke->action.create);
 }
-#define AUTO_SMOKE __attribute__((cleanup(smoke_fini)))
+#define AUTO_SMOKE CLEANUP(smoke_fini)
 
 #define ASKED "spec: {smokeTest: {enabled: true, deviceClassName: gpu.example.com}}"
 #define HEAD "metadata: {namespace: team, name: dra}, "

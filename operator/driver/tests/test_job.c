@@ -126,7 +126,7 @@ static void rig_fini(struct rig *rig)
     for (size_t i = 0; i < COUNT(owned); i++)
         mem_free(owned[i]);
 }
-#define AUTO_RIG __attribute__((cleanup(rig_fini)))
+#define AUTO_RIG CLEANUP(rig_fini)
 
 static void begin(struct rig *rig, const char *driver, const char *status)
 {

@@ -219,8 +219,8 @@ TEST(a_renamed_chart_keeps_the_names)
 {
     static const char *const statuses[] = {
         "{driver: {release: r, namespace: ns, chart: nvidia-dra-driver-gpu}}",
-        "{driver: {release: r, namespace: ns, chart: dra-driver-nvidia-gpu, nameOverride: "
-        "nvidia-dra-driver-gpu}}",
+        ("{driver: {release: r, namespace: ns, chart: dra-driver-nvidia-gpu, nameOverride: "
+         "nvidia-dra-driver-gpu}}"), // one text: clang asks
         "{driver: {release: r, namespace: ns, chart: dra-driver-nvidia-gpu}}",
         "{driver: {release: other, namespace: ns, chart: nvidia-dra-driver-gpu}}",
     };

@@ -206,7 +206,7 @@ static void wire_fini(struct wire *wire)
 {
     mem_free(wire->header);
 }
-#define AUTO_WIRE __attribute__((cleanup(wire_fini)))
+#define AUTO_WIRE CLEANUP(wire_fini)
 
 // libssh2's words when the two sides have no kind of host key in common that it can use.
 static bool no_common_key(const char *text)

@@ -21,7 +21,7 @@ static void signature_fini(struct signature *signature)
     mem_free(signature->file);
     mem_free(signature->payload_file);
 }
-#define AUTO_SIGNATURE __attribute__((cleanup(signature_fini)))
+#define AUTO_SIGNATURE CLEANUP(signature_fini)
 
 static bool ran_well(int status)
 {
