@@ -97,9 +97,9 @@ bool kube_is_newer(const char *version, const char *than);
 // take_err: kind by HTTP status and Status.reason (404 NOT_FOUND, 409 CONFLICT, 410 GONE, 401/403
 // DENIED, 422/400/415 REJECTED, 413 LIMIT, 429 THROTTLED, 5xx TRANSIENT), text: the server's
 // message; error_reason() is "AlreadyExists" or "ResourceVersionTooLarge" where it was that, else
-// "". Else take_body is the answer (of a delete JSON null when empty). To a question it is a JSON
-// object, of a list with items, and of a get, create, replace or patch of an object it has that
-// name: anything else is an error TRANSIENT.
+// "". Else take_body is the answer. To a question it is a JSON object, of a list with items, and of
+// a get, create, replace, patch or delete of an object it has that name, or of a delete it is a
+// Status of success: anything else is an error TRANSIENT.
 typedef void kube_done_fn(void *owner, struct error *take_err, json_t *take_body);
 // One error or one text; for /readyz, /metrics.
 typedef void kube_text_fn(void *owner, struct error *take_err, struct slice text);

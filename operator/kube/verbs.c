@@ -115,6 +115,7 @@ struct call {
     bool wrote;       // the answer is what became of the object
     bool reads;       // the answer is a JSON object: nothing is no answer to a question
     bool lists;       // and has items
+    bool deletes;     // the answer may be a Status of success too
     char *name;       // the answer is the object of this name; NULL: it may be anything
     size_t nodes_max; // of the answer; 0: KUBE_NODES_MAX
     void *owner;
@@ -134,8 +135,11 @@ static struct error *check_answer(const struct call *call, json_t **body)
 {
     const char *is = doc_str(*body, "metadata", "name", NULL), *wrong = NULL;
     const json_t *items = json_object_get(*body, "items");
-    if (call->name && !str_eq(call->name, is))
-        wrong = "the answer is not the object that was asked for";
+    bool success = call->deletes && str_eq(doc_str(*body, "kind", NULL), "Status") &&
+                   str_eq(doc_str(*body, "status", NULL), "Success");
+    if (call->name && !str_eq(call->name, is) && !success)
+        wrong = call->deletes ? "the answer does not say that it was deleted"
+                              : "the answer is not the object that was asked for";
     else if (call->reads && !json_is_object(*body))
         wrong = "the answer is empty, or no object";
     else if (call->lists && !json_is_array(items) && !json_is_null(items))
@@ -354,6 +358,7 @@ struct op *kube_delete(struct kube *kube, const struct kube_ref *ref, const char
         doc_set(options, doc_string(resource_version), "preconditions", "resourceVersion", NULL);
     struct kube_request request = request_of("DELETE", kube_path(ref));
     request.unconditional = json_object_size(json_object_get(options, "preconditions")) == 0;
-    return send_body(kube, request, JSON_TYPE, options,
-                     &(struct call){.done = done, .owner = owner});
+    return send_body(
+        kube, request, JSON_TYPE, options,
+        &(struct call){.done = done, .owner = owner, .deletes = true, .name = str_dup(ref->name)});
 }

@@ -79,7 +79,7 @@ static void on_request(void *owner, struct server_conn *conn, const struct serve
         server_reply(conn, 200, "", body);
         return;
     }
-    server_reply(conn, 200, "", "{\"items\": []}");
+    server_reply(conn, 200, "", "{\"kind\": \"Status\", \"status\": \"Success\", \"items\": []}");
 }
 
 static void on_change(void *owner, const char *key)

@@ -436,7 +436,8 @@ static void on_request(void *owner, struct server_conn *conn, const struct serve
                strstr(request->target, "/namespaces/gpu")) {
         server_reply(conn, 404, "", "{}");
     } else {
-        server_reply(conn, 200, "", "{\"items\": []}");
+        server_reply(conn, 200, "",
+                     "{\"kind\": \"Status\", \"status\": \"Success\", \"items\": []}");
     }
 }
 

@@ -216,12 +216,11 @@ static void answer_html(void *owner UNUSED, struct server_conn *conn,
     server_reply(conn, 200, "", "<html>log in first</html>");
 }
 
-TEST(an_empty_answer_is_null_and_html_is_no_answer)
+TEST(nothing_and_html_are_no_answers)
 {
     struct world *world = world_new(answer_nothing);
     world_wait(world, kube_delete(world->kube, &POD, "u", NULL, world_on_done, world));
-    CHECK_OK(TAKE(world->err)); // to a question it is no answer
-    CHECK(json_is_null(world->body));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "does not say that it was deleted");
     world_wait(world, kube_get_path(world->kube, "/version", 4096, world_on_done, world));
     CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "empty");
     world_wait(world, kube_list_metadata(world->kube, &PODS, NULL, world_on_done, world));
@@ -512,6 +511,34 @@ static void answer_said(void *owner UNUSED, struct server_conn *conn,
                         const struct server_request *request UNUSED)
 {
     server_reply(conn, 200, "", said);
+}
+
+// Else what stays is nobody's any more: whoever asked for it forgets it.
+TEST(what_does_not_say_that_something_was_deleted_is_no_answer_to_that)
+{
+    static const struct {
+        const char *said;
+        bool good;
+    } rows[] = {
+        {"", false},
+        {"null", false},
+        {"{}", false},
+        {"{\"metadata\":{\"name\":\"other\"}}", false},
+        {"{\"kind\":\"Status\",\"status\":\"Failure\",\"code\":409}", false},
+        {"{\"kind\":\"Status\",\"status\":\"Success\"}", true},
+        {"{\"metadata\":{\"name\":\"p\"}}", true}, // it has a finalizer
+    };
+    struct world *world = world_new(answer_said);
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        said = rows[i].said;
+        world_wait(world, kube_delete(world->kube, &POD, "u", "7", world_on_done, world));
+        if (rows[i].good)
+            CHECK_OK(TAKE(world->err));
+        else
+            CHECK_ERR(TAKE(world->err), ERROR_TRANSIENT);
+    }
+    world_free(world);
 }
 
 TEST(an_answer_of_one_path_is_capped_by_its_request)

@@ -266,8 +266,9 @@ FAKE void fake_answer(struct server_conn *conn, int code, const json_t *body)
 
 FAKE void fake_refuse(struct server_conn *conn, int code, const char *reason)
 {
-    AUTO_JSON json_t *status = json_pack("{s:s, s:s, s:s, s:i}", "kind", "Status", "message",
-                                         reason, "reason", reason, "code", code);
+    AUTO_JSON json_t *status = json_pack("{s:s, s:s, s:s, s:s, s:i}", "kind", "Status", "status",
+                                         code < 300 ? "Success" : "Failure", "message", reason,
+                                         "reason", reason, "code", code);
 
     fake_answer(conn, code, status);
 }
