@@ -36,6 +36,9 @@ struct watch_spec {
     // The server has this object and it cannot be read (kube_skip_fn): what was kept of it before
     // stays, the others go on. May be NULL.
     kube_skip_fn *on_unreadable;
+    // A refusal (403) is the last word: nothing is asked again, watch_error() stays, and the owner,
+    // who has another way to look, frees the watch.
+    bool refusal_ends;
     void *owner;
 };
 // Begins at once. First list with resourceVersion=0. After failures: 0.8 s doubling to 30 s with

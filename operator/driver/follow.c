@@ -95,6 +95,7 @@ static void start_watch(struct followed *followed)
                               .label_selector = followed->labels,
                               .trim = followed->trim,
                               .on_change = on_change,
+                              .refusal_ends = true,
                               .owner = followed};
 
     followed->watch = watch_new(driver->loop, &spec);
@@ -167,7 +168,6 @@ const struct error *follow_error(struct followed *followed)
 
     if (!followed->watch || !err || error_kind(err) != ERROR_DENIED)
         return err;
-    // It would ask again and again, in vain.
     error_free(followed->refused);
     followed->refused = error_new(ERROR_DENIED, "%s", error_text(err));
     followed->refused_ms = clock_ms();

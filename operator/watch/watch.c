@@ -253,6 +253,10 @@ static bool wants_prompt_list(struct watch *watch, const struct error *err)
 // asked for.
 static void pause_then(struct watch *watch, bool list, struct error *take_err)
 {
+    if (watch->spec.refusal_ends && error_kind(take_err) == ERROR_DENIED) {
+        set_error(watch, take_err);
+        return;
+    }
     uint64_t now_ms = clock_ms(), at_least_ms = error_retry_after_ms(take_err);
     // A server that refuses after it was away is back: its RBAC is warm in some seconds, and the
     // back-off of the outage would be waited for in vain.

@@ -42,6 +42,7 @@ struct fake {
     bool free_in_change;
     uint64_t (*facet)(const json_t *object);
     size_t objects_max; // 0: as many as a store has by itself
+    bool refusal_ends;
 };
 
 static inline void fake_send_event(struct fake *fake, const char *line)
@@ -281,6 +282,7 @@ static inline void fake_follow(struct fake *fake)
                               .ref = {.group = "e", .version = "v1", .resource = "things"},
                               .facet = fake->facet,
                               .objects_max = fake->objects_max,
+                              .refusal_ends = fake->refusal_ends,
                               .on_change = fake_on_change,
                               .on_sync = fake_on_sync,
                               .on_unreadable = fake_on_unreadable,

@@ -427,6 +427,20 @@ TEST(more_objects_than_the_store_may_have_end_the_watch_with_a_word)
     fake_free(fake);
 }
 
+// Who has another way to look does not ask in vain again, however late it looks what came of it.
+TEST(a_refusal_can_be_the_last_word)
+{
+    struct fake *fake = fake_new();
+    fake->refusal_ends = true;
+    fake->fault = FAULT_403;
+    fake->fault_lasts = true;
+    fake_follow(fake);
+    world_run_for(fake->world, 2000);
+    CHECK_INT(server_requests(fake->world->server), 1);
+    CHECK_INT(error_kind(watch_error(fake->watch)), ERROR_DENIED);
+    fake_free(fake);
+}
+
 TEST(an_idle_watch_does_not_turn_the_loop)
 {
     struct fake *fake = fake_new();
