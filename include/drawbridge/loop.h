@@ -89,8 +89,11 @@ struct loop_child_result {
     int exit_code; // -1 when a signal ended it
     int signum;    // 0 when it exited
     bool timed_out;
+    uint64_t processor_ms;       // used by it and by those that it waited for
     struct slice output, errors; // borrowed for the callback
 };
+// Whether what ended it is its limit of processor time: the kernel sends SIGKILL, as others do.
+bool loop_child_is_over(const struct loop_child_result *result, uint64_t processor_s_max);
 // take_err is set (and result NULL) only when the child could not be started.
 typedef void loop_child_fn(void *owner, struct error *take_err,
                            const struct loop_child_result *result);

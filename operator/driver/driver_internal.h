@@ -7,8 +7,10 @@
 #include "drawbridge/driver.h"
 
 extern uint64_t driver_helm_grace_ms; // from SIGTERM to SIGKILL; tests shorten it
-#define DRIVER_LOOK_SOON_MS 2000      // something is on its way
-#define DRIVER_LOOK_LATER_MS 15000    // something is in the way, and nobody tells when it has gone
+// Of all processors; 0: as long as it may run on one of them. Tests say less.
+extern uint64_t driver_helm_processor_s;
+#define DRIVER_LOOK_SOON_MS 2000   // something is on its way
+#define DRIVER_LOOK_LATER_MS 15000 // something is in the way, and nobody tells when it has gone
 // All is well and what matters is followed: valuesFrom and others' objects are asked for now and
 // then, the release itself seldom.
 #define DRIVER_LOOK_AT_VALUES_MS 30000

@@ -2,7 +2,6 @@
 // The steps of a job that helm does: what it is called for, and what its answer, or its failure,
 // leads to.
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #define NAMESPACE_BYTES_MAX 63
 
 uint64_t driver_helm_grace_ms = 8000;
+uint64_t driver_helm_processor_s;
 
 typedef void after_fn(struct job *job, const struct loop_child_result *result);
 
@@ -190,6 +190,13 @@ static bool was_no_helm(const struct loop_child_result *result)
            slice_starts(result->errors, "drawbridge-confine: ");
 }
 
+static uint64_t processor_s_max(const struct driver *driver)
+{
+    return driver_helm_processor_s
+               ? driver_helm_processor_s
+               : (driver->spec.helm_timeout_ms + driver_helm_grace_ms) / 1000 + 1;
+}
+
 static void take_failure(struct job *job, const struct loop_child_result *result)
 {
     AUTO_MEM char *message = NULL;
@@ -206,10 +213,10 @@ static void take_failure(struct job *job, const struct loop_child_result *result
         job_fail(job, fetching ? "ChartUnavailable" : "HelmInterrupted",
                  str_format("helm did not end within %llu s and was stopped",
                             (unsigned long long)(job->driver->spec.helm_timeout_ms / 1000)));
-    else if (result->signum == SIGXCPU)
+    else if (loop_child_is_over(result, processor_s_max(job->driver)))
         job_fail(job, "LimitReached",
                  str_format("helm used more than %llu s of processor time for this chart",
-                            (unsigned long long)(job->driver->spec.helm_timeout_ms / 1000)));
+                            (unsigned long long)processor_s_max(job->driver)));
     else if (result->signum || result->exit_code > 128) // a shell around helm tells its signal so
         job_fail(job, "HelmInterrupted",
                  str_format("helm was ended by signal %d",
@@ -267,7 +274,7 @@ static void run_helm(struct job *job, const struct helm_call *call, struct slice
     struct loop_confine confine = {
         .data_bytes_max = DRIVER_MEMORY_BYTES_MAX,
         .file_bytes_max = DRIVER_FILE_BYTES_MAX,
-        .processor_s_max = (spec->helm_timeout_ms + driver_helm_grace_ms) / 1000 + 1,
+        .processor_s_max = processor_s_max(job->driver),
         .processes_max = DRIVER_PROCESSES_MAX,
         .readable = spec->helm_account ? readable : NULL,
         .writable = spec->helm_account ? writable : NULL,

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 // How long somebody may hold the pipes after the child itself has ended (a daemon it left behind).
@@ -104,9 +105,35 @@ static void on_drained(void *owner)
     finish(child);
 }
 
+// What children used of the processors that were waited for since the last look: of one alone, as
+// each that ends is looked at.
+static uint64_t processor_ms(struct loop *loop)
+{
+    struct rusage used;
+    uint64_t before = loop->processor_ms;
+
+    if (getrusage(RUSAGE_CHILDREN, &used) != 0)
+        return 0;
+    loop->processor_ms = (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000 +
+                         (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000;
+    return loop->processor_ms - before;
+}
+
+// The kernel counts whole ticks of its clock for the limit, and exactly for what it says
+// afterwards: a tenth less, on a busy machine. A shell around a program tells the program's signal
+// as 128 and more.
+bool loop_child_is_over(const struct loop_child_result *result, uint64_t processor_s_max)
+{
+    bool killed = result->signum == SIGKILL || result->exit_code == 128 + SIGKILL;
+
+    return killed && !result->timed_out && processor_s_max > 0 &&
+           result->processor_ms >= processor_s_max * 500;
+}
+
 static void on_exit_of(uv_process_t *process, int64_t status, int signum)
 {
     struct child *child = process->data;
+    child->result.processor_ms = processor_ms(child->loop);
     child->exited = true;
     if (child->dropped) {
         close_once(process);
@@ -305,6 +332,7 @@ struct op *loop_child_run(struct loop *loop, const struct loop_child_spec *spec,
 {
     ASSERT(spec->timeout_ms > 0 && spec->argv && spec->argv[0] && spec->input.len < UINT32_MAX);
     struct child *child = make(loop, spec, fn, owner);
+    (void)processor_ms(loop); // not what others waited for
     child->start_error = spawn(child, spec);
     if (child->start_error) {
         child->timer = loop_defer(loop, on_not_started, child);

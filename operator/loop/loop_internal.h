@@ -15,7 +15,8 @@ struct loop {
     uv_timer_t timer;     // set to the earliest sleep
     uv_idle_t idle;       // runs while something is deferred
     uint64_t turns;
-    unsigned live; // ops, polls and listeners that somebody holds
+    unsigned live;         // ops, polls and listeners that somebody holds
+    uint64_t processor_ms; // of all children that were waited for, by the last look
     uint64_t seq_next;
     struct wait **sleeps; // a heap, earliest first
     size_t sleep_count, sleep_room;

@@ -248,6 +248,18 @@ TEST(a_chart_that_needs_too_much_memory_is_limit_reached)
     check_note(&rig, "show chart\ndry-run\n", "LimitReached", "more than 256 MiB of memory");
 }
 
+TEST(a_chart_that_needs_too_much_processor_time_is_limit_reached)
+{
+    AUTO_RIG struct rig rig = {0};
+
+    rig_init(&rig, "case $verb in 'show chart') chart ;; dry-run) while :; do :; done ;; esac");
+    driver_helm_processor_s = 1;
+    rig.driver->spec.helm_timeout_ms = 60000;
+    begin(&rig, PLAIN, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "show chart\ndry-run\n", "LimitReached", "more than 1 s of processor time");
+}
+
 TEST(an_archive_that_is_too_large_is_not_unpacked)
 {
     AUTO_RIG struct rig rig = {0};

@@ -60,7 +60,7 @@ static void run_sh(struct run *r, const char *script, struct loop_child_spec spe
 static void run_confined(struct run *r, const char *script, const struct loop_confine *confine)
 {
     setenv("DRAWBRIDGE_CONFINE", CONFINE, 1);
-    run_sh(r, script, (struct loop_child_spec){.confine = confine});
+    run_sh(r, script, (struct loop_child_spec){.confine = confine, .timeout_ms = 60000});
     CHECK_OK(r->err);
 }
 
@@ -109,6 +109,23 @@ TEST(a_confined_child_reaches_its_own_files_alone_and_signals_nobody)
     CHECK_STR(r.output, "x\n");
     CHECK_HAS(r.errors, "token: Permission denied");
     CHECK_HAS(r.errors, "environ: Permission denied");
+}
+
+TEST(a_child_that_used_up_its_processor_time_is_told_from_one_that_somebody_killed)
+{
+    struct loop_confine limit = {.processor_s_max = 1};
+    struct run r = {0}, shell = {0}, killed = {0};
+
+    run_confined(&r, "while :; do :; done", &limit);
+    CHECK_INT(r.result.signum, SIGKILL);
+    CHECK(loop_child_is_over(&r.result, 1) && !loop_child_is_over(&r.result, 10));
+    run_confined(&shell, "sh -c 'while :; do :; done'; exit $?", &limit);
+    CHECK_INT(shell.result.exit_code, 128 + SIGKILL);
+    CHECK(loop_child_is_over(&shell.result, 1));
+    // what others used before is not its own
+    run_confined(&killed, "kill -KILL $$", &limit);
+    CHECK_INT(killed.result.signum, SIGKILL);
+    CHECK(!loop_child_is_over(&killed.result, 1));
 }
 
 TEST(a_confined_program_that_is_not_there)
