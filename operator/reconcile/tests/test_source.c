@@ -23,6 +23,7 @@ struct story {
     unsigned number;           // in the URL: the worker's script tells stories apart by it
     bool hold;                 // the second commit's roll-out is put back; it happens from there on
     const char *refused;       // this object is refused whenever it is really applied; NULL: none
+    enum fault denial;         // what is said of the first deletion, which is refused
     unsigned idle, idle_asked; // looks since the last request; how many there were by then
     unsigned seen;             // requests about sources and configurations
     struct buf kinds;          // of each of these: w changes something, r does not
@@ -67,11 +68,26 @@ static bool is_apply(const struct server_request *request, const char *name)
            !strstr(request->target, "dryRun=All");
 }
 
+// Somebody writes to the object between the look at it and its deletion.
+static enum fault deny(struct story *s, const struct server_request *request)
+{
+    enum fault denial = s->denial;
+    struct fake_path path;
+
+    s->denial = FAULT_NONE;
+    fake_path_parse(request->target, &path);
+    fake_edit(s->scene.api, path.object, json_pack("{s:{s:i}}", "status", "touched", 1));
+    fake_path_fini(&path);
+    return denial;
+}
+
 static enum fault choose(void *owner, unsigned index, const struct server_request *request)
 {
     struct story *s = owner;
 
     (void)index;
+    if (s->denial && str_eq(request->method, "DELETE"))
+        return deny(s, request);
     if (s->refused && is_apply(request, s->refused))
         return FAULT_409;
     if (s->hold && s->phase < PHASE_HELD)
@@ -381,6 +397,29 @@ TEST(a_request_is_answered_with_a_lie)
 {
     make_worker();
     run_each(false, true);
+}
+
+// It stays in the inventory, and goes with the next try.
+TEST(a_deletion_is_refused_and_the_answer_is_a_lie)
+{
+    struct batch batch = {.loop = loop_new()};
+    struct story *stories[FAULT_COUNT];
+    size_t len = 0;
+
+    make_worker();
+    for (int lie = FAULT_LIE_CUT; lie < FAULT_COUNT; lie++) {
+        struct story *s = story_start(&batch, NEVER, FAULT_NONE, false, false);
+
+        s->denial = (enum fault)lie;
+        on_tick(s);
+        stories[len++] = s;
+    }
+    loop_run(batch.loop);
+    for (size_t i = 0; i < len; i++) {
+        CHECK_INT(stories[i]->denial, FAULT_NONE); // it was told
+        story_free(stories[i]);
+    }
+    loop_free(batch.loop);
 }
 
 TEST(a_commit_that_is_held)
