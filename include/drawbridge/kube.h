@@ -18,6 +18,12 @@
 // Kubeadm gives it to control-plane nodes; no kubelet may give it to its own (admission plugin
 // NodeRestriction), so it tells whose words about a control plane count.
 #define KUBE_CONTROL_PLANE_LABEL "node-role.kubernetes.io/control-plane"
+// Whether a Node with these labels is one of the control plane. A kubelet may make any mirror pod
+// and its agent may report anything: what they say of the control plane counts only then.
+static inline bool kube_is_control_plane(const json_t *labels)
+{
+    return json_object_get(labels, KUBE_CONTROL_PLANE_LABEL) != NULL;
+}
 
 #define KUBE_BODY_BYTES_MAX ((size_t)64 << 20)
 #define KUBE_LINE_BYTES_MAX ((size_t)4 << 20)

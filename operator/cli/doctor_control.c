@@ -7,6 +7,7 @@
 #include "drawbridge/api.h"
 #include "drawbridge/driver.h"
 #include "drawbridge/gates.h"
+#include "drawbridge/kube.h"
 
 #define GATE "DynamicResourceAllocation"
 
@@ -199,14 +200,46 @@ static void check_flags(struct examination *e, enum component component, const c
                     version.minor);
 }
 
+// Whether what this node says of that component of the control plane counts; where it does not, it
+// is told.
+static bool counts(struct examination *e, const char *node, enum component component)
+{
+    const json_t *nodes = doctor_list(e, "nodes");
+
+    if (!nodes || !*node) // they may not be read, and that is told; or it does not run
+        return false;
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        const json_t *metadata = json_object_get(json_array_get(nodes, i), "metadata");
+
+        if (str_eq(doc_str(metadata, "name", NULL), node) &&
+            kube_is_control_plane(json_object_get(metadata, "labels")))
+            return true;
+    }
+    doctor_find(e, component_name(component), DOCTOR_WARN,
+                "label that node as kubeadm does if the component runs there; else see who says so",
+                "what is said of it on %s is not counted: %s does not have the "
+                "label " KUBE_CONTROL_PLANE_LABEL,
+                node, node);
+    return false;
+}
+
 // One component of a node, as its agent has read it back.
-static void check_agent(struct examination *e, const char *node, const json_t *component,
+static void check_agent(struct examination *e, const char *node, const json_t *reported,
                         size_t *kubelets)
 {
-    const char *name = doc_str(component, "name", NULL),
-               *excludes = doc_str(component, "excludesDRA", NULL);
-    const json_t *gate = doc_get(component, "enabled", GATE, NULL);
+    const char *name = doc_str(reported, "name", NULL),
+               *excludes = doc_str(reported, "excludesDRA", NULL);
+    const json_t *gate = doc_get(reported, "enabled", GATE, NULL);
+    enum component component;
 
+    if (!component_parse(name, &component))
+        return;
+    if (component != COMPONENT_SCHEDULER)
+        excludes = "";
+    if (!*excludes && !json_is_boolean(gate))
+        return;
+    if (component != COMPONENT_KUBELET && !counts(e, node, component))
+        return;
     if (*excludes)
         doctor_find(e, name, DOCTOR_FAIL,
                     "take it back into that profile and restart the scheduler", "on %s, %s", node,
@@ -214,7 +247,7 @@ static void check_agent(struct examination *e, const char *node, const json_t *c
     if (json_is_false(gate))
         doctor_find(e, name, DOCTOR_FAIL, fix_gate(e),
                     "on %s, " GATE " is off, as it reports itself", node);
-    *kubelets += str_eq(name, "kubelet") && json_is_true(gate);
+    *kubelets += component == COMPONENT_KUBELET && json_is_true(gate);
 }
 
 // What only an agent sees: kubelets, and the scheduler's configuration, which is a file on its
@@ -253,6 +286,8 @@ static void check_components(struct examination *e)
 
         if (!component_parse(name, &component))
             continue; // etcd
+        if (!counts(e, doc_str(pod, "spec", "nodeName", NULL), component))
+            continue;
         err = gates_container_find(containers, doc_str(pod, "metadata", "name", NULL), component,
                                    &container);
         if (err && json_array_size(containers) == 1) { // whatever it is called, it is the one
@@ -366,6 +401,7 @@ bool doctor_check_control(struct examination *e)
     bool served = check_api(e);
 
     check_gate(e);
+    (void)doctor_may_read(e, "control plane", "nodes");
     check_components(e);
     check_agents(e);
     check_controller(e);

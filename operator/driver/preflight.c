@@ -245,8 +245,6 @@ char *driver_claim_controller_off(const json_t *words)
     return all.len && !star ? buf_take(&all) : NULL;
 }
 
-// Kubelets can make any mirror pod and their agents report anything: of the control plane its own
-// nodes speak alone.
 static bool is_control_plane(const json_t *facts, const char *name)
 {
     const json_t *nodes = driver_items(facts, "nodes");
@@ -255,7 +253,7 @@ static bool is_control_plane(const json_t *facts, const char *name)
         const json_t *node = json_array_get(nodes, i);
 
         if (str_eq(doc_str(node, "name", NULL), name))
-            return doc_get(node, "labels", KUBE_CONTROL_PLANE_LABEL, NULL) != NULL;
+            return kube_is_control_plane(json_object_get(node, "labels"));
     }
     return false;
 }

@@ -14,6 +14,10 @@
     "'gpu.nvidia.com'\"}}]}}], "
 #define SLICES "slices: [{spec: {driver: gpu.nvidia.com, devices: [{}, {}]}}], "
 
+#define CONTROL_PLANE                                                                              \
+    "nodes: [{metadata: {name: cp-1, labels: {node-role.kubernetes.io/control-plane: ''}}}, "      \
+    "{metadata: {name: w}}], "
+
 // The finding of this check must have the verdict, and the words in detail or fix.
 static void check_finding(const char *facts_text, const char *check, const char *verdict,
                           const char *part)
@@ -35,6 +39,17 @@ static void check_finding(const char *facts_text, const char *check, const char 
     CHECK_HAS(all, part);
 }
 
+static void check_nothing(const char *facts_text, const char *check)
+{
+    AUTO_JSON json_t *facts = NULL;
+    AUTO_JSON json_t *findings = NULL;
+
+    CHECK_OK(doc_parse_yaml(slice_of(facts_text), "facts", &facts));
+    findings = doctor_examine(facts);
+    for (size_t i = 0; i < json_array_size(findings); i++)
+        CHECK(!str_eq(doc_str(json_array_get(findings, i), "check", NULL), check));
+}
+
 TEST(the_control_plane)
 {
     check_finding("{served: [], resources: []}", "API resource.k8s.io", "failed",
@@ -44,16 +59,19 @@ TEST(the_control_plane)
     check_finding("{" SERVED "}", "API resource.k8s.io", "ok", "served as v1");
     check_finding("{gate: false}", "gate of kube-apiserver", "failed", "off");
     check_finding("{}", "gate of kube-apiserver", "unknown", "/metrics");
-    check_finding("{controlPlane: [{metadata: {labels: {component: kube-controller-manager}}, "
-                  "spec: {containers: "
+    check_finding("{" CONTROL_PLANE
+                  "controlPlane: [{metadata: {labels: {component: kube-controller-manager}}, "
+                  "spec: {nodeName: cp-1, containers: "
                   "[{command: [x, '--controllers=*,-resourceclaim-controller']}]}}]}",
                   "kube-controller-manager", "failed", "take resourceclaim-controller back");
-    check_finding("{controlPlane: [{metadata: {labels: {component: kube-controller-manager}}, "
-                  "spec: {containers: [{args: [--controllers, 'deployment-controller']}]}}]}",
-                  "kube-controller-manager", "failed", "--controllers=deployment-controller");
+    check_finding(
+        "{" CONTROL_PLANE
+        "controlPlane: [{metadata: {labels: {component: kube-controller-manager}}, "
+        "spec: {nodeName: cp-1, containers: [{args: [--controllers, 'deployment-controller']}]}}]}",
+        "kube-controller-manager", "failed", "--controllers=deployment-controller");
 #define COMPONENT(name, image, words)                                                              \
-    "{controlPlane: [{metadata: {labels: {component: " name                                        \
-    "}}, spec: {containers: [{image: '" image "', command: [" words "]}]}}]}"
+    "{" CONTROL_PLANE "controlPlane: [{metadata: {labels: {component: " name                       \
+    "}}, spec: {nodeName: cp-1, containers: [{image: '" image "', command: [" words "]}]}}]}"
     check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.33.13", "kube-scheduler"),
                   "kube-scheduler", "failed", "1.33, and no flag of it turns");
     check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.36.3", "kube-scheduler"),
@@ -71,10 +89,51 @@ TEST(the_control_plane)
     check_finding("{agents: [{metadata: {name: a}, status: {components: [{name: kubelet, enabled: "
                   "{DynamicResourceAllocation: true}}]}}]}",
                   "kubelet", "ok", "on in 1 of 1");
+    check_finding("{" CONTROL_PLANE
+                  "agents: [{metadata: {name: cp-1}, status: {components: [{name: kube-apiserver}, "
+                  "{name: kube-scheduler, excludesDRA: 'c.yaml: the profile x is without it'}]}}]}",
+                  "kube-scheduler", "failed", "on cp-1, c.yaml: the profile x");
+}
+
+// A kubelet can make any mirror pod and its agent report anything: of the control plane its own
+// nodes speak alone, of a kubelet each node.
+TEST(a_worker_says_nothing_of_the_control_plane)
+{
     check_finding(
-        "{agents: [{metadata: {name: cp-1}, status: {components: [{name: kube-apiserver}, "
-        "{name: kube-scheduler, excludesDRA: 'c.yaml: the profile x is without it'}]}}]}",
-        "kube-scheduler", "failed", "on cp-1, c.yaml: the profile x");
+        "{" CONTROL_PLANE "controlPlane: [{metadata: {labels: {component: kube-scheduler}}, spec: "
+        "{nodeName: w, containers: [{image: 'r/kube-scheduler:v1.33.13', command: [x]}]}}"
+        "]}",
+        "kube-scheduler", "warning",
+        "on w is not counted: w does not have the label node-role.kubernetes.io/control-plane");
+    check_finding("{" CONTROL_PLANE
+                  "agents: [{metadata: {name: w}, status: {components: [{name: kube-scheduler, "
+                  "excludesDRA: 'c.yaml: the profile x is without it'}]}}]}",
+                  "kube-scheduler", "warning", "not counted: w does not have");
+    check_finding("{" CONTROL_PLANE
+                  "agents: [{metadata: {name: w}, status: {components: [{name: kube-apiserver, "
+                  "enabled: {DynamicResourceAllocation: false}}]}}]}",
+                  "kube-apiserver", "warning", "not counted");
+    check_finding("{" CONTROL_PLANE
+                  "agents: [{metadata: {name: gone}, status: {components: [{name: kube-apiserver, "
+                  "enabled: {DynamicResourceAllocation: false}}]}}]}",
+                  "kube-apiserver", "warning", "not counted: gone does not have");
+    check_finding("{" CONTROL_PLANE
+                  "agents: [{metadata: {name: w}, status: {components: [{name: kubelet, enabled: "
+                  "{DynamicResourceAllocation: false}}]}}]}",
+                  "kubelet", "failed", "on w, DynamicResourceAllocation is off");
+    // a kubelet has no profiles, and what is no component at all is nobody's word
+    check_nothing("{agents: [{metadata: {name: w}, status: {components: [{name: kubelet, "
+                  "excludesDRA: x}]}}]}",
+                  "kubelet");
+    check_nothing("{agents: [{metadata: {name: w}, status: {components: [{name: 'API "
+                  "resource.k8s.io 2', enabled: {DynamicResourceAllocation: false}}]}}]}",
+                  "API resource.k8s.io 2");
+    // who may not read the nodes cannot tell
+    check_finding("{denied: {nodes: 'no right'}, "
+                  "controlPlane: [{metadata: {labels: {component: kube-scheduler}}, spec: "
+                  "{nodeName: w, containers: [{image: 'r/kube-scheduler:v1.33.13', command: [x]}]}}"
+                  "]}",
+                  "control plane", "unknown", "no right");
 }
 
 #define CONFIG "configurations: [{metadata: {namespace: d, name: c}, spec: {}"
@@ -122,8 +181,10 @@ TEST(gates_by_stage_and_containers_beside_the_component)
                             "'--feature-gates=AllBeta=true,DynamicResourceAllocation=false'"),
                   "kube-scheduler", "failed", "take that flag out");
     check_finding(
-        "{controlPlane: [{metadata: {labels: {component: kube-controller-manager}}, "
-        "spec: {containers: [{name: kms, image: 'r/kms:v1', command: [kms]}, {name: "
+        "{" CONTROL_PLANE
+        "controlPlane: [{metadata: {labels: {component: kube-controller-manager}}, "
+        "spec: {nodeName: cp-1, containers: [{name: kms, image: 'r/kms:v1', command: [kms]}, "
+        "{name: "
         "kube-controller-manager, image: 'r/kube-controller-manager:v1.33.13', command: "
         "[kube-controller-manager, '--feature-gates=DynamicResourceAllocation=false']}]}}]}",
         "kube-controller-manager", "failed", "take that flag out");

@@ -8,14 +8,12 @@ struct collection {
     struct platform_observed *observed;
 };
 
-// Who has a control plane is said by a label that no kubelet may give its own node (admission
-// plugin NodeRestriction). A kubelet may make any mirror pod and its agent may report what it
-// likes: of a node without the label such words are noted, and nothing else.
+// What nodes that are none say of a control plane is noted, and nothing else.
 static bool is_control_plane(const struct collection *c, const char *node)
 {
     const json_t *found = watch_get(c->cluster->nodes, node);
 
-    return doc_get(found, "metadata", "labels", KUBE_CONTROL_PLANE_LABEL, NULL) != NULL;
+    return kube_is_control_plane(doc_get(found, "metadata", "labels", NULL));
 }
 
 static void note_stranger(struct collection *c, enum component component, const char *node)
