@@ -45,7 +45,8 @@ static const char *other_system(const json_t *node)
     return strcasecmp(system, "windows") == 0 ? "Windows" : "not Linux";
 }
 
-// Why there is no kubelet to look after; NULL: there is one.
+// Why there is no kubelet to look after; NULL: there is one. The version is the node's own word:
+// one that no Kubernetes has is nothing to decide by, and must not hold the other nodes.
 static const char *why_ignored(const json_t *node)
 {
     struct version version;
@@ -54,7 +55,8 @@ static const char *why_ignored(const json_t *node)
         return "fake";
     if (is_virtual(node))
         return "virtual kubelet";
-    if (!version_parse(doc_str(node, "status", "nodeInfo", "kubeletVersion", NULL), &version))
+    if (!version_parse(doc_str(node, "status", "nodeInfo", "kubeletVersion", NULL), &version) ||
+        version.major != 1)
         return "no kubelet version";
     return other_system(node);
 }

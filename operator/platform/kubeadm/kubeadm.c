@@ -61,12 +61,24 @@ static void fill_times(const json_t *config, struct plan_instance *instance)
         doc_int(config, 0, "status", "epoch", NULL) > doc_int(config, 0, "spec", "epoch", NULL);
 }
 
-// The agent's word counts for the version: it asks the running process. The image's tag is the next
-// best.
+// The agent's word counts for the version of a component: it asks the running process. The image's
+// tag is the next best. Of a kubelet its Node says it, and a kubelet emulates no other: the report
+// of one worker must not have a gate refused for all.
+static void fill_version_from_agent(struct plan_instance *instance)
+{
+    struct version version;
+
+    if (instance->component == COMPONENT_KUBELET)
+        return;
+    if (version_parse(doc_str(instance->reported, "version", NULL), &version))
+        instance->version = version;
+    if (version_parse(doc_str(instance->reported, "emulatedVersion", NULL), &version))
+        instance->emulated = version;
+}
+
 static void fill_from_agent(struct collection *c, struct plan_instance *instance)
 {
     const json_t *config = json_object_get(c->observed->node_configs, instance->node);
-    struct version version;
 
     instance->not_ready_ms = platform_not_ready_ms(c->cluster, instance->node);
     if (!config) {
@@ -82,11 +94,7 @@ static void fill_from_agent(struct collection *c, struct plan_instance *instance
     instance->reported =
         find_component(doc_get(config, "status", "components", NULL), instance->component);
     fill_times(config, instance);
-    if (version_parse(doc_str(instance->reported, "version", NULL), &version) &&
-        (instance->component != COMPONENT_KUBELET || instance->version.major == 0))
-        instance->version = version;
-    if (version_parse(doc_str(instance->reported, "emulatedVersion", NULL), &version))
-        instance->emulated = version;
+    fill_version_from_agent(instance);
 }
 
 // Before its agent has asked it, a component is taken to be of the API server's version; nothing is

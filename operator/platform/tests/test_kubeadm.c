@@ -174,10 +174,12 @@ TEST(virtual_kubelets_and_windows_nodes_have_no_kubelet_to_configure)
         "{metadata: {name: g}, status: {nodeInfo: {kubeletVersion: fake}}}",
         "{metadata: {name: h, annotations: {kwok.x-k8s.io/node: fake}},"
         " status: {nodeInfo: {kubeletVersion: v1.33.4}}}",
+        "{metadata: {name: i}, status: {nodeInfo: {kubeletVersion: v7.0.2}}}",
     };
     static const char *const whys[] = {
-        "virtual kubelet", "virtual kubelet", "virtual kubelet",    "Windows",
-        "Windows",         "not Linux",       "no kubelet version", "fake"};
+        "virtual kubelet",   "virtual kubelet", "virtual kubelet",    "Windows",
+        "Windows",           "not Linux",       "no kubelet version", "fake",
+        "no kubelet version"};
     struct place *c = place_new();
 
     add_control_plane(c, "cp-1");
@@ -254,6 +256,31 @@ TEST(a_worker_that_reports_an_api_server_is_named_and_counts_for_nothing)
     CHECK(!find(c, "kube-apiserver on worker-1"));
     CHECK(is_stranger(c, "kube-apiserver on worker-1"));
     CHECK(!find(c, "kubelet on worker-1")->control_plane);
+    place_free(c);
+}
+
+// What a kubelet is decides for all which gates are refused: its Node says it, and it emulates
+// nothing, whatever its agent reports.
+TEST(the_version_of_a_kubelet_is_its_nodes_and_no_report_changes_it)
+{
+    struct place *c = place_new();
+
+    add_control_plane(c, "cp-1");
+    add_worker(c, "worker-1");
+    json_array_append_new(
+        c->configs, parse("{metadata: {name: worker-1}, status: {components: ["
+                          "{name: kubelet, state: Observed, version: v1.20.0, emulatedVersion: "
+                          "'1.20'}]}}"));
+    json_array_append_new(c->configs,
+                          parse("{metadata: {name: cp-1}, status: {components: ["
+                                "{name: kube-apiserver, state: Observed, version: v1.33.13, "
+                                "emulatedVersion: '1.32'}]}}"));
+    cluster_open(c);
+    observe(c, PLATFORM_KUBEADM);
+    CHECK_OK(TAKE(c->err));
+    CHECK_INT(find(c, "kubelet on worker-1")->version.minor, 33);
+    CHECK_INT(find(c, "kubelet on worker-1")->emulated.major, 0);
+    CHECK_INT(find(c, "kube-apiserver on cp-1")->emulated.minor, 32);
     place_free(c);
 }
 
