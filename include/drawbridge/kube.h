@@ -71,9 +71,10 @@ struct kube *kube_new_as(const struct kube *like, const char *user);
 // holds a lease; clients made like this one have the same guard.
 typedef bool kube_may_write_fn(void *owner);
 void kube_guard(struct kube *kube, kube_may_write_fn *may_write, void *owner);
-// From now on an object of a list may have so many bytes, instead of KUBE_LINE_BYTES_MAX: a client
-// of somebody else's server, of which there are many at once. 64 KiB at least.
-void kube_limit_items(struct kube *kube, size_t bytes_max);
+// From now on an object (of a list, of an event, or asked for by its name) may have so many bytes,
+// instead of KUBE_LINE_BYTES_MAX: a client of somebody else's server, of which there are many at
+// once. 64 KiB at least. For lists and watches that begin later.
+void kube_limit_objects(struct kube *kube, size_t bytes_max);
 void kube_free(struct kube *kube);       // all its ops must be gone
 bool kube_busy(const struct kube *kube); // it has ops
 AUTO_DECLARE(kube, struct kube)

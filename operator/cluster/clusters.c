@@ -142,7 +142,7 @@ static struct error *client_of(struct clusters *all, const char *key, struct sli
         target->client = NEW(struct client);
         target->client->http = http_new(all->loop, "drawbridge");
         target->client->kube = kube_new(all->loop, target->client->http, config);
-        kube_limit_items(target->client->kube, CLUSTER_ITEM_BYTES_MAX);
+        kube_limit_objects(target->client->kube, CLUSTER_ITEM_BYTES_MAX);
         target->failures = 0;
         doc_digest(kubeconfig, target->digest);
     }

@@ -6,10 +6,10 @@
 
 #include <string.h>
 
-struct kube_items kube_items_make(size_t item_bytes_max)
+struct kube_items kube_items_make(size_t object_bytes_max)
 {
     return (struct kube_items){.envelope = buf_make(KUBE_ENVELOPE_BYTES_MAX),
-                               .item = buf_make(item_bytes_max)};
+                               .item = buf_make(object_bytes_max)};
 }
 
 void kube_items_reset(struct kube_items *items)

@@ -41,8 +41,8 @@ struct kube {
     kube_may_write_fn *may_write; // NULL: always
     void *may_write_owner;
     unsigned ops;
-    size_t item_bytes_max; // of lists
-    json_t *skipped;       // {RESOURCE: {total: N, named: {KEY: why}}}; NULL: none
+    size_t object_bytes_max; // of lists
+    json_t *skipped;         // {RESOURCE: {total: N, named: {KEY: why}}}; NULL: none
 };
 
 // file.c
@@ -148,7 +148,7 @@ struct kube_items {
     bool too_large;     // the item that was given out is the beginning of a larger one
     const char *broken; // why it is no list; NULL
 };
-struct kube_items kube_items_make(size_t item_bytes_max);
+struct kube_items kube_items_make(size_t object_bytes_max);
 // as kube_lines_next()
 bool kube_items_next(struct kube_items *items, struct slice *rest, struct slice *ret_item);
 // also in the middle of a list

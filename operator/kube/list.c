@@ -81,7 +81,7 @@ static void add_kind(const struct listing *listing, json_t *item)
 static struct error *parse_item(struct listing *listing, struct slice text, json_t **ret_item)
 {
     if (listing->items.too_large)
-        return error_new(ERROR_LIMIT, "larger than %zu bytes", listing->kube->item_bytes_max);
+        return error_new(ERROR_LIMIT, "larger than %zu bytes", listing->kube->object_bytes_max);
     bool exact;
     text = kube_cut_managed_fields(text, KUBE_DEPTH_ITEM, &listing->scratch);
     return kube_parse_object(text, KUBE_NODES_MAX, ret_item, &exact);
@@ -232,7 +232,7 @@ static void send_page(struct listing *listing)
         .method = "GET",
         .take_path = buf_take(&query.url),
         .accept = "application/json",
-        .body_bytes_max = listing->kube->item_bytes_max,
+        .body_bytes_max = listing->kube->object_bytes_max,
         .timeout_ms = KUBE_LIST_TIMEOUT_MS,
         .idle_ms = KUBE_TIMEOUT_MS,
         .on_data = on_data,
@@ -267,8 +267,8 @@ static struct listing *listing_new(struct kube *kube, const struct kube_ref *ref
     listing->resource = str_dup(ref->resource);
     listing->label_selector = str_dup(label_selector);
     listing->field_selector = str_dup(field_selector);
-    listing->items = kube_items_make(kube->item_bytes_max);
-    listing->scratch = buf_make(kube->item_bytes_max);
+    listing->items = kube_items_make(kube->object_bytes_max);
+    listing->scratch = buf_make(kube->object_bytes_max);
     return listing;
 }
 

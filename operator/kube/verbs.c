@@ -12,7 +12,7 @@ struct kube *kube_new(struct loop *loop, struct http *http, struct kube_config *
     kube->loop = loop;
     kube->http = http;
     kube->config = take_config;
-    kube->item_bytes_max = KUBE_LINE_BYTES_MAX;
+    kube->object_bytes_max = KUBE_LINE_BYTES_MAX;
     kube->ca =
         (struct kube_pem){.file = take_config->ca_file, .text = str_dup(take_config->ca_pem)};
     kube->cert =
@@ -45,7 +45,7 @@ struct kube *kube_new_as(const struct kube *like, const char *user)
     };
     kube = kube_new(like->loop, like->http, config);
     kube->impersonate = str_dup(user ? user : like->impersonate);
-    kube->item_bytes_max = like->item_bytes_max;
+    kube->object_bytes_max = like->object_bytes_max;
     kube_guard(kube, like->may_write, like->may_write_owner);
     return kube;
 }
@@ -56,10 +56,10 @@ void kube_guard(struct kube *kube, kube_may_write_fn *may_write, void *owner)
     kube->may_write_owner = owner;
 }
 
-void kube_limit_items(struct kube *kube, size_t bytes_max)
+void kube_limit_objects(struct kube *kube, size_t bytes_max)
 {
     ASSERT(bytes_max >= (size_t)64 << 10); // what arrives at once has to fit
-    kube->item_bytes_max = bytes_max;
+    kube->object_bytes_max = bytes_max;
 }
 
 void kube_free(struct kube *kube)
@@ -232,6 +232,8 @@ static char *name_of(const struct kube_ref *ref)
 struct op *kube_get(struct kube *kube, const struct kube_ref *ref, kube_done_fn *done, void *owner)
 {
     struct kube_request request = request_of("GET", kube_path(ref));
+    if (ref->name)
+        request.body_bytes_max = kube->object_bytes_max;
     return send_call(
         kube, &request,
         &(struct call){.done = done, .reads = true, .name = name_of(ref), .owner = owner});

@@ -14,6 +14,7 @@ struct stream {
     struct op *pending;
     struct kube_lines lines;
     struct buf scratch; // an event without what nobody reads
+    size_t bytes_max;   // of an event
     bool *dropped;      // of the turn that is handing out events
     struct kube *kube;
     char *resource;
@@ -63,13 +64,13 @@ static struct slice object_text(struct slice line, const json_t *tree, const cha
 }
 
 // Whether the line begins as an event of an object does, and which one.
-static bool is_event(struct slice line, enum kube_event *ret_event)
+static bool is_event(const struct stream *stream, struct slice line, enum kube_event *ret_event)
 {
     for (size_t i = 0; i < COUNT(EVENTS); i++) {
         AUTO_MEM char *head = str_format("{\"type\":\"%s\",\"object\":{", EVENTS[i].type);
         *ret_event = EVENTS[i].event;
         if (slice_starts(line, head))
-            return line.len == KUBE_LINE_BYTES_MAX || line.ptr[line.len - 1] == '}';
+            return line.len == stream->bytes_max || line.ptr[line.len - 1] == '}';
     }
     return false;
 }
@@ -106,7 +107,7 @@ static struct error *parse_event(struct stream *stream, struct slice line, json_
                                  bool *ret_exact)
 {
     if (stream->lines.too_long)
-        return error_new(ERROR_LIMIT, "larger than %zu bytes", KUBE_LINE_BYTES_MAX);
+        return error_new(ERROR_LIMIT, "larger than %zu bytes", stream->bytes_max);
     return kube_parse_object(line, KUBE_NODES_MAX, ret_tree, ret_exact);
 }
 
@@ -119,7 +120,7 @@ static struct error *take_line(struct stream *stream, struct slice line)
     enum kube_event unread;
     line = kube_cut_managed_fields(line, KUBE_DEPTH_EVENT, &stream->scratch);
     struct error *err = parse_event(stream, line, &tree, &exact);
-    if (err && is_event(line, &unread)) {
+    if (err && is_event(stream, line, &unread)) {
         skip_event(stream, unread, line, err);
         error_free(err);
         return NULL;
@@ -162,8 +163,9 @@ static void on_data(void *owner, struct slice bytes)
     }
     stream->dropped = NULL;
     enum kube_event unread;
-    if (!err && stream->lines.too_long && !is_event(buf_slice(&stream->lines.held), &unread))
-        err = error_new(ERROR_LIMIT, "watch event: larger than %zu bytes", KUBE_LINE_BYTES_MAX);
+    if (!err && stream->lines.too_long &&
+        !is_event(stream, buf_slice(&stream->lines.held), &unread))
+        err = error_new(ERROR_LIMIT, "watch event: larger than %zu bytes", stream->bytes_max);
     if (err)
         stream_finish(stream, err);
 }
@@ -199,16 +201,17 @@ struct op *kube_watch(struct kube *kube, const struct kube_ref *ref, const char 
         .method = "GET",
         .take_path = buf_take(&query.url),
         .accept = "application/json",
-        .body_bytes_max = KUBE_LINE_BYTES_MAX,
+        .body_bytes_max = kube->object_bytes_max,
         .idle_ms = (seconds + WATCH_SILENCE_SECONDS) * 1000,
         .on_data = on_data,
     };
     struct stream *stream = NEW(struct stream);
     stream->op.drop = on_drop;
     stream->kube = kube;
+    stream->bytes_max = kube->object_bytes_max;
     stream->resource = str_dup(ref->resource);
-    stream->lines = kube_lines_make(KUBE_LINE_BYTES_MAX);
-    stream->scratch = buf_make(KUBE_LINE_BYTES_MAX);
+    stream->lines = kube_lines_make(kube->object_bytes_max);
+    stream->scratch = buf_make(kube->object_bytes_max);
     stream->on_event = on_event;
     stream->done = done;
     stream->owner = owner;

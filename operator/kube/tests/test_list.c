@@ -266,12 +266,24 @@ TEST(an_object_of_a_list_has_the_limit_of_its_client)
     world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
     CHECK_OK(TAKE(world->err));
     CHECK_INT(json_array_size(json_object_get(world->body, "items")), 2);
-    kube_limit_items(world->kube, (size_t)64 << 10);
+    kube_limit_objects(world->kube, (size_t)64 << 10);
     world_wait(world, kube_list(world->kube, &PODS, NULL, NULL, world_on_done, world));
     CHECK_OK(TAKE(world->err));
     CHECK_INT(json_array_size(json_object_get(world->body, "items")), 1);
     CHECK_STR(doc_str(world->body, "items", "0", "metadata", "name", NULL), "small");
     CHECK_INT(doc_int(world->body, 0, "skipped", NULL), 1);
+    world_free(world);
+}
+
+TEST(an_object_that_is_asked_for_has_the_limit_of_its_client_too)
+{
+    struct world *world = world_new(answer_large_item);
+    kube_limit_objects(world->kube, (size_t)64 << 10);
+    struct kube_ref pod = PODS;
+    pod.name = "large";
+    world_wait(world, kube_get(world->kube, &pod, world_on_done, world));
+    CHECK_INT(error_kind(world->err), ERROR_LIMIT);
+    error_free(TAKE(world->err));
     world_free(world);
 }
 

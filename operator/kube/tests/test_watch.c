@@ -144,6 +144,27 @@ TEST(an_event_whose_object_cannot_be_read_is_left_out_and_named_and_the_watch_go
     world_free(world);
 }
 
+TEST(an_event_has_the_limit_of_its_client)
+{
+    struct world *world = world_new(send_script);
+    struct log log = {.world = world, .text = buf_make(1000)};
+    AUTO_BUF struct buf text = buf_make((size_t)1 << 20);
+    buf_add_str(&text,
+                "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"large\"},\"x\":\"");
+    for (size_t i = 0; i < ((size_t)64 << 10) / 8; i++)
+        buf_add_str(&text, "xxxxxxxx");
+    buf_add_str(&text, "\"}}\n" EVENT("ADDED", "d"));
+    script_text = text.ptr;
+    kube_limit_objects(world->kube, (size_t)64 << 10);
+    struct op *op = begin(&log);
+    kube_watch_on_skip(op, on_skip);
+    world_wait(world, op);
+    CHECK_OK(TAKE(world->err));
+    CHECK_STR(log.text.ptr, "(large: Limit) A:d ");
+    buf_fini(&log.text);
+    world_free(world);
+}
+
 TEST(dropped_inside_a_skip)
 {
     struct world *world = world_new(send_script);
