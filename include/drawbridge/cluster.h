@@ -14,8 +14,7 @@
 #include "drawbridge/kube.h"
 #include "drawbridge/watch.h"
 
-// A cluster we act on: one client and its watches, shared by all passes. Today the one Drawbridge
-// runs in.
+// A cluster we act on: one client and its watches, shared by all passes.
 struct cluster {
     struct kube *kube;
     struct watch *nodes; // Node, trimmed by cluster_trim_node()
@@ -24,7 +23,21 @@ struct cluster {
     struct watch *node_configs;  // NodeDRAConfiguration
     struct cluster_facts *facts; // NULL: none are kept
     struct clusters *others;     // those that spec.cluster names; NULL: none can be asked
+    bool held;                   // one of cluster_targets, else whoever made it frees what is in it
 };
+// Whether what is followed of it is all there, and goes on being followed; why (may be NULL) gets a
+// line for each that is not.
+bool cluster_synced(const struct cluster *cluster, struct buf *why);
+// Whether two trimmed objects differ in their version alone, as they do at each heartbeat.
+bool cluster_only_beat(const json_t *was, const json_t *now);
+// For who keeps a target cluster over more than one turn: it stays as it is, also when its
+// kubeconfig changes, until it is given back. Others are let be.
+struct cluster *cluster_ref(struct cluster *cluster);
+void cluster_unref(struct cluster *cluster);
+// The UID of a target cluster's namespace kube-system, which stands for it; "" of the others.
+const char *cluster_uid(const struct cluster *cluster);
+// The greatest epoch that an agent of a target cluster has told of; 0 of the others.
+uint64_t cluster_epoch(const struct cluster *cluster);
 
 // --- what an API server says of itself -----------------------------------------------------------
 
@@ -92,6 +105,45 @@ struct error *clusters_open(struct clusters *clusters, const char *namespace, co
 // Whether the cluster of this key answered. Returns when to ask it again, if somebody still wants
 // to know.
 uint64_t clusters_note(struct clusters *clusters, const char *key, bool answered);
+
+// --- target clusters, with all that is followed of them ------------------------------------------
+
+struct cluster_targets;
+struct cluster_targets_spec {
+    struct loop *loop;
+    struct kube *home;            // reads the Secrets
+    struct kube_ref node_configs; // the collection of the agents' objects
+    // something changed that passes of this key look at
+    void (*on_change)(void *owner, const char *key);
+    // cluster_targets_names() of this key has another answer than before
+    void (*on_name)(void *owner, const char *key);
+    kube_may_write_fn *may_write; // guards the clients; NULL: nothing does
+    void *owner;
+};
+struct cluster_targets *cluster_targets_new(const struct cluster_targets_spec *spec);
+// all references must have been given back, and all requests be gone
+void cluster_targets_free(struct cluster_targets *targets);
+// How a Secret's text is read: kube_config_parse_untrusted(); tests, whose servers speak no TLS,
+// change it.
+extern struct error *(*cluster_parse_kubeconfig)(struct slice text,
+                                                 struct kube_config **ret_config);
+// The DRAConfiguration of this key, in namespace, names this Secret (spec.cluster.
+// kubeconfigSecretRef; NULL: none any more). Its cluster is followed from now on.
+void cluster_targets_note(struct cluster_targets *targets, const char *key, const char *namespace,
+                          const json_t *ref);
+// Adds to names those of the cluster that this key's kubeconfig leads to, the same for each
+// kubeconfig that leads there, and of the one of this UID ("": none), which it wrote: nothing where
+// neither is known, or the key names no cluster. The one that Drawbridge runs in is CLUSTER_HOME.
+#define CLUSTER_HOME "cluster"
+void cluster_targets_names(const struct cluster_targets *targets, const char *key, const char *uid,
+                           struct strlist *names);
+// Whether its cluster is only just being read, and nothing has failed yet: on_change comes, or this
+// ends within CLUSTER_ASK_MS.
+bool cluster_targets_begin(const struct cluster_targets *targets, const char *key);
+// The cluster that it names, yours to give back. The error says what is missing: the Secret, a
+// kubeconfig, an API server that answers and says who it is.
+struct error *cluster_targets_get(struct cluster_targets *targets, const char *key,
+                                  struct cluster **ret_cluster);
 
 // --- what watches keep ---------------------------------------------------------------------------
 

@@ -42,6 +42,11 @@ enum platform_type platform_decide_end(const struct cluster *cluster,
                                        const struct api_config *config);
 // INVALID: what was written as one platform would be left there, and another one written beside it.
 struct error *platform_check_kept(const struct cluster *cluster, const struct api_config *config);
+// Whether something of what it wrote as any platform is still in that cluster, as far as it can be
+// told from there.
+bool platform_wrote(const struct cluster *cluster, const struct api_config *config);
+// Whether all that the platform looks at and writes is in the cluster that spec.cluster names.
+bool platform_is_in_target(const struct api_config *config);
 // INVALID, reason NotSupported: what the spec asks for is not to be had on its platform.
 struct error *platform_check(const struct api_config *config);
 // What this DRAConfiguration writes, by names that are equal where two write the same; sorted.

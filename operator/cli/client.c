@@ -39,6 +39,18 @@ struct error *client_open(struct client *client, const char *kubeconfig, const c
     return NULL;
 }
 
+struct error *client_switch(struct client *client, struct slice kubeconfig)
+{
+    struct kube_config *config = NULL;
+    struct error *err = kube_config_parse_untrusted(kubeconfig, &config);
+
+    if (err)
+        return err;
+    kube_free(client->kube);
+    client->kube = kube_new(client->loop, client->http, config);
+    return NULL;
+}
+
 void client_fini(struct client *client)
 {
     kube_free(client->kube);

@@ -12,6 +12,8 @@ struct client {
     char *namespace;
 };
 struct error *client_open(struct client *client, const char *kubeconfig, const char *context);
+// From here on the client is one of the cluster that this kubeconfig of a Secret leads to.
+struct error *client_switch(struct client *client, struct slice kubeconfig);
 void client_fini(struct client *client);
 #define AUTO_CLIENT CLEANUP(client_fini)
 struct error *client_get_path(struct client *client, const char *path, json_t **ret_body);

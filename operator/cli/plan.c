@@ -393,6 +393,28 @@ static struct error *work_out(struct planning *p, const struct settings *setting
     return err;
 }
 
+// All that is looked at is in the cluster that a Secret leads to: from here on that is the client.
+static struct error *go_to_target(struct planning *p, const struct api_config *config)
+{
+    const char *name = doc_str(config->cluster, "kubeconfigSecretRef", "name", NULL);
+    const char *key = doc_str(config->cluster, "kubeconfigSecretRef", "key", NULL);
+    const char *namespace = *config->namespace ? config->namespace : p->client.namespace;
+    struct kube_ref ref = {
+        .group = "", .version = "v1", .resource = "secrets", .namespace = namespace, .name = name};
+    AUTO_MEM char *path = kube_path(&ref);
+    AUTO_JSON json_t *secret = NULL;
+    AUTO_MEM char *text = NULL;
+    struct error *err = client_get_path(&p->client, path, &secret);
+
+    if (!err)
+        text = kube_secret_text(secret, *key ? key : "value");
+    if (!err && !text)
+        err = error_new(ERROR_NOT_FOUND, "there is no key %s with a text", *key ? key : "value");
+    if (!err)
+        err = client_switch(&p->client, slice_of(text));
+    return error_wrap(err, "spec.cluster.kubeconfigSecretRef: Secret %s/%s", namespace, name);
+}
+
 static struct error *make_plan(struct planning *p, const struct settings *settings,
                                const char *name, char **ret_text)
 {
@@ -417,6 +439,8 @@ static struct error *make_plan(struct planning *p, const struct settings *settin
         err = platform_check(&config);
     if (!err && !settings->file)
         say_what_holds(&config);
+    if (!err && platform_is_in_target(&config))
+        err = go_to_target(p, &config);
     if (!err)
         err = follow(p);
     p->table = table ? table : gates_table_builtin();

@@ -17,3 +17,13 @@ bool cluster_facts_still(struct cluster_facts *facts, uint64_t term, uint64_t at
 // term and at_ms: of before the first of the requests.
 void cluster_facts_keep(struct cluster_facts *facts, uint64_t term, uint64_t at_ms,
                         struct cluster_said *said);
+
+// --- identity.c: which cluster it is that a client talks to
+
+struct identity;
+// Asks until it is known; on_known is called after each answer, never before this returns.
+struct identity *identity_new(struct loop *loop, struct kube *kube, void (*on_known)(void *owner),
+                              void *owner);
+void identity_free(struct identity *identity);
+const char *identity_uid(const struct identity *identity); // "": not known yet; NULL may be given
+const struct error *identity_error(const struct identity *identity); // of the last answer

@@ -128,3 +128,42 @@ json_t *cluster_trim_pod(const json_t *pod)
     json_object_set_new(kept, "containers", list);
     return kept;
 }
+
+// --- looking at them -----------------------------------------------------------------------------
+
+bool cluster_only_beat(const json_t *was, const json_t *now)
+{
+    AUTO_JSON json_t *before = doc_copy(was);
+    AUTO_JSON json_t *after = doc_copy(now);
+
+    if (!before || !after)
+        return false;
+    json_object_del(json_object_get(before, "metadata"), "resourceVersion");
+    json_object_del(json_object_get(after, "metadata"), "resourceVersion");
+    return doc_equal(before, after);
+}
+
+bool cluster_synced(const struct cluster *cluster, struct buf *why)
+{
+    const struct {
+        const char *name;
+        const struct watch *watch;
+    } all[] = {{"nodes", cluster->nodes},
+               {"pods", cluster->pods},
+               {"nodedraconfigurations", cluster->node_configs}};
+    bool synced = true;
+
+    for (size_t i = 0; i < COUNT(all); i++) {
+        const struct error *err = watch_error(all[i].watch);
+        const char *failed = watch_failed(all[i].watch);
+
+        if (watch_synced(all[i].watch) && !failed)
+            continue;
+        synced = false;
+        if (why && watch_synced(all[i].watch))
+            buf_printf(why, "%s: not followed for a minute: %s\n", all[i].name, failed);
+        else if (why)
+            buf_printf(why, "%s: %s\n", all[i].name, err ? error_text(err) : "not synced yet");
+    }
+    return synced;
+}

@@ -16,8 +16,8 @@ struct observation {
     bool detects; // Auto, whether or not it was decided earlier
     platform_observed_fn *done;
     void *owner;
-    struct op *pending;
-    size_t next; // of config_maps
+    struct op *pending, *deadline; // deadline: of a server that is somebody else's
+    size_t next;                   // of config_maps
     struct cluster_said said;
     struct platform_observed *observed;
 };
@@ -114,6 +114,7 @@ static void observation_drop(struct op *op)
     struct observation *o = (struct observation *)op;
 
     op_drop(o->pending);
+    op_drop(o->deadline);
     cluster_said_fini(&o->said);
     platform_observed_free(o->observed);
     mem_free(o);
@@ -256,6 +257,16 @@ static void on_said(void *owner, struct error *take_err, struct cluster_said *ta
     advance(o);
 }
 
+static void on_deadline(void *owner)
+{
+    struct observation *o = owner;
+
+    o->deadline = NULL;
+    o->pending = op_drop(o->pending);
+    finish(o, error_new(ERROR_TRANSIENT, "%s has not said all within %d s",
+                        kube_server(o->cluster->kube), CLUSTER_ASK_MS / 1000));
+}
+
 static struct op *observe_common(struct loop *loop, const struct cluster *cluster,
                                  const struct platform_target *target, platform_observed_fn *done,
                                  void *owner)
@@ -273,6 +284,8 @@ static struct op *observe_common(struct loop *loop, const struct cluster *cluste
     o->done = done;
     o->owner = owner;
     o->observed = platform_observed_new();
+    if (cluster->held)
+        o->deadline = loop_sleep(loop, CLUSTER_ASK_MS, on_deadline, o);
     o->pending = cluster_ask(loop, cluster->kube, &question, on_said, o);
     return &o->op;
 }

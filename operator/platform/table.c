@@ -51,16 +51,32 @@ enum platform_type platform_decide(const struct api_config *config)
     return config->platform;
 }
 
-enum platform_type platform_decide_end(const struct cluster *cluster,
-                                       const struct api_config *config)
+// PLATFORM_TYPE_COUNT: none
+static enum platform_type find_writer(const struct cluster *cluster,
+                                      const struct api_config *config)
 {
-    for (int i = 0; i < PLATFORM_TYPE_COUNT; i++) {
+    int i = 0;
+
+    for (; i < PLATFORM_TYPE_COUNT; i++) {
         const struct platform *platform = platform_find((enum platform_type)i);
 
         if (platform && platform->wrote && platform->wrote(cluster, config))
-            return (enum platform_type)i;
+            break;
     }
-    return config->platform;
+    return (enum platform_type)i;
+}
+
+bool platform_wrote(const struct cluster *cluster, const struct api_config *config)
+{
+    return find_writer(cluster, config) != PLATFORM_TYPE_COUNT;
+}
+
+enum platform_type platform_decide_end(const struct cluster *cluster,
+                                       const struct api_config *config)
+{
+    enum platform_type found = find_writer(cluster, config);
+
+    return found == PLATFORM_TYPE_COUNT ? config->platform : found;
 }
 
 struct error *platform_check_kept(const struct cluster *cluster, const struct api_config *config)
@@ -79,6 +95,11 @@ struct error *platform_check_kept(const struct cluster *cluster, const struct ap
         "there; set it back to that, or delete the object with deletionPolicy Revert, or with "
         "Retain to leave it",
         platform_type_name(was));
+}
+
+bool platform_is_in_target(const struct api_config *config)
+{
+    return config->cluster && !platform_traits(config->platform)->nodes_elsewhere;
 }
 
 // "Kubeadm, HostedControlPlane or Observe"
@@ -109,11 +130,23 @@ struct error *platform_check(const struct api_config *config)
                              "spec.platform.type: %s is not supported by this version; use %s",
                              platform_type_name(config->platform), names);
     }
-    if (config->cluster && !(platform && platform->traits.nodes_elsewhere))
+    if (platform_is_in_target(config) && (config->driver || config->smoke_test))
         return error_because(ERROR_INVALID, "NotSupported",
-                             "spec.cluster is supported with platform.type HostedControlPlane "
-                             "alone: remove it to configure the cluster that Drawbridge runs in");
+                             "%s is not supported together with spec.cluster: the driver would "
+                             "come into the cluster that Drawbridge runs in",
+                             config->driver ? "spec.driver" : "spec.smokeTest");
     return platform && platform->check ? platform->check(config) : NULL;
+}
+
+// The cluster that Drawbridge runs in, or the one that a Secret leads to.
+static char *name_cluster(const json_t *config)
+{
+    const json_t *ref = doc_get(config, "spec", "cluster", "kubeconfigSecretRef", NULL);
+
+    if (!ref)
+        return str_dup(CLUSTER_HOME);
+    return str_format("cluster of Secret %s/%s %s", doc_str(config, "metadata", "namespace", NULL),
+                      doc_str(ref, "name", NULL), doc_str(ref, "key", NULL));
 }
 
 void platform_targets_named(const json_t *config, struct strlist *names)
@@ -123,7 +156,7 @@ void platform_targets_named(const json_t *config, struct strlist *names)
     if (platform && platform->name_targets)
         platform->name_targets(config, names);
     else if (!platform || platform->traits.writes)
-        strlist_add(names, "cluster");
+        strlist_take(names, name_cluster(config));
     strlist_sort(names);
 }
 

@@ -168,7 +168,7 @@ static void say_step(struct pass *pass, enum condition condition, const struct p
     const struct plan_instance *instance = instance_of(pass, step);
     AUTO_MEM char *summary = plan_step_summary(step, instance);
     const json_t *config =
-        watch_get(pass->controller->cluster.node_configs, instance->node ? instance->node : "");
+        watch_get(pass->cluster->node_configs, instance->node ? instance->node : "");
     const json_t *config_status = json_object_get(config, "status");
     const char *phase = "";
 
@@ -249,10 +249,13 @@ static void say_missing(struct pass *pass, enum condition condition, const struc
         api_conditions_set(pass->conditions, condition, STATE_FALSE, "Progressing",
                            "Waiting for the agent to report on %s", name_of(pass, step));
     else
-        api_conditions_set(pass->conditions, condition, STATE_FALSE, "AgentMissing",
-                           "No agent reports for %s; see whether the pod of the agent's DaemonSet "
-                           "runs there",
-                           name_of(pass, step));
+        api_conditions_set(
+            pass->conditions, condition, STATE_FALSE, "AgentMissing",
+            "No agent reports for %s; see whether the pod of the agent's DaemonSet runs there%s",
+            name_of(pass, step),
+            pass->cluster->held ? ", and whether the chart is installed in that cluster "
+                                  "(controller.enabled=false)"
+                                : "");
 }
 
 // What became of a node after it was asked, and what that means for the others. While its agent is

@@ -39,28 +39,15 @@ static bool is_synced(const struct controller *c)
 bool controller_ready(void *owner, struct buf *why)
 {
     const struct controller *c = owner;
-    const struct {
-        const char *name;
-        const struct watch *watch;
-    } all[] = {{"draconfigurations", c->configs},
-               {"nodes", c->cluster.nodes},
-               {"pods", c->cluster.pods},
-               {"nodedraconfigurations", c->cluster.node_configs}};
-    bool ready = true;
+    const struct error *err = watch_error(c->configs);
+    const char *failed = watch_failed(c->configs);
+    bool ready = watch_synced(c->configs) && !failed;
 
-    for (size_t i = 0; i < COUNT(all); i++) {
-        const struct error *err = watch_error(all[i].watch);
-        const char *failed = watch_failed(all[i].watch);
-
-        if (watch_synced(all[i].watch) && !failed)
-            continue;
-        if (watch_synced(all[i].watch))
-            buf_printf(why, "%s: not followed for a minute: %s\n", all[i].name, failed);
-        else
-            buf_printf(why, "%s: %s\n", all[i].name, err ? error_text(err) : "not synced yet");
-        ready = false;
-    }
-    return ready;
+    if (!ready && watch_synced(c->configs))
+        buf_printf(why, "draconfigurations: not followed for a minute: %s\n", failed);
+    else if (!ready)
+        buf_printf(why, "draconfigurations: %s\n", err ? error_text(err) : "not synced yet");
+    return cluster_synced(&c->cluster, why) && ready;
 }
 
 // --- keys ----------------------------------------------------------------------------------------
@@ -127,19 +114,53 @@ static uint64_t facet_of_config(const json_t *config)
     return hash | 1; // 0 stands for none
 }
 
+// What a hosted control plane's kubeconfig leads to is asked by its passes, and not followed.
+static void note_target(struct controller *c, const char *key, const json_t *config)
+{
+    const json_t *ref = platform_traits_of(config)->nodes_elsewhere
+                            ? NULL
+                            : doc_get(config, "spec", "cluster", "kubeconfigSecretRef", NULL);
+
+    cluster_targets_note(c->targets, key, doc_str(config, "metadata", "namespace", NULL), ref);
+}
+
+static void on_target(void *owner, const char *key)
+{
+    struct controller *c = owner;
+
+    queue_add(c->queue, key);
+}
+
+// What was written once stays claimed when its kubeconfig cannot be had.
+static void note_writer(struct controller *c, const char *key, const json_t *config)
+{
+    AUTO_STRLIST struct strlist clusters = {0};
+
+    cluster_targets_names(c->targets, key, doc_str(config, "status", "clusterUID", NULL),
+                          &clusters);
+    if (roster_note(c->roster, &c->spec, key, config, &clusters))
+        enqueue_writers(c);
+}
+
+static void on_name(void *owner, const char *key)
+{
+    struct controller *c = owner;
+
+    note_writer(c, key, watch_get(c->configs, key));
+}
+
 static void on_config(void *owner, const char *key, const json_t *was, const json_t *now)
 {
     struct controller *c = owner;
-    bool moved = roster_note(c->roster, &c->spec, key, now);
 
     unreadable_forget(c->unreadable, key);
     adopter_note_config(c->adopter, key);
     follows_note(c->follows, key, now);
+    note_target(c, key, now);
+    note_writer(c, key, now);
     sources_note_config(c->sources, was, now);
     if (!now)
         driver_forget_notes(c->driver, key);
-    if (moved)
-        enqueue_writers(c);
     queue_add(c->queue, key);
 }
 
@@ -151,23 +172,10 @@ static void on_unreadable_config(void *owner, const char *key, const char *versi
     unreadable_note(c->unreadable, key, version, why);
 }
 
-// Trimmed objects differ in their version alone at each heartbeat.
-static bool only_beat(const json_t *was, const json_t *now)
-{
-    AUTO_JSON json_t *before = doc_copy(was);
-    AUTO_JSON json_t *after = doc_copy(now);
-
-    if (!before || !after)
-        return false;
-    json_object_del(json_object_get(before, "metadata"), "resourceVersion");
-    json_object_del(json_object_get(after, "metadata"), "resourceVersion");
-    return doc_equal(before, after);
-}
-
 static void on_node(void *owner, const char *key, const json_t *was, const json_t *now)
 {
     (void)key;
-    if (!only_beat(was, now))
+    if (!cluster_only_beat(was, now))
         enqueue_all(owner);
 }
 
@@ -175,7 +183,7 @@ static void on_node(void *owner, const char *key, const json_t *was, const json_
 static void on_pod(void *owner, const char *key, const json_t *was, const json_t *now)
 {
     (void)key;
-    if (!only_beat(was, now))
+    if (!cluster_only_beat(was, now))
         enqueue_writers(owner);
 }
 
@@ -311,10 +319,19 @@ static void start_watches(struct controller *c)
     struct kube_ref pods = {
         .group = "", .version = "v1", .resource = "pods", .namespace = "kube-system"};
 
+    struct cluster_targets_spec targets = {.loop = c->loop,
+                                           .home = c->spec.kube,
+                                           .node_configs = node_configs,
+                                           .on_change = on_target,
+                                           .on_name = on_name,
+                                           .may_write = controller_may_write,
+                                           .owner = c};
+
     c->cluster.kube = c->spec.kube;
     c->cluster.facts = cluster_facts_new();
     c->cluster.others = clusters_new(c->loop);
     c->follows = follows_new(c);
+    c->targets = cluster_targets_new(&targets);
     c->roster = roster_new();
     c->unreadable = unreadable_new(c);
     c->configs = follow(c, configs, NULL, NULL, facet_of_config, on_config);
@@ -490,6 +507,7 @@ void controller_free(struct controller *c)
     queue_free(c->queue);
     watch_free(c->configs);
     follows_free(c->follows);
+    cluster_targets_free(c->targets);
     unreadable_free(c->unreadable);
     roster_free(c->roster);
     watch_free(c->cluster.nodes);

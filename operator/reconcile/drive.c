@@ -42,7 +42,7 @@ static bool takes_flags_out(const struct pass *pass)
 // The driver, its devices and claims are those of the cluster that Drawbridge runs in.
 static bool is_elsewhere(const struct pass *pass)
 {
-    return platform_traits(pass->config.platform)->nodes_elsewhere;
+    return platform_traits(pass->config.platform)->nodes_elsewhere || pass->config.cluster;
 }
 
 bool pass_retires(const struct pass *pass)

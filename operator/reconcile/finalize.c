@@ -102,12 +102,14 @@ struct error *step_release(void *walk, enum verdict *ret_verdict)
     AUTO_JSON json_t *keep = nodes_to_do(pass);
 
     *ret_verdict = VERDICT_WAIT;
-    // Who never wrote here, or may not any more, has nothing to release.
-    if (pass->conflict || pass->forbidden || !platform_traits(pass->config.platform)->writes)
+    // Who never wrote here, or may not any more, has nothing to release; what is in a cluster that
+    // cannot be had stays there.
+    if (pass->conflict || pass->forbidden || !pass->cluster ||
+        !platform_traits(pass->config.platform)->writes)
         pass->walk.pending = remove_finalizer(pass);
     else
         pass->walk.pending =
-            platform_release(c->loop, &c->cluster, pass->config.platform, pass->observed, keep,
+            platform_release(c->loop, pass->cluster, pass->config.platform, pass->observed, keep,
                              pass->config.revert, on_released, pass);
     return NULL;
 }

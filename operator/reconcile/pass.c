@@ -52,7 +52,7 @@ static unsigned step_after(const void *walk, bool failed)
                                                                             : STEP_REPORT;
     switch (step) {
     case STEP_LOAD:
-        if (!pass->object)
+        if (!pass->object || pass->over)
             return STEP_END;
         if (pass->config.deleting && !pass->config.has_finalizer)
             return STEP_END;
@@ -101,6 +101,7 @@ static void pass_free(void *walk)
     driver_result_free(pass->driver);
     json_decref(pass->status);
     json_decref(pass->object);
+    cluster_unref(pass->cluster);
     mem_free(pass->conflict);
     mem_free(pass);
 }

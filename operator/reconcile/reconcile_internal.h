@@ -113,6 +113,7 @@ struct controller {
     struct lead *lead;
     struct adopter *adopter;
     struct follows *follows;
+    struct cluster_targets *targets;
     struct unreadable *unreadable;
     struct roster *roster;
     struct events *events;
@@ -169,9 +170,10 @@ void controller_note_end(struct controller *controller, const char *key, bool ag
 
 struct roster *roster_new(void);
 void roster_free(struct roster *roster);
-// config NULL: it is gone. Whether who writes something may have changed by this.
+// config NULL: it is gone. clusters: the names of those that its kubeconfig was found to lead to
+// (cluster_targets_names()). Whether who writes something may have changed by this.
 bool roster_note(struct roster *roster, const struct controller_spec *spec, const char *key,
-                 const json_t *config);
+                 const json_t *config, const struct strlist *clusters);
 typedef void roster_fn(void *owner, const char *key);
 // writers: those alone that may write a cluster. fn may not change the roster.
 void roster_each(const struct roster *roster, bool writers, roster_fn *fn, void *owner);
@@ -201,6 +203,8 @@ struct pass {
     struct controller *controller;
     json_t *object;           // our reference
     struct api_config config; // borrows from object
+    // The one that its platform is about; NULL: it cannot be had, and need not.
+    struct cluster *cluster;
     char *conflict; // key of the configuration that writes this cluster in our place, NULL: none
     bool forbidden; // the administrator does not allow its namespace what it names
     struct intent intent;
@@ -213,7 +217,7 @@ struct pass {
     bool retired;                 // RETIRE was gone through
     bool resolved, planned, applied;
     bool more;      // not all was written in the time that a pass has: another one goes on
-    bool over;      // deletion: the object went before this pass saw it
+    bool over;      // the object went before this pass saw it, or its cluster is still being read
     bool released;  // deletion: everything of ours is gone
     json_t *status; // what will be reported
     struct api_conditions *conditions;

@@ -249,15 +249,21 @@ static void put_attempt(const struct pass *pass, json_t *status)
 
 static void put_revisions(struct pass *pass, json_t *status)
 {
-    static const char *const kept[] = {
-        "lastAttemptedRevision", "lastAttemptedAt", "lastAppliedRevision",
-        "lastKnownGoodRevision", "history",         "lastHandledReconcileAt"};
+    static const char *const kept[] = {"lastAttemptedRevision",
+                                       "lastAttemptedAt",
+                                       "lastAppliedRevision",
+                                       "lastKnownGoodRevision",
+                                       "history",
+                                       "lastHandledReconcileAt",
+                                       "clusterUID"};
 
     for (size_t i = 0; i < COUNT(kept); i++) {
         if (json_object_get(pass->config.status, kept[i]))
             json_object_set_new(status, kept[i],
                                 doc_copy(json_object_get(pass->config.status, kept[i])));
     }
+    if (pass->planned && pass_writes(pass))
+        put_str(status, "clusterUID", cluster_uid(pass->cluster));
     // What is to be tried again and has not had its turn is asked for in the next pass too.
     if (pass->config.reconcile_requested_at && !(pass->planned && pass->plan.again))
         json_object_set_new(status, "lastHandledReconcileAt",

@@ -30,7 +30,8 @@ void roster_free(struct roster *roster)
 }
 
 // Who may not write what it names takes nothing away from anybody.
-static json_t *make_entry(const struct controller_spec *spec, const json_t *config)
+static json_t *make_entry(const struct controller_spec *spec, const json_t *config,
+                          const struct strlist *clusters)
 {
     json_t *entry = json_object();
     json_t *targets = json_array();
@@ -38,6 +39,8 @@ static json_t *make_entry(const struct controller_spec *spec, const json_t *conf
 
     if (tenancy_allows(spec, config))
         platform_targets_named(config, &names);
+    for (size_t i = 0; clusters && names.len > 0 && i < clusters->len; i++)
+        strlist_add(&names, clusters->items[i]);
     for (size_t i = 0; i < names.len; i++)
         json_array_append_new(targets, doc_string(names.items[i]));
     // One that is being deleted may have to take back what it wrote as another platform.
@@ -72,9 +75,9 @@ static void index_targets(struct roster *roster, const char *key, const json_t *
 }
 
 bool roster_note(struct roster *roster, const struct controller_spec *spec, const char *key,
-                 const json_t *config)
+                 const json_t *config, const struct strlist *clusters)
 {
-    json_t *entry = config ? make_entry(spec, config) : NULL;
+    json_t *entry = config ? make_entry(spec, config, clusters) : NULL;
     AUTO_JSON json_t *was = json_incref(json_object_get(roster->entries, key));
 
     if (doc_equal(was, entry)) {

@@ -19,9 +19,59 @@ static struct error *read_object(const struct pass *pass, const json_t *object,
 {
     struct error *err = api_config_parse(object, ret_config);
 
-    if (!err && ret_config->deleting)
-        ret_config->platform = platform_decide_end(&pass->controller->cluster, ret_config);
+    if (!err && ret_config->deleting && pass->cluster)
+        ret_config->platform = platform_decide_end(pass->cluster, ret_config);
     return err;
+}
+
+// The cluster that this pass looks at and writes. An end that takes nothing back needs none.
+static struct error *find_cluster(struct pass *pass)
+{
+    struct controller *c = pass->controller;
+    struct error *err;
+
+    if (!platform_is_in_target(&pass->config)) {
+        pass->cluster = &c->cluster;
+        return NULL;
+    }
+    err = cluster_targets_get(c->targets, pass->walk.key, &pass->cluster);
+    if (!err || !pass->config.deleting || pass->config.revert)
+        return err;
+    error_ignore(err, "what was written there stays, as the spec says");
+    return NULL;
+}
+
+static struct error *is_elsewhere(const char *what)
+{
+    return error_because(
+        ERROR_INVALID, "InvalidConfiguration",
+        "spec.cluster: what this DRAConfiguration wrote is in %s; let it lead there again, or "
+        "delete "
+        "the object with deletionPolicy Retain to leave what was written, and make another one",
+        what);
+}
+
+// What was written in one cluster is not left for another one. Only an end that leaves it anyway
+// goes on, without a cluster.
+static struct error *check_same_cluster(struct pass *pass)
+{
+    const char *uid = doc_str(pass->config.status, "clusterUID", NULL);
+    struct cluster *home = &pass->controller->cluster;
+    AUTO_MEM char *what = NULL;
+
+    if (!pass->cluster)
+        return NULL;
+    if (*uid && !str_eq(uid, cluster_uid(pass->cluster)))
+        what = str_format("the cluster whose namespace kube-system has UID %s", uid);
+    else if (pass->cluster != home && !*uid && platform_wrote(home, &pass->config))
+        what = str_dup("the cluster that Drawbridge runs in");
+    if (!what)
+        return NULL;
+    if (!pass->config.deleting || pass->config.revert)
+        return is_elsewhere(what);
+    cluster_unref(pass->cluster);
+    pass->cluster = NULL;
+    return NULL;
 }
 
 // One that is being deleted ends, and takes nothing back that is not its own any more: what it has
@@ -51,14 +101,27 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
     if (!object)
         return NULL;
     pass->object = json_incref((json_t *)(uintptr_t)object); // replaced in the store, never changed
-    err = read_object(pass, pass->object, &pass->config);
+    err = api_config_parse(pass->object, &pass->config);
     if (err)
         return err;
     intent_make(&pass->config, &pass->intent);
     if (!pass->config.deleting)
         err = platform_check(&pass->config);
+    // Its watches call for the next pass.
+    pass->over = !err && platform_is_in_target(&pass->config) &&
+                 cluster_targets_begin(pass->controller->targets, pass->walk.key);
+    if (pass->over) {
+        pass->after_ms = CLUSTER_ASK_MS;
+        return NULL;
+    }
+    if (!err)
+        err = find_cluster(pass);
+    if (!err)
+        err = check_same_cluster(pass);
+    if (!err)
+        err = read_object(pass, pass->object, &pass->config);
     if (!err && !pass->config.deleting)
-        err = platform_check_kept(&pass->controller->cluster, &pass->config);
+        err = platform_check_kept(pass->cluster, &pass->config);
     if (!err)
         err = check_allowed(pass);
     if (err)
@@ -183,7 +246,9 @@ struct error *step_observe(void *walk, enum verdict *ret_verdict)
         .let_others = let_others,
         .owner = pass,
     };
-    pass->walk.pending = platform_observe(c->loop, &c->cluster, &pass->target, on_observed, pass);
+    if (pass->cluster->held) // somebody else's server, which may never answer
+        let_others(pass);
+    pass->walk.pending = platform_observe(c->loop, pass->cluster, &pass->target, on_observed, pass);
     *ret_verdict = VERDICT_WAIT;
     return NULL;
 }
@@ -285,6 +350,7 @@ struct error *step_apply(void *walk, enum verdict *ret_verdict)
     struct controller *c = pass->controller;
     struct gates_intent intent = intent_gates(&pass->intent);
     AUTO_MEM char *configuration = NULL;
+    uint64_t epoch;
     struct platform_change change = {
         .observed = pass->observed,
         .plan = &pass->plan,
@@ -298,9 +364,13 @@ struct error *step_apply(void *walk, enum verdict *ret_verdict)
     if (!pass_writes(pass))
         return NULL;
     configuration = str_format("%s/%s", pass->config.namespace, pass->config.name);
-    change.header = (struct plan_header){controller_epoch(c), configuration, pass->intent.revision,
+    // A target's agents may know of later terms than ours; what they say raises theirs alone.
+    epoch = controller_epoch(c);
+    if (cluster_epoch(pass->cluster) > epoch)
+        epoch = cluster_epoch(pass->cluster);
+    change.header = (struct plan_header){epoch, configuration, pass->intent.revision,
                                          pass->config.component_timeout_ms};
-    pass->walk.pending = platform_apply(c->loop, &c->cluster, &change, on_applied, pass);
+    pass->walk.pending = platform_apply(c->loop, pass->cluster, &change, on_applied, pass);
     *ret_verdict = VERDICT_WAIT;
     return NULL;
 }

@@ -51,7 +51,8 @@ struct error *tenancy_check(const struct controller_spec *spec, const json_t *co
             "configure what is in namespace %s; the administrator can list %s in the chart's value "
             "hostedControlPlanes[].from of namespace %s (drawbridge run --reach %s=%s)",
             from, to, from, to, from, to));
-    if (!to && platform_traits_of(config)->writes && !tenancy_governs(spec, from))
+    if (!to && !doc_get(config, "spec", "cluster", NULL) && platform_traits_of(config)->writes &&
+        !tenancy_governs(spec, from))
         return not_allowed(str_format(
             "DRAConfigurations of namespace %s may not configure this cluster; the administrator "
             "can list %s in the chart's value governingNamespaces (drawbridge run "

@@ -43,17 +43,18 @@ struct fake_path {
     char *object;     // of the object or collection, without subresource
     char *collection; // "/apis/g/v/things"
     char *namespace, *name, *subresource;
+    char *only; // the field selector: objects of this name; NULL: all
 };
 
 struct fake_watcher {
     struct server_conn *conn;
-    char *collection, *namespace;
+    struct fake_path path;
 };
 
 struct fake_api {
     struct server *server;
     json_t *objects; // path → object
-    json_t *events;  // [version, collection, namespace, line]
+    json_t *events;  // [version, path of the object, line]
     int64_t version;
     struct fake_watcher watchers[FAKE_WATCHERS_MAX];
     unsigned requests;  // so far
@@ -83,7 +84,9 @@ FAKE void fake_path_fini(struct fake_path *path)
     mem_free(path->namespace);
     mem_free(path->name);
     mem_free(path->subresource);
+    mem_free(path->only);
 }
+#define AUTO_FAKE_PATH CLEANUP(fake_path_fini)
 
 FAKE char *fake_take_part(struct slice *rest)
 {
@@ -101,6 +104,7 @@ FAKE void fake_path_parse(const char *target, struct fake_path *ret_path)
     AUTO_MEM char *resource = NULL;
     struct fake_path path = {0};
     int parts = str_starts(target, "/apis/") ? 3 : 2;
+    const char *only = strstr(target, "fieldSelector=metadata.name%3D");
 
     (void)slice_cut(&rest, '/', &part);
     while (parts-- > 0 && slice_cut(&rest, '/', &part)) {
@@ -121,9 +125,19 @@ FAKE void fake_path_parse(const char *target, struct fake_path *ret_path)
         buf_printf(&object, "/%s", resource);
     if (path.name)
         buf_printf(&object, "/%s", path.name);
+    if (only)
+        path.only = str_ndup(only + 30, strcspn(only + 30, "&"));
     path.object = buf_take(&object);
     path.collection = str_format("%s/%s", prefix.ptr ? prefix.ptr : "", resource ? resource : "");
     *ret_path = path;
+}
+
+// Whether the object of that path is one of the collection's.
+FAKE bool fake_is_among(const struct fake_path *collection, const struct fake_path *path)
+{
+    return str_eq(path->collection, collection->collection) &&
+           (!collection->namespace || str_eq(path->namespace, collection->namespace)) &&
+           (!collection->only || str_eq(path->name, collection->only));
 }
 
 // --- objects -------------------------------------------------------------------------------------
@@ -165,13 +179,11 @@ FAKE void fake_tell(struct fake_api *api, const struct fake_path *path, const ch
     AUTO_MEM char *line = str_format("{\"type\":\"%s\",\"object\":%s}\n", type, text);
 
     json_array_append_new(api->events,
-                          json_pack("[I, s, s, s]", (json_int_t)api->version, path->collection,
-                                    path->namespace ? path->namespace : "", line));
+                          json_pack("[I, s, s]", (json_int_t)api->version, path->object, line));
     for (size_t i = 0; i < FAKE_WATCHERS_MAX; i++) {
         const struct fake_watcher *watcher = &api->watchers[i];
 
-        if (watcher->conn && str_eq(watcher->collection, path->collection) &&
-            (!watcher->namespace || str_eq(watcher->namespace, path->namespace)))
+        if (watcher->conn && fake_is_among(&watcher->path, path))
             server_chunk(watcher->conn, slice_of(line));
     }
 }
@@ -286,8 +298,7 @@ FAKE void fake_list(struct fake_api *api, struct server_conn *conn, const struct
         struct fake_path of;
 
         fake_path_parse(key, &of);
-        if (str_eq(of.collection, path->collection) && !str_eq(key, api->hidden) &&
-            (!path->namespace || str_eq(path->namespace, of.namespace)))
+        if (fake_is_among(path, &of) && !str_eq(key, api->hidden))
             json_array_append(json_object_get(list, "items"), object);
         fake_path_fini(&of);
     }
@@ -308,17 +319,18 @@ FAKE void fake_watch(struct fake_api *api, struct server_conn *conn, const struc
         (void)slice_to_u64((struct slice){at + 16, strcspn(at + 16, "&")}, &version);
     server_begin(conn, 200, "");
     json_array_foreach(api->events, i, event) {
+        AUTO_FAKE_PATH struct fake_path of;
+
+        fake_path_parse(json_string_value(json_array_get(event, 1)), &of);
         if (json_integer_value(json_array_get(event, 0)) > (json_int_t)version &&
-            str_eq(json_string_value(json_array_get(event, 1)), path->collection) &&
-            (!path->namespace ||
-             str_eq(json_string_value(json_array_get(event, 2)), path->namespace)))
-            server_chunk(conn, slice_of(json_string_value(json_array_get(event, 3))));
+            fake_is_among(path, &of))
+            server_chunk(conn, slice_of(json_string_value(json_array_get(event, 2))));
     }
     for (i = 0; i < FAKE_WATCHERS_MAX; i++) {
         if (api->watchers[i].conn)
             continue;
-        api->watchers[i] =
-            (struct fake_watcher){conn, str_dup(path->collection), str_dup(path->namespace)};
+        api->watchers[i].conn = conn;
+        fake_path_parse(target, &api->watchers[i].path);
         return;
     }
     test_fail(__FILE__, __LINE__, "more watches than expected");
@@ -720,8 +732,7 @@ FAKE void fake_on_request(void *owner, struct server_conn *conn,
 
 FAKE void fake_forget_watcher(struct fake_watcher *watcher)
 {
-    mem_free(watcher->collection);
-    mem_free(watcher->namespace);
+    fake_path_fini(&watcher->path);
     *watcher = (struct fake_watcher){0};
 }
 

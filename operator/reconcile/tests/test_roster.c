@@ -31,7 +31,7 @@ static bool note(const char *key, const char *namespace, const char *created, co
 
     strlist_add(&governing, "b");
     spec.governing_namespaces = &governing;
-    moved = roster_note(roster, &spec, key, config);
+    moved = roster_note(roster, &spec, key, config, NULL);
     strlist_fini(&governing);
     return moved;
 }
@@ -43,7 +43,7 @@ static void check_writer(const char *namespace, const char *platform, const char
 
     note("new", namespace, "2026-01-01T00:00:09Z", platform);
     writer = roster_writer(roster, "new");
-    roster_note(roster, &spec, "new", NULL);
+    roster_note(roster, &spec, "new", NULL, NULL);
     CHECK_STR(writer ? writer : "nobody", want);
 }
 
@@ -68,7 +68,7 @@ TEST(the_oldest_that_may_writes_and_of_two_the_first_by_name)
     check_writer("home", "{type: Kubeadm}", "home/a");
     note("b/older", "b", "2026-01-01T00:00:01Z", "{type: Kubeadm}");
     check_writer("home", "{type: Kubeadm}", "b/older");
-    roster_note(roster, &spec, "b/older", NULL);
+    roster_note(roster, &spec, "b/older", NULL, NULL);
     check_writer("home", "{type: Kubeadm}", "home/a");
     note("home/a", "home", "2026-01-01T00:00:02Z", "{type: Observe}"); // it changed
     check_writer("home", "{type: Kubeadm}", "home/z");
@@ -111,8 +111,8 @@ TEST(a_change_that_moves_no_writer_is_none)
     CHECK(!note("home/a", "home", "2026-01-01T00:00:01Z", "{type: Auto}"));
     CHECK(note("home/a", "home", "2026-01-01T00:00:01Z", HOSTED("home")));
     CHECK(!note("home/a", "home", "2026-01-01T00:00:01Z", HOSTED("home")));
-    CHECK(roster_note(roster, &spec, "home/a", NULL));
-    CHECK(!roster_note(roster, &spec, "home/a", NULL));
+    CHECK(roster_note(roster, &spec, "home/a", NULL, NULL));
+    CHECK(!roster_note(roster, &spec, "home/a", NULL, NULL));
     roster_free(roster);
 }
 

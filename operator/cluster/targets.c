@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: Apache-2.0
+// Target clusters: each kubeconfig that DRAConfigurations name by a Secret is one cluster with a
+// client, watches and facts of its own, shared by all that name it, and there while one does.
+//
+// The Secret is followed. When it changes, the cluster is made anew and passes that are under way
+// end with the one that they began with; when it is gone, so is the access.
+#include <string.h>
+
+#include "cluster_internal.h"
+
+#define OBJECTS_MAX 50000 // of one kind in a target: it is somebody else's
+
+struct error *(*cluster_parse_kubeconfig)(struct slice text, struct kube_config **ret_config) =
+    kube_config_parse_untrusted;
+
+// What a pass borrows, and who it belongs to. Public part first.
+struct held {
+    struct cluster cluster; // must be first
+    unsigned refs;
+    struct http *http;
+    struct identity *identity;
+    uint64_t began_ms;
+    struct target *target; // NULL: it has another one by now, or is gone
+    struct held *next;     // of those that wait for their last request
+    struct cluster_targets *all;
+};
+
+struct target {
+    struct target *next;
+    struct cluster_targets *all;
+    char *namespace, *name, *field, *selector; // of the Secret
+    char *what;                                // "Secret NAMESPACE/NAME, key FIELD"
+    json_t *keys;                              // of the DRAConfigurations that name it
+    char *uid; // of the last cluster that it was known to lead to; NULL: none yet
+    struct watch *secret;
+    char digest[DOC_DIGEST_BYTES]; // of the kubeconfig that held was made from
+    struct held *held;             // NULL: see error
+    struct error *error;           // why there is none
+    uint64_t began_ms;             // to read the Secret
+    uint64_t epoch;                // the greatest that an agent there has told of
+};
+
+struct cluster_targets {
+    struct cluster_targets_spec spec;
+    struct identity *home; // NULL: there was no target yet
+    struct target *first;
+    struct held *retired;
+    struct op *sweep;
+};
+
+// --- clusters that are held ----------------------------------------------------------------------
+
+static void stop_following(struct held *held)
+{
+    struct cluster *cluster = &held->cluster;
+
+    identity_free(TAKE(held->identity));
+    watch_free(TAKE(cluster->nodes));
+    watch_free(TAKE(cluster->pods));
+    watch_free(TAKE(cluster->node_configs));
+}
+
+static void held_free(struct held *held)
+{
+    cluster_facts_free(held->cluster.facts);
+    kube_free(held->cluster.kube);
+    http_free(held->http);
+    mem_free(held);
+}
+
+// Those whose last request is over: an op that was dropped is away in the next turn.
+static void sweep(void *owner)
+{
+    struct cluster_targets *all = owner;
+    struct held **at = &all->retired;
+
+    all->sweep = NULL;
+    while (*at) {
+        struct held *held = *at;
+
+        if (held->refs == 0)
+            stop_following(held);
+        if (held->refs > 0 || kube_busy(held->cluster.kube)) {
+            at = &held->next;
+            continue;
+        }
+        *at = held->next;
+        held_free(held);
+    }
+}
+
+static void sweep_soon(struct cluster_targets *all)
+{
+    if (!all->sweep)
+        all->sweep = loop_defer(all->spec.loop, sweep, all);
+}
+
+// It stays, and what is followed of it, for the passes that have it.
+static void retire(struct target *target)
+{
+    struct held *held = TAKE(target->held);
+    struct cluster_targets *all = target->all;
+
+    target->digest[0] = '\0';
+    if (!held)
+        return;
+    held->target = NULL;
+    held->next = all->retired;
+    all->retired = held;
+    sweep_soon(all);
+}
+
+struct cluster *cluster_ref(struct cluster *cluster)
+{
+    if (cluster && cluster->held)
+        ((struct held *)cluster)->refs++;
+    return cluster;
+}
+
+void cluster_unref(struct cluster *cluster)
+{
+    struct held *held = (struct held *)cluster;
+
+    if (!cluster || !cluster->held)
+        return;
+    ASSERT(held->refs > 0);
+    if (--held->refs == 0 && !held->target)
+        sweep_soon(held->all);
+}
+
+const char *cluster_uid(const struct cluster *cluster)
+{
+    return cluster->held ? identity_uid(((const struct held *)cluster)->identity) : "";
+}
+
+uint64_t cluster_epoch(const struct cluster *cluster)
+{
+    const struct held *held = (const struct held *)cluster;
+
+    return cluster->held && held->target ? held->target->epoch : 0;
+}
+
+// --- what happens there --------------------------------------------------------------------------
+
+static void wake(struct target *target)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(target->keys, key, value)
+        target->all->spec.on_change(target->all->spec.owner, key);
+}
+
+static void on_synced(void *owner)
+{
+    const struct held *held = owner;
+
+    if (held->target && cluster_synced(&held->cluster, NULL))
+        wake(held->target);
+}
+
+static void on_object(void *owner, const char *key, const json_t *was, const json_t *now)
+{
+    const struct held *held = owner;
+
+    (void)key;
+    if (held->target && !cluster_only_beat(was, now))
+        wake(held->target);
+}
+
+static void on_node_config(void *owner, const char *key, const json_t *was, const json_t *now)
+{
+    const struct held *held = owner;
+    int64_t epoch = doc_int(now, 0, "status", "epoch", NULL);
+
+    (void)key;
+    if (!held->target)
+        return;
+    if (epoch > 0 && (uint64_t)epoch > held->target->epoch)
+        held->target->epoch = (uint64_t)epoch;
+    if (was && now && doc_equal(json_object_get(was, "spec"), json_object_get(now, "spec")) &&
+        doc_equal(json_object_get(was, "status"), json_object_get(now, "status")))
+        return;
+    wake(held->target);
+}
+
+static void tell_name(struct target *target)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(target->keys, key, value)
+        target->all->spec.on_name(target->all->spec.owner, key);
+    wake(target);
+}
+
+static void on_identity(void *owner)
+{
+    const struct held *held = owner;
+    const char *uid = identity_uid(held->identity);
+    struct target *target = held->target;
+
+    if (!target)
+        return;
+    if (!*uid || str_eq(target->uid, uid)) {
+        wake(target);
+        return;
+    }
+    mem_free(target->uid);
+    target->uid = str_dup(uid);
+    tell_name(target);
+}
+
+static void on_home(void *owner)
+{
+    struct cluster_targets *all = owner;
+
+    for (struct target *target = all->first; target; target = target->next)
+        tell_name(target);
+}
+
+static struct watch *follow(struct held *held, const char *group, const char *version,
+                            const char *resource, const char *namespace, const char *selector,
+                            json_t *(*trim)(const json_t *),
+                            void (*on_change)(void *, const char *, const json_t *, const json_t *))
+{
+    struct watch_spec spec = {
+        .kube = held->cluster.kube,
+        .ref = {.group = group, .version = version, .resource = resource, .namespace = namespace},
+        .label_selector = selector,
+        .objects_max = OBJECTS_MAX,
+        .trim = trim,
+        .on_change = on_change,
+        .on_sync = on_synced,
+        .owner = held};
+
+    return watch_new(held->all->spec.loop, &spec);
+}
+
+static void start(struct held *held)
+{
+    struct cluster *cluster = &held->cluster;
+    const struct cluster_targets_spec *spec = &held->all->spec;
+
+    cluster->facts = cluster_facts_new();
+    held->identity = identity_new(spec->loop, cluster->kube, on_identity, held);
+    cluster->nodes = follow(held, "", "v1", "nodes", NULL, NULL, cluster_trim_node, on_object);
+    cluster->pods = follow(held, "", "v1", "pods", "kube-system", CLUSTER_POD_SELECTOR,
+                           cluster_trim_pod, on_object);
+    cluster->node_configs = follow(held, spec->node_configs.group, spec->node_configs.version,
+                                   spec->node_configs.resource, NULL, NULL, NULL, on_node_config);
+}
+
+// --- the kubeconfig ------------------------------------------------------------------------------
+
+static json_t *trim_secret(const json_t *secret)
+{
+    json_t *kept = json_object();
+
+    cluster_trim_keep(kept, secret, "metadata", "name");
+    cluster_trim_keep(kept, secret, "metadata", "namespace");
+    cluster_trim_keep(kept, secret, "metadata", "resourceVersion");
+    if (json_is_object(json_object_get(secret, "data")))
+        json_object_set_new(kept, "data", doc_copy(json_object_get(secret, "data")));
+    return kept;
+}
+
+static struct error *open_client(struct target *target, struct slice kubeconfig)
+{
+    const struct cluster_targets_spec *spec = &target->all->spec;
+    struct kube_config *config = NULL;
+    struct error *err = cluster_parse_kubeconfig(kubeconfig, &config);
+    struct held *held;
+
+    if (err)
+        return err;
+    held = NEW(struct held);
+    held->all = target->all;
+    held->began_ms = clock_ms();
+    held->target = target;
+    held->http = http_new(spec->loop, "drawbridge");
+    held->cluster.kube = kube_new(spec->loop, held->http, config);
+    held->cluster.held = true;
+    kube_limit_objects(held->cluster.kube, CLUSTER_ITEM_BYTES_MAX);
+    if (spec->may_write)
+        kube_guard(held->cluster.kube, spec->may_write, spec->owner);
+    target->held = held;
+    start(held);
+    return NULL;
+}
+
+// The same kubeconfig with another resourceVersion is none that changed.
+static void take_secret(struct target *target, const json_t *secret)
+{
+    AUTO_MEM char *text = kube_secret_text(secret, target->field);
+    char digest[DOC_DIGEST_BYTES] = "";
+    struct error *err = NULL;
+
+    if (text)
+        doc_digest(slice_of(text), digest);
+    if (target->held && text && str_eq(digest, target->digest))
+        return;
+    retire(target);
+    if (!secret)
+        err = error_new(ERROR_NOT_FOUND, "the Secret is not there");
+    else if (!text)
+        err = error_new(ERROR_NOT_FOUND, "there is no such key with a text");
+    else
+        err = open_client(target, slice_of(text));
+    error_free(target->error);
+    target->error = error_wrap(err, "spec.cluster.kubeconfigSecretRef: %s", target->what);
+    memcpy(target->digest, digest, sizeof(digest));
+    wake(target);
+}
+
+static void on_secret(void *owner, const char *key, const json_t *was, const json_t *now)
+{
+    (void)key;
+    (void)was;
+    take_secret(owner, now);
+}
+
+static void on_secret_synced(void *owner)
+{
+    struct target *target = owner;
+
+    if (watch_count(target->secret) == 0)
+        take_secret(target, NULL);
+}
+
+// --- who names it --------------------------------------------------------------------------------
+
+static void target_free(struct target *target)
+{
+    watch_free(target->secret);
+    retire(target);
+    error_free(target->error);
+    json_decref(target->keys);
+    mem_free(target->namespace);
+    mem_free(target->name);
+    mem_free(target->field);
+    mem_free(target->selector);
+    mem_free(target->what);
+    mem_free(target->uid);
+    mem_free(target);
+}
+
+static struct target *target_new(struct cluster_targets *all, const char *namespace,
+                                 const char *name, const char *field)
+{
+    struct target *target = NEW(struct target);
+    struct watch_spec spec = {.kube = all->spec.home,
+                              .ref = {.group = "", .version = "v1", .resource = "secrets"},
+                              .objects_max = 1,
+                              .trim = trim_secret,
+                              .on_change = on_secret,
+                              .on_sync = on_secret_synced,
+                              .owner = target};
+
+    target->all = all;
+    target->began_ms = clock_ms();
+    target->namespace = str_dup(namespace);
+    target->name = str_dup(name);
+    target->field = str_dup(field);
+    target->selector = str_format("metadata.name=%s", name);
+    target->what = str_format("Secret %s/%s, key %s", namespace, name, field);
+    target->keys = json_object();
+    spec.ref.namespace = target->namespace;
+    spec.field_selector = target->selector;
+    target->secret = watch_new(all->spec.loop, &spec);
+    target->next = all->first;
+    all->first = target;
+    if (!all->home)
+        all->home = identity_new(all->spec.loop, all->spec.home, on_home, all);
+    return target;
+}
+
+static struct target *find(const struct cluster_targets *all, const char *key)
+{
+    struct target *target = all->first;
+
+    while (target && !json_object_get(target->keys, key))
+        target = target->next;
+    return target;
+}
+
+static bool is_of(const struct target *target, const char *namespace, const char *name,
+                  const char *field)
+{
+    return str_eq(target->namespace, namespace) && str_eq(target->name, name) &&
+           str_eq(target->field, field);
+}
+
+static void leave(struct cluster_targets *all, const char *key)
+{
+    struct target **at = &all->first;
+
+    while (*at) {
+        struct target *target = *at;
+
+        json_object_del(target->keys, key);
+        if (json_object_size(target->keys) > 0) {
+            at = &target->next;
+            continue;
+        }
+        *at = target->next;
+        target_free(target);
+    }
+}
+
+void cluster_targets_note(struct cluster_targets *all, const char *key, const char *namespace,
+                          const json_t *ref)
+{
+    const char *name = doc_str(ref, "name", NULL), *field = doc_str(ref, "key", NULL);
+    struct target *target = find(all, key);
+
+    if (!*field)
+        field = "value";
+    if (target && ref && is_of(target, namespace, name, field))
+        return;
+    leave(all, key);
+    if (!ref)
+        return;
+    target = all->first;
+    while (target && !is_of(target, namespace, name, field))
+        target = target->next;
+    if (!target)
+        target = target_new(all, namespace, name, field);
+    json_object_set_new(target->keys, key, json_true());
+}
+
+static void add_name(const struct cluster_targets *all, const char *uid, struct strlist *names)
+{
+    AUTO_MEM char *name = str_eq(uid, identity_uid(all->home)) ? str_dup(CLUSTER_HOME)
+                                                               : str_format("cluster %s", uid);
+
+    if (*uid && !strlist_has(names, name))
+        strlist_take(names, TAKE(name));
+}
+
+void cluster_targets_names(const struct cluster_targets *all, const char *key, const char *uid,
+                           struct strlist *names)
+{
+    const struct target *target = find(all, key);
+
+    if (target && target->uid)
+        add_name(all, target->uid, names);
+    add_name(all, uid, names);
+}
+
+// Nothing is done to a cluster before it is known who else writes it.
+static struct error *check_known(const struct identity *identity, const char *whose)
+{
+    const struct error *err = identity_error(identity);
+
+    if (*identity_uid(identity))
+        return NULL;
+    return error_new(err ? error_kind(err) : ERROR_TRANSIENT, "%s: %s", whose,
+                     err ? error_text(err) : "it has not said yet which cluster it is");
+}
+
+static bool has_failed(const struct cluster *cluster)
+{
+    return watch_error(cluster->nodes) || watch_error(cluster->pods) ||
+           watch_error(cluster->node_configs);
+}
+
+bool cluster_targets_begin(const struct cluster_targets *all, const char *key)
+{
+    const struct target *target = find(all, key);
+    const struct held *held = target ? target->held : NULL;
+
+    if (!target || target->error)
+        return false;
+    if (!held)
+        return !watch_error(target->secret) && clock_ms() - target->began_ms < CLUSTER_ASK_MS;
+    if (has_failed(&held->cluster) || identity_error(held->identity) || identity_error(all->home))
+        return false;
+    return clock_ms() - held->began_ms < CLUSTER_ASK_MS &&
+           (!cluster_synced(&held->cluster, NULL) || !*identity_uid(held->identity) ||
+            !*identity_uid(all->home));
+}
+
+static struct error *why_none(const struct target *target)
+{
+    const struct error *err = target->error ? target->error : watch_error(target->secret);
+
+    if (target->error)
+        return error_new(error_kind(err), "%s", error_text(err));
+    return error_new(err ? error_kind(err) : ERROR_TRANSIENT,
+                     "spec.cluster.kubeconfigSecretRef: %s: %s", target->what,
+                     err ? error_text(err) : "not read yet");
+}
+
+struct error *cluster_targets_get(struct cluster_targets *all, const char *key,
+                                  struct cluster **ret_cluster)
+{
+    const struct target *target = find(all, key);
+    AUTO_BUF struct buf why = buf_make(4096);
+    AUTO_MEM char *whose = NULL;
+    struct error *err;
+
+    if (!target)
+        return error_new(ERROR_INTERNAL, "%s names no other cluster", key);
+    if (!target->held)
+        return why_none(target);
+    whose = str_format("the cluster of %s", target->what);
+    if (!cluster_synced(&target->held->cluster, &why))
+        return error_new(ERROR_TRANSIENT, "%s: %s", whose, why.ptr);
+    err = check_known(target->held->identity, whose);
+    if (!err)
+        err = check_known(all->home, "the cluster that Drawbridge runs in");
+    if (err)
+        return err;
+    *ret_cluster = cluster_ref(&target->held->cluster);
+    return NULL;
+}
+
+struct cluster_targets *cluster_targets_new(const struct cluster_targets_spec *spec)
+{
+    struct cluster_targets *all = NEW(struct cluster_targets);
+
+    all->spec = *spec;
+    return all;
+}
+
+void cluster_targets_free(struct cluster_targets *all)
+{
+    if (!all)
+        return;
+    while (all->first) {
+        struct target *target = all->first;
+
+        all->first = target->next;
+        target_free(target);
+    }
+    identity_free(all->home);
+    op_drop(all->sweep);
+    sweep(all);
+    ASSERT(!all->retired);
+    mem_free(all);
+}
