@@ -37,6 +37,8 @@ case_of_the_chart() {
   {
     chart_roles hosted-rbac.yaml --set 'hostedControlPlanes[0].namespace=tenant,hostedControlPlanes[0].kubeconfigSecrets[0]=tenant-kubeconfig'
     echo ---
+    chart_roles target-rbac.yaml --set 'targetClusters[0].namespace=default,targetClusters[0].kubeconfigSecrets[0]=far'
+    echo ---
     chart_roles configsource-rbac.yaml --set 'configSources[0].namespace=default,configSources[0].secrets={git,signers},configSources[0].appliedConfigMaps={values}' \
       --set 'configSources[0].appliedSecrets={applied},configSources[0].kubermaticConfigurations=true'
   } | kubectl apply -f - >/dev/null

@@ -50,4 +50,35 @@ case_values() {
   refuse render --set image.agent.digest=latest
   refuse render --set 'governingNamespaces={*}'
   refuse render --set 'driverNamespaces[0].namespace=Not/One'
+  refuse render --set 'targetClusters[0].namespace=default'
+}
+
+# case: without its controller: agents, their CRD, and an account that has what spec.cluster of another cluster needs and nothing else
+case_agents_alone() {
+  use_cluster 1.33
+  render --set controller.enabled=false,image.operator.repository= --set 'targetClusters[0].namespace=default,targetClusters[0].kubeconfigSecrets={a}' \
+    --set 'hostedControlPlanes[0].namespace=default,driverNamespaces[0].namespace=default,configSources[0].namespace=default' || die "$(cat "$CASE_DIR/helm.log")"
+  assert_equal "$(jq -r '"\(.kind) \(.metadata.namespace // "") \(.metadata.name)"' "$CASE_DIR/objects" | sort)" 'ClusterRole  drawbridge-agent
+ClusterRole  drawbridge-controller
+ClusterRole  drawbridge-controller-targets
+ClusterRoleBinding  drawbridge-agent
+ClusterRoleBinding  drawbridge-controller
+ClusterRoleBinding  drawbridge-controller-targets
+CustomResourceDefinition  nodedraconfigurations.drawbridge.dev
+DaemonSet drawbridge-system drawbridge-agent
+Role kube-system drawbridge-controller
+RoleBinding kube-system drawbridge-controller
+ServiceAccount drawbridge-system drawbridge-agent
+ServiceAccount drawbridge-system drawbridge-controller
+ValidatingAdmissionPolicy  drawbridge-agent
+ValidatingAdmissionPolicyBinding  drawbridge-agent'
+  assert_equal "$(jq -c 'select(.kind | endswith("Role")) | select(.metadata.name | contains("controller")) | .rules[] | [.resources // .nonResourceURLs, .verbs]' "$CASE_DIR/objects" | sort)" \
+    '[["/metrics"],["get"]]
+[["configmaps"],["create"]]
+[["configmaps"],["delete"]]
+[["configmaps"],["get","patch"]]
+[["namespaces"],["get"]]
+[["nodedraconfigurations"],["list","watch","create","patch","delete"]]
+[["nodes"],["list","watch"]]
+[["pods"],["list","watch"]]'
 }
