@@ -92,8 +92,9 @@ char *doc_diff(struct slice a, struct slice b, const char *a_name, const char *b
 // name: comments (non-ASCII too), indentation, CRLF, quotes, anchors, order and a missing final
 // newline of everything else stay. All positions are bytes. An edit of a node that an alias shares,
 // or that is written in a way the edit cannot keep, is an error INVALID and changes nothing; after
-// each edit the text is parsed again and must hold just the wanted tree (else INTERNAL, nothing
-// changed).
+// each edit the text is parsed again and must hold just the wanted tree. Else nothing is changed:
+// INVALID, "name:line:column: what", where the text is why (aliases, block scalars, tabs), INTERNAL
+// where nothing in it is known to be.
 
 struct doc_text;
 // Copies text. One document (a leading "---" and directives are fine; a second document is

@@ -176,16 +176,49 @@ static struct buf splice(const struct doc_text *doc, const struct doc_edit *edit
     return out;
 }
 
-// In a text with aliases an edit can reach further than its place (a merge shows through, an anchor
-// goes away), and a block scalar can swallow a comment that now stands right behind it: that is the
-// text's doing. Without them it is ours.
-static struct error *not_as_wanted(const struct doc_text *doc, struct error *take_why)
+static size_t line_of(const struct doc_text *doc, size_t pos)
 {
-    enum error_kind kind =
-        doc->graph.has_alias || doc->graph.has_block ? ERROR_INVALID : ERROR_INTERNAL;
+    size_t line = 1;
+    for (size_t i = 0; i < pos; i++) {
+        line += doc->bytes[i] == '\n';
+    }
+    return line;
+}
+
+// The end of a text may have lines of tabs behind a plain scalar, as a part of it; behind anything
+// else they are an error. *ret_pos is the start of such a line.
+static bool find_tab_line(const struct doc_text *doc, size_t pos, size_t *ret_pos)
+{
+    bool found = false;
+    for (; pos < doc->len && strchr(" \t\r\n", doc->bytes[pos]) != NULL && !found; pos++) {
+        *ret_pos = doc_text_line_start(doc, pos);
+        found = doc->bytes[pos] == '\t' && doc_text_only(doc, *ret_pos, pos, " ");
+    }
+    return found;
+}
+
+// In a text with aliases an edit can reach further than its place (a merge shows through, an anchor
+// goes away), a block scalar can swallow a comment that now stands right behind it, and a tab is
+// not taken everywhere: that is the text's doing. Without them it is ours.
+static struct error *not_as_wanted(const struct doc_text *doc, const struct doc_edit *edit,
+                                   struct error *take_why)
+{
     AUTO(error) struct error *why = take_why;
     const char *text = why != NULL ? error_text(why) : "it would mean something else than wanted";
-    return error_new(kind, "%s: the edit cannot be made: %s", doc->name, text);
+    size_t line = line_of(doc, edit->splices[0].from), tab = 0;
+    if (why != NULL && find_tab_line(doc, edit->splices[edit->len - 1].to, &tab)) {
+        return doc_error(doc->name, line_of(doc, tab), 1,
+                         "the edit cannot be made: this line begins with a tab; put blanks there "
+                         "or take the line out");
+    }
+    if (doc->graph.has_alias || doc->graph.has_block) {
+        return doc_error(doc->name, line, 1,
+                         "the edit cannot be made: %s; write what is there without aliases and "
+                         "block scalars, or edit it by hand",
+                         text);
+    }
+    return error_new(ERROR_INTERNAL, "%s:%zu:1: the edit cannot be made: %s", doc->name, line,
+                     text);
 }
 
 struct error *doc_text_commit(struct doc_text *doc, const struct doc_edit *edit,
@@ -199,7 +232,7 @@ struct error *doc_text_commit(struct doc_text *doc, const struct doc_edit *edit,
     size_t len = out.len;
     struct error *err = load(buf_take(&out), len, doc->name, &after);
     if (err != NULL || !json_equal(after->tree, wanted)) {
-        return not_as_wanted(doc, err);
+        return not_as_wanted(doc, edit, err);
     }
     struct doc_text before = *doc;
     *doc = *after;

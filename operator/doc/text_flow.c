@@ -119,6 +119,19 @@ static size_t after_comma(const struct doc_text *doc, const struct doc_entry *en
     return pos < doc->len && doc->bytes[pos] == ',' ? pos + 1 : entry->end;
 }
 
+// What stands between the end of an entry and what comes to stand behind it, where the two must not
+// touch: libyaml reads no comma right behind a colon, nothing but a comma or a blank right behind a
+// tag, and a "#" behind a plain scalar as a part of it.
+static char *apart(const struct doc_text *doc, const struct doc_entry *entry, size_t next)
+{
+    const struct doc_node *value = entry->value;
+    char c = doc->bytes[next];
+    bool colon = doc->bytes[entry->end - 1] == ':' && c == ',';
+    bool tag = value->kind == DOC_SCALAR && value->text_len == 0 && value->start < value->end &&
+               doc->bytes[value->start] == '!' && strchr(" \t\r\n,", c) == NULL;
+    return colon || tag || c == '#' ? str_dup(" ") : NULL;
+}
+
 // Around comments: the entry and its comma go, the rest of the lines stays.
 static void remove_apart(const struct doc_text *doc, const struct doc_entry *before,
                          const struct doc_entry *entry, struct doc_edit *edit)
@@ -130,7 +143,7 @@ static void remove_apart(const struct doc_text *doc, const struct doc_entry *bef
         return;
     }
     size_t old = after_comma(doc, before);
-    doc_edit_add(edit, old - 1, old, NULL);
+    doc_edit_add(edit, old - 1, old, old - 1 == before->end ? apart(doc, before, old) : NULL);
     doc_edit_add(edit, entry->start, entry->end, NULL);
 }
 
@@ -156,8 +169,7 @@ struct error *doc_flow_remove(struct doc_text *doc, const struct doc_place *plac
     if (place->index > 0) {
         struct doc_entry before = doc_text_entry(doc, place->parent, place->index - 1);
         if (doc_text_only(doc, before.end, entry.start, between)) {
-            bool touch = doc->bytes[before.end - 1] == ':' && doc->bytes[entry.end] == ',';
-            doc_edit_add(edit, before.end, entry.end, touch ? str_dup(" ") : NULL);
+            doc_edit_add(edit, before.end, entry.end, apart(doc, &before, entry.end));
         } else {
             remove_apart(doc, &before, &entry, edit);
         }

@@ -11,7 +11,7 @@ enum verb { SET, ADD, INSERT, REMOVE };
 
 static struct error *edit(struct doc_text *doc, enum verb verb, const char *pointer)
 {
-    AUTO_JSON json_t *value = json_string("new");
+    AUTO_JSON json_t *value = json_string("no"); // goes in quotes, where it is not in some already
     switch (verb) {
     case SET:
         return doc_text_set_scalar(doc, pointer, value);
@@ -116,6 +116,35 @@ TEST(ways_of_writing_that_cannot_be_kept)
            "a comment stands between");
     refuse("l:\n- |\n  text", INSERT, "/l/1", ERROR_INVALID, "something else");
     refuse("f: {a: }\n", SET, "/f/a", ERROR_INVALID, "no room");
+}
+
+static void removes(const char *text, const char *pointer, const char *after)
+{
+    AUTO(doc_text) struct doc_text *doc = NULL;
+    CHECK_OK(doc_text_new(slice_of(text), "f.yaml", &doc));
+    CHECK_OK(doc_text_remove(doc, pointer));
+    CHECK_SLICE(doc_text_bytes(doc), after);
+}
+
+// Some of what stands in front of a comma does not bear what stands behind the next one.
+TEST(what_a_comma_kept_apart)
+{
+    removes("{\"a\":[!,23],\"b\":{}}", "/a/1", "{\"a\":[! ],\"b\":{}}");
+    removes("{a: !, b: 1}", "/b", "{a: ! }");
+    removes("[!!str, b, c]", "/1", "[!!str, c]");
+    removes("[!!str ,# c\n b]", "/1", "[!!str # c\n ]");
+    removes("[x,# c\n y]", "/1", "[x # c\n ]");
+    removes("{a: x,# c\n b: y}", "/b", "{a: x # c\n }");
+    removes("[&x , b]", "/1", "[&x]");
+}
+
+// Where the text decides what can be done, the error is for who wrote it, and says where.
+TEST(edits_that_the_text_does_not_take)
+{
+    refuse("# c\nl:A\n\t", SET, "", ERROR_INVALID,
+           "f.yaml:3:1: the edit cannot be made: this line");
+    refuse("k: 0\na: &x {k: 1}\nb:\n  <<: *x\n  k: 2\n", REMOVE, "/b/k", ERROR_INVALID,
+           "f.yaml:5:1: the edit cannot be made: it would mean something else than wanted");
 }
 
 TEST(texts_that_are_not_taken)
