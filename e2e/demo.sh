@@ -167,7 +167,7 @@ soon() {
 
 # --- what is seen meanwhile -------------------------------------------------------------------------------------------------------------
 
-# narrate: what the components do, as seen from outside, one line a change.
+# narrate: what the components do, as seen from outside, one line a change: what a new process says as the one before did is none.
 narrate() {
   local component pid value
   local -A pids=() values=()
@@ -176,10 +176,10 @@ narrate() {
       pid=$(pid_of "$component" || true)
       if [[ ${pids[$component]-first} != "$pid" ]]; then
         told "$component" "$([[ $pid ]] && echo "runs as process $pid" || echo 'has stopped')"
-        pids[$component]=$pid values[$component]=''
+        pids[$component]=$pid
       fi
       value=$([[ -z $pid ]] || gate "$component" DynamicResourceAllocation 2>/dev/null || true)
-      if [[ $value && ${values[$component]} != "$value" ]]; then # no answer is no news: /metrics needs the API server
+      if [[ $value && ${values[$component]:-} != "$value" ]]; then # no answer is no news: /metrics needs the API server
         told "$component" "/metrics: DynamicResourceAllocation $value"
         values[$component]=$value
       fi
