@@ -200,6 +200,27 @@ static void check_flags(struct examination *e, enum component component, const c
                     version.minor);
 }
 
+// Once, whether its pod says it or its agent, or both.
+static void tell_stranger(struct examination *e, const char *node, enum component component)
+{
+    const char *name = component_name(component);
+    AUTO_MEM char *what =
+        str_format("what is said of it on %s is not counted: %s does not have the "
+                   "label " KUBE_CONTROL_PLANE_LABEL,
+                   node, node);
+
+    for (size_t i = 0; i < json_array_size(e->findings); i++) {
+        const json_t *finding = json_array_get(e->findings, i);
+
+        if (str_eq(doc_str(finding, "check", NULL), name) &&
+            str_eq(doc_str(finding, "detail", NULL), what))
+            return;
+    }
+    doctor_find(e, name, DOCTOR_WARN,
+                "label that node as kubeadm does if the component runs there; else see who says so",
+                "%s", what);
+}
+
 // Whether what this node says of that component of the control plane counts; where it does not, it
 // is told.
 static bool counts(struct examination *e, const char *node, enum component component)
@@ -215,11 +236,7 @@ static bool counts(struct examination *e, const char *node, enum component compo
             kube_is_control_plane(json_object_get(metadata, "labels")))
             return true;
     }
-    doctor_find(e, component_name(component), DOCTOR_WARN,
-                "label that node as kubeadm does if the component runs there; else see who says so",
-                "what is said of it on %s is not counted: %s does not have the "
-                "label " KUBE_CONTROL_PLANE_LABEL,
-                node, node);
+    tell_stranger(e, node, component);
     return false;
 }
 

@@ -39,15 +39,17 @@ static void check_finding(const char *facts_text, const char *check, const char 
     CHECK_HAS(all, part);
 }
 
-static void check_nothing(const char *facts_text, const char *check)
+static void check_times(const char *facts_text, const char *check, int times)
 {
     AUTO_JSON json_t *facts = NULL;
     AUTO_JSON json_t *findings = NULL;
+    int found = 0;
 
     CHECK_OK(doc_parse_yaml(slice_of(facts_text), "facts", &facts));
     findings = doctor_examine(facts);
     for (size_t i = 0; i < json_array_size(findings); i++)
-        CHECK(!str_eq(doc_str(json_array_get(findings, i), "check", NULL), check));
+        found += str_eq(doc_str(json_array_get(findings, i), "check", NULL), check);
+    CHECK_INT(found, times);
 }
 
 TEST(the_control_plane)
@@ -122,12 +124,19 @@ TEST(a_worker_says_nothing_of_the_control_plane)
                   "{DynamicResourceAllocation: false}}]}}]}",
                   "kubelet", "failed", "on w, DynamicResourceAllocation is off");
     // a kubelet has no profiles, and what is no component at all is nobody's word
-    check_nothing("{agents: [{metadata: {name: w}, status: {components: [{name: kubelet, "
-                  "excludesDRA: x}]}}]}",
-                  "kubelet");
-    check_nothing("{agents: [{metadata: {name: w}, status: {components: [{name: 'API "
-                  "resource.k8s.io 2', enabled: {DynamicResourceAllocation: false}}]}}]}",
-                  "API resource.k8s.io 2");
+    check_times("{agents: [{metadata: {name: w}, status: {components: [{name: kubelet, "
+                "excludesDRA: x}]}}]}",
+                "kubelet", 0);
+    check_times("{agents: [{metadata: {name: w}, status: {components: [{name: 'API "
+                "resource.k8s.io 2', enabled: {DynamicResourceAllocation: false}}]}}]}",
+                "API resource.k8s.io 2", 0);
+    // told once, whoever says it
+    check_times("{" CONTROL_PLANE
+                "controlPlane: [{metadata: {labels: {component: kube-scheduler}}, spec: {nodeName: "
+                "w, containers: [{image: 'r/kube-scheduler:v1.33.13', command: [x]}]}}], agents: "
+                "[{metadata: {name: w}, status: {components: [{name: kube-scheduler, enabled: "
+                "{DynamicResourceAllocation: false}}]}}]}",
+                "kube-scheduler", 1);
     // who may not read the nodes cannot tell
     check_finding("{denied: {nodes: 'no right'}, "
                   "controlPlane: [{metadata: {labels: {component: kube-scheduler}}, spec: "
