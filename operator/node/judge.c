@@ -340,7 +340,7 @@ static void on_hold_over(void *owner)
 static bool kubelet_is_fresh(struct node_unit *unit)
 {
     struct node *node = unit->node;
-    if (unit->component == COMPONENT_KUBELET)
+    if (unit->component == COMPONENT_KUBELET || !node_site(node)->kubelet)
         return false;
     int64_t passed = clock_wall_ms() - doc_int(node->journal, 0, "kubeletRestartedAt", NULL);
     struct node_kubelet kubelet = node_proc_kubelet(); // somebody else's restart counts: an upgrade

@@ -11,46 +11,6 @@
 #include <unistd.h>
 
 #define TAIL_BYTES_MAX 65536
-#define LOG_FILES_MAX 64
-
-typedef void file_fn(void *owner, const char *path);
-
-static void each_log(const char *dir, file_fn *fn, void *owner)
-{
-    AUTO_STRLIST struct strlist names = {0};
-    struct error *err = node_dir_list(dir, false, &names);
-    if (err) {
-        error_ignore(err, "the container has no logs yet");
-        return;
-    }
-    for (size_t i = 0; i < names.len && i < LOG_FILES_MAX; i++) {
-        AUTO_MEM char *path = str_format("%s/%s", dir, names.items[i]);
-        if (str_ends(names.items[i], ".log"))
-            fn(owner, path);
-    }
-}
-
-// Every log of the component's container: <ns>_<pod>[-<node>]_<uid>/<container>/<n>.log.
-static void each_file(const struct node_unit *unit, file_fn *fn, void *owner)
-{
-    const char *root = unit->node->spec.paths.pod_logs_dir;
-    const char *pod = doc_str(unit->tree, "metadata", "name", NULL);
-    if (!root || !pod[0] || !unit->container)
-        return;
-    const char *namespace = doc_str(unit->tree, "metadata", "namespace", NULL);
-    AUTO_MEM char *prefix = str_format("%s_%s", namespace[0] ? namespace : "default", pod);
-    AUTO_STRLIST struct strlist pods = {0};
-    struct error *err = node_dir_list(root, false, &pods);
-    if (err)
-        error_ignore(err, "no pod logs, no reasons from them");
-    for (size_t i = 0; i < pods.len; i++) {
-        char after = str_starts(pods.items[i], prefix) ? pods.items[i][strlen(prefix)] : '\0';
-        if (after != '-' && after != '_')
-            continue;
-        AUTO_MEM char *dir = str_format("%s/%s/%s", root, pods.items[i], unit->container);
-        each_log(dir, fn, owner);
-    }
-}
 
 static void mark_file(void *owner, const char *path)
 {
@@ -62,7 +22,7 @@ static void mark_file(void *owner, const char *path)
 json_t *node_logs_mark(const struct node_unit *unit)
 {
     json_t *marks = json_object();
-    each_file(unit, mark_file, marks);
+    node_site(unit->node)->each_log(unit, mark_file, marks);
     return marks;
 }
 
@@ -291,7 +251,7 @@ static void search_file(void *owner, const char *path)
 char *node_logs_refusal(const struct node_unit *unit, const json_t *marks, int64_t since_wall_ms)
 {
     struct search search = {.marks = marks, .since_ms = since_wall_ms};
-    each_file(unit, search_file, &search);
+    node_site(unit->node)->each_log(unit, search_file, &search);
     return search.line;
 }
 

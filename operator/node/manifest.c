@@ -83,23 +83,31 @@ uint64_t node_unit_uid(const struct node_unit *unit)
     return node_manifest_uid(unit->tree, unit->container_index);
 }
 
-struct error *node_read_manifest(struct slice text, const char *file_name, enum component component,
-                                 json_t **ret_argv, char **ret_image)
+struct error *node_flags_read(const struct node_site *site, struct slice text,
+                              const char *file_name, enum component component, json_t **ret_argv,
+                              char **ret_image)
 {
     AUTO_JSON json_t *tree = NULL;
     struct error *err = doc_parse_yaml(text, file_name, &tree);
     if (err)
         return err;
     struct gates_container container;
-    if ((err = node_manifest_find(tree, file_name, component, &container)))
+    if ((err = site->find(tree, file_name, component, &container)))
         return err;
     *ret_argv = gates_container_argv(&container, component);
     *ret_image = str_dup(doc_str(container.spec, "image", NULL));
     return NULL;
 }
 
+struct error *node_read_manifest(struct slice text, const char *file_name, enum component component,
+                                 json_t **ret_argv, char **ret_image)
+{
+    return node_flags_read(&node_site_pods, text, file_name, component, ret_argv, ret_image);
+}
+
 // How long the two lists are by now.
 struct argv_map {
+    const struct node_site *site;
     const struct gates_container *container;
     size_t command, args;
 };
@@ -113,8 +121,8 @@ static struct error *apply_edit(struct doc_text *doc, struct argv_map *map,
         gates_container_place(map->container, map->command, map->args, edit, &in_args, &at);
     if (err)
         return error_wrap(err, "%s", file_name);
-    AUTO_MEM char *list =
-        str_format("/spec/containers/%zu/%s", map->container->index, in_args ? "args" : "command");
+    AUTO_MEM char *list = str_format("%s/%zu/%s", map->site->list, map->container->index,
+                                     in_args ? "args" : "command");
     AUTO_MEM char *pointer = str_format("%s/%zu", list, at);
     size_t *len = in_args ? &map->args : &map->command;
     if (edit->what == EDIT_REMOVE) {
@@ -131,26 +139,26 @@ static struct error *apply_edit(struct doc_text *doc, struct argv_map *map,
     return doc_text_insert(doc, list, at, value);
 }
 
-struct error *node_edit_manifest(struct slice text, const char *file_name, enum component component,
-                                 const json_t *set_gates, const json_t *unset_gates,
-                                 const json_t *set_runtime, const json_t *unset_runtime,
-                                 char **ret_text)
+struct error *node_flags_edit(const struct node_site *site, struct slice text,
+                              const char *file_name, enum component component,
+                              const struct gates_flags_change *change, char **ret_text)
 {
     AUTO(doc_text) struct doc_text *doc = NULL;
     struct error *err = doc_text_new(text, file_name, &doc);
     if (err)
         return err;
     struct gates_container at;
-    if ((err = node_manifest_find(doc_text_tree(doc), file_name, component, &at)))
+    if ((err = site->find(doc_text_tree(doc), file_name, component, &at)))
         return err;
-    struct argv_map map = {&at, json_array_size(at.command), json_array_size(at.args)};
+    struct argv_map map = {site, &at, json_array_size(at.command), json_array_size(at.args)};
     AUTO_JSON json_t *argv = gates_container_argv(&at, component);
     AUTO_JSON json_t *nothing = json_object();
     AUTO_JSON json_t *none = json_array();
     AUTO_EDITS struct gates_edits edits = {0};
-    err = gates_flags_edit(component, argv, set_gates ? set_gates : nothing,
-                           unset_gates ? unset_gates : none, set_runtime ? set_runtime : nothing,
-                           unset_runtime ? unset_runtime : none, &edits);
+    err = gates_flags_edit(component, argv, change->set_gates ? change->set_gates : nothing,
+                           change->unset_gates ? change->unset_gates : none,
+                           change->set_runtime ? change->set_runtime : nothing,
+                           change->unset_runtime ? change->unset_runtime : none, &edits);
     if (err)
         return error_wrap(err, "%s", file_name);
     for (size_t i = 0; i < edits.len; i++) {
@@ -159,4 +167,13 @@ struct error *node_edit_manifest(struct slice text, const char *file_name, enum 
     }
     *ret_text = slice_dup(doc_text_bytes(doc));
     return NULL;
+}
+
+struct error *node_edit_manifest(struct slice text, const char *file_name, enum component component,
+                                 const json_t *set_gates, const json_t *unset_gates,
+                                 const json_t *set_runtime, const json_t *unset_runtime,
+                                 char **ret_text)
+{
+    struct gates_flags_change change = {set_gates, unset_gates, set_runtime, unset_runtime};
+    return node_flags_edit(&node_site_pods, text, file_name, component, &change, ret_text);
 }

@@ -124,7 +124,8 @@ static struct error *watch(struct node *node, const char *dir, struct op **op)
 
 static struct error *watch_all(struct node *node)
 {
-    struct error *err = watch(node, node->spec.paths.manifests_dir, &node->watch_manifests);
+    struct error *err =
+        watch(node, node_site(node)->dir(&node->spec.paths), &node->watch_manifests);
     if (err || !node->kubelet_config)
         return err;
     AUTO_MEM char *dir = guard_dir_of(node->kubelet_config);
@@ -337,11 +338,12 @@ static struct error *prepare(struct node *node)
         err = node_journal_load(node);
     if (err)
         return err;
-    node_dir_sweep(paths->manifests_dir);
+    node_dir_sweep(node_site(node)->dir(paths));
     node_dir_sweep(paths->state_dir);
     node_dir_sweep(node->backups_dir);
     AUTO_JSON json_t *argv = NULL;
-    (void)node_kubelet_find(node, &argv);
+    if (node_site(node)->kubelet)
+        (void)node_kubelet_find(node, &argv);
     follow(node);
     return NULL;
 }

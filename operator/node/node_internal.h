@@ -109,10 +109,48 @@ struct error *node_kubelet_env_edit(struct slice text, const char *file_name,
                                     const json_t *set_gates, const json_t *unset_gates,
                                     char **ret_text);
 
+struct node_step;
+struct node_unit;
+
+// --- site.c: where a node's components have their flags ------------------------------------------
+
+typedef void node_log_fn(void *owner, const char *path);
+struct node_site {
+    bool kubelet;     // the host's own one starts what is changed, and has files of its own
+    const char *list; // of containers in a component's text, as a JSON pointer
+    const char *(*dir)(const struct node_paths *paths); // whose changes wake us
+    // Looks at the files and gives each unit what was found for it.
+    void (*observe)(struct node *node);
+    struct error *(*find)(const json_t *tree, const char *file_name, enum component component,
+                          struct gates_container *ret_container);
+    // A component's text as it is now, and another one in its place (back: on the way back), as
+    // node_file_read_or_empty(), node_file_replace() and node_file_put_back() do.
+    struct error *(*read)(const char *path, enum component component, struct node_file *ret_file);
+    struct error *(*replace)(const char *path, enum component component, const char *digest_was,
+                             struct slice text, bool back);
+    void (*each_log)(const struct node_unit *unit, node_log_fn *fn, void *owner);
+    // The file that the component's path is on the host; NULL: none
+    char *(*host_file)(const struct node_unit *unit, const char *path);
+    // Ends the process and starts it with what is written; step->child is its op, child_done its
+    // end. NULL: somebody else does it.
+    void (*restart)(struct node_step *step);
+};
+extern const struct node_site node_site_pods;
+const struct node_site *node_site(const struct node *node);
+// Whether we restart it, so that a restart of ours is to be waited for.
+bool node_unit_restarts(const struct node_unit *unit);
+void node_step_restart(struct node_step *step);
+// What a component's flags are, and the edit that changes nothing else.
+struct error *node_flags_read(const struct node_site *site, struct slice text,
+                              const char *file_name, enum component component, json_t **ret_argv,
+                              char **ret_image);
+struct error *node_flags_edit(const struct node_site *site, struct slice text,
+                              const char *file_name, enum component component,
+                              const struct gates_flags_change *change, char **ret_text);
+
 // --- scheduler.c: why a configuration of kube-scheduler has no DRA in it, owned; NULL: it has, as
 // far as is known
 char *node_scheduler_excludes(const json_t *config);
-struct node_unit;
 char *node_unit_excludes(const struct node_unit *unit); // by the file that --config names
 
 // --- units ---------------------------------------------------------------------------------------
@@ -179,7 +217,6 @@ struct node_unit {
     struct op *write_retry;
 };
 
-struct node_step;
 struct node {
     struct loop *loop;
     struct node_spec spec;
@@ -216,6 +253,7 @@ void node_unit_set(struct node_unit *unit, enum node_state state, const char *re
 
 // Reads the files of all units again. What changed gets probed again.
 void node_observe_files(struct node *node);
+void node_observe_pods(struct node *node);
 void node_unit_fini(struct node_unit *unit);
 // Asks the component now (dropping what is on its way), and again with a back-off until it answers.
 void node_unit_probe(struct node_unit *unit);

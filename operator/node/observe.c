@@ -164,7 +164,7 @@ static struct error *read_manifest(struct node_unit *unit)
 {
     const char *path = unit->files[NODE_FILE_MAIN].path;
     struct gates_container container;
-    struct error *err = node_manifest_find(unit->tree, path, unit->component, &container);
+    struct error *err = node_site(unit->node)->find(unit->tree, path, unit->component, &container);
     if (err)
         return err;
     unit->argv = gates_container_argv(&container, unit->component);
@@ -445,7 +445,7 @@ static void observe_kubelet(struct node_unit *unit)
     adopt(unit, &found);
 }
 
-void node_observe_files(struct node *node)
+void node_observe_pods(struct node *node)
 {
     struct sightings sightings = {0};
     look_around(node->spec.paths.manifests_dir, &sightings);
@@ -453,6 +453,11 @@ void node_observe_files(struct node *node)
         observe_pod(&node->units[c], &sightings);
     sightings_fini(&sightings);
     observe_kubelet(&node->units[COMPONENT_KUBELET]);
+}
+
+void node_observe_files(struct node *node)
+{
+    node_site(node)->observe(node);
 }
 
 // --- asking the component ------------------------------------------------------------------------

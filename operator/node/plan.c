@@ -51,8 +51,9 @@ static struct error *read_entries(const struct node_unit *unit, int file, struct
         return NULL;
     }
     AUTO_MEM char *image = NULL;
-    err = file == NODE_FILE_ENV ? node_kubelet_env_argv(text, name, &argv)
-                                : node_read_manifest(text, name, unit->component, &argv, &image);
+    err = file == NODE_FILE_ENV
+              ? node_kubelet_env_argv(text, name, &argv)
+              : node_flags_read(node_site(unit->node), text, name, unit->component, &argv, &image);
     if (err)
         return err;
     AUTO_FLAGS struct gates_flags flags = {0};
@@ -80,9 +81,9 @@ static struct error *write_entries(const struct node_unit *unit, int file, struc
     }
     if (unit->component == COMPONENT_KUBELET)
         return node_edit_kubelet_config(text, name, set_gates, unset_gates, ret_text);
-    return node_edit_manifest(text, name, unit->component, set_gates, unset_gates,
-                              json_object_get(set, kinds[1]), json_object_get(unset, kinds[1]),
-                              ret_text);
+    struct gates_flags_change change = {set_gates, unset_gates, json_object_get(set, kinds[1]),
+                                        json_object_get(unset, kinds[1])};
+    return node_flags_edit(node_site(unit->node), text, name, unit->component, &change, ret_text);
 }
 
 // What one kind of entry needs. All trees but owned_was and entries are filled.

@@ -64,30 +64,6 @@ char *node_scheduler_excludes(const json_t *config)
     return standard || (missing && missing == json_array_size(profiles)) ? buf_take(&text) : NULL;
 }
 
-// The file of the container's path on the host, by its longest mount; NULL: it is on no host path.
-static char *host_file(const json_t *pod, const json_t *container, const char *path)
-{
-    const json_t *best = NULL;
-    size_t i, k, len = 0;
-    json_t *mount, *volume;
-    json_array_foreach(json_object_get(container, "volumeMounts"), i, mount) {
-        const char *at = doc_str(mount, "mountPath", NULL);
-        size_t n = strlen(at);
-        if (n > len && str_starts(path, at) && (path[n] == '/' || path[n] == '\0') &&
-            !json_object_get(mount, "subPath") && !json_object_get(mount, "subPathExpr")) {
-            best = mount;
-            len = n;
-        }
-    }
-    json_array_foreach(doc_get(pod, "spec", "volumes", NULL), k, volume) {
-        const char *host = doc_str(volume, "hostPath", "path", NULL);
-        if (best && host[0] == '/' &&
-            str_eq(doc_str(volume, "name", NULL), doc_str(best, "name", NULL)))
-            return str_format("%s%s", host, path + len);
-    }
-    return NULL;
-}
-
 static struct error *read_config(const char *path, json_t **ret_config)
 {
     struct node_file file = {0};
@@ -103,9 +79,8 @@ char *node_unit_excludes(const struct node_unit *unit)
     const char *flag = unit->component == COMPONENT_SCHEDULER && !unit->problem
                            ? node_argv_flag(unit->argv, "config")
                            : NULL;
-    const json_t *container =
-        json_array_get(doc_get(unit->tree, "spec", "containers", NULL), unit->container_index);
-    AUTO_MEM char *host = flag && flag[0] == '/' ? host_file(unit->tree, container, flag) : NULL;
+    AUTO_MEM char *host =
+        flag && flag[0] == '/' ? node_site(unit->node)->host_file(unit, flag) : NULL;
     AUTO_JSON json_t *config = NULL;
     if (!host)
         return NULL;

@@ -221,7 +221,9 @@ static void carry_out(struct node_step *step, struct error *take_err)
         step->pid_was = kubelet.pid;
     }
     if (!err)
-        err = node_file_replace(step->path, step->was, slice_of(step->edit.text));
+        err =
+            node_site(unit->node)
+                ->replace(step->path, unit->component, step->was, slice_of(step->edit.text), false);
     if (err) {
         retract_edit(step, err);
         return;
@@ -230,8 +232,7 @@ static void carry_out(struct node_step *step, struct error *take_err)
     doc_digest(slice_of(step->edit.text), step->digest);
     node_edit_fini(&step->edit);
     node_observe_files(unit->node);
-    if (unit->component == COMPONENT_KUBELET)
-        node_step_restart_kubelet(step);
+    node_step_restart(step);
     node_wait_begin(step);
 }
 
@@ -332,7 +333,8 @@ static struct error *write_back(struct node_step *step)
     AUTO_MEM char *text = NULL;
     struct error *err = text_from_before(step, edit, now, &text);
     if (!err && !slice_eq(node_file_slice(now), text))
-        err = node_file_put_back(now->path, now->digest, slice_of(text));
+        err = node_site(unit->node)
+                  ->replace(now->path, unit->component, now->digest, slice_of(text), true);
     if (!err) {
         doc_digest(slice_of(text), step->digest);
         node_step_tell(
@@ -368,8 +370,7 @@ static void on_roll_back(void *owner)
         return;
     }
     node_observe_files(node);
-    if (step->unit->component == COMPONENT_KUBELET)
-        node_step_restart_kubelet(step);
+    node_step_restart(step);
     node_wait_begin(step);
 }
 
@@ -420,8 +421,7 @@ void node_step_resume(struct node_unit *unit)
     }
     step->resumed = true;
     node_step_tell(step, LOG_INFO, "an edit from before this agent's start is waited for", NULL);
-    if (unit->component == COMPONENT_KUBELET)
-        node_step_restart_kubelet(step);
+    node_step_restart(step);
     node_wait_begin(step);
 }
 

@@ -131,7 +131,7 @@ static bool is_restarted(struct node_step *step, const struct node_answer *answe
 {
     if (step->kind == NODE_STEP_VERIFY && step->unit->component != COMPONENT_KUBELET)
         return true;
-    if (step->unit->component == COMPONENT_KUBELET && step->child)
+    if (node_unit_restarts(step->unit) && step->child)
         return false;
     // process_start_time_seconds is computed from the boot time, which has whole seconds only.
     if (answer->metrics_read && answer->start_ms > 0 && step->kind == NODE_STEP_EDIT)
@@ -156,7 +156,8 @@ static bool file_is_ours(const struct node_step *step)
     if (!step->path[0] || !step->digest[0])
         return true;
     struct node_file now = {0};
-    struct error *err = node_file_read_or_empty(step->path, &now);
+    const struct node_unit *unit = step->unit;
+    struct error *err = node_site(unit->node)->read(step->path, unit->component, &now);
     bool same = !err && str_eq(now.digest, step->digest);
     if (err)
         error_ignore(err, "a file that cannot be read is no longer ours");
