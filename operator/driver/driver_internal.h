@@ -6,6 +6,7 @@
 
 #include "drawbridge/driver.h"
 
+extern uint64_t driver_fetch_ms_max;  // until SIGTERM; tests shorten it
 extern uint64_t driver_helm_grace_ms; // from SIGTERM to SIGKILL; tests shorten it
 // Of all processors; 0: as long as it may run on one of them. Tests say less.
 extern uint64_t driver_helm_processor_s;

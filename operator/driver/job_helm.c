@@ -10,6 +10,9 @@
 
 #define NAMESPACE_BYTES_MAX 63
 
+// A registry that does not answer holds everybody's turn; a chart of 16 MiB needs 5 Mbit/s
+// for this.
+uint64_t driver_fetch_ms_max = 30000;
 uint64_t driver_helm_grace_ms = 8000;
 uint64_t driver_helm_processor_s;
 
@@ -197,6 +200,13 @@ static uint64_t processor_s_max(const struct driver *driver)
                : (driver->spec.helm_timeout_ms + driver_helm_grace_ms) / 1000 + 1;
 }
 
+static uint64_t timeout_ms(const struct job *job)
+{
+    uint64_t most = job->driver->spec.helm_timeout_ms;
+
+    return job->step == JOB_FETCH && most > driver_fetch_ms_max ? driver_fetch_ms_max : most;
+}
+
 static void take_failure(struct job *job, const struct loop_child_result *result)
 {
     AUTO_MEM char *message = NULL;
@@ -212,7 +222,7 @@ static void take_failure(struct job *job, const struct loop_child_result *result
     if (result->timed_out)
         job_fail(job, fetching ? "ChartUnavailable" : "HelmInterrupted",
                  str_format("helm did not end within %llu s and was stopped",
-                            (unsigned long long)(job->driver->spec.helm_timeout_ms / 1000)));
+                            (unsigned long long)(timeout_ms(job) / 1000)));
     else if (loop_child_is_over(result, processor_s_max(job->driver)))
         job_fail(job, "LimitReached",
                  str_format("helm used more than %llu s of processor time for this chart",
@@ -284,8 +294,9 @@ static void run_helm(struct job *job, const struct helm_call *call, struct slice
         .env = (const char *const *)call->env.items,
         .input = input,
         .output_bytes_max = DRIVER_OUTPUT_BYTES_MAX,
-        // helm has its own, which does not bound everything
-        .timeout_ms = spec->helm_timeout_ms + driver_helm_grace_ms,
+        // helm has its own, which does not bound everything; a fetch has none, and no lock to give
+        // back
+        .timeout_ms = timeout_ms(job) + (job->step == JOB_FETCH ? 0 : driver_helm_grace_ms),
         .grace_ms = driver_helm_grace_ms,
         .confine = &confine,
     };

@@ -727,6 +727,18 @@ TEST(a_helm_that_hangs_is_ended)
     check_note(&rig, "show chart\ndry-run\n", "HelmInterrupted", "did not end within 1 s");
 }
 
+TEST(a_fetch_that_hangs_gives_the_turn_back_sooner_than_other_runs)
+{
+    AUTO_RIG struct rig rig = {0};
+
+    driver_fetch_ms_max = 1000;
+    rig_init(&rig, PULLS "exec sleep 600 ;; esac");
+    rig.driver->spec.helm_timeout_ms = 600000;
+    begin(&rig, FETCHED, "{}");
+    loop_run(rig.loop);
+    check_note(&rig, "pull x\n", "ChartUnavailable", "did not end within 1 s");
+}
+
 static void on_stopped(void *owner)
 {
     struct rig *rig = owner;
