@@ -116,6 +116,7 @@ void loop_scratch_sweep(const char *parent, const char *prefix);
 // may start other programs.
 struct error *loop_confine_limit(int what, uint64_t value, const char *name);
 struct error *loop_confine_paths(const char *const *readable, const char *const *writable);
+// An error where the kernel filters no system calls: what is not confined is not run.
 struct error *loop_confine_calls(bool starts);
 bool loop_confine_has_paths(void); // whether this kernel has Landlock
 // The program of that name beside this one, or what the variable of the environment says; yours.

@@ -3,10 +3,15 @@
 #include "test.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct run {
@@ -126,6 +131,29 @@ TEST(a_child_that_used_up_its_processor_time_is_told_from_one_that_somebody_kill
     run_confined(&killed, "kill -KILL $$", &limit);
     CHECK_INT(killed.result.signum, SIGKILL);
     CHECK(!loop_child_is_over(&killed.result, 1));
+}
+
+// As on a kernel without filters of system calls.
+static void take_filters_away(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_SECCOMP, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = COUNT(filter), .filter = filter};
+
+    CHECK_INT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    CHECK_INT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+TEST(a_kernel_without_filters_of_calls_is_an_error_and_no_confinement)
+{
+    take_filters_away();
+    CHECK_ERR_HAS(loop_confine_calls(true), ERROR_TRANSIENT, "seccomp: ");
 }
 
 TEST(a_confined_program_that_is_not_there)
