@@ -96,14 +96,16 @@ void job_ask_token(struct job *job)
 static struct error *write_file(const char *path, const char *text)
 {
     size_t len = strlen(text);
+    ssize_t written;
     int fd, why = 0;
 
     (void)unlink(path);
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_errno(errno, "%s", path);
-    if (write(fd, text, len) != (ssize_t)len)
-        why = errno ? errno : ENOSPC;
+    written = write(fd, text, len);
+    if (written != (ssize_t)len)
+        why = written < 0 ? errno : ENOSPC; // a short write sets no errno
     close(fd);
     return why ? error_errno(why, "%s", path) : NULL;
 }

@@ -2,9 +2,11 @@
 // What helm is called with, and the smoke test's way from one pass to the next.
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "job_internal.h"
 #include "objects.h"
 
 // --- helm
@@ -121,6 +123,36 @@ TEST(helm_with_an_account_of_its_own_does_not_get_the_controllers_kubeconfig)
     words = strlist_join(&call.env, " ");
     CHECK_HAS(words, "KUBECONFIG=/tmp/h/job-1/kube.conf ");
     CHECK(!strstr(words, "KUBECONFIG=/k") && !strstr(words, "admin"));
+}
+
+TEST(a_kubeconfig_that_is_cut_is_told_with_its_own_cause)
+{
+    static char token[] = "a-token-of-more-than-ten-bytes";
+    AUTO_MEM char *given = test_path("kubeconfig");
+    struct driver driver = {.token = token};
+    struct job job = {.driver = &driver};
+    struct kube_config *config = NULL;
+    struct loop *loop = loop_new();
+    struct http *http = http_new(loop, NULL);
+    struct rlimit as_was, ten;
+    struct error *err;
+
+    test_write(given, "apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{name: x, "
+                      "cluster: {server: 'http://127.0.0.1:1'}}]\nusers: [{name: x, user: {}}]\n"
+                      "contexts: [{name: x, context: {cluster: x, user: x}}]\n");
+    CHECK_OK(kube_config_load(given, NULL, &config));
+    driver.spec.kube = kube_new(loop, http, config);
+    job.dir = test_path("");
+    CHECK_INT(getrlimit(RLIMIT_FSIZE, &as_was), 0);
+    ten = (struct rlimit){10, as_was.rlim_max};
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &ten), 0);
+    err = job_write_config(&job);
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &as_was), 0);
+    CHECK_ERR_HAS(err, ERROR_TRANSIENT, "kube.conf: No space left on device");
+    mem_free(job.dir);
+    kube_free(driver.spec.kube);
+    http_free(http);
+    loop_free(loop);
 }
 
 // Below --chart-root alone, and of what is elsewhere nobody is told whether it is there.
