@@ -15,7 +15,7 @@ object() { jq -c --arg kind "$1" --arg name "$2" "select(.kind == \$kind and .me
 
 DIGEST=sha256:$(printf '0%.0s' {1..64})
 
-# case: images by digest, a certificate in place of the token, a table of gates, who governs and reaches what, network policies, a disruption budget, seccomp; and what is refused
+# case: images by digest, a certificate in place of the token, a table of gates, who governs and reaches what, a volume of charts, network policies, a disruption budget, seccomp; and what is refused
 case_values() {
   local version
   version=$(sed -nE 's/^appVersion: "?([^"]*)"?$/\1/p' "$ROOT/charts/drawbridge/Chart.yaml")
@@ -42,6 +42,18 @@ case_values() {
     '["--gates-table=/etc/drawbridge/gates/gates.yaml","--client-certificate=/etc/drawbridge/client/tls.crt","--client-key=/etc/drawbridge/client/tls.key"]'
   assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec.volumes | map(select(.secret or .configMap) | [.name, .secret.secretName, .configMap.name])')" '[["gates",null,"gates"],["client","who",null]]'
   assert_equal "$(object NetworkPolicy drawbridge-controller '.spec.ingress[0].from')" '[{"podSelector":{"matchLabels":{"a":"b"}}}]'
+
+  # charts as a volume of the pod has them
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0] | [(.args | map(select(test("chart-root")))), (.volumeMounts | map(.name))]')" '[[],["tmp","gates"]]'
+  render --set 'controller.chartRoot.persistentVolumeClaim.claimName=charts' || die "$(cat "$CASE_DIR/helm.log")"
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("chart-root")))')" '["--chart-root=/etc/drawbridge/charts"]'
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].volumeMounts | map(select(.name == "charts"))')" \
+    '[{"mountPath":"/etc/drawbridge/charts","name":"charts","readOnly":true}]'
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.volumes | map(select(.name == "charts"))')" '[{"name":"charts","persistentVolumeClaim":{"claimName":"charts"}}]'
+  render --set 'controller.chartRoot.configMap.name=charts' || die "$(cat "$CASE_DIR/helm.log")"
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.volumes | map(select(.name == "charts")) | .[0].configMap.name')" '"charts"'
+  refuse render --set controller.chartRoot=/charts
+  refuse render --set controller.chartRoot.configMap.name=a,controller.chartRoot.emptyDir.medium=Memory
 
   render --set networkPolicy.enabled=false,controller.podDisruptionBudget.enabled=false,smokeTest.createNamespace=false || die "$(cat "$CASE_DIR/helm.log")"
   assert_equal "$(jq -c 'select(.kind | IN("NetworkPolicy", "PodDisruptionBudget", "Namespace")) | .kind' "$CASE_DIR/objects")" ''

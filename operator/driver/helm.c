@@ -226,7 +226,7 @@ struct error *helm_check_path(const struct driver_spec *spec, const char *path)
         return error_because(
             ERROR_INVALID, "InvalidConfiguration",
             "spec.driver.chart.path is turned off: name a registry or repository in its place, or "
-            "start the controller with --chart-root=DIR");
+            "start the controller with --chart-root=DIR (the chart's value controller.chartRoot)");
     while (len > 0 && root[len - 1] == '/')
         len--;
     if (strncmp(path, root, len) == 0 && path[len] == '/' && !strstr(path, "/../") &&

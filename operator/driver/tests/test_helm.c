@@ -167,7 +167,7 @@ TEST(a_chart_path_tells_nothing_of_other_files)
     AUTO_MEM char *beside = str_format("%s-too/x", root);
     const char *const outside[] = {"/etc/passwd", "/nonexistent", through, up, beside, "x", "/"};
 
-    CHECK_ERR_HAS(helm_check_path(&spec, "/etc/passwd"), ERROR_INVALID, "--chart-root=DIR");
+    CHECK_ERR_HAS(helm_check_path(&spec, "/etc/passwd"), ERROR_INVALID, "controller.chartRoot");
     spec.chart_root = root;
     CHECK_INT(mkdir(root, 0700), 0);
     CHECK_INT(symlink("/etc", link), 0);
