@@ -30,7 +30,8 @@ struct platform_traits {
 };
 // AUTO: of what it may become, that it writes.
 const struct platform_traits *platform_traits(enum platform_type type);
-// Those of spec.platform.type of a DRAConfiguration that may be any JSON.
+// spec.platform.type of a DRAConfiguration that may be any JSON, and its traits.
+enum platform_type platform_type_of(const json_t *config);
 const struct platform_traits *platform_traits_of(const json_t *config);
 // The platform to act upon: the spec's. Where that is Auto, what was found first, as the status
 // says, until the spec names another: what was written can only be taken back the way it was
@@ -52,8 +53,8 @@ struct error *platform_check(const struct api_config *config);
 // What this DRAConfiguration writes, by names that are equal where two write the same; sorted.
 // Nothing where it writes nothing.
 void platform_targets_named(const json_t *config, struct strlist *names);
-// The namespace whose objects it writes, borrowed; NULL: the cluster itself.
-const char *platform_reaches(const json_t *config);
+// The namespace whose objects it writes as that platform, borrowed; NULL: the cluster itself.
+const char *platform_reaches(enum platform_type type, const json_t *config);
 
 // Objects whose changes are to wake its passes, which then look for themselves.
 #define PLATFORM_FOLLOWS_MAX 2

@@ -24,7 +24,7 @@ const struct platform_traits *platform_traits(enum platform_type type)
     return platform ? &platform->traits : &unknown;
 }
 
-static enum platform_type type_of(const json_t *config)
+enum platform_type platform_type_of(const json_t *config)
 {
     const char *name = doc_str(config, "spec", "platform", "type", NULL);
 
@@ -37,7 +37,7 @@ static enum platform_type type_of(const json_t *config)
 
 const struct platform_traits *platform_traits_of(const json_t *config)
 {
-    return platform_traits(type_of(config));
+    return platform_traits(platform_type_of(config));
 }
 
 enum platform_type platform_decide(const struct api_config *config)
@@ -151,7 +151,7 @@ static char *name_cluster(const json_t *config)
 
 void platform_targets_named(const json_t *config, struct strlist *names)
 {
-    const struct platform *platform = platform_find(type_of(config));
+    const struct platform *platform = platform_find(platform_type_of(config));
 
     if (platform && platform->name_targets)
         platform->name_targets(config, names);
@@ -160,16 +160,16 @@ void platform_targets_named(const json_t *config, struct strlist *names)
     strlist_sort(names);
 }
 
-const char *platform_reaches(const json_t *config)
+const char *platform_reaches(enum platform_type type, const json_t *config)
 {
-    const struct platform *platform = platform_find(type_of(config));
+    const struct platform *platform = platform_find(type);
 
     return platform && platform->reaches ? platform->reaches(config) : NULL;
 }
 
 size_t platform_follows(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX])
 {
-    const struct platform *platform = platform_find(type_of(config));
+    const struct platform *platform = platform_find(platform_type_of(config));
 
     return platform && platform->follows ? platform->follows(config, follows) : 0;
 }

@@ -146,9 +146,10 @@ bool tenancy_governs(const struct controller_spec *spec, const char *namespace);
 // Whether they may have a driver in namespace to looked at, which allows nothing to be written
 // there.
 bool tenancy_looks(const struct controller_spec *spec, const char *from, const char *to);
-// Whether this DRAConfiguration may write what its platform names: INVALID, reason
-// NamespaceNotAllowed, with the value to set.
-struct error *tenancy_check(const struct controller_spec *spec, const json_t *config);
+// Whether this DRAConfiguration may write what that platform, which may be another than its spec's,
+// has it name: INVALID, reason NamespaceNotAllowed, with the value to set.
+struct error *tenancy_check(const struct controller_spec *spec, enum platform_type platform,
+                            const json_t *config);
 bool tenancy_allows(const struct controller_spec *spec, const json_t *config);
 
 // --- follow: objects that platforms write, followed while a configuration names them -------------

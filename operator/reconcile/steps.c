@@ -78,12 +78,8 @@ static struct error *check_same_cluster(struct pass *pass)
 // written it must still be allowed to write.
 static struct error *check_allowed(struct pass *pass)
 {
-    AUTO_JSON json_t *object = json_deep_copy(pass->object);
-    struct error *err;
+    struct error *err = tenancy_check(&pass->controller->spec, pass->config.platform, pass->object);
 
-    doc_set(object, doc_string(platform_type_name(pass->config.platform)), "spec", "platform",
-            "type", NULL);
-    err = tenancy_check(&pass->controller->spec, object);
     pass->forbidden = err != NULL;
     if (!pass->config.deleting)
         return err;

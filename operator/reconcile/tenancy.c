@@ -40,10 +40,11 @@ static struct error *not_allowed(char *take_message)
     return err;
 }
 
-struct error *tenancy_check(const struct controller_spec *spec, const json_t *config)
+struct error *tenancy_check(const struct controller_spec *spec, enum platform_type platform,
+                            const json_t *config)
 {
     const char *from = doc_str(config, "metadata", "namespace", NULL);
-    const char *to = platform_reaches(config);
+    const char *to = platform_reaches(platform, config);
 
     if (to && !tenancy_reaches(spec, from, to))
         return not_allowed(str_format(
@@ -51,7 +52,7 @@ struct error *tenancy_check(const struct controller_spec *spec, const json_t *co
             "configure what is in namespace %s; the administrator can list %s in the chart's value "
             "hostedControlPlanes[].from of namespace %s (drawbridge run --reach %s=%s)",
             from, to, from, to, from, to));
-    if (!to && !doc_get(config, "spec", "cluster", NULL) && platform_traits_of(config)->writes &&
+    if (!to && !doc_get(config, "spec", "cluster", NULL) && platform_traits(platform)->writes &&
         !tenancy_governs(spec, from))
         return not_allowed(str_format(
             "DRAConfigurations of namespace %s may not configure this cluster; the administrator "
@@ -63,7 +64,7 @@ struct error *tenancy_check(const struct controller_spec *spec, const json_t *co
 
 bool tenancy_allows(const struct controller_spec *spec, const json_t *config)
 {
-    AUTO(error) struct error *err = tenancy_check(spec, config);
+    AUTO(error) struct error *err = tenancy_check(spec, platform_type_of(config), config);
 
     return err == NULL;
 }
