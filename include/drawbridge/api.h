@@ -46,6 +46,9 @@ enum platform_type {
 };
 const char *platform_type_name(enum platform_type type);
 
+// Workers that rollout.maxUnavailable lets be changed at once, whether a number or a share says it.
+#define API_UNAVAILABLE_MAX 1000
+
 // A DRAConfiguration, defaults filled in. Borrows its strings and trees from the object.
 struct api_config {
     const char *namespace, *name, *uid, *resource_version;

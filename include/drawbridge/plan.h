@@ -91,7 +91,7 @@ struct plan_policy {
     // worker kubelets at once; control-plane nodes always go one at a time
     unsigned max_unavailable;
     // > 0: in place of the number; of all of them, rounded up as a DaemonSet's (Kubernetes 1.36,
-    // apps/v1, RollingUpdateDaemonSet)
+    // apps/v1, RollingUpdateDaemonSet), and API_UNAVAILABLE_MAX at most
     unsigned max_unavailable_percent;
     uint64_t min_ready_ms; // between instances of one component on different nodes
     bool suspend;          // nothing becomes PLAN_NOW

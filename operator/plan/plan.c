@@ -248,13 +248,14 @@ static bool is_worker(const struct plan_instance *instance)
 static unsigned count_slots(const struct plan_policy *policy, const struct plan_instance *instances,
                             size_t len)
 {
-    size_t workers = 0;
+    size_t workers = 0, share;
 
     if (!policy->max_unavailable_percent)
         return policy->max_unavailable;
     for (size_t i = 0; i < len; i++)
         workers += is_worker(&instances[i]);
-    return (unsigned)((workers * policy->max_unavailable_percent + 99) / 100);
+    share = (workers * policy->max_unavailable_percent + 99) / 100;
+    return share < API_UNAVAILABLE_MAX ? (unsigned)share : API_UNAVAILABLE_MAX;
 }
 
 static void wait_at_most(struct plan *plan, uint64_t wait_ms)

@@ -130,6 +130,34 @@ TEST(a_share_of_the_workers_is_rounded_up)
     CHECK_INT(begun(1, 1), 1);
 }
 
+TEST(a_share_of_many_workers_is_no_more_than_a_number_can_say)
+{
+    enum { WORKERS = API_UNAVAILABLE_MAX + 2 };
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    const struct plan_policy all = {.enable = true, .max_unavailable_percent = 100};
+    struct plan_instance *instances = mem_alloc(WORKERS * sizeof(*instances));
+    struct gates_desired *desired = mem_alloc(WORKERS * sizeof(*desired));
+    char(*names)[16] = mem_alloc(WORKERS * sizeof(*names));
+    unsigned now = 0;
+
+    add(&w, "", COMPONENT_KUBELET, false);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        snprintf(names[i], sizeof(names[i]), "w%u", i);
+        instances[i] = w.instances[0];
+        instances[i].node = instances[i].id = names[i];
+        desired[i] = w.desired[0];
+    }
+    plan_make(&all, instances, desired, WORKERS, NOW_MS, &plan);
+    for (size_t i = 0; i < plan.len; i++)
+        now += plan.steps[i].state == PLAN_NOW;
+    CHECK_INT(now, 1000);
+    mem_free(names);
+    mem_free(desired);
+    mem_free(instances);
+    world_fini(&w);
+}
+
 TEST(a_failed_component_stops_what_has_not_begun)
 {
     struct world w = {0};
