@@ -119,3 +119,8 @@ struct error *doc_text_insert(struct doc_text *doc, const char *pointer, size_t 
 // Removes the entry (of a mapping or sequence) at pointer with its whole lines and a comment at the
 // end of them. A mapping or sequence that becomes empty through it is written as {} or [].
 struct error *doc_text_remove(struct doc_text *doc, const char *pointer);
+// The bytes of the whole lines that the entry at pointer (of a block sequence or mapping) has to
+// itself, its dash or key included; what follows them begins a line. NOT_FOUND; INVALID where it
+// shares a line.
+struct error *doc_text_lines(const struct doc_text *doc, const char *pointer, size_t *ret_from,
+                             size_t *ret_to);

@@ -219,3 +219,25 @@ struct error *doc_block_remove(struct doc_text *doc, const struct doc_place *pla
                  edit);
     return NULL;
 }
+
+// --- looking -------------------------------------------------------------------------------------
+
+struct error *doc_text_lines(const struct doc_text *doc, const char *pointer, size_t *ret_from,
+                             size_t *ret_to)
+{
+    AUTO_PLACE struct doc_place place = {0};
+    struct error *err = doc_text_find(doc, pointer, &place);
+    if (err != NULL) {
+        return err;
+    }
+    if (place.found < place.steps.len || place.parent == DOC_NONE) {
+        return error_new(ERROR_NOT_FOUND, "%s: there is no %s", doc->name, pointer);
+    }
+    struct doc_entry entry = doc_text_entry(doc, place.parent, place.index);
+    if (doc_text_node(doc, place.parent)->flow || !doc_text_starts_line(doc, entry.start)) {
+        return doc_text_refuse(doc, place.node, "it shares a line with something else");
+    }
+    *ret_from = doc_text_line_start(doc, entry.start);
+    *ret_to = after_entry(doc, &entry);
+    return NULL;
+}

@@ -194,4 +194,39 @@ TEST(down_to_nothing)
     CHECK_SLICE(doc_text_bytes(doc), "kind: K\n");
 }
 
+static void check_lines(const char *text, const char *pointer, const char *want)
+{
+    AUTO(doc_text) struct doc_text *doc = NULL;
+    size_t from = 0, to = 0;
+    CHECK_OK(doc_text_new(slice_of(text), "f", &doc));
+    CHECK_OK(doc_text_lines(doc, pointer, &from, &to));
+    AUTO_MEM char *is = slice_dup(slice_sub(slice_of(text), from, to));
+    CHECK_STR(is, want);
+}
+
+TEST(the_lines_of_an_entry)
+{
+    check_lines("a:\n- x: 1\n  y: 2 # two\n# three\n- z\nb: 1\n", "/a/0", "- x: 1\n  y: 2 # two\n");
+    check_lines("a:\n  - x: 1\n  - y: |\n      t\n\n  - z\n", "/a/1", "  - y: |\n      t\n\n");
+    check_lines("a:\n- x: 1\n- z", "/a/1", "- z");
+    check_lines("a: 1\nb:\n  c: 2\n", "/b", "b:\n  c: 2\n");
+}
+
+static void check_no_lines(const char *text, const char *pointer, enum error_kind kind)
+{
+    AUTO(doc_text) struct doc_text *doc = NULL;
+    size_t from, to;
+    CHECK_OK(doc_text_new(slice_of(text), "f", &doc));
+    CHECK_ERR(doc_text_lines(doc, pointer, &from, &to), kind);
+}
+
+TEST(an_entry_without_lines_of_its_own)
+{
+    check_no_lines("a: [x, y]\n", "/a/0", ERROR_INVALID);
+    check_no_lines("- - x\n  - y\n", "/0/0", ERROR_INVALID);
+    check_no_lines("a: [x]\n", "/b", ERROR_NOT_FOUND);
+    check_no_lines("a: [x]\n", "", ERROR_NOT_FOUND);
+    check_no_lines("a: &n\n- x\nb: *n\n", "/a/0", ERROR_INVALID);
+}
+
 TEST_MAIN()
