@@ -105,6 +105,18 @@ MUST_USE struct op *loop_child_run(struct loop *loop, const struct loop_child_sp
 // child said.
 void loop_child_end(struct op *op);
 
+// A program that is to outlive us: in a session of its own, nobody's child of ours, with no file of
+// ours open.
+struct loop_detached_spec {
+    const char *program;     // a path
+    const char *const *argv; // NULL-terminated
+    const char *const *env;  // NULL-terminated NAME=VALUE, beside what this process has
+    const char *dir;         // it runs in
+    const char *output;      // a file, emptied first, for what it says; made with mode 0640
+};
+// Blocks until it runs, or could not be started.
+struct error *loop_detach(const struct loop_detached_spec *spec, int64_t *ret_pid);
+
 // A directory of its own for a child, "PARENT/PREFIX-PID-XXXXXX", mode 0700; parent NULL: $TMPDIR
 // or /tmp. It and all in it go with remove; sweep removes those of processes that are gone, and of
 // this one: call it once, before the first.
