@@ -2,8 +2,8 @@
 // node: the agent's hands on one node: it makes the files say what is desired, and puts them back
 // when a component does not come back.
 //
-// Purpose   edits of static pod manifests and of the kubelet's config.yaml, a journal, local
-//           probes, rollback without an API
+// Purpose   edits of static pod manifests, of the kubelet's config.yaml and of a kwok cluster's
+//           kwok.yaml, a journal, local probes, rollback without an API
 // In → Out  spec of a NodeDRAConfiguration → files; files and components → its status
 // May use   guard gates doc loop http base
 // Never     talks to the API server as a client of it (only to its health and metrics on this
@@ -31,6 +31,10 @@ struct node_paths {
     // before a path that the kubelet names and that is not kubelet_config: /proc/1/root in a pod;
     // NULL: none
     const char *host_root;
+    // of a cluster that kwokctl made with the binary runtime, ~/.kwok/clusters/NAME: its kwok.yaml
+    // is edited and its components are restarted, and none of what is about manifests and the
+    // kubelet counts; NULL: none
+    const char *kwok_dir;
     const char *kubelet_flags; // /var/lib/kubelet/kubeadm-flags.env; may be absent
     const char *state_dir;     // /var/lib/drawbridge: journal and backups; made with mode 0700
     // /var/log/pods: searched for why a component does not start; NULL: not searched

@@ -80,7 +80,7 @@ int node_unit_verify(const struct node_unit *unit, const json_t *expect, char **
         return 1;
     // Who may not read /metrics can still see what was started.
     return unit->metrics_denied && unit->component != COMPONENT_KUBELET &&
-                   node_proc_runs(unit->argv, node_unit_uid(unit))
+                   node_site(unit->node)->runs(unit)
                ? 1
                : 0;
 }
@@ -202,23 +202,25 @@ static bool only_takes_out(const struct node_wish *wish, const struct node_edit 
     return true;
 }
 
-// A kubelet that does not answer now would not answer after an edit either, and nobody could tell
-// why: it is left alone. What we wrote ourselves may be the cause, and may always be taken out.
+// What we restart and does not answer now would not answer after an edit either, and nobody could
+// tell why: it is left alone. What we wrote ourselves may be the cause, and may always be taken
+// out.
 static bool set_if_silent(struct node_unit *unit, const struct node_wish *wish,
                           const struct node_edit *plan, enum todo *ret_todo)
 {
-    if (unit->component != COMPONENT_KUBELET || !unit->probed || unit->healthy ||
-        only_takes_out(wish, plan))
+    const char *name = component_name(unit->component);
+    bool kubelet = unit->component == COMPONENT_KUBELET;
+    if (!node_unit_restarts(unit) || !unit->probed || unit->healthy || only_takes_out(wish, plan))
         return false;
     // It may just be starting.
     bool early = unit->retry_ms < 4 * node_timing.retry_ms;
     *ret_todo = early ? TODO_WAIT : TODO_NOTHING;
     if (early)
-        node_unit_set(unit, NODE_PENDING, NULL, "waits until the kubelet answers: %s",
+        node_unit_set(unit, NODE_PENDING, NULL, "waits until the %s answers: %s", name,
                       unit->answer);
     else
-        node_unit_set(unit, NODE_UNREADABLE, "KubeletNotAnswering",
-                      "%s; a kubelet that does not answer is not changed", unit->answer);
+        node_unit_set(unit, NODE_UNREADABLE, kubelet ? "KubeletNotAnswering" : "ComponentNotReady",
+                      "%s; a %s that does not answer is not changed", unit->answer, name);
     return true;
 }
 

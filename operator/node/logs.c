@@ -22,7 +22,9 @@ static void mark_file(void *owner, const char *path)
 json_t *node_logs_mark(const struct node_unit *unit)
 {
     json_t *marks = json_object();
-    node_site(unit->node)->each_log(unit, mark_file, marks);
+    const struct node_site *site = node_site(unit->node);
+    if (!site->restart) // else its file is emptied first
+        site->each_log(unit, mark_file, marks);
     return marks;
 }
 

@@ -15,6 +15,7 @@ struct node_timing node_timing = {
     .rewatch_ms = 20000,
     .metrics_ms = 2000,
     .patience_ms = 10000,
+    .grace_ms = 5000,
     .kubelet_hold_ms = 10000,
     .follow_ms = 150000,
     .retry_ms = 1000,
@@ -377,6 +378,7 @@ void node_free(struct node *node)
     node_step_drop(node);
     for (size_t c = 0; c < COMPONENT_COUNT; c++)
         node_unit_fini(&node->units[c]);
+    node_kwok_fini(node);
     node->watch_manifests = op_drop(node->watch_manifests);
     node->watch_kubelet = op_drop(node->watch_kubelet);
     node->watch_drop_ins = op_drop(node->watch_drop_ins);

@@ -22,6 +22,9 @@ struct node_timing {
     uint64_t metrics_ms;
     uint64_t patience_ms; // how long a mismatch, a denied /metrics or bare health must last to be
                           // believed
+    // of a process that we end, before it is killed: an API server waits for its watches, and the
+    // others last for 10 s without it
+    uint64_t grace_ms;
     uint64_t kubelet_hold_ms; // no manifest is edited so soon after a restart of the kubelet
     uint64_t follow_ms; // how long a component is followed after somebody else changed its file
     uint64_t retry_ms, retry_ms_max;     // back-off for a component that does not answer
@@ -128,14 +131,19 @@ struct node_site {
     struct error *(*read)(const char *path, enum component component, struct node_file *ret_file);
     struct error *(*replace)(const char *path, enum component component, const char *digest_was,
                              struct slice text, bool back);
+    bool (*runs)(const struct node_unit *unit);  // with just the argv that is written
+    char *(*base)(const struct node_unit *unit); // "https://127.0.0.1:6443"
     void (*each_log)(const struct node_unit *unit, node_log_fn *fn, void *owner);
     // The file that the component's path is on the host; NULL: none
     char *(*host_file)(const struct node_unit *unit, const char *path);
     // Ends the process and starts it with what is written; step->child is its op, child_done its
     // end. NULL: somebody else does it.
     void (*restart)(struct node_step *step);
+    // Called while a step waits and when it ends: what ended meanwhile and has nobody else is
+    // started again. NULL: somebody else does it.
+    void (*keep)(const struct node_step *step);
 };
-extern const struct node_site node_site_pods;
+extern const struct node_site node_site_pods, node_site_kwok;
 const struct node_site *node_site(const struct node *node);
 // Whether we restart it, so that a restart of ours is to be waited for.
 bool node_unit_restarts(const struct node_unit *unit);
@@ -147,6 +155,21 @@ struct error *node_flags_read(const struct node_site *site, struct slice text,
 struct error *node_flags_edit(const struct node_site *site, struct slice text,
                               const char *file_name, enum component component,
                               const struct gates_flags_change *change, char **ret_text);
+
+// --- kwok.c, kwok_process.c ----------------------------------------------------------------------
+
+#define NODE_KWOK_FILE "kwok.yaml"
+// The lines of a kwok.yaml that are the component's: a list of one. NOT_FOUND: it is not there.
+struct error *node_kwok_part(struct slice text, const char *file_name, enum component component,
+                             size_t *ret_from, size_t *ret_to);
+// A kwok.yaml with the component's flags changed: the whole way, for tests.
+struct error *node_kwok_edit(struct slice text, const char *file_name, enum component component,
+                             const struct gates_flags_change *change, char **ret_text);
+bool node_kwok_runs(const struct node_unit *unit);
+void node_kwok_restart(struct node_step *step);
+void node_kwok_keep(const struct node_step *step);
+void node_kwok_fini(struct node *node);
+char *node_kwok_path(const struct node_unit *unit, const char *dir, const char *suffix);
 
 // --- scheduler.c: why a configuration of kube-scheduler has no DRA in it, owned; NULL: it has, as
 // far as is known
@@ -217,6 +240,14 @@ struct node_unit {
     struct op *write_retry;
 };
 
+// Of a kwok cluster: processes that we end and start.
+struct node_kwok {
+    struct op *restarts[COMPONENT_KUBELET]; // under way; they go on whatever becomes of the step
+    char *failures[COMPONENT_KUBELET];      // why the last start failed; NULL: it did not
+    uint64_t started_ms[COMPONENT_KUBELET];
+    unsigned kept; // bits: those that ran when the last restart began
+};
+
 struct node {
     struct loop *loop;
     struct node_spec spec;
@@ -231,6 +262,7 @@ struct node {
     // where the kubelet's files are, as we see them; NULL: there is none
     char *kubelet_config, *drop_in_dir;
     struct op *debounce, *advance, *notify, *hold, *again, *rewatch, *disarm;
+    struct node_kwok kwok;
 };
 
 // Whose process the static pod's container is, by its manifest: root's (ours, in tests) where that
@@ -250,6 +282,19 @@ void node_unit_set(struct node_unit *unit, enum node_state state, const char *re
                    const char *fmt, ...) PRINTF(4, 5);
 
 // --- observe.c -----------------------------------------------------------------------------------
+
+// What was found for a unit. The files, drop_ins, live and live_server are node_unit_adopt()'s.
+struct node_found {
+    struct node_file files[NODE_FILE_COUNT];
+    const json_t *tree, *others;
+    const char *problem;
+    struct node_drop_ins drop_ins;
+    json_t *live, *live_server;
+};
+// Takes what was found for the unit, if it is news.
+void node_unit_adopt(struct node_unit *unit, struct node_found *found);
+void node_unit_vanish(struct node_unit *unit); // nothing was found
+char *node_take_text(struct error *take_err);
 
 // Reads the files of all units again. What changed gets probed again.
 void node_observe_files(struct node *node);
@@ -329,6 +374,9 @@ struct node_kubelet {
 };
 struct node_kubelet node_proc_kubelet(void);
 bool node_proc_is_kubelet(int64_t pid);
+// Whether that process was started as this program, in that directory, and is of our user.
+bool node_proc_is(int64_t pid, const char *program, const char *dir);
+bool node_proc_has(int64_t pid, const json_t *argv); // see node_proc_runs()
 
 // Where the component's logs end now: path → size.
 json_t *node_logs_mark(const struct node_unit *unit);

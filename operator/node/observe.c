@@ -34,7 +34,7 @@ static json_t *plain_json(const char *text)
     return doc_string(plain);
 }
 
-static char *take_text(struct error *take_err)
+char *node_take_text(struct error *take_err)
 {
     AUTO(error) struct error *err = take_err;
     return node_plain(slice_of(error_text(err)));
@@ -49,7 +49,7 @@ static void look_at(const char *dir, const char *name, struct sighting *sighting
     if (!sighting->file.path)
         sighting->file.path = TAKE(path);
     if (err)
-        sighting->problem = take_text(err);
+        sighting->problem = node_take_text(err);
 }
 
 static void look_around(const char *dir, struct sightings *sightings)
@@ -220,16 +220,7 @@ static bool same_file(const struct node_file *a, const struct node_file *b)
     return str_eq(a->path, b->path) && !a->text == !b->text && str_eq(a->digest, b->digest);
 }
 
-// What was found for a unit. Freed by adopt().
-struct found {
-    struct node_file files[NODE_FILE_COUNT];
-    const json_t *tree, *others;
-    const char *problem;
-    struct node_drop_ins drop_ins;
-    json_t *live, *live_server;
-};
-
-static bool is_news(const struct node_unit *unit, const struct found *found)
+static bool is_news(const struct node_unit *unit, const struct node_found *found)
 {
     bool same = unit->present && str_eq(unit->problem, found->problem) &&
                 doc_equal(unit->drop_ins.before, found->drop_ins.before) &&
@@ -243,7 +234,7 @@ static bool is_news(const struct node_unit *unit, const struct found *found)
     return !same;
 }
 
-static void found_fini(struct found *found)
+static void found_fini(struct node_found *found)
 {
     for (int i = 0; i < NODE_FILE_COUNT; i++)
         node_file_fini(&found->files[i]);
@@ -252,8 +243,7 @@ static void found_fini(struct found *found)
     json_decref(found->live_server);
 }
 
-// Takes what was found for the unit, if it is news.
-static void adopt(struct node_unit *unit, struct found *found)
+void node_unit_adopt(struct node_unit *unit, struct node_found *found)
 {
     if (!is_news(unit, found)) {
         found_fini(found);
@@ -271,7 +261,7 @@ static void adopt(struct node_unit *unit, struct found *found)
     if (!found->problem) {
         struct error *err =
             unit->component == COMPONENT_KUBELET ? read_kubelet(unit) : read_manifest(unit);
-        unit->problem = err ? take_text(err) : NULL;
+        unit->problem = err ? node_take_text(err) : NULL;
     }
     follow(unit);
     if (unit->problem)
@@ -280,7 +270,7 @@ static void adopt(struct node_unit *unit, struct found *found)
         node_unit_probe(unit);
 }
 
-static void vanish(struct node_unit *unit)
+void node_unit_vanish(struct node_unit *unit)
 {
     if (!unit->present)
         return;
@@ -353,11 +343,11 @@ static void observe_pod(struct node_unit *unit, const struct sightings *sighting
     weigh_all(sightings, unit, &claims);
     const struct sighting *best = claims.best;
     if (!best) {
-        vanish(unit);
+        node_unit_vanish(unit);
         return;
     }
     AUTO_MEM char *twice = claims.same ? say_twice(&claims, unit->component) : NULL;
-    struct found news = {
+    struct node_found news = {
         .files = {{
             .path = str_dup(best->file.path),
             .text = best->file.text ? str_ndup(best->file.text, best->file.len) : NULL,
@@ -367,7 +357,7 @@ static void observe_pod(struct node_unit *unit, const struct sightings *sighting
         .others = others,
         .problem = twice ? twice : best->problem};
     doc_digest(node_file_slice(&news.files[0]), news.files[0].digest);
-    adopt(unit, &news);
+    node_unit_adopt(unit, &news);
 }
 
 // Gates on the command line that the flags file does not say: somebody else's, and where we do not
@@ -399,14 +389,14 @@ static json_t *live_gates(const json_t *argv, const struct node_file *env)
     return NULL;
 }
 
-static struct error *read_drop_in(const struct node *node, struct found *found)
+static struct error *read_drop_in(const struct node *node, struct node_found *found)
 {
     AUTO_MEM char *path = str_format("%s/" NODE_DROP_IN, node->drop_in_dir);
     struct error *err = node_file_read_or_empty(path, &found->files[NODE_FILE_DROP_IN]);
     return err ? err : node_drop_ins_read(node->drop_in_dir, &found->drop_ins);
 }
 
-static struct error *read_kubelet_files(const struct node *node, struct found *found)
+static struct error *read_kubelet_files(const struct node *node, struct node_found *found)
 {
     const char *flags = node->spec.paths.kubelet_flags;
     struct error *err = node_file_read(node->kubelet_config, &found->files[NODE_FILE_MAIN]);
@@ -423,7 +413,7 @@ static struct error *read_kubelet_files(const struct node *node, struct found *f
 static void observe_kubelet(struct node_unit *unit)
 {
     struct node *node = unit->node;
-    struct found found = {0};
+    struct node_found found = {0};
     AUTO_JSON json_t *argv = NULL;
     AUTO_MEM char *problem = NULL;
     if (node_kubelet_find(node, &argv))
@@ -432,17 +422,17 @@ static void observe_kubelet(struct node_unit *unit)
                                              : error_new(ERROR_NOT_FOUND, "no kubelet");
     if (err && error_kind(err) == ERROR_NOT_FOUND && !found.files[NODE_FILE_MAIN].path) {
         error_free(err);
-        vanish(unit);
+        node_unit_vanish(unit);
         return;
     }
     if (err)
-        problem = take_text(err);
+        problem = node_take_text(err);
     if (!found.files[NODE_FILE_MAIN].path)
         found.files[NODE_FILE_MAIN].path = str_dup(node->kubelet_config);
     found.live_server = argv ? node_kubelet_server_flags(argv) : NULL;
     found.live = live_gates(argv, &found.files[NODE_FILE_ENV]);
     found.problem = problem;
-    adopt(unit, &found);
+    node_unit_adopt(unit, &found);
 }
 
 void node_observe_pods(struct node *node)

@@ -139,9 +139,7 @@ static void find_urls(struct probe *probe, const struct node_unit *unit)
                                                         : node_kubelet_metrics_url(unit->server);
         return;
     }
-    const json_t *container =
-        json_array_get(doc_get(unit->tree, "spec", "containers", NULL), unit->container_index);
-    probe->base = node_probe_base(container, unit->argv, unit->component);
+    probe->base = node_site(unit->node)->base(unit);
     probe->path = str_dup(health_path(unit));
     probe->metrics_url = str_format("%s/metrics", probe->base);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -147,6 +148,31 @@ bool node_proc_runs(const json_t *argv, uint64_t uid)
     if (json_array_size(argv) > 0)
         each_process(on_runs, &search);
     return search.found;
+}
+
+// --- a program that we may end -------------------------------------------------------------------
+
+bool node_proc_is(int64_t pid, const char *program, const char *dir)
+{
+    AUTO_MEM char *bytes = mem_alloc(CMDLINE_BYTES_MAX);
+    AUTO_MEM char *name = str_format("%lld", (long long)pid);
+    const struct process process = {name, (uint64_t)pid};
+    char real[PATH_MAX], is[PATH_MAX];
+    size_t len;
+
+    return pid > 0 && realpath(dir, real) && read_cmdline(&process, bytes, &len) &&
+           str_eq(bytes, program) && read_link(&process, "cwd", is) && str_eq(is, real) &&
+           runs_as(&process, geteuid());
+}
+
+bool node_proc_has(int64_t pid, const json_t *argv)
+{
+    AUTO_MEM char *bytes = mem_alloc(CMDLINE_BYTES_MAX);
+    AUTO_MEM char *name = str_format("%lld", (long long)pid);
+    const struct process process = {name, (uint64_t)pid};
+    size_t len;
+
+    return read_cmdline(&process, bytes, &len) && same_argv(bytes, len, argv);
 }
 
 // --- the kubelet ---------------------------------------------------------------------------------

@@ -9,8 +9,7 @@
 
 const struct node_site *node_site(const struct node *node)
 {
-    (void)node;
-    return &node_site_pods;
+    return node->spec.paths.kwok_dir ? &node_site_kwok : &node_site_pods;
 }
 
 bool node_unit_restarts(const struct node_unit *unit)
@@ -47,6 +46,21 @@ static struct error *pods_replace(const char *path, enum component component,
     (void)component;
     return back ? node_file_put_back(path, digest_was, text)
                 : node_file_replace(path, digest_was, text);
+}
+
+static const json_t *own_container(const struct node_unit *unit)
+{
+    return json_array_get(doc_get(unit->tree, "spec", "containers", NULL), unit->container_index);
+}
+
+static bool pods_runs(const struct node_unit *unit)
+{
+    return node_proc_runs(unit->argv, node_unit_uid(unit));
+}
+
+static char *pods_base(const struct node_unit *unit)
+{
+    return node_probe_base(own_container(unit), unit->argv, unit->component);
 }
 
 static void each_log_in(const char *dir, node_log_fn *fn, void *owner)
@@ -89,8 +103,7 @@ static void pods_each_log(const struct node_unit *unit, node_log_fn *fn, void *o
 // The file of the container's path on the host, by its longest mount; NULL: it is on no host path.
 static char *pods_host_file(const struct node_unit *unit, const char *path)
 {
-    const json_t *container =
-        json_array_get(doc_get(unit->tree, "spec", "containers", NULL), unit->container_index);
+    const json_t *container = own_container(unit);
     const json_t *best = NULL;
     size_t i, k, len = 0;
     json_t *mount, *volume;
@@ -120,6 +133,8 @@ const struct node_site node_site_pods = {
     .find = node_manifest_find,
     .read = pods_read,
     .replace = pods_replace,
+    .runs = pods_runs,
+    .base = pods_base,
     .each_log = pods_each_log,
     .host_file = pods_host_file,
 };

@@ -276,10 +276,10 @@ void node_step_verify(struct node_unit *unit, const json_t *want)
     mem_free(step->path);
     step->path = str_dup(unit->files[NODE_FILE_MAIN].path);
     doc_digest(node_file_slice(&unit->files[NODE_FILE_MAIN]), step->digest);
-    // Its file is right, but a kubelet reads it only when it starts.
-    if (unit->component == COMPONENT_KUBELET && unit->healthy && unit->metrics_read &&
-        unit->node->spec.paths.restart_kubelet)
-        node_step_restart_kubelet(step);
+    // Its file is right, but what we restart reads it only when it starts.
+    if (node_unit_restarts(unit) && unit->healthy && unit->metrics_read &&
+        (unit->component != COMPONENT_KUBELET || unit->node->spec.paths.restart_kubelet))
+        node_step_restart(step);
     node_wait_begin(step);
 }
 
@@ -430,6 +430,8 @@ void node_step_resume(struct node_unit *unit)
 static void end_and_save(struct node_step *step)
 {
     struct node *node = step->unit->node;
+    if (node_site(node)->keep)
+        node_site(node)->keep(step);
     guard_stage("before the last word");
     struct error *err = node_journal_save(node);
     bool saved = !err;

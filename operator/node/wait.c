@@ -129,7 +129,7 @@ void node_step_restart_kubelet(struct node_step *step)
 // Whether what answers is the process that was started after the edit.
 static bool is_restarted(struct node_step *step, const struct node_answer *answer)
 {
-    if (step->kind == NODE_STEP_VERIFY && step->unit->component != COMPONENT_KUBELET)
+    if (step->kind == NODE_STEP_VERIFY && !node_unit_restarts(step->unit))
         return true;
     if (node_unit_restarts(step->unit) && step->child)
         return false;
@@ -258,9 +258,9 @@ static bool look_around(struct node_step *step)
         node_step_foreign(step);
         return true;
     }
-    step->runs =
-        unit->component != COMPONENT_KUBELET && node_proc_runs(unit->argv, node_unit_uid(unit));
-    if (step->kind == NODE_STEP_EDIT && !step->runs && !unit->healthy) {
+    const struct node_site *site = node_site(unit->node);
+    step->runs = unit->component != COMPONENT_KUBELET && site->runs(unit);
+    if (step->kind == NODE_STEP_EDIT && !step->runs && !unit->healthy && !step->child) {
         AUTO_MEM char *line = node_logs_refusal(unit, step->marks, step->begun_wall_ms);
         if (line) {
             node_wait_fail(
@@ -270,6 +270,8 @@ static bool look_around(struct node_step *step)
             return true;
         }
     }
+    if (site->keep)
+        site->keep(step);
     if (clock_ms() - step->begun_ms < node_component_timeout_ms(unit->node))
         return false;
     out_of_time(step);

@@ -19,6 +19,9 @@ static struct error *run_edit(struct slice text, const json_t *edit, const json_
     CHECK(component_parse(doc_str(edit, "component", NULL), &component));
     if (str_eq(doc_str(edit, "file", NULL), "env"))
         return node_kubelet_env_edit(text, "env", set, unset, ret_text);
+    struct gates_flags_change change = {set, unset, set_runtime, unset_runtime};
+    if (str_eq(doc_str(edit, "file", NULL), "kwok"))
+        return node_kwok_edit(text, "kwok.yaml", component, &change, ret_text);
     if (component == COMPONENT_KUBELET)
         return node_edit_kubelet_config(text, "config.yaml", set, unset, ret_text);
     return node_edit_manifest(text, "pod.yaml", component, set, unset, set_runtime, unset_runtime,
@@ -85,6 +88,8 @@ CASE(json, "json")
 CASE(no_final_newline, "no-final-newline")
 CASE(unset, "unset")
 CASE(nothing_to_do, "nothing-to-do")
+CASE(kwok, "kwok")
+CASE(kwok_indented, "kwok-indented")
 CASE(kubelet_none, "kubelet-none")
 CASE(kubelet_some, "kubelet-some")
 CASE(kubelet_other_value, "kubelet-other-value")
@@ -128,6 +133,45 @@ TEST(refuses_what_is_no_such_pod)
     check_refused(POD("  - {name: kube-scheduler, command: [kube-scheduler, 3]}\n"),
                   "command[1] is not a string");
     check_refused("kind: Pod\nspec: [\n", "pod.yaml:");
+}
+
+#define KWOK(items) "kind: KwokctlConfiguration\noptions: {runtime: binary}\ncomponents:\n" items
+#define ITEM "- {name: kube-scheduler, binary: /b/kube-scheduler, workDir: /w, args: [--a=1]}\n"
+
+static void check_kwok_refused(const char *text, enum error_kind kind, const char *part)
+{
+    AUTO_JSON json_t *set = json_pack("{s:b}", "A", 1);
+    AUTO_MEM char *edited = NULL;
+    struct gates_flags_change change = {.set_gates = set};
+    CHECK_ERR_HAS(
+        node_kwok_edit(slice_of(text), "kwok.yaml", COMPONENT_SCHEDULER, &change, &edited), kind,
+        part);
+}
+
+TEST(refuses_what_is_no_such_kwok_cluster)
+{
+    check_kwok_refused("kind: Stage\n", ERROR_INVALID, "no KwokctlConfiguration");
+    check_kwok_refused("", ERROR_INVALID, "no KwokctlConfiguration");
+    check_kwok_refused("kind: KwokctlConfiguration\noptions: {runtime: docker}\n", ERROR_INVALID,
+                       "options.runtime is \"docker\"");
+    check_kwok_refused(KWOK("- {name: etcd}\n") "---\n" KWOK(ITEM), ERROR_NOT_FOUND,
+                       "there is no kube-scheduler");
+    check_kwok_refused(KWOK(ITEM ITEM), ERROR_INVALID, "kube-scheduler is there twice");
+    check_kwok_refused(KWOK("- {name: kube-scheduler, binary: /b, workDir: w, args: [--a]}\n"),
+                       ERROR_INVALID, "not absolute");
+    check_kwok_refused(
+        KWOK("- {name: kube-scheduler, binary: /b, workDir: /w, user: u, args: [--a]}\n"),
+        ERROR_INVALID, "a user of its own");
+    check_kwok_refused(KWOK("- {name: kube-scheduler, binary: /b, workDir: /w}\n"), ERROR_INVALID,
+                       "has no args");
+    check_kwok_refused(KWOK("- {name: kube-scheduler, binary: /b, workDir: /w, args: [--a, 3]}\n"),
+                       ERROR_INVALID, "args[1] of kube-scheduler is not a string");
+    check_kwok_refused(KWOK("- {name: kube-scheduler, binary: /b, workDir: /w, args: [x, --a]}\n"),
+                       ERROR_INVALID, "begin with no flag");
+    check_kwok_refused("kind: KwokctlConfiguration\noptions: {runtime: binary}\n"
+                       "components: [{name: kube-scheduler}]\n",
+                       ERROR_INVALID, "shares a line");
+    check_kwok_refused(KWOK("- [\n"), ERROR_INVALID, "kwok.yaml:");
 }
 
 TEST(reads_argv_and_image)
