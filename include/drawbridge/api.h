@@ -31,6 +31,8 @@
 // on a ConfigSource: the commit that may go back
 #define API_ANNOTATION_ACCEPT "drawbridge.dev/accept-non-fast-forward"
 // on a NodeDRAConfiguration: "<namespace>.<name>" of its owner, or its digest
+// The NodeDRAConfiguration of a kwok cluster: its components belong to no node.
+#define API_NODE_KWOK "kwok"
 #define API_LABEL_CONFIGURATION "drawbridge.dev/configuration"
 
 enum platform_type {

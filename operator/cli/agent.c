@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "drawbridge/api.h"
 #include "drawbridge/node.h"
 #include "drawbridge/reconcile.h"
 #include "process.h"
@@ -12,6 +13,7 @@ struct settings {
     const char *node_name;
     const char *manifests_dir, *kubelet_config, *kubelet_flags, *state_dir, *pod_logs_dir;
     const char *restart_kubelet, *kubelet_healthz_url, *kubelet_metrics_url;
+    const char *kwok_dir;
     const char *enter_host, *guard, *kubelet_unit, *kubelet_log, *host_root;
     bool remove_guard;
     const char *token_file, *client_cert, *client_key;
@@ -19,6 +21,7 @@ struct settings {
 };
 
 #define KUBELET_CONFIG "/var/lib/kubelet/config.yaml"
+#define STATE_DIR "/var/lib/drawbridge"
 #define TEXT(flag, member, arg, def, text)                                                         \
     {.name = flag,                                                                                 \
      .type = CLI_TEXT,                                                                             \
@@ -34,7 +37,12 @@ static const struct cli_option options[] = {
      .offset = offsetof(struct settings, node_name),
      .argument = "NAME",
      .env = "NODE_NAME",
-     .help = "of this node; required"},
+     .help = "of this node; required, but with --kwok-dir"},
+    TEXT(
+        "kwok-dir", kwok_dir, "DIR", NULL,
+        "of a cluster by kwokctl with the runtime binary (~/.kwok/clusters/NAME): its kwok.yaml is "
+        "edited and its components are restarted, and no option about manifests or the kubelet "
+        "counts"),
     TEXT("manifests-dir", manifests_dir, "DIR", "/etc/kubernetes/manifests", "static pods"),
     TEXT("kubelet-config", kubelet_config, "FILE", NULL,
          "the kubelet's configuration; default: what the running kubelet's command line says "
@@ -44,7 +52,8 @@ static const struct cli_option options[] = {
         "before such a path of the kubelet's, unless it is the default one: /proc/1/root in a pod"),
     TEXT("kubelet-flags", kubelet_flags, "FILE", "/var/lib/kubelet/kubeadm-flags.env",
          "the kubelet's flags, as kubeadm writes them"),
-    TEXT("state-dir", state_dir, "DIR", "/var/lib/drawbridge", "journal and backups"),
+    TEXT("state-dir", state_dir, "DIR", NULL,
+         "journal and backups; default: " STATE_DIR ", or drawbridge in --kwok-dir"),
     TEXT("pod-logs-dir", pod_logs_dir, "DIR", "/var/log/pods",
          "searched for why a component does not start"),
     TEXT("restart-kubelet", restart_kubelet, "COMMAND", "systemctl restart kubelet",
@@ -82,7 +91,7 @@ struct run {
     struct node *node;
     struct agent *agent;
     struct gates_table *table;
-    struct strlist restart, enter, log;
+    struct strlist restart, enter, log, defaults;
     struct op *removal;
     struct error *said; // of the removal
 };
@@ -120,6 +129,38 @@ static void split_words(const char *text, struct strlist *words)
     }
 }
 
+static const char *keep_text(struct run *run, char *take_text)
+{
+    strlist_take(&run->defaults, take_text);
+    return take_text;
+}
+
+// All that a kwok cluster has is in its directory, and it belongs to no node.
+static struct error *find_defaults(struct run *run, struct settings *settings)
+{
+    const char *dir = settings->kwok_dir;
+
+    if (!dir) {
+        settings->state_dir = settings->state_dir ? settings->state_dir : STATE_DIR;
+        return settings->node_name || settings->remove_guard
+                   ? NULL
+                   : error_new(ERROR_INVALID, "--node-name is required (or the environment "
+                                              "variable NODE_NAME)");
+    }
+    if (dir[0] != '/')
+        return error_new(ERROR_INVALID, "--kwok-dir: %s is not an absolute path", dir);
+    settings->node_name = API_NODE_KWOK;
+    if (!settings->state_dir)
+        settings->state_dir = keep_text(run, str_format("%s/drawbridge", dir));
+    if (!settings->process.kubeconfig)
+        settings->process.kubeconfig = keep_text(run, str_format("%s/kubeconfig.yaml", dir));
+    if (!settings->client_cert && !settings->token_file) {
+        settings->client_cert = keep_text(run, str_format("%s/pki/admin.crt", dir));
+        settings->client_key = keep_text(run, str_format("%s/pki/admin.key", dir));
+    }
+    return NULL;
+}
+
 #define POD_TOKEN "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 // Who we are to the components of this node: what is named, or else the pod.
@@ -153,6 +194,7 @@ static struct error *make_node(struct run *run, const struct settings *settings)
                       settings->kubelet_config ? settings->kubelet_config : KUBELET_CONFIG,
                   .find_kubelet = !settings->kubelet_config,
                   .host_root = settings->host_root,
+                  .kwok_dir = settings->kwok_dir,
                   .kubelet_flags = settings->kubelet_flags,
                   .state_dir = settings->state_dir,
                   .pod_logs_dir = settings->pod_logs_dir,
@@ -223,11 +265,12 @@ static int run_agent(int argc, char **argv)
     struct error *err =
         cli_args_parse(&cli_verb_agent, argc, argv, &settings, sizeof(settings), NULL);
 
-    if (!err && !settings.node_name)
-        err = error_new(ERROR_INVALID,
-                        "--node-name is required (or the environment variable NODE_NAME)");
-    if (err)
+    if (!err)
+        err = find_defaults(&run, &settings);
+    if (err) {
+        strlist_fini(&run.defaults);
         return cli_usage_error(&cli_verb_agent, err);
+    }
     err = settings.remove_guard ? remove_guard(&run, &settings)
                                 : serve_until_stopped(&run, &settings);
     agent_free(TAKE(run.agent));
@@ -238,6 +281,7 @@ static int run_agent(int argc, char **argv)
     strlist_fini(&run.restart);
     strlist_fini(&run.enter);
     strlist_fini(&run.log);
+    strlist_fini(&run.defaults);
     gates_table_free(run.table);
     return err ? cli_error(err) : CLI_OK;
 }
@@ -246,11 +290,12 @@ const struct cli_verb cli_verb_agent = {
     .name = "agent",
     .summary = "on a node: edits its manifests and its kubelet's configuration, and puts them back "
                "when it must",
-    .usage = "--node-name NAME [OPTION]...",
-    .details = "Needs to be root on the node. Does what the NodeDRAConfiguration of that name "
-               "says, also while the API "
-               "server is away.",
-    .example = "  drawbridge agent --node-name cp-1 --kubeconfig /etc/kubernetes/admin.conf\n",
+    .usage = "(--node-name NAME | --kwok-dir DIR) [OPTION]...",
+    .details = "Needs to be root on the node, and with --kwok-dir the user whose cluster it is. "
+               "Does what the NodeDRAConfiguration of that name (" API_NODE_KWOK
+               " with --kwok-dir) says, also while the API server is away.",
+    .example = "  drawbridge agent --node-name cp-1 --kubeconfig /etc/kubernetes/admin.conf\n"
+               "  drawbridge agent --kwok-dir ~/.kwok/clusters/kwok\n",
     .options = options,
     .run = run_agent,
 };
