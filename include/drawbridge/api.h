@@ -31,9 +31,11 @@
 // on a ConfigSource: the commit that may go back
 #define API_ANNOTATION_ACCEPT "drawbridge.dev/accept-non-fast-forward"
 // on a NodeDRAConfiguration: "<namespace>.<name>" of its owner, or its digest
-// The NodeDRAConfiguration of a kwok cluster: its components belong to no node.
-#define API_NODE_KWOK "kwok"
 #define API_LABEL_CONFIGURATION "drawbridge.dev/configuration"
+// on one that is no node's: of what it is
+#define API_LABEL_SITE "drawbridge.dev/site"
+// The NodeDRAConfiguration of a kwok cluster, whose components belong to no node.
+#define API_NODE_KWOK "kwok"
 
 enum platform_type {
     PLATFORM_AUTO,

@@ -118,6 +118,24 @@ const char *platform_add_node(struct platform_observed *observed, const char *na
 // Whether this node has an instance of the component already; it has from now on.
 bool platform_note_instance(struct platform_observed *observed, const char *node,
                             enum component component);
+
+// --- reports.c: platforms whose nodes have agents. site: what the NodeDRAConfigurations are of, ""
+// for nodes; API_LABEL_SITE says it.
+
+const json_t *platform_find_component(const json_t *list, enum component component);
+// What the agent of instance->node says of it, where there is one.
+void platform_fill_from_agent(const struct cluster *cluster, struct platform_observed *observed,
+                              struct plan_instance *instance);
+// Whether this DRAConfiguration asked something there, and nobody else.
+bool platform_wrote_nodes(const struct cluster *cluster, const struct api_config *config,
+                          const char *site);
+// What the plan asks now of observed->nodes.
+void platform_write_nodes(struct writing *w, const struct platform_change *change,
+                          const char *site);
+// Those that are not in keep (NULL: none are). gone_alone: where there is no such Node either.
+void platform_delete_nodes(struct writing *w, const struct cluster *cluster, const char *site,
+                           const json_t *keep, bool gone_alone);
+
 #define PLATFORM_NAMESPACE "kube-system"
 #define KUBEADM_CONFIG "kubeadm-config"
 #define KUBEADM_KUBELET_CONFIG "kubelet-config"

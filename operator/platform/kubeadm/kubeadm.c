@@ -29,72 +29,13 @@ static void note_stranger(struct collection *c, enum component component, const 
         json_array_append_new(strangers, doc_string(text));
 }
 
-static const json_t *find_component(const json_t *list, enum component component)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        if (str_eq(doc_str(json_array_get(list, i), "name", NULL), component_name(component)))
-            return json_array_get(list, i);
-    }
-    return NULL;
-}
-
 // What we asked for there is ours to take back, whatever label the node has by now. The spec is the
 // controller's own writing.
 static bool was_asked(const struct collection *c, const char *node, enum component component)
 {
     const json_t *config = watch_get(c->cluster->node_configs, node);
 
-    return find_component(doc_get(config, "spec", "components", NULL), component) != NULL;
-}
-
-// What tells how long the agent has had.
-static void fill_times(const json_t *config, struct plan_instance *instance)
-{
-    const json_t *step = doc_get(config, "status", "step", NULL);
-
-    if (!clock_parse(doc_str(config, "metadata", "creationTimestamp", NULL), &instance->known_ms))
-        instance->known_ms = 0;
-    if (!str_eq(doc_str(step, "component", NULL), component_name(instance->component)) ||
-        !clock_parse(doc_str(step, "since", NULL), &instance->worked_ms))
-        instance->worked_ms = 0;
-    instance->stale =
-        doc_int(config, 0, "status", "epoch", NULL) > doc_int(config, 0, "spec", "epoch", NULL);
-}
-
-// The agent's word counts for the version of a component: it asks the running process. The image's
-// tag is the next best. Of a kubelet its Node says it, and a kubelet emulates no other: the report
-// of one worker must not have a gate refused for all.
-static void fill_version_from_agent(struct plan_instance *instance)
-{
-    struct version version;
-
-    if (instance->component == COMPONENT_KUBELET)
-        return;
-    if (version_parse(doc_str(instance->reported, "version", NULL), &version))
-        instance->version = version;
-    if (version_parse(doc_str(instance->reported, "emulatedVersion", NULL), &version))
-        instance->emulated = version;
-}
-
-static void fill_from_agent(struct collection *c, struct plan_instance *instance)
-{
-    const json_t *config = json_object_get(c->observed->node_configs, instance->node);
-
-    instance->not_ready_ms = platform_not_ready_ms(c->cluster, instance->node);
-    if (!config) {
-        config = watch_get(c->cluster->node_configs, instance->node);
-        if (!config)
-            return;
-        json_object_set(c->observed->node_configs, instance->node,
-                        (json_t *)(uintptr_t)config); // replaced in the store, never changed
-    }
-    instance->agent = json_object_size(json_object_get(config, "status")) > 0;
-    instance->asked =
-        find_component(doc_get(config, "spec", "components", NULL), instance->component);
-    instance->reported =
-        find_component(doc_get(config, "status", "components", NULL), instance->component);
-    fill_times(config, instance);
-    fill_version_from_agent(instance);
+    return platform_find_component(doc_get(config, "spec", "components", NULL), component) != NULL;
 }
 
 // Before its agent has asked it, a component is taken to be of the API server's version; nothing is
@@ -109,7 +50,7 @@ static void fill_version(struct plan_instance *instance, struct version server)
 static const char *image_of(const json_t *pod, enum component component)
 {
     const json_t *containers = json_object_get(pod, "containers");
-    const json_t *own = find_component(containers, component);
+    const json_t *own = platform_find_component(containers, component);
 
     return doc_str(own ? own : json_array_get(containers, 0), "image", NULL);
 }
@@ -137,7 +78,7 @@ static void on_pod(void *owner, const char *key, const json_t *pod)
     instance = platform_add_instance(c->observed, component, node, NULL);
     instance->control_plane = true;
     (void)platform_image_version(image_of(pod, component), &instance->version);
-    fill_from_agent(c, instance);
+    platform_fill_from_agent(c->cluster, c->observed, instance);
 }
 
 // A component whose mirror pod is not there just now (the API server has only just come back) is
@@ -164,7 +105,7 @@ static void on_node_config(void *owner, const char *key, const json_t *config)
             continue;
         instance = platform_add_instance(c->observed, component, node, NULL);
         instance->control_plane = true;
-        fill_from_agent(c, instance);
+        platform_fill_from_agent(c->cluster, c->observed, instance);
     }
 }
 
@@ -177,7 +118,7 @@ static void on_managed_node(void *owner, const json_t *node, struct version vers
 
     instance->control_plane = is_control_plane(c, name);
     instance->version = version;
-    fill_from_agent(c, instance);
+    platform_fill_from_agent(c->cluster, c->observed, instance);
 }
 
 // Without an API server that counts nobody knows what the others may be given.
@@ -221,28 +162,9 @@ static struct error *collect(const struct cluster *cluster, struct platform_obse
     return NULL;
 }
 
-struct authors {
-    const char *key;
-    bool ours, others;
-};
-
-static void on_author(void *owner, const char *node, const json_t *config)
-{
-    struct authors *authors = owner;
-    const char *key = doc_str(config, "spec", "configuration", NULL);
-
-    (void)node;
-    authors->ours = authors->ours || str_eq(key, authors->key);
-    authors->others = authors->others || (*key && !str_eq(key, authors->key));
-}
-
 static bool wrote(const struct cluster *cluster, const struct api_config *config)
 {
-    AUTO_MEM char *key = str_format("%s/%s", config->namespace, config->name);
-    struct authors authors = {.key = key};
-
-    watch_each(cluster->node_configs, on_author, &authors);
-    return authors.ours && !authors.others;
+    return platform_wrote_nodes(cluster, config, "");
 }
 
 const struct platform *platform_kubeadm(void)
