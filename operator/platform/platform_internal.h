@@ -37,6 +37,7 @@ struct platform {
 const struct platform *platform_kubeadm(void);
 const struct platform *platform_observe_only(void);
 const struct platform *platform_hosted(void);
+const struct platform *platform_kwok(void);
 // NULL: this build has none for that type; AUTO is none.
 const struct platform *platform_find(enum platform_type type);
 

@@ -7,6 +7,7 @@ typedef const struct platform *platform_get_fn(void);
 static platform_get_fn *const table[PLATFORM_TYPE_COUNT] = {
     [PLATFORM_KUBEADM] = platform_kubeadm,
     [PLATFORM_HOSTED_CONTROL_PLANE] = platform_hosted,
+    [PLATFORM_KWOK] = platform_kwok,
     [PLATFORM_OBSERVE] = platform_observe_only,
 };
 

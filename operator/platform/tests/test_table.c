@@ -36,8 +36,9 @@ static void check_accepted(const char *spec)
 TEST(what_a_platform_cannot_do_is_refused_with_what_can)
 {
     check_refused("{platform: {type: GiantSwarm}}",
-                  "GiantSwarm is not supported by this version; use Kubeadm, HostedControlPlane or "
-                  "Observe");
+                  "GiantSwarm is not supported by this version; use Kubeadm, HostedControlPlane, "
+                  "Kwok or Observe");
+    check_accepted("{platform: {type: Kwok}}");
     check_refused("{cluster: {kubeconfigSecretRef: {name: a}}, driver: {preset: NVIDIA}}",
                   "spec.driver is not supported together with spec.cluster");
     check_refused("{cluster: {kubeconfigSecretRef: {name: a}}, smokeTest: {enabled: true}}",
