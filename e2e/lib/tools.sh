@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # The Kubernetes tools: found in $DRAWBRIDGE_E2E_BIN, else built once from the Go modules pinned in e2e/tools/<name>.
 #
-#   BIN/etcd  BIN/kwok  BIN/helm  BIN/podrunner  BIN/v1.33.13/{kube-apiserver,kube-controller-manager,kube-scheduler,kubectl,kubelet,...}
+#   BIN/etcd  BIN/kwok  BIN/kwokctl  BIN/helm  BIN/podrunner  BIN/v1.33.13/{kube-apiserver,kube-controller-manager,kube-scheduler,kubectl,kubelet,...}
 
 TOOLS_BIN=${DRAWBRIDGE_E2E_BIN:-$CACHE/bin}
 
@@ -15,10 +15,13 @@ tools_version() {
   echo "$version"
 }
 
-# tools_key NAME: changes when the tool has to be built again.
-tools_key() { find "$E2E/tools/$1" -type f ! -name '*_test.go' -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-16; }
+# tools_module NAME: the directory it is pinned in.
+tools_module() { if [[ $1 == kwokctl ]]; then echo kwok; else echo "$1"; fi; }
 
-# tools_need WHAT...: etcd, kwok, helm, podrunner, or MINOR/NAME (1.33/kube-apiserver). Builds what is missing, each module in one go.
+# tools_key NAME: changes when the tool has to be built again.
+tools_key() { find "$E2E/tools/$(tools_module "$1")" -type f ! -name '*_test.go' -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-16; }
+
+# tools_need WHAT...: etcd, kwok, kwokctl, helm, podrunner, or MINOR/NAME (1.33/kube-apiserver). Builds what is missing, each module in one go.
 tools_need() {
   local what build=() minor
   local -A minors=()
@@ -84,11 +87,11 @@ tools_build() {
   local name=$1 path package=.
   tools_fresh "$name" && return 0 # somebody else had the lock and built it
   path=$(tools_path "$name")
-  [[ $name != kwok ]] || package=sigs.k8s.io/kwok/cmd/kwok
+  [[ $name != kwok* ]] || package=sigs.k8s.io/kwok/cmd/$name
   [[ $name != helm ]] || package=helm.sh/helm/v4/cmd/helm
   [[ $name != dra-example-driver ]] || package=sigs.k8s.io/dra-example-driver/cmd/dra-example-kubeletplugin
   mkdir -p "$(dirname "$path")"
-  (cd "$E2E/tools/$name" && tools_go_build -ldflags '-s -w' -o "$path.new" "$package")
+  (cd "$E2E/tools/$(tools_module "$name")" && tools_go_build -ldflags '-s -w' -o "$path.new" "$package")
   mv "$path.new" "$path"
   tools_key "$name" >"$(dirname "$path")/.$name.key"
 }
