@@ -5,6 +5,8 @@
 #include "node_internal.h"
 
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 // --- the file ------------------------------------------------------------------------------------
 
@@ -70,12 +72,31 @@ struct error *node_kwok_part(struct slice text, const char *file_name, enum comp
     return doc_text_lines(doc, pointer, ret_from, ret_to);
 }
 
+// What is in the file is started as us: whoever may write it must be us.
+static struct error *check_owner(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0 || st.st_uid == geteuid())
+        return NULL; // what is not there is somebody else's to say
+    return error_new(ERROR_INVALID, "%s belongs to the user %u: the agent has to run as that user",
+                     path, (unsigned)st.st_uid);
+}
+
+static struct error *check_owners(const char *path)
+{
+    AUTO_MEM char *dir = guard_dir_of(path);
+    struct error *err = check_owner(dir);
+    return err ? err : check_owner(path);
+}
+
 static struct error *kwok_read(const char *path, enum component component,
                                struct node_file *ret_file)
 {
     struct node_file file = {0};
     size_t from = 0, to = 0;
-    struct error *err = node_file_read_or_empty(path, &file);
+    struct error *err = check_owners(path);
+    if (!err)
+        err = node_file_read_or_empty(path, &file);
     if (!err && file.text)
         err = node_kwok_part(node_file_slice(&file), path, component, &from, &to);
     bool gone = err && error_kind(err) == ERROR_NOT_FOUND;

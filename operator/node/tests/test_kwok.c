@@ -326,6 +326,21 @@ TEST(what_does_not_run_is_let_be)
     kwok_fini();
 }
 
+// Root is not to start what somebody else may write.
+TEST(a_cluster_of_another_user_is_let_be)
+{
+    kwok_init();
+    CHECK(world_wait(&kwok.world, idle, 60000));
+    const char *path = geteuid() == 0 ? kwok.file : "/etc/kwok.yaml";
+    if (geteuid() == 0)
+        CHECK(chown(kwok.file, 4711, (gid_t)-1) == 0);
+    struct node_file file = {0};
+    CHECK_ERR_HAS(node_site_kwok.read(path, COMPONENT_SCHEDULER, &file), ERROR_INVALID,
+                  "has to run as that user");
+    node_file_fini(&file);
+    kwok_fini();
+}
+
 TEST(a_file_that_is_half_written_is_told)
 {
     kwok_init();
