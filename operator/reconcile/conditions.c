@@ -251,7 +251,8 @@ static void say_missing(struct pass *pass, enum condition condition, const struc
     else
         api_conditions_set(
             pass->conditions, condition, STATE_FALSE, "AgentMissing",
-            "No agent reports for %s; see whether the pod of the agent's DaemonSet runs there%s",
+            "No agent reports for %s; see whether drawbridge agent runs there, as a pod of its "
+            "DaemonSet or by itself%s",
             name_of(pass, step),
             pass->cluster->held ? ", and whether the chart is installed in that cluster "
                                   "(controller.enabled=false)"
