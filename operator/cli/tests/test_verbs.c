@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Verbs as a person types them: exit code, what is on stdout, what on stderr.
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli_internal.h"
@@ -49,6 +50,17 @@ TEST(an_end_by_an_error_is_a_line_of_the_log_in_its_format)
     CHECK_HAS(complained, "/nonexistent/x");
     CHECK(!strstr(complained, "drawbridge: "));
     log_set_json(false);
+}
+
+TEST(an_agent_is_a_nodes_or_a_kwok_clusters)
+{
+    unsetenv("NODE_NAME");
+    CHECK_INT(drawbridge("drawbridge agent"), CLI_USAGE);
+    CHECK_HAS(complained, "--node-name is required");
+    CHECK_INT(drawbridge("drawbridge agent --kwok-dir clusters/x"), CLI_USAGE);
+    CHECK_HAS(complained, "clusters/x is not an absolute path");
+    CHECK_INT(drawbridge("drawbridge agent --kwok-dir /nonexistent/x"), CLI_ERROR);
+    CHECK_HAS(complained, "/nonexistent/x/kubeconfig.yaml");
 }
 
 TEST(an_option_that_takes_no_value_is_shown_without_one)
