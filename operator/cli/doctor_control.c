@@ -241,9 +241,12 @@ static bool counts(struct examination *e, const char *node, enum component compo
 }
 
 // One component of a node, as its agent has read it back.
-static void check_agent(struct examination *e, const char *node, const json_t *reported,
+static void check_agent(struct examination *e, const json_t *agent, const json_t *reported,
                         size_t *kubelets)
 {
+    const char *node = doc_str(agent, "metadata", "name", NULL);
+    // of no node: the controller wrote that, and no agent can
+    bool site = doc_str(agent, "metadata", "labels", API_LABEL_SITE, NULL)[0] != '\0';
     const char *name = doc_str(reported, "name", NULL),
                *excludes = doc_str(reported, "excludesDRA", NULL);
     const json_t *gate = doc_get(reported, "enabled", GATE, NULL);
@@ -255,7 +258,7 @@ static void check_agent(struct examination *e, const char *node, const json_t *r
         excludes = "";
     if (!*excludes && !json_is_boolean(gate))
         return;
-    if (component != COMPONENT_KUBELET && !counts(e, node, component))
+    if (component != COMPONENT_KUBELET && !site && !counts(e, node, component))
         return;
     if (*excludes)
         doctor_find(e, name, DOCTOR_FAIL,
@@ -279,8 +282,7 @@ static void check_agents(struct examination *e)
         const json_t *components = doc_get(agent, "status", "components", NULL);
 
         for (size_t k = 0; k < json_array_size(components); k++)
-            check_agent(e, doc_str(agent, "metadata", "name", NULL), json_array_get(components, k),
-                        &kubelets);
+            check_agent(e, agent, json_array_get(components, k), &kubelets);
     }
     if (kubelets > 0)
         doctor_find(e, "kubelet", DOCTOR_OK, "",

@@ -119,6 +119,12 @@ TEST(a_worker_says_nothing_of_the_control_plane)
                   "agents: [{metadata: {name: gone}, status: {components: [{name: kube-apiserver, "
                   "enabled: {DynamicResourceAllocation: false}}]}}]}",
                   "kube-apiserver", "warning", "not counted: gone does not have");
+    // the label is the controller's to write: it is no node's
+    check_finding("{" CONTROL_PLANE
+                  "agents: [{metadata: {name: kwok, labels: {drawbridge.dev/site: kwok}}, status: "
+                  "{components: [{name: kube-apiserver, "
+                  "enabled: {DynamicResourceAllocation: false}}]}}]}",
+                  "kube-apiserver", "failed", "on kwok, DynamicResourceAllocation is off");
     check_finding("{" CONTROL_PLANE
                   "agents: [{metadata: {name: w}, status: {components: [{name: kubelet, enabled: "
                   "{DynamicResourceAllocation: false}}]}}]}",
