@@ -172,6 +172,11 @@ struct plan_header {
 json_t *plan_node_spec(const struct plan *plan, const struct plan_instance *instances,
                        const char *node, const struct plan_header *header, bool enable,
                        const json_t *was);
+// Whether that is what stands there already, but for the epoch. It is found out without making it:
+// of thousands of nodes a pass changes a few.
+bool plan_node_spec_stands(const struct plan *plan, const struct plan_instance *instances,
+                           const char *node, const struct plan_header *header, bool enable,
+                           const json_t *was);
 
 #define PLAN_REVISION_BYTES 13
 // The revision of an intent: 12 hex digits of its digest; ret must hold PLAN_REVISION_BYTES.

@@ -73,8 +73,32 @@ static void judge(struct plan_step *step, const struct plan_instance *instance, 
         step->state = PLAN_WAITING;
 }
 
+// The last one of each component, and of what it was made: thousands of kubelets want the same.
+struct wants {
+    const struct gates_desired *desired[COMPONENT_COUNT];
+    json_t *want[COMPONENT_COUNT]; // borrowed
+};
+
+static json_t *take_want(struct wants *wants, const struct plan_instance *instance,
+                         const struct gates_desired *desired)
+{
+    const struct gates_desired *last = wants->desired[instance->component];
+
+    if (last && last->feature_gates == desired->feature_gates &&
+        last->runtime_config == desired->runtime_config && last->effective == desired->effective)
+        return json_incref(wants->want[instance->component]);
+    wants->desired[instance->component] = desired;
+    wants->want[instance->component] = plan_want(instance, desired);
+    return wants->want[instance->component];
+}
+
+// Steps that want the same share it.
 static void rename_step(struct plan_step *step, const char *revision)
 {
+    json_t *own = json_copy(step->want);
+
+    json_decref(step->want);
+    step->want = own;
     json_object_set_new(step->want, "revision", doc_string(revision));
     step->revision = doc_str(step->want, "revision", NULL);
 }
@@ -182,26 +206,37 @@ struct node_context {
     const struct plan_step *steps;
 };
 
-struct sort_context {
-    const struct plan_instance *instances;
-    bool enable;
+struct order_key {
+    unsigned rank, badness;
+    const char *id;
+    struct plan_step step;
 };
 
-static int compare_steps(const void *left, const void *right, void *context)
+static int compare_keys(const void *left, const void *right)
 {
-    const struct sort_context *sort = context;
-    const struct plan_step *a = left, *b = right;
-    const struct plan_instance *one = &sort->instances[a->instance];
-    const struct plan_instance *two = &sort->instances[b->instance];
-    unsigned x = rank_of(one, sort->enable), y = rank_of(two, sort->enable);
+    const struct order_key *a = left, *b = right;
 
-    if (x == y) {
-        x = badness(a, one);
-        y = badness(b, two);
+    if (a->rank != b->rank)
+        return a->rank < b->rank ? -1 : 1;
+    if (a->badness != b->badness)
+        return a->badness < b->badness ? -1 : 1;
+    return strcmp(a->id, b->id);
+}
+
+static void sort_steps(struct plan *plan, const struct plan_instance *instances, bool enable)
+{
+    struct order_key *keys = mem_alloc(plan->len * sizeof(*keys));
+
+    for (size_t i = 0; i < plan->len; i++) {
+        const struct plan_instance *instance = &instances[plan->steps[i].instance];
+
+        keys[i] = (struct order_key){rank_of(instance, enable), badness(&plan->steps[i], instance),
+                                     instance->id, plan->steps[i]};
     }
-    if (x != y)
-        return x < y ? -1 : 1;
-    return strcmp(one->id, two->id);
+    qsort(keys, plan->len, sizeof(*keys), compare_keys);
+    for (size_t i = 0; i < plan->len; i++)
+        plan->steps[i] = keys[i].step;
+    mem_free(keys);
 }
 
 // --- pace ---------------------------------------------------------------------------------------
@@ -508,16 +543,19 @@ void plan_make(const struct plan_policy *given, const struct plan_instance *inst
                         .missing = len,
                         .current = len,
                         .now_wall_ms = now_wall_ms};
-    struct sort_context sort = {instances, policy->enable};
+    struct wants wants = {0};
 
     ASSERT(len <= GATES_INSTANCES_MAX);
     counted.max_unavailable = count_slots(given, instances, len);
     plan.steps = mem_alloc(len * sizeof(*plan.steps));
     for (size_t i = 0; i < len; i++) {
         plan.steps[i].instance = i;
-        plan.steps[i].want = plan_want(&instances[i], &desired[i]);
+        AUTO_MEM char *first = NULL;
+
+        plan.steps[i].want = take_want(&wants, &instances[i], &desired[i]);
         plan.steps[i].revision = doc_str(plan.steps[i].want, "revision", NULL);
-        AUTO_MEM char *first = str_dup(plan.steps[i].revision);
+        if (policy->retry)
+            first = str_dup(plan.steps[i].revision);
         keep_name(&plan.steps[i], &instances[i]);
         judge(&plan.steps[i], &instances[i], policy->leaving);
         try_again(&plan.steps[i], &instances[i], first, policy->retry);
@@ -525,8 +563,7 @@ void plan_make(const struct plan_policy *given, const struct plan_instance *inst
     hold_cleanups(&plan, instances, len);
     for (size_t i = 0; i < len; i++)
         plan_judge_time(policy, &plan.steps[i], &instances[i], now_wall_ms);
-    if (len > 0)
-        qsort_r(plan.steps, len, sizeof(*plan.steps), compare_steps, &sort);
+    sort_steps(&plan, instances, policy->enable);
     count(&plan, instances, policy->good);
     hold_kubelets(policy, instances, &plan);
     if (!policy->suspend && !is_held(&plan, instances))

@@ -62,6 +62,58 @@ static json_t *make_entry(const struct plan_step *step, const struct plan_instan
     return entry;
 }
 
+// Whether make_entry() would make what is asked for already.
+static bool is_entry(const struct plan_step *step, const struct plan_instance *instance,
+                     int64_t now_wall_ms)
+{
+    const json_t *at = json_object_get(instance->asked, "askedAt");
+    const char *key;
+    json_t *value;
+    int64_t at_ms;
+
+    if (step->state == PLAN_NOW ||
+        !str_eq(doc_str(instance->asked, "revision", NULL), step->revision) ||
+        json_object_size(instance->asked) != json_object_size(step->want) + (at != NULL))
+        return false;
+    if (at ? !clock_parse(json_string_value(at), &at_ms) || at_ms > now_wall_ms
+           : step->state != PLAN_DONE)
+        return false;
+    json_object_foreach(step->want, key, value) {
+        if (!doc_equal(json_object_get(instance->asked, key), value))
+            return false;
+    }
+    return true;
+}
+
+bool plan_node_spec_stands(const struct plan *plan, const struct plan_instance *instances,
+                           const char *node, const struct plan_header *header, bool enable,
+                           const json_t *was)
+{
+    size_t len;
+    const size_t *steps = plan_steps_of(plan, instances, node, &len);
+
+    if (!str_eq(doc_str(was, "configuration", NULL), header->configuration) ||
+        !str_eq(doc_str(was, "revision", NULL), header->revision) ||
+        !str_eq(doc_str(was, "direction", NULL), enable ? "Enable" : "Disable") ||
+        doc_int(was, -1, "componentTimeoutSeconds", NULL) !=
+            (int64_t)(header->component_timeout_ms / 1000))
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        const struct plan_step *step = &plan->steps[steps[i]];
+        const struct plan_instance *instance = &instances[step->instance];
+
+        if (instance->component == COMPONENT_KUBELET) {
+            AUTO_MEM char *version = version_format(instance->version);
+
+            if (!str_eq(doc_str(was, "kubeletVersion", NULL), version))
+                return false;
+        }
+        if (takes_want(step, instance) && !is_entry(step, instance, plan->now_wall_ms))
+            return false;
+    }
+    return true;
+}
+
 static bool has_entry(const json_t *components, const char *name)
 {
     for (size_t i = 0; i < json_array_size(components); i++) {

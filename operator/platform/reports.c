@@ -145,22 +145,20 @@ static void add_node_write(struct writing *w, const struct platform_change *chan
 {
     const json_t *now = json_object_get(change->observed->node_configs, node);
     const json_t *was = json_object_get(now, "spec");
-    AUTO_JSON json_t *spec = plan_node_spec(change->plan, change->observed->instances, node,
-                                            &change->header, change->enable, was);
-    struct write *write;
-
+    int64_t epoch = doc_int(was, 0, "epoch", NULL);
     // A new leader alone is no reason to write: the epoch goes out with the next change, unless the
     // agent refuses the one that stands there.
-    if (now) {
-        AUTO_JSON json_t *same = doc_copy(spec);
-        int64_t epoch = doc_int(was, 0, "epoch", NULL);
-        bool refused = doc_int(now, 0, "status", "epoch", NULL) > epoch &&
-                       doc_int(spec, 0, "epoch", NULL) > epoch;
+    bool refused =
+        doc_int(now, 0, "status", "epoch", NULL) > epoch && (int64_t)change->header.epoch > epoch;
+    AUTO_JSON json_t *spec = NULL;
+    struct write *write;
 
-        doc_set(same, doc_copy(json_object_get(was, "epoch")), "epoch", NULL);
-        if (doc_equal(same, was) && !refused)
-            return;
-    }
+    if (now && !refused &&
+        plan_node_spec_stands(change->plan, change->observed->instances, node, &change->header,
+                              change->enable, was))
+        return;
+    spec = plan_node_spec(change->plan, change->observed->instances, node, &change->header,
+                          change->enable, was);
     write = platform_add_object(w, KIND_NODE_CONFIG, NULL, node, now);
     write->what = summarize_node(change, node);
     doc_set(write->body, make_labels(change, site), "metadata", "labels", NULL);

@@ -14,6 +14,7 @@ static void make_at(struct world *w, struct plan_policy policy, int64_t now_ms,
 {
     plan_fini(ret_plan);
     plan_make(&policy, w->instances, w->desired, w->len, now_ms, ret_plan);
+    check_specs(w, ret_plan);
 }
 
 // What is written for the node goes into the object, and that is all a later pass knows.

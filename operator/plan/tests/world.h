@@ -45,11 +45,54 @@ UNUSED static struct plan_instance *add(struct world *w, const char *node, enum 
     return instance;
 }
 
+// The object of the node before this plan, as far as its instances tell.
+UNUSED static json_t *spec_before(const struct world *w, const struct plan *plan,
+                                  const struct plan_header *header, const char *node)
+{
+    size_t len;
+    const size_t *steps = plan_steps_of(plan, w->instances, node, &len);
+    json_t *spec = json_pack("{s:i, s:s, s:s, s:s, s:I, s:[]}", "epoch", 1, "configuration",
+                             header->configuration, "revision", header->revision, "direction",
+                             "Enable", "componentTimeoutSeconds",
+                             (json_int_t)(header->component_timeout_ms / 1000), "components");
+
+    for (size_t i = 0; i < len; i++) {
+        const struct plan_instance *instance = &w->instances[plan->steps[steps[i]].instance];
+
+        if (instance->component == COMPONENT_KUBELET)
+            json_object_set_new(spec, "kubeletVersion", json_string("v1.33.13"));
+        if (instance->asked)
+            json_array_append_new(json_object_get(spec, "components"), doc_copy(instance->asked));
+    }
+    return spec;
+}
+
+// Whether a node's object is to be written is the same, with and without making it.
+UNUSED static void check_specs(const struct world *w, const struct plan *plan)
+{
+    const struct plan_header header = {
+        .epoch = 1, .configuration = "n/c", .revision = "r", .component_timeout_ms = 300000};
+
+    for (size_t i = 0; i < w->len; i++) {
+        const char *node = w->instances[i].node;
+        AUTO_JSON json_t *was = NULL;
+        AUTO_JSON json_t *now = NULL;
+
+        if (w->instances[i].object || !node)
+            continue;
+        was = spec_before(w, plan, &header, node);
+        now = plan_node_spec(plan, w->instances, node, &header, true, was);
+        CHECK_INT(plan_node_spec_stands(plan, w->instances, node, &header, true, was),
+                  doc_equal(now, was));
+    }
+}
+
 UNUSED static void make(struct world *w, struct plan_policy policy, struct plan *ret_plan)
 {
     if (policy.max_unavailable == 0)
         policy.max_unavailable = 1;
     plan_make(&policy, w->instances, w->desired, w->len, NOW_MS, ret_plan);
+    check_specs(w, ret_plan);
 }
 
 UNUSED static const struct plan_step *step_of(const struct world *w, const struct plan *plan,
