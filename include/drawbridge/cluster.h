@@ -20,7 +20,7 @@ struct cluster {
     struct watch *nodes; // Node, trimmed by cluster_trim_node()
     // static control-plane pods of kube-system, trimmed by cluster_trim_pod()
     struct watch *pods;
-    struct watch *node_configs;  // NodeDRAConfiguration
+    struct watch *node_configs;  // NodeDRAConfiguration, trimmed by cluster_trim_node_config()
     struct cluster_facts *facts; // NULL: none are kept
     struct clusters *others;     // those that spec.cluster names; NULL: none can be asked
     bool held;                   // one of cluster_targets, else whoever made it frees what is in it
@@ -28,8 +28,9 @@ struct cluster {
 // Whether what is followed of it is all there, and goes on being followed; why (may be NULL) gets a
 // line for each that is not.
 bool cluster_synced(const struct cluster *cluster, struct buf *why);
-// Whether two trimmed objects differ in their version alone, as they do at each heartbeat.
-bool cluster_only_beat(const json_t *was, const json_t *now);
+// A pass looks at all nodes. Where they are thousands, what is heard of one waits for so long, and
+// the pass is about what was heard of all: it takes a part of the time, however many speak.
+uint64_t cluster_hold_ms(const struct cluster *cluster);
 // For who keeps a target cluster over more than one turn: it stays as it is, also when its
 // kubeconfig changes, until it is given back. Others are let be.
 struct cluster *cluster_ref(struct cluster *cluster);
@@ -111,10 +112,9 @@ uint64_t clusters_note(struct clusters *clusters, const char *key, bool answered
 struct cluster_targets;
 struct cluster_targets_spec {
     struct loop *loop;
-    struct kube *home;            // reads the Secrets
-    struct kube_ref node_configs; // the collection of the agents' objects
-    // something changed that passes of this key look at
-    void (*on_change)(void *owner, const char *key);
+    struct kube *home; // reads the Secrets
+    // something changed that passes of this key look at; the next one may wait for hold_ms
+    void (*on_change)(void *owner, const char *key, uint64_t hold_ms);
     // cluster_targets_names() of this key has another answer than before
     void (*on_name)(void *owner, const char *key);
     kube_may_write_fn *may_write; // guards the clients; NULL: nothing does
@@ -147,10 +147,14 @@ struct error *cluster_targets_get(struct cluster_targets *targets, const char *k
 
 // --- what watches keep ---------------------------------------------------------------------------
 
-#define CLUSTER_POD_SELECTOR "tier=control-plane"
+// How a pass follows what it looks at. kube, on_change, on_sync and owner are the caller's to set.
+enum cluster_kind { CLUSTER_NODES, CLUSTER_PODS, CLUSTER_NODE_CONFIGS };
+struct watch_spec cluster_watch_spec(enum cluster_kind kind);
 // "ignored": why there is no kubelet to look after ("virtual kubelet", "Windows", ...), absent
-// where there is one; kubeletVersion; notReadySince, absent where it is ready.
+// where there is one; kubeletVersion; notReadySince, absent where it is ready. The same at each
+// heartbeat, as no version is kept.
 json_t *cluster_trim_node(const json_t *node);
 json_t *cluster_trim_pod(const json_t *pod);
+json_t *cluster_trim_node_config(const json_t *config);
 // For trims: from's value at a.b, where it has one.
 void cluster_trim_keep(json_t *to, const json_t *from, const char *a, const char *b);

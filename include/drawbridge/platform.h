@@ -48,6 +48,7 @@ struct error *platform_check_kept(const struct cluster *cluster, const struct ap
 bool platform_wrote(const struct cluster *cluster, const struct api_config *config);
 // Whether all that the platform looks at and writes is in the cluster that spec.cluster names.
 bool platform_is_in_target(const struct api_config *config);
+bool platform_names_target(const json_t *config); // the same, of an object that was not parsed
 // INVALID, reason NotSupported: what the spec asks for is not to be had on its platform.
 struct error *platform_check(const struct api_config *config);
 // What this DRAConfiguration writes, by names that are equal where two write the same; sorted.

@@ -25,6 +25,9 @@ struct watch_spec {
     // Makes of an object what is kept (a new reference); NULL keeps all of it but
     // metadata.managedFields.
     json_t *(*trim)(const json_t *object);
+    // What is kept is small, and looked at by every pass: it is kept as trees, and equal elements
+    // of lists once. Otherwise as texts, which cost a tenth, and a parse for each look.
+    bool trees;
     // A digest of what on_change wants to hear of; NULL: of every change. A change that leaves it
     // the same is kept and not told, at the price of one parse.
     uint64_t (*facet)(const json_t *object);

@@ -188,24 +188,20 @@ static void on_poll(void *owner)
     check_sync(p);
 }
 
+static struct watch *follow_kind(struct planning *p, enum cluster_kind kind)
+{
+    struct watch_spec spec = cluster_watch_spec(kind);
+
+    spec.kube = p->client.kube;
+    return watch_new(p->client.loop, &spec);
+}
+
 static struct error *follow(struct planning *p)
 {
-    struct watch_spec nodes = {.kube = p->client.kube,
-                               .ref = {.group = "", .version = "v1", .resource = "nodes"},
-                               .trim = cluster_trim_node};
-    struct watch_spec pods = {
-        .kube = p->client.kube,
-        .ref = {.group = "", .version = "v1", .resource = "pods", .namespace = "kube-system"},
-        .label_selector = CLUSTER_POD_SELECTOR,
-        .trim = cluster_trim_pod};
-    struct watch_spec configs = {
-        .kube = p->client.kube,
-        .ref = {.group = API_GROUP, .version = API_VERSION, .resource = "nodedraconfigurations"}};
-
     p->cluster.kube = p->client.kube;
-    p->cluster.nodes = watch_new(p->client.loop, &nodes);
-    p->cluster.pods = watch_new(p->client.loop, &pods);
-    p->cluster.node_configs = watch_new(p->client.loop, &configs);
+    p->cluster.nodes = follow_kind(p, CLUSTER_NODES);
+    p->cluster.pods = follow_kind(p, CLUSTER_PODS);
+    p->cluster.node_configs = follow_kind(p, CLUSTER_NODE_CONFIGS);
     p->timeout = loop_sleep(p->client.loop, 20, on_poll, p);
     loop_run(p->client.loop);
     p->timeout = op_drop(p->timeout);

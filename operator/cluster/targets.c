@@ -142,13 +142,13 @@ uint64_t cluster_epoch(const struct cluster *cluster)
 
 // --- what happens there --------------------------------------------------------------------------
 
-static void wake(struct target *target)
+static void wake(struct target *target, uint64_t hold_ms)
 {
     const char *key;
     json_t *value;
 
     json_object_foreach(target->keys, key, value)
-        target->all->spec.on_change(target->all->spec.owner, key);
+        target->all->spec.on_change(target->all->spec.owner, key, hold_ms);
 }
 
 static void on_synced(void *owner)
@@ -156,7 +156,7 @@ static void on_synced(void *owner)
     const struct held *held = owner;
 
     if (held->target && cluster_synced(&held->cluster, NULL))
-        wake(held->target);
+        wake(held->target, 0);
 }
 
 static void on_object(void *owner, const char *key, const json_t *was, const json_t *now)
@@ -164,8 +164,8 @@ static void on_object(void *owner, const char *key, const json_t *was, const jso
     const struct held *held = owner;
 
     (void)key;
-    if (held->target && !cluster_only_beat(was, now))
-        wake(held->target);
+    if (held->target && !doc_equal(was, now))
+        wake(held->target, cluster_hold_ms(&held->cluster));
 }
 
 static void on_node_config(void *owner, const char *key, const json_t *was, const json_t *now)
@@ -181,7 +181,7 @@ static void on_node_config(void *owner, const char *key, const json_t *was, cons
     if (was && now && doc_equal(json_object_get(was, "spec"), json_object_get(now, "spec")) &&
         doc_equal(json_object_get(was, "status"), json_object_get(now, "status")))
         return;
-    wake(held->target);
+    wake(held->target, cluster_hold_ms(&held->cluster));
 }
 
 static void tell_name(struct target *target)
@@ -191,7 +191,7 @@ static void tell_name(struct target *target)
 
     json_object_foreach(target->keys, key, value)
         target->all->spec.on_name(target->all->spec.owner, key);
-    wake(target);
+    wake(target, 0);
 }
 
 static void on_identity(void *owner)
@@ -203,7 +203,7 @@ static void on_identity(void *owner)
     if (!target)
         return;
     if (!*uid || str_eq(target->uid, uid)) {
-        wake(target);
+        wake(target, 0);
         return;
     }
     mem_free(target->uid);
@@ -219,21 +219,16 @@ static void on_home(void *owner)
         tell_name(target);
 }
 
-static struct watch *follow(struct held *held, const char *group, const char *version,
-                            const char *resource, const char *namespace, const char *selector,
-                            json_t *(*trim)(const json_t *),
+static struct watch *follow(struct held *held, enum cluster_kind kind,
                             void (*on_change)(void *, const char *, const json_t *, const json_t *))
 {
-    struct watch_spec spec = {
-        .kube = held->cluster.kube,
-        .ref = {.group = group, .version = version, .resource = resource, .namespace = namespace},
-        .label_selector = selector,
-        .objects_max = OBJECTS_MAX,
-        .trim = trim,
-        .on_change = on_change,
-        .on_sync = on_synced,
-        .owner = held};
+    struct watch_spec spec = cluster_watch_spec(kind);
 
+    spec.kube = held->cluster.kube;
+    spec.objects_max = OBJECTS_MAX;
+    spec.on_change = on_change;
+    spec.on_sync = on_synced;
+    spec.owner = held;
     return watch_new(held->all->spec.loop, &spec);
 }
 
@@ -244,11 +239,9 @@ static void start(struct held *held)
 
     cluster->facts = cluster_facts_new();
     held->identity = identity_new(spec->loop, cluster->kube, on_identity, held);
-    cluster->nodes = follow(held, "", "v1", "nodes", NULL, NULL, cluster_trim_node, on_object);
-    cluster->pods = follow(held, "", "v1", "pods", "kube-system", CLUSTER_POD_SELECTOR,
-                           cluster_trim_pod, on_object);
-    cluster->node_configs = follow(held, spec->node_configs.group, spec->node_configs.version,
-                                   spec->node_configs.resource, NULL, NULL, NULL, on_node_config);
+    cluster->nodes = follow(held, CLUSTER_NODES, on_object);
+    cluster->pods = follow(held, CLUSTER_PODS, on_object);
+    cluster->node_configs = follow(held, CLUSTER_NODE_CONFIGS, on_node_config);
 }
 
 // --- the kubeconfig ------------------------------------------------------------------------------
@@ -310,7 +303,7 @@ static void take_secret(struct target *target, const json_t *secret)
     error_free(target->error);
     target->error = error_wrap(err, "spec.cluster.kubeconfigSecretRef: %s", target->what);
     memcpy(target->digest, digest, sizeof(digest));
-    wake(target);
+    wake(target, 0);
 }
 
 static void on_secret(void *owner, const char *key, const json_t *was, const json_t *now)

@@ -169,7 +169,7 @@ static bool equal_arrays(const json_t *a, const json_t *b)
 
 bool doc_equal(const json_t *a, const json_t *b)
 {
-    if (a == NULL || b == NULL) {
+    if (a == b || a == NULL || b == NULL) {
         return a == b;
     }
     if (json_is_object(a) && json_is_object(b)) {

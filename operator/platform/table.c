@@ -103,6 +103,11 @@ bool platform_is_in_target(const struct api_config *config)
     return config->cluster && !platform_traits(config->platform)->nodes_elsewhere;
 }
 
+bool platform_names_target(const json_t *config)
+{
+    return doc_get(config, "spec", "cluster", NULL) && !platform_traits_of(config)->nodes_elsewhere;
+}
+
 // "Kubeadm, HostedControlPlane or Observe"
 static char *names_text(void)
 {

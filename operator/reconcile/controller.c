@@ -61,12 +61,19 @@ static void enqueue(void *owner, const char *key)
 
 static void enqueue_all(struct controller *c)
 {
-    roster_each(c->roster, false, enqueue, c);
+    roster_each(c->roster, ROSTER_ALL, enqueue, c);
 }
 
 static void enqueue_writers(struct controller *c)
 {
-    roster_each(c->roster, true, enqueue, c);
+    roster_each(c->roster, ROSTER_WRITERS, enqueue, c);
+}
+
+static void enqueue_soon(void *owner, const char *key)
+{
+    struct controller *c = owner;
+
+    queue_add_after(c->queue, key, cluster_hold_ms(&c->cluster));
 }
 
 bool controller_scouts(struct controller *c, const char *key)
@@ -117,18 +124,18 @@ static uint64_t facet_of_config(const json_t *config)
 // What a hosted control plane's kubeconfig leads to is asked by its passes, and not followed.
 static void note_target(struct controller *c, const char *key, const json_t *config)
 {
-    const json_t *ref = platform_traits_of(config)->nodes_elsewhere
-                            ? NULL
-                            : doc_get(config, "spec", "cluster", "kubeconfigSecretRef", NULL);
+    const json_t *ref = platform_names_target(config)
+                            ? doc_get(config, "spec", "cluster", "kubeconfigSecretRef", NULL)
+                            : NULL;
 
     cluster_targets_note(c->targets, key, doc_str(config, "metadata", "namespace", NULL), ref);
 }
 
-static void on_target(void *owner, const char *key)
+static void on_target(void *owner, const char *key, uint64_t hold_ms)
 {
     struct controller *c = owner;
 
-    queue_add(c->queue, key);
+    queue_add_after(c->queue, key, hold_ms);
 }
 
 // What was written once stays claimed when its kubeconfig cannot be had.
@@ -174,17 +181,21 @@ static void on_unreadable_config(void *owner, const char *key, const char *versi
 
 static void on_node(void *owner, const char *key, const json_t *was, const json_t *now)
 {
+    const struct controller *c = owner;
+
     (void)key;
-    if (!cluster_only_beat(was, now))
-        enqueue_all(owner);
+    if (!doc_equal(was, now))
+        roster_each(c->roster, ROSTER_HOME, enqueue_soon, owner);
 }
 
 // Static pods and what agents say are nothing to Observe.
 static void on_pod(void *owner, const char *key, const json_t *was, const json_t *now)
 {
+    const struct controller *c = owner;
+
     (void)key;
-    if (!cluster_only_beat(was, now))
-        enqueue_writers(owner);
+    if (!doc_equal(was, now))
+        roster_each(c->roster, ROSTER_HOME_WRITERS, enqueue, owner);
 }
 
 // An agent refuses what is older than it has seen. It may know of later terms than the Lease: etcd
@@ -202,11 +213,13 @@ static void note_epoch(struct controller *c, const json_t *node_config)
 
 static void on_node_config(void *owner, const char *key, const json_t *was, const json_t *now)
 {
+    const struct controller *c = owner;
+
     (void)key;
     note_epoch(owner, now);
     if (was && now && same(was, now, "status", NULL) && same(was, now, "spec", NULL))
         return;
-    enqueue_writers(owner);
+    roster_each(c->roster, ROSTER_HOME_WRITERS, enqueue_soon, owner);
 }
 
 // --- work ----------------------------------------------------------------------------------------
@@ -234,7 +247,7 @@ static void wake(struct controller *c)
     if (!controller_may_write(c) || !is_synced(c))
         return;
     // The API server was away: what failed for that is no reason to wait any longer.
-    roster_each(c->roster, false, forget_failures, c);
+    roster_each(c->roster, ROSTER_ALL, forget_failures, c);
     enqueue_all(c);
     adopter_wake(c->adopter);
     sources_wake(c->sources);
@@ -292,36 +305,24 @@ static void on_lost(void *owner)
 
 // --- making and ending ---------------------------------------------------------------------------
 
-static struct watch *follow(struct controller *c, struct kube_ref ref, const char *label_selector,
-                            json_t *(*trim)(const json_t *), uint64_t (*facet)(const json_t *),
+static struct watch *follow(struct controller *c, struct watch_spec spec,
                             void (*on_change)(void *, const char *, const json_t *, const json_t *))
 {
-    struct watch_spec spec = {.kube = c->spec.kube,
-                              .ref = ref,
-                              .label_selector = label_selector,
-                              .trim = trim,
-                              .facet = facet,
-                              .on_change = on_change,
-                              .on_sync = on_synced,
-                              .on_unreadable = on_change == on_config ? on_unreadable_config : NULL,
-                              .owner = c};
-
+    spec.kube = c->spec.kube;
+    spec.on_change = on_change;
+    spec.on_sync = on_synced;
+    spec.owner = c;
     return watch_new(c->loop, &spec);
 }
 
 static void start_watches(struct controller *c)
 {
-    struct kube_ref configs = {
-        .group = API_GROUP, .version = API_VERSION, .resource = "draconfigurations"};
-    struct kube_ref node_configs = {
-        .group = API_GROUP, .version = API_VERSION, .resource = "nodedraconfigurations"};
-    struct kube_ref nodes = {.group = "", .version = "v1", .resource = "nodes"};
-    struct kube_ref pods = {
-        .group = "", .version = "v1", .resource = "pods", .namespace = "kube-system"};
-
+    struct watch_spec configs = {
+        .ref = {.group = API_GROUP, .version = API_VERSION, .resource = "draconfigurations"},
+        .facet = facet_of_config,
+        .on_unreadable = on_unreadable_config};
     struct cluster_targets_spec targets = {.loop = c->loop,
                                            .home = c->spec.kube,
-                                           .node_configs = node_configs,
                                            .on_change = on_target,
                                            .on_name = on_name,
                                            .may_write = controller_may_write,
@@ -334,10 +335,10 @@ static void start_watches(struct controller *c)
     c->targets = cluster_targets_new(&targets);
     c->roster = roster_new();
     c->unreadable = unreadable_new(c);
-    c->configs = follow(c, configs, NULL, NULL, facet_of_config, on_config);
-    c->cluster.nodes = follow(c, nodes, NULL, cluster_trim_node, NULL, on_node);
-    c->cluster.pods = follow(c, pods, CLUSTER_POD_SELECTOR, cluster_trim_pod, NULL, on_pod);
-    c->cluster.node_configs = follow(c, node_configs, NULL, NULL, NULL, on_node_config);
+    c->configs = follow(c, configs, on_config);
+    c->cluster.nodes = follow(c, cluster_watch_spec(CLUSTER_NODES), on_node);
+    c->cluster.pods = follow(c, cluster_watch_spec(CLUSTER_PODS), on_pod);
+    c->cluster.node_configs = follow(c, cluster_watch_spec(CLUSTER_NODE_CONFIGS), on_node_config);
 }
 
 static void print_queue(void *owner)

@@ -176,8 +176,10 @@ void roster_free(struct roster *roster);
 bool roster_note(struct roster *roster, const struct controller_spec *spec, const char *key,
                  const json_t *config, const struct strlist *clusters);
 typedef void roster_fn(void *owner, const char *key);
-// writers: those alone that may write a cluster. fn may not change the roster.
-void roster_each(const struct roster *roster, bool writers, roster_fn *fn, void *owner);
+// Those that may write a cluster; of the cluster that we run in: all, and those that may write it.
+enum roster_scope { ROSTER_ALL, ROSTER_WRITERS, ROSTER_HOME, ROSTER_HOME_WRITERS };
+// fn may not change the roster.
+void roster_each(const struct roster *roster, enum roster_scope scope, roster_fn *fn, void *owner);
 // The key of the configuration that writes what this one names, which may be itself: the oldest of
 // those that write; NULL: none. Owned.
 char *roster_writer(const struct roster *roster, const char *key);

@@ -7,7 +7,8 @@
 #include "reconcile_internal.h"
 
 struct roster {
-    json_t *entries; // key → {writes, targets: [names of what it writes and may write], created}
+    // key → {writes, home, targets: [names of what it writes and may write], created}
+    json_t *entries;
     json_t *targets; // name → {key: created} of those that write it
 };
 
@@ -47,6 +48,7 @@ static json_t *make_entry(const struct controller_spec *spec, const json_t *conf
     json_object_set_new(entry, "writes",
                         json_boolean(platform_traits_of(config)->writes ||
                                      doc_get(config, "metadata", "deletionTimestamp", NULL)));
+    json_object_set_new(entry, "home", json_boolean(!platform_names_target(config)));
     json_object_set_new(entry, "targets", targets);
     json_object_set_new(entry, "created",
                         doc_string(doc_str(config, "metadata", "creationTimestamp", NULL)));
@@ -95,13 +97,16 @@ bool roster_note(struct roster *roster, const struct controller_spec *spec, cons
            0;
 }
 
-void roster_each(const struct roster *roster, bool writers, roster_fn *fn, void *owner)
+void roster_each(const struct roster *roster, enum roster_scope scope, roster_fn *fn, void *owner)
 {
+    bool writers = scope == ROSTER_WRITERS || scope == ROSTER_HOME_WRITERS;
+    bool home = scope == ROSTER_HOME || scope == ROSTER_HOME_WRITERS;
     const char *key;
     json_t *entry;
 
     json_object_foreach(roster->entries, key, entry) {
-        if (!writers || doc_bool(entry, false, "writes", NULL))
+        if ((!writers || doc_bool(entry, false, "writes", NULL)) &&
+            (!home || doc_bool(entry, true, "home", NULL)))
             fn(owner, key);
     }
 }

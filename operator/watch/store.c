@@ -5,10 +5,11 @@
 
 #include <string.h>
 
-struct store *store_new(struct loop *loop)
+struct store *store_new(struct loop *loop, bool trees)
 {
     struct store *store = NEW(struct store);
     store->loop = loop;
+    store->shares = trees ? shares_new() : NULL;
     store->borrowed = json_array();
     store->turn = 1;
     return store;
@@ -19,11 +20,37 @@ void store_free(struct store *store)
     if (!store)
         return;
     store->release = op_drop(store->release);
-    for (size_t i = 0; i < store->len; i++)
+    for (size_t i = 0; i < store->len; i++) {
+        if (store->shares)
+            json_decref(store->entries[i]->tree);
         mem_free(store->entries[i]);
+    }
     mem_free(store->entries);
     json_decref(store->borrowed);
+    shares_free(store->shares);
     mem_free(store);
+}
+
+static void on_release(void *owner)
+{
+    struct store *store = owner;
+    store->release = NULL;
+    store->turn++;
+    json_array_clear(store->borrowed);
+}
+
+static void hold_for_turn(struct store *store, json_t *take_tree)
+{
+    json_array_append_new(store->borrowed, take_tree);
+    if (!store->release)
+        store->release = loop_defer(store->loop, on_release, store);
+}
+
+static void entry_free(struct store *store, struct store_entry *entry)
+{
+    if (store->shares)
+        hold_for_turn(store, entry->tree);
+    mem_free(entry);
 }
 
 const char *store_key(const struct store_entry *entry)
@@ -93,14 +120,20 @@ static void insert_at(struct store *store, size_t place, struct store_entry *ent
 struct store_entry *store_put(struct store *store, const char *key, const json_t *kept,
                               struct slice text, const char *version)
 {
-    AUTO_MEM char *printed = text.len == 0 ? doc_print_json(kept) : NULL;
-    struct store_entry *entry = entry_new(key, printed ? slice_of(printed) : text, version);
+    AUTO_MEM char *printed = !store->shares && text.len == 0 ? doc_print_json(kept) : NULL;
+    struct store_entry *entry = entry_new(key,
+                                          store->shares ? slice_of("")
+                                          : printed     ? slice_of(printed)
+                                                        : text,
+                                          version);
     bool there;
+    if (store->shares)
+        entry->tree = shares_copy(store->shares, kept);
     size_t place = place_of(store, key, &there);
     if (there) {
         entry->round = store->entries[place]->round;
         entry->facet = store->entries[place]->facet;
-        mem_free(store->entries[place]);
+        entry_free(store, store->entries[place]);
         store->entries[place] = entry;
     } else {
         insert_at(store, place, entry);
@@ -113,37 +146,29 @@ void store_remove(struct store *store, struct store_entry *entry)
     bool there;
     size_t place = place_of(store, store_key(entry), &there);
     ASSERT(there && store->entries[place] == entry); // foreign: the store's own order
-    mem_free(entry);
+    entry_free(store, entry);
     store->len--;
     memmove(store->entries + place, store->entries + place + 1,
             (store->len - place) * sizeof(struct store_entry *));
 }
 
-json_t *store_parse(const struct store_entry *entry)
+json_t *store_parse(const struct store *store, const struct store_entry *entry)
 {
     json_t *tree = NULL;
+    if (store->shares)
+        return json_incref(entry->tree);
     AUTO(error) struct error *err =
         doc_parse_json(slice_of(entry->bytes + entry->text_at), store_key(entry), &tree);
     ASSERT(!err); // foreign: it was parsed before it was kept
     return tree;
 }
 
-static void on_release(void *owner)
-{
-    struct store *store = owner;
-    store->release = NULL;
-    store->turn++;
-    json_array_clear(store->borrowed);
-}
-
 const json_t *store_borrow(struct store *store, struct store_entry *entry)
 {
-    if (entry->tree && entry->turn == store->turn)
+    if (store->shares || (entry->tree && entry->turn == store->turn))
         return entry->tree;
-    entry->tree = store_parse(entry);
+    entry->tree = store_parse(store, entry);
     entry->turn = store->turn;
-    json_array_append_new(store->borrowed, entry->tree);
-    if (!store->release)
-        store->release = loop_defer(store->loop, on_release, store);
+    hold_for_turn(store, entry->tree);
     return entry->tree;
 }

@@ -150,7 +150,7 @@ static bool take_object(struct watch *watch, json_t *object, struct slice text, 
     }
     uint64_t facet = watch->spec.facet ? watch->spec.facet(object) : 0;
     bool told = entry && facet && entry->facet == facet;
-    AUTO_JSON json_t *was = entry && !told ? store_parse(entry) : NULL;
+    AUTO_JSON json_t *was = entry && !told ? store_parse(watch->store, entry) : NULL;
     AUTO_JSON json_t *now = trim(watch, object);
     entry = store_put(watch->store, key, now, now == object ? text : slice_of(""), version);
     entry->facet = facet;
@@ -164,7 +164,7 @@ static bool take_object(struct watch *watch, json_t *object, struct slice text, 
 static bool drop_entry(struct watch *watch, struct store_entry *entry)
 {
     AUTO_MEM char *key = str_dup(store_key(entry));
-    AUTO_JSON json_t *was = store_parse(entry);
+    AUTO_JSON json_t *was = store_parse(watch->store, entry);
     store_remove(watch->store, entry);
     return report(watch, key, was, NULL);
 }
@@ -444,7 +444,7 @@ struct watch *watch_new(struct loop *loop, const struct watch_spec *spec)
     struct watch *watch = NEW(struct watch);
     watch->loop = loop;
     watch->spec = *spec;
-    watch->store = store_new(loop);
+    watch->store = store_new(loop, spec->trees);
     begin_list(watch);
     return watch;
 }
@@ -506,7 +506,7 @@ void watch_each(const struct watch *watch, watch_each_fn *fn, void *owner)
 {
     for (size_t i = 0; i < watch->store->len; i++) {
         const struct store_entry *entry = watch->store->entries[i];
-        AUTO_JSON json_t *tree = store_parse(entry);
+        AUTO_JSON json_t *tree = store_parse(watch->store, entry);
         fn(owner, store_key(entry), tree);
     }
 }

@@ -94,11 +94,33 @@ TEST(those_that_only_look_are_left_out_where_writers_are_meant)
     roster = roster_new();
     note("home/a", "home", "2026-01-01T00:00:01Z", "{type: Kubeadm}");
     note("home/b", "home", "2026-01-01T00:00:01Z", "{type: Observe}");
-    roster_each(roster, true, add_key, NULL);
+    roster_each(roster, ROSTER_WRITERS, add_key, NULL);
     CHECK_STR(keys, " home/a");
     mem_free(TAKE(keys));
-    roster_each(roster, false, add_key, NULL);
+    roster_each(roster, ROSTER_ALL, add_key, NULL);
     CHECK_STR(keys, " home/a home/b");
+    mem_free(TAKE(keys));
+    roster_free(roster);
+}
+
+// What happens in the cluster that we run in concerns nobody who names another one.
+TEST(who_names_another_cluster_is_left_out_where_the_own_one_is_meant)
+{
+    AUTO_JSON json_t *config = config_of("home", "2026-01-01T00:00:01Z", "{type: Kubeadm}");
+
+    roster = roster_new();
+    note("home/a", "home", "2026-01-01T00:00:01Z", "{type: Kubeadm}");
+    note("home/b", "home", "2026-01-01T00:00:01Z", "{type: Observe}");
+    doc_set(config, json_string("s"), "spec", "cluster", "kubeconfigSecretRef", "name", NULL);
+    roster_note(roster, &spec, "home/c", config, NULL);
+    roster_each(roster, ROSTER_HOME_WRITERS, add_key, NULL);
+    CHECK_STR(keys, " home/a");
+    mem_free(TAKE(keys));
+    roster_each(roster, ROSTER_HOME, add_key, NULL);
+    CHECK_STR(keys, " home/a home/b");
+    mem_free(TAKE(keys));
+    roster_each(roster, ROSTER_WRITERS, add_key, NULL);
+    CHECK_STR(keys, " home/a home/c");
     mem_free(TAKE(keys));
     roster_free(roster);
 }

@@ -19,7 +19,7 @@ static void put(struct store *store, const char *key, int value)
 TEST(keeps_order_whatever_the_order_of_arrival)
 {
     struct loop *loop = loop_new();
-    struct store *store = store_new(loop);
+    struct store *store = store_new(loop, false);
     const char *keys[] = {"m", "a", "z", "b", "y", "m", "a/b", "a-b"};
     for (int i = 0; i < (int)COUNT(keys); i++)
         put(store, keys[i], i);
@@ -43,7 +43,7 @@ static void on_stop(void *owner)
 TEST(what_is_borrowed_lives_until_the_next_turn)
 {
     struct loop *loop = loop_new();
-    struct store *store = store_new(loop);
+    struct store *store = store_new(loop, false);
     put(store, "a", 1);
     const json_t *first = store_borrow(store, store_find(store, "a"));
     put(store, "a", 2);
@@ -60,10 +60,59 @@ TEST(what_is_borrowed_lives_until_the_next_turn)
     loop_free(loop);
 }
 
+static json_t *node_of(const char *name, const char *said)
+{
+    return json_pack("{s:{s:s}, s:[{s:s, s:{s:b}}, s]}", "metadata", "name", name, "components",
+                     "state", said, "gates", "A", 1, "text");
+}
+
+static const json_t *put_tree(struct store *store, const char *key, const char *said)
+{
+    AUTO_JSON json_t *kept = node_of(key, said);
+
+    return store_borrow(store, store_put(store, key, kept, slice_of(""), said));
+}
+
+TEST(where_trees_are_kept_equal_elements_of_lists_are_one_and_what_was_borrowed_lives_on)
+{
+    struct loop *loop = loop_new();
+    struct store *store = store_new(loop, true);
+    const json_t *a = put_tree(store, "a", "same"), *b = put_tree(store, "b", "same");
+    const json_t *c = put_tree(store, "c", "other");
+    AUTO_JSON json_t *want = node_of("a", "same");
+    CHECK(doc_equal(a, want));
+    CHECK(doc_get(a, "components", "0", NULL) == doc_get(b, "components", "0", NULL));
+    CHECK(doc_get(a, "components", "0", NULL) != doc_get(c, "components", "0", NULL));
+    CHECK(store_borrow(store, store_find(store, "a")) == a); // no copy for each look
+    (void)put_tree(store, "a", "newer");
+    store_remove(store, store_find(store, "b"));
+    CHECK(doc_equal(a, want));
+    CHECK_STR(doc_str(b, "components", "0", "state", NULL), "same");
+    store_free(store);
+    loop_free(loop);
+}
+
+// Each element of its own makes room and goes with its object.
+TEST(elements_that_nobody_holds_any_more_go)
+{
+    struct shares *shares = shares_new();
+    AUTO_JSON json_t *kept = NULL;
+    for (int i = 0; i < 10000; i++) {
+        AUTO_MEM char *said = str_format("%d", i % 5000);
+        AUTO_JSON json_t *tree = node_of("a", said);
+        json_decref(kept);
+        kept = shares_copy(shares, tree);
+        CHECK(doc_equal(kept, tree));
+    }
+    CHECK(shares_count(shares) < 200);
+    shares_free(shares);
+    CHECK_STR(doc_str(kept, "components", "0", "state", NULL), "4999");
+}
+
 TEST(a_thousand_in_random_order)
 {
     struct loop *loop = loop_new();
-    struct store *store = store_new(loop);
+    struct store *store = store_new(loop, false);
     rand_seed(7);
     bool there[1000] = {false};
     size_t count = 0;
