@@ -6,11 +6,9 @@
 #include "drawbridge/kube.h"
 
 #include "testkit/server.h"
-#include "testkit/test.h"
 
-#include <string.h>
+#include "fake_path.h"
 
-#define FAKE UNUSED static
 #define FAKE_WATCHERS_MAX 24
 #define FAKE_CREATED "2026-11-21T10:00:00Z"
 
@@ -38,14 +36,6 @@ enum fault {
     FAULT_422,
 };
 
-// "/apis/g/v/namespaces/ns/things/x/status" in parts, and what it speaks of.
-struct fake_path {
-    char *object;     // of the object or collection, without subresource
-    char *collection; // "/apis/g/v/things"
-    char *namespace, *name, *subresource;
-    char *only; // the field selector: objects of this name; NULL: all
-};
-
 struct fake_watcher {
     struct server_conn *conn;
     struct fake_path path;
@@ -55,6 +45,7 @@ struct fake_api {
     struct server *server;
     json_t *objects; // path → object
     json_t *events;  // [version, path of the object, line]
+    json_t *absent;  // path → whether the last that asked for it was told that it is not there
     int64_t version;
     struct fake_watcher watchers[FAKE_WATCHERS_MAX];
     unsigned requests;  // so far
@@ -74,71 +65,6 @@ struct fake_api {
     // an answer to a GET that is no object; NULL: 404
     json_t *(*on_page)(void *owner, const char *path);
 };
-
-// --- paths ---------------------------------------------------------------------------------------
-
-FAKE void fake_path_fini(struct fake_path *path)
-{
-    mem_free(path->object);
-    mem_free(path->collection);
-    mem_free(path->namespace);
-    mem_free(path->name);
-    mem_free(path->subresource);
-    mem_free(path->only);
-}
-#define AUTO_FAKE_PATH CLEANUP(fake_path_fini)
-
-FAKE char *fake_take_part(struct slice *rest)
-{
-    struct slice part;
-
-    return slice_cut(rest, '/', &part) ? slice_dup(part) : NULL;
-}
-
-FAKE void fake_path_parse(const char *target, struct fake_path *ret_path)
-{
-    struct slice rest = {target, strcspn(target, "?")};
-    struct slice part;
-    AUTO_BUF struct buf prefix = buf_make(4096);
-    AUTO_BUF struct buf object = buf_make(4096);
-    AUTO_MEM char *resource = NULL;
-    struct fake_path path = {0};
-    int parts = str_starts(target, "/apis/") ? 3 : 2;
-    const char *only = strstr(target, "fieldSelector=metadata.name%3D");
-
-    (void)slice_cut(&rest, '/', &part);
-    while (parts-- > 0 && slice_cut(&rest, '/', &part)) {
-        buf_add_str(&prefix, "/");
-        buf_add_slice(&prefix, part);
-    }
-    buf_add_slice(&object, buf_slice(&prefix));
-    resource = fake_take_part(&rest);
-    if (str_eq(resource, "namespaces") && rest.ptr && memchr(rest.ptr, '/', rest.len)) {
-        mem_free(resource);
-        path.namespace = fake_take_part(&rest);
-        resource = fake_take_part(&rest);
-        buf_printf(&object, "/namespaces/%s", path.namespace);
-    }
-    path.name = fake_take_part(&rest);
-    path.subresource = fake_take_part(&rest);
-    if (resource)
-        buf_printf(&object, "/%s", resource);
-    if (path.name)
-        buf_printf(&object, "/%s", path.name);
-    if (only)
-        path.only = str_ndup(only + 30, strcspn(only + 30, "&"));
-    path.object = buf_take(&object);
-    path.collection = str_format("%s/%s", prefix.ptr ? prefix.ptr : "", resource ? resource : "");
-    *ret_path = path;
-}
-
-// Whether the object of that path is one of the collection's.
-FAKE bool fake_is_among(const struct fake_path *collection, const struct fake_path *path)
-{
-    return str_eq(path->collection, collection->collection) &&
-           (!collection->namespace || str_eq(path->namespace, collection->namespace)) &&
-           (!collection->only || str_eq(path->name, collection->only));
-}
 
 // --- objects -------------------------------------------------------------------------------------
 
@@ -336,10 +262,13 @@ FAKE void fake_watch(struct fake_api *api, struct server_conn *conn, const struc
     test_fail(__FILE__, __LINE__, "more watches than expected");
 }
 
-// Every change of what is there says what it expects to find.
-FAKE void fake_check_condition(const struct server_request *request, const json_t *body, bool there)
+// Every change of what is there says what it expects to find. An apply that makes an object cannot:
+// it may be there by now, from a controller that was killed after it had sent the same.
+FAKE void fake_check_condition(const struct server_request *request, const json_t *body, bool there,
+                               bool told_absent)
 {
-    bool conditional = *doc_str(body, "metadata", "resourceVersion", NULL) ||
+    bool conditional = (told_absent && strstr(request->target, "force=true")) ||
+                       *doc_str(body, "metadata", "resourceVersion", NULL) ||
                        json_object_size(json_object_get(body, "preconditions")) > 0;
 
     for (size_t i = 0; json_is_array(body) && i < json_array_size(body); i++)
@@ -559,6 +488,7 @@ FAKE void fake_read(struct fake_api *api, struct server_conn *conn, const struct
 {
     AUTO_JSON json_t *page = NULL;
 
+    json_object_set_new(api->absent, path->object, json_boolean(!fake_get(api, path->object)));
     if (fake_get(api, path->object)) {
         fake_answer(conn, 200, fake_get(api, path->object));
         return;
@@ -584,7 +514,8 @@ FAKE void fake_serve(struct fake_api *api, struct server_conn *conn,
     if (request->body.len > 0)
         CHECK_OK(doc_parse_json(request->body, "body", &body));
     if (fake_is_write(request) && !str_eq(request->method, "POST"))
-        fake_check_condition(request, body, fake_get(api, path.object) != NULL);
+        fake_check_condition(request, body, fake_get(api, path.object) != NULL,
+                             json_is_true(json_object_get(api->absent, path.object)));
     if (str_eq(request->method, "GET"))
         fake_read(api, conn, &path, request->target);
     else if (str_eq(request->method, "POST"))
@@ -762,6 +693,7 @@ FAKE struct fake_api *fake_api_new(struct loop *loop, void *owner)
     api->owner = owner;
     api->objects = json_object();
     api->events = json_array();
+    api->absent = json_object();
     api->version = 100;
     api->log = buf_make((size_t)1 << 20);
     api->kinds = buf_make(100000);
@@ -777,6 +709,7 @@ FAKE void fake_api_free(struct fake_api *api)
         fake_forget_watcher(&api->watchers[i]);
     json_decref(api->objects);
     json_decref(api->events);
+    json_decref(api->absent);
     buf_fini(&api->log);
     buf_fini(&api->kinds);
     mem_free(api);
