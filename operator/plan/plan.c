@@ -76,8 +76,15 @@ static void judge(struct plan_step *step, const struct plan_instance *instance, 
 // The last one of each component, and of what it was made: thousands of kubelets want the same.
 struct wants {
     const struct gates_desired *desired[COMPONENT_COUNT];
-    json_t *want[COMPONENT_COUNT]; // borrowed
+    json_t *want[COMPONENT_COUNT]; // a reference of its own: the step may let go of it
 };
+
+static void wants_fini(struct wants *wants)
+{
+    for (size_t i = 0; i < COMPONENT_COUNT; i++)
+        json_decref(wants->want[i]);
+}
+#define AUTO_WANTS CLEANUP(wants_fini)
 
 static json_t *take_want(struct wants *wants, const struct plan_instance *instance,
                          const struct gates_desired *desired)
@@ -88,8 +95,9 @@ static json_t *take_want(struct wants *wants, const struct plan_instance *instan
         last->runtime_config == desired->runtime_config && last->effective == desired->effective)
         return json_incref(wants->want[instance->component]);
     wants->desired[instance->component] = desired;
+    json_decref(wants->want[instance->component]);
     wants->want[instance->component] = plan_want(instance, desired);
-    return wants->want[instance->component];
+    return json_incref(wants->want[instance->component]);
 }
 
 // Steps that want the same share it.
@@ -543,7 +551,7 @@ void plan_make(const struct plan_policy *given, const struct plan_instance *inst
                         .missing = len,
                         .current = len,
                         .now_wall_ms = now_wall_ms};
-    struct wants wants = {0};
+    AUTO_WANTS struct wants wants = {0};
 
     ASSERT(len <= GATES_INSTANCES_MAX);
     counted.max_unavailable = count_slots(given, instances, len);

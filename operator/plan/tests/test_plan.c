@@ -447,6 +447,32 @@ TEST(what_this_revision_does_not_change_is_no_reason_to_put_it_back)
     world_fini(&w);
 }
 
+// As gates_resolve() gives what is the same for all of them: once.
+TEST(steps_that_want_the_same_are_named_each_for_itself)
+{
+    struct world w = {0};
+    struct plan plan;
+    struct plan_policy asked = enable;
+
+    add(&w, "a", COMPONENT_KUBELET, false);
+    add(&w, "b", COMPONENT_KUBELET, false);
+    add(&w, "c", COMPONENT_KUBELET, false);
+    w.desired[1] = w.desired[2] = w.desired[0];
+    finish(&w, 0, "Failed", LONG_AGO);
+    finish(&w, 1, "UpToDate", LONG_AGO);
+    finish(&w, 2, "Failed", LONG_AGO);
+    asked.retry = "2026-11-27T10:00:00Z";
+    make(&w, asked, &plan);
+    CHECK_STR(step_of(&w, &plan, "kubelet on b")->revision,
+              doc_str(w.instances[1].asked, "revision", NULL));
+    CHECK_STR(step_of(&w, &plan, "kubelet on a")->revision,
+              step_of(&w, &plan, "kubelet on c")->revision);
+    CHECK(!str_eq(step_of(&w, &plan, "kubelet on a")->revision,
+                  step_of(&w, &plan, "kubelet on b")->revision));
+    plan_fini(&plan);
+    world_fini(&w);
+}
+
 TEST(what_failed_is_tried_once_more_for_each_request)
 {
     struct world w = {0};
