@@ -28,6 +28,8 @@ struct watch_spec {
     // What is kept is small, and looked at by every pass: it is kept as trees, and equal elements
     // of lists once. Otherwise as texts, which cost a tenth, and a parse for each look.
     bool trees;
+    // About what all trees may take; beyond it the watch does not follow, and says so. 0: no limit.
+    size_t bytes_max;
     // A digest of what on_change wants to hear of; NULL: of every change. A change that leaves it
     // the same is kept and not told, at the price of one parse.
     uint64_t (*facet)(const json_t *object);

@@ -8,7 +8,13 @@
 
 #include "cluster_internal.h"
 
-#define OBJECTS_MAX 50000 // of one kind in a target: it is somebody else's
+// Of one kind in a target: it is somebody else's. Some 20,000 workers have room.
+#define OBJECTS_MAX 50000
+static const size_t bytes_max[] = {
+    [CLUSTER_NODES] = (size_t)32 << 20,
+    [CLUSTER_PODS] = (size_t)8 << 20,
+    [CLUSTER_NODE_CONFIGS] = (size_t)160 << 20,
+};
 
 struct error *(*cluster_parse_kubeconfig)(struct slice text, struct kube_config **ret_config) =
     kube_config_parse_untrusted;
@@ -226,6 +232,7 @@ static struct watch *follow(struct held *held, enum cluster_kind kind,
 
     spec.kube = held->cluster.kube;
     spec.objects_max = OBJECTS_MAX;
+    spec.bytes_max = bytes_max[kind];
     spec.on_change = on_change;
     spec.on_sync = on_synced;
     spec.owner = held;

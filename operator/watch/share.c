@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elements of lists that are equal in many objects are kept once: what the agents of a thousand
 // nodes report of their kubelets is a handful of texts.
+#include <string.h>
+
 #include "watch_internal.h"
 
+#define TREE_BYTES 240 // of an object or a list
+#define MEMBER_BYTES 80
+#define STRING_BYTES 56
 #define ROOM_MIN 64
+#define LOOKS_MAX 16 // for a place: who writes the elements may want them all in one
 
 struct shares {
     json_t **slots; // open addressing; NULL: free
     size_t room, len;
+    uint64_t seed;
 };
 
 struct shares *shares_new(void)
 {
-    return NEW(struct shares);
+    struct shares *shares = NEW(struct shares);
+
+    shares->seed = rand_u64();
+    return shares;
 }
 
 void shares_free(struct shares *shares)
@@ -30,6 +40,21 @@ size_t shares_count(const struct shares *shares)
     return shares->len;
 }
 
+size_t shares_bytes(const json_t *tree)
+{
+    const char *key;
+    json_t *value;
+    size_t i, bytes = json_is_string(tree) ? STRING_BYTES + json_string_length(tree) : 0;
+
+    if (json_is_object(tree) || json_is_array(tree))
+        bytes = TREE_BYTES;
+    json_array_foreach((json_t *)(uintptr_t)tree, i, value)
+        bytes += sizeof(value) + shares_bytes(value);
+    json_object_foreach((json_t *)(uintptr_t)tree, key, value)
+        bytes += MEMBER_BYTES + strlen(key) + shares_bytes(value);
+    return bytes;
+}
+
 static uint64_t hash_of(const json_t *tree, uint64_t seed)
 {
     const char *key;
@@ -39,8 +64,11 @@ static uint64_t hash_of(const json_t *tree, uint64_t seed)
 
     if (json_is_string(tree))
         return slice_hash((struct slice){json_string_value(tree), json_string_length(tree)}, hash);
-    if (json_is_integer(tree))
-        return hash ^ (uint64_t)json_integer_value(tree);
+    if (json_is_integer(tree)) {
+        json_int_t number = json_integer_value(tree);
+
+        return slice_hash((struct slice){(const char *)&number, sizeof(number)}, hash);
+    }
     json_array_foreach((json_t *)(uintptr_t)tree, i, value)
         hash = hash_of(value, hash);
     // Members have an order of their own in each object: it must not count.
@@ -49,13 +77,18 @@ static uint64_t hash_of(const json_t *tree, uint64_t seed)
     return hash;
 }
 
-static size_t place_of(const struct shares *shares, const json_t *tree)
+// Where tree is, or may go; NULL: there are too many others.
+static json_t **place_of(const struct shares *shares, const json_t *tree)
 {
-    size_t at = (size_t)hash_of(tree, 0) & (shares->room - 1);
+    size_t at = (size_t)hash_of(tree, shares->seed);
 
-    while (shares->slots[at] && !json_equal(shares->slots[at], tree))
-        at = (at + 1) & (shares->room - 1);
-    return at;
+    for (size_t i = 0; i < LOOKS_MAX; i++) {
+        json_t **slot = &shares->slots[(at + i) & (shares->room - 1)];
+
+        if (!*slot || json_equal(*slot, tree))
+            return slot;
+    }
+    return NULL;
 }
 
 // Those that nobody holds any more go when there is no room; then it is made.
@@ -72,12 +105,17 @@ static void make_room(struct shares *shares)
     while (shares->room < (left + 1) * 4)
         shares->room *= 2;
     shares->slots = mem_alloc(shares->room * sizeof(*shares->slots));
-    shares->len = left;
+    shares->len = 0;
     for (size_t i = 0; i < was.room; i++) {
-        if (was.slots[i] && was.slots[i]->refcount > 1)
-            shares->slots[place_of(shares, was.slots[i])] = was.slots[i];
-        else
-            json_decref(was.slots[i]);
+        json_t *kept = was.slots[i];
+        json_t **place = kept && kept->refcount > 1 ? place_of(shares, kept) : NULL;
+
+        if (place) {
+            *place = kept;
+            shares->len++;
+        } else {
+            json_decref(kept);
+        }
     }
     mem_free(was.slots);
 }
@@ -85,15 +123,17 @@ static void make_room(struct shares *shares)
 // A new reference to the one that is equal.
 static json_t *share(struct shares *shares, const json_t *element)
 {
-    size_t at;
+    json_t **place;
 
     make_room(shares);
-    at = place_of(shares, element);
-    if (!shares->slots[at]) {
-        shares->slots[at] = doc_copy(element);
-        shares->len++;
-    }
-    return json_incref(shares->slots[at]);
+    place = place_of(shares, element);
+    if (place && *place)
+        return json_incref(*place);
+    if (!place)
+        return doc_copy(element);
+    *place = doc_copy(element);
+    shares->len++;
+    return json_incref(*place);
 }
 
 json_t *shares_copy(struct shares *shares, const json_t *tree)

@@ -50,7 +50,22 @@ static void entry_free(struct store *store, struct store_entry *entry)
 {
     if (store->shares)
         hold_for_turn(store, entry->tree);
+    store->bytes -= entry->tree_bytes;
     mem_free(entry);
+}
+
+// False: there is no room for more than the one that it replaces (NULL: none) takes.
+static bool put_tree(struct store *store, struct store_entry *entry, const json_t *kept,
+                     const struct store_entry *was)
+{
+    size_t was_bytes = was ? was->tree_bytes : 0;
+    entry->tree_bytes = shares_bytes(kept);
+    if (store->bytes_max > 0 && entry->tree_bytes > was_bytes &&
+        store->bytes - was_bytes + entry->tree_bytes > store->bytes_max)
+        return false;
+    entry->tree = shares_copy(store->shares, kept);
+    store->bytes += entry->tree_bytes;
+    return true;
 }
 
 const char *store_key(const struct store_entry *entry)
@@ -127,9 +142,11 @@ struct store_entry *store_put(struct store *store, const char *key, const json_t
                                                         : text,
                                           version);
     bool there;
-    if (store->shares)
-        entry->tree = shares_copy(store->shares, kept);
     size_t place = place_of(store, key, &there);
+    if (store->shares && !put_tree(store, entry, kept, there ? store->entries[place] : NULL)) {
+        mem_free(entry);
+        return NULL;
+    }
     if (there) {
         entry->round = store->entries[place]->round;
         entry->facet = store->entries[place]->facet;

@@ -24,7 +24,8 @@ struct watch {
     // a list must ask for the newest: the version is too old, or from a server that was ahead
     bool newest_next;
     bool got_event; // of this watch
-    bool too_many;  // there was no room for an object of this list or watch
+    // there was no room for an object of this list or watch, for their number or their bytes
+    bool too_many, too_large;
     bool synced;
     struct error *error;
     char *said;                // the last failure that was logged; NULL: none since it followed
@@ -153,6 +154,10 @@ static bool take_object(struct watch *watch, json_t *object, struct slice text, 
     AUTO_JSON json_t *was = entry && !told ? store_parse(watch->store, entry) : NULL;
     AUTO_JSON json_t *now = trim(watch, object);
     entry = store_put(watch->store, key, now, now == object ? text : slice_of(""), version);
+    if (!entry) {
+        watch->too_large = true;
+        return true;
+    }
     entry->facet = facet;
     entry->noted = origin == FROM_WRITE;
     entry->noted_round = watch->round;
@@ -314,8 +319,16 @@ static bool sweep(struct watch *watch)
     return true;
 }
 
+static bool is_full(const struct watch *watch)
+{
+    return watch->too_many || watch->too_large;
+}
+
 static struct error *too_many(const struct watch *watch)
 {
+    if (watch->too_large)
+        return error_new(ERROR_LIMIT, "what is kept of all %s has more than %zu bytes",
+                         watch->spec.ref.resource, watch->spec.bytes_max);
     return error_new(ERROR_LIMIT, "there are more than %zu %s", objects_max(watch),
                      watch->spec.ref.resource);
 }
@@ -337,7 +350,7 @@ static void on_list_end(void *owner, struct error *take_err, json_t *take_body)
     struct watch *watch = owner;
     AUTO_JSON json_t *body = take_body;
     watch->pending = NULL;
-    if (!take_err && watch->too_many)
+    if (!take_err && is_full(watch))
         take_err = too_many(watch);
     if (take_err) {
         watch->listing = false;
@@ -364,7 +377,7 @@ static void begin_list(struct watch *watch)
     const char *version = watch->newest_next ? "" : watch->version ? watch->version : "0";
     watch->round++;
     watch->listed = 0;
-    watch->too_many = false;
+    watch->too_many = watch->too_large = false;
     watch->listing = true;
     watch->pending =
         kube_list_each(watch->spec.kube, &watch->spec.ref, watch->spec.label_selector,
@@ -397,7 +410,7 @@ static void on_event(void *owner, enum kube_event event, const json_t *object, s
     case KUBE_MODIFIED: {
         // kube frees the event after this call: trimming by reference needs a reference of our own.
         AUTO_JSON json_t *held = hold(object);
-        if (take_object(watch, held, text, FROM_EVENT) && watch->too_many)
+        if (take_object(watch, held, text, FROM_EVENT) && is_full(watch))
             stop_following(watch);
         return;
     }
@@ -429,7 +442,7 @@ static void on_watch_end(void *owner, struct error *take_err, json_t *take_body 
 static void begin_watch(struct watch *watch)
 {
     watch->got_event = false;
-    watch->too_many = false;
+    watch->too_many = watch->too_large = false;
     watch->watching = true;
     watch->term++;
     watch->watch_began_ms = clock_ms();
@@ -445,6 +458,7 @@ struct watch *watch_new(struct loop *loop, const struct watch_spec *spec)
     watch->loop = loop;
     watch->spec = *spec;
     watch->store = store_new(loop, spec->trees);
+    watch->store->bytes_max = spec->bytes_max;
     begin_list(watch);
     return watch;
 }

@@ -42,6 +42,7 @@ struct fake {
     bool free_in_change;
     uint64_t (*facet)(const json_t *object);
     size_t objects_max; // 0: as many as a store has by itself
+    size_t bytes_max;   // 0: it keeps texts
     bool refusal_ends;
 };
 
@@ -282,6 +283,8 @@ static inline void fake_follow(struct fake *fake)
                               .ref = {.group = "e", .version = "v1", .resource = "things"},
                               .facet = fake->facet,
                               .objects_max = fake->objects_max,
+                              .trees = fake->bytes_max > 0,
+                              .bytes_max = fake->bytes_max,
                               .refusal_ends = fake->refusal_ends,
                               .on_change = fake_on_change,
                               .on_sync = fake_on_sync,

@@ -109,6 +109,48 @@ TEST(elements_that_nobody_holds_any_more_go)
     CHECK_STR(doc_str(kept, "components", "0", "state", NULL), "4999");
 }
 
+// Whoever writes them: what is looked for in vain is kept beside, and no look is long.
+TEST(elements_that_want_one_place_are_kept_all_the_same)
+{
+    struct shares *shares = shares_new();
+    json_t *kept[1000];
+    for (size_t i = 0; i < COUNT(kept); i++) {
+        AUTO_JSON json_t *tree = json_pack("[{s:I}]", "n", (json_int_t)i << 40);
+        kept[i] = shares_copy(shares, tree);
+        CHECK(doc_equal(kept[i], tree));
+    }
+    for (size_t i = 0; i < COUNT(kept); i++) {
+        CHECK_INT(doc_int(kept[i], 0, "0", "n", NULL), (int64_t)i << 40);
+        json_decref(kept[i]);
+    }
+    shares_free(shares);
+}
+
+TEST(trees_have_so_many_bytes_and_room_again_when_one_goes)
+{
+    struct loop *loop = loop_new();
+    struct store *store = store_new(loop, true);
+    store->bytes_max = 4000;
+    size_t put = 0;
+    for (char key[] = "a"; key[0] <= 'z'; key[0]++) {
+        AUTO_JSON json_t *kept = node_of(key, key);
+        put += store_put(store, key, kept, slice_of(""), "1") != NULL;
+    }
+    CHECK(put > 1 && put < 26 && put == store->len && store->bytes <= 4000);
+    store->bytes_max = store->bytes;
+    AUTO_JSON json_t *more =
+        node_of("more", "a long text, and so no room for it: ................");
+    AUTO_JSON json_t *less = json_object();
+    CHECK(store_put(store, "more", more, slice_of(""), "1") == NULL);
+    CHECK(store_put(store, "a", more, slice_of(""), "2") == NULL);
+    CHECK_STR(store_version(store_find(store, "a")), "1"); // as it was
+    CHECK(store_put(store, "a", less, slice_of(""), "2") != NULL);
+    store_remove(store, store_find(store, "b"));
+    CHECK(store_put(store, "more", more, slice_of(""), "1") != NULL);
+    store_free(store);
+    loop_free(loop);
+}
+
 TEST(a_thousand_in_random_order)
 {
     struct loop *loop = loop_new();

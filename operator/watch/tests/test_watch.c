@@ -427,6 +427,27 @@ TEST(more_objects_than_the_store_may_have_end_the_watch_with_a_word)
     fake_free(fake);
 }
 
+TEST(trees_of_more_bytes_than_a_watch_may_keep_end_it_with_a_word)
+{
+    struct fake *fake = fake_new();
+    fake->bytes_max = 2500;
+    fake_put(fake, "a", 1);
+    fake_follow(fake);
+    CHECK(fake_wait_agreed(fake, 2000));
+    world_run_for(fake->world, 30);
+    for (char name[] = "b"; name[0] <= 'f'; name[0]++)
+        fake_put(fake, name, 1);
+    while (!watch_error(fake->watch))
+        world_run_for(fake->world, 5);
+    CHECK_STR(error_text(watch_error(fake->watch)),
+              "what is kept of all things has more than 2500 bytes");
+    for (char name[] = "b"; name[0] <= 'f'; name[0]++)
+        fake_remove(fake, name);
+    CHECK(fake_wait_agreed(fake, 10000));
+    CHECK(watch_error(fake->watch) == NULL);
+    fake_free(fake);
+}
+
 // Who has another way to look does not ask in vain again, however late it looks what came of it.
 TEST(a_refusal_can_be_the_last_word)
 {
