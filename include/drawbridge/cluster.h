@@ -132,8 +132,9 @@ extern struct error *(*cluster_parse_kubeconfig)(struct slice text,
 void cluster_targets_note(struct cluster_targets *targets, const char *key, const char *namespace,
                           const json_t *ref);
 // Adds to names those of the cluster that this key's kubeconfig leads to, the same for each
-// kubeconfig that leads there, and of the one of this UID ("": none), which it wrote: nothing where
-// neither is known, or the key names no cluster. The one that Drawbridge runs in is CLUSTER_HOME.
+// kubeconfig that leads there, and of the one of this UID (what was written; "": nothing) that its
+// Secret was seen to lead to. A server that claims a UID that is another's has a name of its own.
+// The one that Drawbridge runs in is CLUSTER_HOME.
 #define CLUSTER_HOME "cluster"
 void cluster_targets_names(const struct cluster_targets *targets, const char *key, const char *uid,
                            struct strlist *names);

@@ -84,6 +84,9 @@ const char *kube_server(const struct kube *kube);
 // borrowed until the next request, and known after the first one.
 json_t *kube_cluster(const struct kube *kube, const char *ca_file);
 const char *kube_ca(const struct kube *kube);
+// Who vouches that the server is who it says, after the first request: two clients have the same
+// only when the server of one would be taken by the other for its own. Owned.
+char *kube_authority(const struct kube *kube);
 
 // --- what ----------------------------------------------------------------------------------------
 

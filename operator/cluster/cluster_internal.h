@@ -26,4 +26,6 @@ struct identity *identity_new(struct loop *loop, struct kube *kube, void (*on_kn
                               void *owner);
 void identity_free(struct identity *identity);
 const char *identity_uid(const struct identity *identity); // "": not known yet; NULL may be given
+// The UID, and who vouches for it: a server may claim anybody's UID. "": as above.
+const char *identity_name(const struct identity *identity);
 const struct error *identity_error(const struct identity *identity); // of the last answer

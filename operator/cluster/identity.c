@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which cluster it is that a client talks to: the UID of its namespace kube-system stands for it,
 // as for many others (OpenTelemetry's k8s.cluster.uid). Two kubeconfigs may lead to one cluster,
-// and one kubeconfig to another than before.
+// and one kubeconfig to another than before. UIDs are no secret: one counts together with the
+// certificate authority that the server was believed by, so that a server that claims another
+// cluster's is none.
 #include <string.h>
 
 #include "cluster_internal.h"
@@ -15,11 +17,19 @@ struct identity {
     void (*on_known)(void *owner);
     void *owner;
     struct op *pending; // the question, or the pause after it
-    char *uid;          // NULL: not known yet
+    char *uid, *name;   // NULL: not known yet
     struct error *error;
 };
 
 static void ask(void *owner);
+
+static void note_uid(struct identity *identity, const char *uid)
+{
+    AUTO_MEM char *authority = kube_authority(identity->kube);
+
+    identity->uid = str_dup(uid);
+    identity->name = str_format("%s of %s", uid, authority);
+}
 
 static void on_namespace(void *owner, struct error *take_err, json_t *take_body)
 {
@@ -32,7 +42,7 @@ static void on_namespace(void *owner, struct error *take_err, json_t *take_body)
     error_free(identity->error);
     identity->error = error_wrap(take_err, "namespace kube-system");
     if (!take_err)
-        identity->uid = str_dup(uid);
+        note_uid(identity, uid);
     json_decref(take_body);
     if (take_err)
         identity->pending = loop_sleep(identity->loop, AGAIN_MS, ask, identity);
@@ -68,12 +78,18 @@ void identity_free(struct identity *identity)
     op_drop(identity->pending);
     error_free(identity->error);
     mem_free(identity->uid);
+    mem_free(identity->name);
     mem_free(identity);
 }
 
 const char *identity_uid(const struct identity *identity)
 {
     return identity && identity->uid ? identity->uid : "";
+}
+
+const char *identity_name(const struct identity *identity)
+{
+    return identity && identity->name ? identity->name : "";
 }
 
 const struct error *identity_error(const struct identity *identity)

@@ -10,6 +10,7 @@
 
 // Of one kind in a target: it is somebody else's. Some 20,000 workers have room.
 #define OBJECTS_MAX 50000
+#define SEEN_MAX 16 // clusters that one Secret led to
 static const size_t bytes_max[] = {
     [CLUSTER_NODES] = (size_t)32 << 20,
     [CLUSTER_PODS] = (size_t)8 << 20,
@@ -26,6 +27,7 @@ struct held {
     struct http *http;
     struct identity *identity;
     uint64_t began_ms;
+    uint64_t epoch;        // the greatest that an agent there has told of
     struct target *target; // NULL: it has another one by now, or is gone
     struct held *next;     // of those that wait for their last request
     struct cluster_targets *all;
@@ -37,13 +39,14 @@ struct target {
     char *namespace, *name, *field, *selector; // of the Secret
     char *what;                                // "Secret NAMESPACE/NAME, key FIELD"
     json_t *keys;                              // of the DRAConfigurations that name it
-    char *uid; // of the last cluster that it was known to lead to; NULL: none yet
+    // UID → name of the clusters that it was seen to lead to; the last one's name, NULL: none yet
+    json_t *seen;
+    char *name_seen;
     struct watch *secret;
     char digest[DOC_DIGEST_BYTES]; // of the kubeconfig that held was made from
     struct held *held;             // NULL: see error
     struct error *error;           // why there is none
     uint64_t began_ms;             // to read the Secret
-    uint64_t epoch;                // the greatest that an agent there has told of
 };
 
 struct cluster_targets {
@@ -143,7 +146,7 @@ uint64_t cluster_epoch(const struct cluster *cluster)
 {
     const struct held *held = (const struct held *)cluster;
 
-    return cluster->held && held->target ? held->target->epoch : 0;
+    return cluster->held ? held->epoch : 0;
 }
 
 // --- what happens there --------------------------------------------------------------------------
@@ -176,14 +179,14 @@ static void on_object(void *owner, const char *key, const json_t *was, const jso
 
 static void on_node_config(void *owner, const char *key, const json_t *was, const json_t *now)
 {
-    const struct held *held = owner;
+    struct held *held = owner;
     int64_t epoch = doc_int(now, 0, "status", "epoch", NULL);
 
     (void)key;
     if (!held->target)
         return;
-    if (epoch > 0 && (uint64_t)epoch > held->target->epoch)
-        held->target->epoch = (uint64_t)epoch;
+    if (epoch > 0 && (uint64_t)epoch > held->epoch)
+        held->epoch = (uint64_t)epoch;
     if (was && now && doc_equal(json_object_get(was, "spec"), json_object_get(now, "spec")) &&
         doc_equal(json_object_get(was, "status"), json_object_get(now, "status")))
         return;
@@ -203,17 +206,20 @@ static void tell_name(struct target *target)
 static void on_identity(void *owner)
 {
     const struct held *held = owner;
-    const char *uid = identity_uid(held->identity);
+    const char *name = identity_name(held->identity);
     struct target *target = held->target;
 
     if (!target)
         return;
-    if (!*uid || str_eq(target->uid, uid)) {
+    if (!*name || str_eq(target->name_seen, name)) {
         wake(target, 0);
         return;
     }
-    mem_free(target->uid);
-    target->uid = str_dup(uid);
+    mem_free(target->name_seen);
+    target->name_seen = str_dup(name);
+    if (json_object_size(target->seen) == SEEN_MAX)
+        json_object_clear(target->seen);
+    json_object_set_new(target->seen, identity_uid(held->identity), doc_string(name));
     tell_name(target);
 }
 
@@ -341,7 +347,8 @@ static void target_free(struct target *target)
     mem_free(target->field);
     mem_free(target->selector);
     mem_free(target->what);
-    mem_free(target->uid);
+    mem_free(target->name_seen);
+    json_decref(target->seen);
     mem_free(target);
 }
 
@@ -365,6 +372,7 @@ static struct target *target_new(struct cluster_targets *all, const char *namesp
     target->selector = str_format("metadata.name=%s", name);
     target->what = str_format("Secret %s/%s, key %s", namespace, name, field);
     target->keys = json_object();
+    target->seen = json_object();
     spec.ref.namespace = target->namespace;
     spec.field_selector = target->selector;
     target->secret = watch_new(all->spec.loop, &spec);
@@ -429,12 +437,12 @@ void cluster_targets_note(struct cluster_targets *all, const char *key, const ch
     json_object_set_new(target->keys, key, json_true());
 }
 
-static void add_name(const struct cluster_targets *all, const char *uid, struct strlist *names)
+static void add_name(const struct cluster_targets *all, const char *seen, struct strlist *names)
 {
-    AUTO_MEM char *name = str_eq(uid, identity_uid(all->home)) ? str_dup(CLUSTER_HOME)
-                                                               : str_format("cluster %s", uid);
+    AUTO_MEM char *name = str_eq(seen, identity_name(all->home)) ? str_dup(CLUSTER_HOME)
+                                                                 : str_format("cluster %s", seen);
 
-    if (*uid && !strlist_has(names, name))
+    if (*seen && !strlist_has(names, name))
         strlist_take(names, TAKE(name));
 }
 
@@ -443,9 +451,10 @@ void cluster_targets_names(const struct cluster_targets *all, const char *key, c
 {
     const struct target *target = find(all, key);
 
-    if (target && target->uid)
-        add_name(all, target->uid, names);
-    add_name(all, uid, names);
+    if (!target)
+        return;
+    add_name(all, target->name_seen ? target->name_seen : "", names);
+    add_name(all, doc_str(target->seen, uid, NULL), names);
 }
 
 // Nothing is done to a cluster before it is known who else writes it.

@@ -89,6 +89,21 @@ const char *kube_ca(const struct kube *kube)
     return kube->ca.text;
 }
 
+// A cluster's own authority signs for that cluster, whatever its addresses. Where the system's
+// authorities count, or none does, the address stands for itself.
+char *kube_authority(const struct kube *kube)
+{
+    AUTO_BUF struct buf text = buf_make(KUBE_FILE_BYTES_MAX);
+    char digest[DOC_DIGEST_BYTES];
+    for (const char *p = kube_ca(kube); p && *p; p++)
+        if (!strchr(" \t\r\n", *p))
+            buf_add(&text, p, 1);
+    if (text.len == 0)
+        return str_format("%s%s", kube->config->insecure ? "unverified " : "", kube_server(kube));
+    doc_digest(buf_slice(&text), digest);
+    return str_dup(digest);
+}
+
 json_t *kube_cluster(const struct kube *kube, const char *ca_file)
 {
     const struct kube_config *config = kube->config;

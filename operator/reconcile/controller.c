@@ -138,7 +138,7 @@ static void on_target(void *owner, const char *key, uint64_t hold_ms)
     queue_add_after(c->queue, key, hold_ms);
 }
 
-// What was written once stays claimed when its kubeconfig cannot be had.
+// What was written once stays claimed when its kubeconfig leads elsewhere or is lost.
 static void note_writer(struct controller *c, const char *key, const json_t *config)
 {
     AUTO_STRLIST struct strlist clusters = {0};

@@ -41,14 +41,14 @@ static struct error *find_cluster(struct pass *pass)
     return NULL;
 }
 
-static struct error *is_elsewhere(const char *what)
+static struct error *wrote_elsewhere(const char *where)
 {
     return error_because(
         ERROR_INVALID, "InvalidConfiguration",
         "spec.cluster: what this DRAConfiguration wrote is in %s; let it lead there again, or "
-        "delete "
-        "the object with deletionPolicy Retain to leave what was written, and make another one",
-        what);
+        "delete the object with deletionPolicy Retain to leave what was written, and make another "
+        "one",
+        where);
 }
 
 // What was written in one cluster is not left for another one. Only an end that leaves it anyway
@@ -57,18 +57,18 @@ static struct error *check_same_cluster(struct pass *pass)
 {
     const char *uid = doc_str(pass->config.status, "clusterUID", NULL);
     struct cluster *home = &pass->controller->cluster;
-    AUTO_MEM char *what = NULL;
+    AUTO_MEM char *where = NULL;
 
     if (!pass->cluster)
         return NULL;
     if (*uid && !str_eq(uid, cluster_uid(pass->cluster)))
-        what = str_format("the cluster whose namespace kube-system has UID %s", uid);
+        where = str_format("the cluster whose namespace kube-system has UID %s", uid);
     else if (pass->cluster != home && !*uid && platform_wrote(home, &pass->config))
-        what = str_dup("the cluster that Drawbridge runs in");
-    if (!what)
+        where = str_dup("the cluster that Drawbridge runs in");
+    if (!where)
         return NULL;
     if (!pass->config.deleting || pass->config.revert)
-        return is_elsewhere(what);
+        return wrote_elsewhere(where);
     cluster_unref(pass->cluster);
     pass->cluster = NULL;
     return NULL;

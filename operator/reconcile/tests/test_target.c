@@ -379,14 +379,32 @@ TEST(a_kubeconfig_that_leads_home_is_in_conflict_with_who_writes_there)
     struct story *s = story_new();
 
     strlist_add(&s->scene.governing, "default");
-    fake_edit(s->far, SYSTEM, json_pack("{s:{s:s}}", "metadata", "uid", "home"));
     seed_config(s, OTHER, "other");
     fake_edit(s->scene.api, OTHER,
               json_pack("{s:{s:s}, s:{s:n}}", "metadata", "creationTimestamp", LONG_AGO, "spec",
                         "cluster"));
-    fake_seed(s->scene.api, SECRET, make_secret(s, "one"));
+    fake_seed(s->scene.api, SECRET, make_secret_of(s->scene.api, "one"));
     WAIT_FOR(s, is_in_conflict_with_home);
-    CHECK(!asked(s->far, "kube-apiserver"));
+    CHECK(!asked(s->scene.api, "kube-apiserver"));
+    story_free(s);
+}
+
+// It is older, and its server says to be the cluster that Drawbridge runs in: nobody loses by that.
+TEST(a_server_that_claims_to_be_another_cluster_takes_nothing_from_it)
+{
+    struct story *s = story_new();
+
+    strlist_add(&s->scene.governing, "default");
+    fake_edit(s->scene.api, CONFIG,
+              json_pack("{s:{s:s}}", "metadata", "creationTimestamp", LONG_AGO));
+    fake_edit(s->far, SYSTEM, json_pack("{s:{s:s}}", "metadata", "uid", "home"));
+    fake_seed(s->scene.api, SECRET, make_secret(s, "one"));
+    WAIT_FOR(s, is_ready);
+    CHECK_STR(doc_str(fake_get(s->scene.api, CONFIG), "status", "clusterUID", NULL), "home");
+    seed_config(s, OTHER, "other");
+    fake_edit(s->scene.api, OTHER, json_pack("{s:{s:n}}", "spec", "cluster"));
+    WAIT_FOR(s, other_was_seen);
+    CHECK(!other_is_in_conflict(s));
     story_free(s);
 }
 
