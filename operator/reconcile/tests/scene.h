@@ -32,6 +32,15 @@ struct scene {
     struct strlist governing, reach, look; // what the administrator lists
 };
 
+// See story.h.
+struct story;
+typedef bool story_fn(const struct story *s);
+struct story_wait {
+    story_fn *until;
+    const char *what;
+    unsigned ticks;
+};
+
 FAKE json_t *scene_on_page(void *owner, const char *path)
 {
     (void)owner;

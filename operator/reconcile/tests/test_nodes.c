@@ -10,11 +10,6 @@
 #define NODE_CONFIGS "/apis/drawbridge.dev/v1alpha1/nodedraconfigurations/"
 #define KUBEADM "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
 #define LONG_AGO "2001-01-01T00:00:00Z"
-#define TICK_MS 10
-#define LIMIT_MS 60000 // each takes less than a second where nothing else runs
-
-struct story;
-typedef bool story_fn(const struct story *s);
 
 struct story {
     struct scene scene;
@@ -28,10 +23,10 @@ struct story {
     bool removes;                   // the last write of a NodeDRAConfiguration did
     bool slow;                      // a write of a NodeDRAConfiguration takes half a minute
     unsigned written, written_most; // NodeDRAConfigurations since the last report, at most
-    unsigned ticks;                 // of this wait
-    story_fn *until;
-    const char *what;
+    struct story_wait wait;
 };
+
+#include "story.h"
 
 static uint64_t slow_ms;
 static uint64_t slow_clock(void)
@@ -40,22 +35,6 @@ static uint64_t slow_clock(void)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + slow_ms;
-}
-
-static const json_t *condition(const struct story *s, const char *type)
-{
-    return fake_condition(s->scene.api, CONFIG, type);
-}
-
-static bool is(const struct story *s, const char *type, const char *status, const char *reason)
-{
-    return str_eq(doc_str(condition(s, type), "status", NULL), status) &&
-           str_eq(doc_str(condition(s, type), "reason", NULL), reason);
-}
-
-static const char *message(const struct story *s, const char *type)
-{
-    return doc_str(condition(s, type), "message", NULL);
 }
 
 static const json_t *node_config(const struct story *s, const char *node)
@@ -272,44 +251,13 @@ static void story_free(struct story *s)
     mem_free(s);
 }
 
-static void on_tick(void *owner)
+static char *story_tell(const struct story *s)
 {
-    struct story *s = owner;
-
-    s->scene.tick = NULL;
-    if (s->until(s)) {
-        loop_stop(s->scene.loop);
-        return;
-    }
-    if (++s->ticks > LIMIT_MS / TICK_MS) {
-        const json_t *object = fake_get(s->scene.api, CONFIG);
-        AUTO_MEM char *config = object ? doc_print_json_pretty(object) : str_dup("gone");
-        AUTO_MEM char *events = doc_print_json_pretty(s->events);
-
-        test_fail(__FILE__, __LINE__, "%s\n%s\n%s\nnot within %d s: %s", s->scene.api->log.ptr,
-                  config, events, LIMIT_MS / 1000, s->what);
-    }
-    s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_tick, s);
+    return doc_print_json_pretty(s->events);
 }
-
-static void wait_for(struct story *s, story_fn *until, const char *what)
-{
-    if (!s->scene.controller)
-        scene_start_controller(&s->scene);
-    s->until = until;
-    s->what = what;
-    s->ticks = 0;
-    s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_tick, s);
-    loop_run(s->scene.loop);
-}
-#define WAIT_FOR(s, until) wait_for(s, until, #until)
 
 // --- the stories ---------------------------------------------------------------------------------
 
-static bool is_ready(const struct story *s)
-{
-    return is(s, "Ready", "True", doc_str(condition(s, "Ready"), "reason", NULL));
-}
 static bool node_is_not_ready(const struct story *s)
 {
     return is(s, "Ready", "False", "NodeNotReady");
@@ -578,10 +526,6 @@ TEST(what_auto_decided_once_stays_and_a_change_is_told)
 static bool is_observing(const struct story *s)
 {
     return is(s, "ControlPlaneUpdated", "True", "Observing");
-}
-static bool is_gone(const struct story *s)
-{
-    return !fake_get(s->scene.api, CONFIG);
 }
 
 static void observe_from_now_on(struct story *s)

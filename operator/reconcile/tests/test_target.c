@@ -12,11 +12,6 @@
 #define OTHER "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/other"
 #define OTHER_SECRET "/api/v1/namespaces/default/secrets/other"
 #define LONG_AGO "2001-01-01T00:00:00Z"
-#define TICK_MS 10
-#define LIMIT_MS 60000
-
-struct story;
-typedef bool story_fn(const struct story *s);
 
 struct story {
     struct scene scene; // of the one that Drawbridge runs in
@@ -25,26 +20,10 @@ struct story {
     struct op *agents;
     bool mute;     // the target does not answer
     int64_t epoch; // what agents there say to have seen
-    unsigned ticks;
-    story_fn *until;
-    const char *what;
+    struct story_wait wait;
 };
 
-static const json_t *condition(const struct story *s, const char *type)
-{
-    return fake_condition(s->scene.api, CONFIG, type);
-}
-
-static bool is(const struct story *s, const char *type, const char *status, const char *reason)
-{
-    return str_eq(doc_str(condition(s, type), "status", NULL), status) &&
-           str_eq(doc_str(condition(s, type), "reason", NULL), reason);
-}
-
-static const char *message(const struct story *s, const char *type)
-{
-    return doc_str(condition(s, type), "message", NULL);
-}
+#include "story.h"
 
 static const json_t *asked(const struct fake_api *api, const char *component)
 {
@@ -241,50 +220,16 @@ static void story_free(struct story *s)
     mem_free(s);
 }
 
-static void on_tick(void *owner)
+static char *story_tell(const struct story *s)
 {
-    struct story *s = owner;
-
-    s->scene.tick = NULL;
-    if (s->until(s)) {
-        loop_stop(s->scene.loop);
-        return;
-    }
-    if (++s->ticks > LIMIT_MS / TICK_MS) {
-        const json_t *object = fake_get(s->scene.api, CONFIG);
-        AUTO_MEM char *config = object ? doc_print_json_pretty(object) : str_dup("gone");
-
-        test_fail(__FILE__, __LINE__, "%s\n%s\n%s\nnot within %d s: %s", s->scene.api->log.ptr,
-                  s->far->log.ptr, config, LIMIT_MS / 1000, s->what);
-    }
-    s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_tick, s);
+    return str_dup(s->far->log.ptr);
 }
-
-static void wait_for(struct story *s, story_fn *until, const char *what)
-{
-    if (!s->scene.controller)
-        scene_start_controller(&s->scene);
-    s->until = until;
-    s->what = what;
-    s->ticks = 0;
-    s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_tick, s);
-    loop_run(s->scene.loop);
-}
-#define WAIT_FOR(s, until) wait_for(s, until, #until)
 
 // --- the stories ---------------------------------------------------------------------------------
 
-static bool is_ready(const struct story *s)
-{
-    return str_eq(doc_str(condition(s, "Ready"), "status", NULL), "True");
-}
 static bool lacks_its_secret(const struct story *s)
 {
     return is(s, "ConfigValid", "Unknown", "NotFound");
-}
-static bool is_gone(const struct story *s)
-{
-    return !fake_get(s->scene.api, CONFIG);
 }
 
 TEST(a_cluster_behind_a_kubeconfig_is_configured_and_given_back)
