@@ -7,8 +7,8 @@
 
 #include "cluster_internal.h"
 
-// Of which a pass takes some 10 microseconds each (docs/performance.md): it is at work for a sixth
-// of the time then.
+// A pass takes some 20 microseconds of each (docs/performance.md): it is at work for a quarter of
+// the time then.
 #define NODES_A_MS 16
 
 void cluster_trim_keep(json_t *to, const json_t *from, const char *a, const char *b)
