@@ -155,10 +155,12 @@ static void on_look(void *owner)
     restart->timer = loop_sleep(unit->node->loop, LOOK_MS, on_look, restart);
 }
 
-static void note_kept(struct node_unit *unit)
+// On the way back what ran when the edit began may have ended meanwhile.
+static void note_kept(const struct node_step *step)
 {
-    struct node *node = unit->node;
-    node->kwok.kept = 1U << unit->component;
+    struct node *node = step->unit->node;
+    unsigned before = step->kind == NODE_STEP_ROLLBACK ? node->kwok.kept : 0;
+    node->kwok.kept = before | 1U << step->unit->component;
     for (unsigned c = 0; c < COMPONENT_KUBELET; c++)
         node->kwok.kept |= is_up(&node->units[c], NULL) ? 1U << c : 0;
 }
@@ -203,7 +205,7 @@ void node_kwok_restart(struct node_step *step)
     struct node *node = unit->node;
     step->child = op_drop(step->child);
     step->child_done = false;
-    note_kept(unit);
+    note_kept(step);
     // An earlier life of ours may have started it already.
     if (!node->kwok.restarts[unit->component] && unit->present && !unit->problem &&
         !node_kwok_runs(unit))

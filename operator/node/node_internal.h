@@ -245,7 +245,7 @@ struct node_kwok {
     struct op *restarts[COMPONENT_KUBELET]; // under way; they go on whatever becomes of the step
     char *failures[COMPONENT_KUBELET];      // why the last start failed; NULL: it did not
     uint64_t started_ms[COMPONENT_KUBELET];
-    unsigned kept; // bits: those that ran when the last restart began
+    unsigned kept; // bits: those that ran when the step under way restarted something
 };
 
 struct node {

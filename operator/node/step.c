@@ -26,6 +26,7 @@ void node_step_drop(struct node *node)
 {
     if (node->step)
         step_free(TAKE(node->step));
+    node->kwok.kept = 0;
 }
 
 void node_step_phase(struct node_step *step, enum node_phase phase)

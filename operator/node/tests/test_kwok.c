@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <stdlib.h>
 
-// For two minutes. A gate named Bogus is refused; one named Slow is deaf to SIGTERM.
+// For two minutes. A gate named Bogus is refused; with one named Mute it ends without a word; one
+// named Slow is deaf to SIGTERM.
 #define SCRIPT                                                                                     \
     "case \"$*\" in *Bogus*) echo 'Error: unrecognized feature gate: Bogus' >&2; exit 1;; "        \
-    "*Slow*) trap '' TERM;; esac; i=0; while [ $i -lt 2400 ]; do i=$((i+1)); sleep 0.05; done"
+    "*Mute*) exit 1;; *Slow*) trap '' TERM;; esac; i=0; "                                          \
+    "while [ $i -lt 2400 ]; do i=$((i+1)); sleep 0.05; done"
 
 struct kwok {
     struct world world;
@@ -68,7 +70,8 @@ static void look_at_process(struct fake *fake)
         return; // it is somebody else, or not yet what it will be
     CHECK_OK(gates_flags_read(fake->component, argv, &flags));
     kwok.pids[fake->component] = pid;
-    if (!json_object_get(flags.feature_gates, "Bogus"))
+    if (!json_object_get(flags.feature_gates, "Bogus") &&
+        !json_object_get(flags.feature_gates, "Mute"))
         fake_run(fake, flags.feature_gates);
 }
 
@@ -311,6 +314,71 @@ TEST(what_ends_while_a_step_waits_is_started_again)
 static bool scheduler_is_let_be(struct world *world)
 {
     return str_eq(world_state(world, "kube-apiserver"), "Unreadable");
+}
+
+static void kill_and_wait(unsigned c)
+{
+    int64_t pid = read_pid(c);
+    kill((pid_t)pid, SIGKILL);
+    while (lives(pid))
+        usleep(1000);
+}
+
+static void desire_mute_api(void)
+{
+    world_desire_json(
+        &kwok.world,
+        "{\"epoch\": 1, \"componentTimeoutSeconds\": 1, \"components\": [{\"name\": "
+        "\"kube-apiserver\", \"revision\": \"r1\", \"featureGates\": {\"Mute\": true}}]}");
+}
+
+static bool api_ended_mute(struct world *world)
+{
+    AUTO_MEM char *now = test_read(kwok.file);
+    return strstr(now, "Mute=true") && !lives(read_pid(COMPONENT_APISERVER)) &&
+           !world->node->units[COMPONENT_APISERVER].healthy;
+}
+
+static bool scheduler_lives(struct world *world)
+{
+    (void)world;
+    return lives(read_pid(COMPONENT_SCHEDULER));
+}
+
+// The way back restarts once more; what ran when the edit began is still not there then.
+TEST(what_ended_before_the_way_back_is_started_again)
+{
+    kwok_init();
+    CHECK(world_wait(&kwok.world, idle, 60000));
+    desire_mute_api();
+    CHECK(world_wait(&kwok.world, api_ended_mute, 60000));
+    kill_and_wait(COMPONENT_SCHEDULER);
+    CHECK(world_wait(&kwok.world, settled, 60000));
+    CHECK_STR(world_state(&kwok.world, "kube-apiserver"), "Failed");
+    check_file_is_as_before();
+    CHECK(lives(read_pid(COMPONENT_APISERVER)));
+    CHECK(scheduler_lives(&kwok.world));
+    kwok_fini();
+}
+
+// What ran in one step is not what the next one, which restarts nothing, is to start.
+TEST(a_cluster_that_was_stopped_is_not_started_by_a_look)
+{
+    kwok_init();
+    world_desire(&kwok.world, "r1", "DynamicResourceAllocation", "Enable");
+    CHECK(world_wait(&kwok.world, all_up_to_date, 60000));
+    for (unsigned c = 0; c < COMPONENT_KUBELET; c++)
+        kill_and_wait(c);
+    AUTO_MEM char *now = test_read(kwok.file);
+    for (char *at = now; (at = strstr(at, "--v=2"));)
+        memcpy(at, "--v=3", 5); // so that it is asked again
+    test_write(kwok.file, now);
+    world_run(&kwok.world, 500);
+    world_desire(&kwok.world, "r2", "DynamicResourceAllocation", "Enable");
+    world_run(&kwok.world, 3000);
+    for (unsigned c = 0; c < COMPONENT_KUBELET; c++)
+        CHECK(!lives(read_pid(c)));
+    kwok_fini();
 }
 
 // A cluster that was stopped is not started by an edit.
