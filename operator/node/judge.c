@@ -210,6 +210,17 @@ static bool set_if_silent(struct node_unit *unit, const struct node_wish *wish,
 {
     const char *name = component_name(unit->component);
     bool kubelet = unit->component == COMPONENT_KUBELET;
+    const struct node_site *site = node_site(unit->node);
+    // What it said last may be from before it was stopped.
+    if (site->is_up && !kubelet && unit->probed && unit->healthy && !site->is_up(unit)) {
+        node_unit_set(unit, NODE_UNREADABLE, "ComponentNotReady",
+                      "no process is the %s that its pid file names; what does not run is not "
+                      "changed",
+                      name);
+        node_unit_probe_later(unit);
+        *ret_todo = TODO_NOTHING;
+        return true;
+    }
     if (!node_unit_restarts(unit) || !unit->probed || unit->healthy || only_takes_out(wish, plan))
         return false;
     // It may just be starting.

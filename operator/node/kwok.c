@@ -288,6 +288,7 @@ const struct node_site node_site_kwok = {
     .read = kwok_read,
     .replace = kwok_replace,
     .runs = node_kwok_runs,
+    .is_up = node_kwok_is_up,
     .base = kwok_base,
     .each_log = kwok_each_log,
     .host_file = kwok_host_file,

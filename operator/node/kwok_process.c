@@ -61,6 +61,11 @@ bool node_kwok_runs(const struct node_unit *unit)
     return is_up(unit, unit->argv);
 }
 
+bool node_kwok_is_up(const struct node_unit *unit)
+{
+    return is_up(unit, NULL);
+}
+
 // --- starting ------------------------------------------------------------------------------------
 
 static void add_words(const json_t *list, struct strlist *words)

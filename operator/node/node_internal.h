@@ -132,6 +132,7 @@ struct node_site {
     struct error *(*replace)(const char *path, enum component component, const char *digest_was,
                              struct slice text, bool back);
     bool (*runs)(const struct node_unit *unit);  // with just the argv that is written
+    bool (*is_up)(const struct node_unit *unit); // whatever its flags; NULL: nobody can tell
     char *(*base)(const struct node_unit *unit); // "https://127.0.0.1:6443"
     void (*each_log)(const struct node_unit *unit, node_log_fn *fn, void *owner);
     // The file that the component's path is on the host; NULL: none
@@ -166,6 +167,7 @@ struct error *node_kwok_part(struct slice text, const char *file_name, enum comp
 struct error *node_kwok_edit(struct slice text, const char *file_name, enum component component,
                              const struct gates_flags_change *change, char **ret_text);
 bool node_kwok_runs(const struct node_unit *unit);
+bool node_kwok_is_up(const struct node_unit *unit);
 void node_kwok_restart(struct node_step *step);
 void node_kwok_keep(const struct node_step *step);
 void node_kwok_fini(struct node *node);
@@ -302,6 +304,7 @@ void node_observe_pods(struct node *node);
 void node_unit_fini(struct node_unit *unit);
 // Asks the component now (dropping what is on its way), and again with a back-off until it answers.
 void node_unit_probe(struct node_unit *unit);
+void node_unit_probe_later(struct node_unit *unit); // when it is not asked anyway
 
 // kubelet_find.c: where the running kubelet says that its files are, else where it said so last.
 // True: elsewhere than before.

@@ -487,6 +487,12 @@ static bool follows(struct node_unit *unit)
     return unit->follow_until_ms != 0;
 }
 
+void node_unit_probe_later(struct node_unit *unit)
+{
+    if (!unit->probe && !unit->retry)
+        unit->retry = loop_sleep(unit->node->loop, node_timing.retry_ms_max, on_retry, unit);
+}
+
 static void on_answer(void *owner, const struct node_answer *answer)
 {
     struct node_unit *unit = owner;

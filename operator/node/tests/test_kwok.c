@@ -226,6 +226,11 @@ TEST(what_it_refuses_is_taken_back_with_its_words)
     kwok_fini();
 }
 
+static bool is_let_be(struct world *world)
+{
+    return str_eq(world_state(world, "kube-apiserver"), "Unreadable");
+}
+
 // A pid file may be from before a restart of the machine, and its number somebody else's.
 TEST(nobody_elses_process_is_ended)
 {
@@ -244,9 +249,12 @@ TEST(nobody_elses_process_is_ended)
     CHECK(world_wait(&kwok.world, idle, 60000));
     test_write(path, text);
     world_desire(&kwok.world, "r1", "DynamicResourceAllocation", "Enable");
-    CHECK(world_wait(&kwok.world, all_up_to_date, 60000));
+    CHECK(world_wait(&kwok.world, is_let_be, 60000));
+    CHECK(strstr(doc_str(world_component(&kwok.world, "kube-apiserver"), "message", NULL),
+                 "no process is the kube-apiserver that its pid file names"));
+    check_file_is_as_before();
     CHECK(lives(other));
-    CHECK(read_pid(COMPONENT_APISERVER) != other);
+    CHECK(lives(own));
     kill((pid_t)own, SIGKILL);
     kill((pid_t)-other, SIGKILL);
     kwok_fini();
@@ -309,11 +317,6 @@ TEST(what_ends_while_a_step_waits_is_started_again)
     CHECK(read_pid(COMPONENT_SCHEDULER) != pid);
     CHECK(lives(read_pid(COMPONENT_SCHEDULER)));
     kwok_fini();
-}
-
-static bool scheduler_is_let_be(struct world *world)
-{
-    return str_eq(world_state(world, "kube-apiserver"), "Unreadable");
 }
 
 static void kill_and_wait(unsigned c)
@@ -385,12 +388,28 @@ TEST(a_cluster_that_was_stopped_is_not_started_by_a_look)
 TEST(what_does_not_run_is_let_be)
 {
     kwok_init();
-    kill((pid_t)read_pid(COMPONENT_APISERVER), SIGKILL);
-    world_run(&kwok.world, 100);
+    CHECK(world_wait(&kwok.world, idle, 60000)); // it was well when it was asked last
+    kill_and_wait(COMPONENT_APISERVER);
     world_desire(&kwok.world, "r1", "DynamicResourceAllocation", "Enable");
-    CHECK(world_wait(&kwok.world, scheduler_is_let_be, 60000));
+    CHECK(world_wait(&kwok.world, is_let_be, 60000));
     check_file_is_as_before();
     CHECK(!lives(read_pid(COMPONENT_APISERVER)));
+    start_as_kwokctl(COMPONENT_APISERVER);
+    CHECK(world_wait(&kwok.world, all_up_to_date, 60000));
+    CHECK(has_gate(COMPONENT_APISERVER));
+    kwok_fini();
+}
+
+// What was written may be why it does not run.
+TEST(what_does_not_run_is_still_put_back)
+{
+    kwok_init();
+    world_desire(&kwok.world, "r1", "DynamicResourceAllocation", "Enable");
+    CHECK(world_wait(&kwok.world, all_up_to_date, 60000));
+    kill_and_wait(COMPONENT_SCHEDULER);
+    world_desire(&kwok.world, "r2", "", "Disable");
+    CHECK(world_wait(&kwok.world, all_up_to_date, 60000));
+    check_file_is_as_before();
     kwok_fini();
 }
 
