@@ -110,7 +110,7 @@ void loop_child_end(struct op *op);
 struct loop_detached_spec {
     const char *program;     // a path
     const char *const *argv; // NULL-terminated
-    const char *const *env;  // NULL-terminated NAME=VALUE, beside what this process has
+    const char *const *env;  // NULL-terminated NAME=VALUE, before what this process has
     const char *dir;         // it runs in
     const char *output;      // a file, emptied first, for what it says; made with mode 0640
 };

@@ -103,19 +103,33 @@ static struct error *start_it(struct start *start, int64_t *ret_pid)
     return err;
 }
 
-// Ours and, after them, its own: the last one of a name counts.
+static bool is_among(const char *entry, const char *const *more)
+{
+    size_t len = strcspn(entry, "=") + 1;
+    for (size_t i = 0; more && more[i]; i++) {
+        if (strncmp(entry, more[i], len) == 0)
+            return true;
+    }
+    return false;
+}
+
+// Its own and those of ours that it does not name: of two of a name programs take the first, or the
+// last.
 static const char **join_env(const char *const *more)
 {
-    size_t own = 0, others = 0;
-    while (environ[own])
-        own++;
-    while (more && more[others])
-        others++;
-    const char **env = mem_alloc((own + others + 1) * sizeof(*env));
-    memcpy(env, environ, own * sizeof(*env));
-    if (others > 0)
-        memcpy(env + own, more, others * sizeof(*env));
-    env[own + others] = NULL;
+    size_t ours = 0, its = 0, len = 0;
+    while (environ[ours])
+        ours++;
+    while (more && more[its])
+        its++;
+    const char **env = mem_alloc((ours + its + 1) * sizeof(*env));
+    for (size_t i = 0; i < ours; i++) {
+        if (!is_among(environ[i], more))
+            env[len++] = environ[i];
+    }
+    for (size_t i = 0; i < its; i++)
+        env[len++] = more[i];
+    env[len] = NULL;
     return env;
 }
 

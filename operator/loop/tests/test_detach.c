@@ -50,6 +50,18 @@ TEST(it_is_nobodys_child_and_in_a_session_of_its_own)
     CHECK(!strstr(text, ours));
 }
 
+// Of two of a name most programs take the first.
+TEST(a_word_that_is_given_takes_the_place_of_ours)
+{
+    int64_t pid = 0;
+    setenv("DRAWBRIDGE_WORD", "ours", 1);
+    setenv("DRAWBRIDGE_WORDS", "others", 1); // begins alike
+    CHECK_OK(start("/bin/sh", "/",
+                   "tr '\\0' '\\n' </proc/$$/environ | grep ^DRAWBRIDGE_ | sort; echo end", &pid));
+    AUTO_MEM char *text = wait_for_log();
+    CHECK_STR(text, "DRAWBRIDGE_WORD=mine\nDRAWBRIDGE_WORDS=others\nend\n");
+}
+
 TEST(what_cannot_be_started_is_said)
 {
     int64_t pid = 0;
