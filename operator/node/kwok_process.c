@@ -4,6 +4,7 @@
 // and kube-scheduler end by themselves when the API server is away for longer than their leases.
 #include "node_internal.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/pidfd.h>
@@ -85,6 +86,22 @@ static void add_env(const json_t *list, struct strlist *env)
             env, str_format("%s=%s", doc_str(entry, "name", NULL), doc_str(entry, "value", NULL)));
 }
 
+// A process that no pid file names would be in the way of the next one, and nobody's to end.
+static struct error *note(const char *path, int64_t pid)
+{
+    int fd = pidfd_open((pid_t)pid, 0);
+    bool gone = fd < 0 && errno == ESRCH;
+    AUTO_MEM char *text = str_format("%lld", (long long)pid);
+    struct error *err = guard_file_store(path, slice_of(text), PID_FILE_MODE);
+    if (err && fd >= 0)
+        (void)pidfd_send_signal(fd, SIGKILL, NULL, 0); // it may have ended by itself
+    else if (err && !gone)
+        (void)kill((pid_t)pid, SIGKILL);
+    if (fd >= 0)
+        close(fd);
+    return error_wrap(err, "it was ended again, for its process cannot be noted in %s", path);
+}
+
 static struct error *start(const struct node_unit *unit)
 {
     const json_t *item = json_array_get(unit->tree, 0);
@@ -105,10 +122,7 @@ static struct error *start(const struct node_unit *unit)
         .output = log,
     };
     struct error *err = loop_detach(&spec, &pid);
-    if (err)
-        return err;
-    AUTO_MEM char *text = str_format("%lld", (long long)pid);
-    return guard_file_store(path, slice_of(text), PID_FILE_MODE);
+    return err ? err : note(path, pid);
 }
 
 static void start_unit(struct node_unit *unit)

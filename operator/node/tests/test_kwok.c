@@ -294,21 +294,25 @@ TEST(another_agent_goes_on_where_one_was_killed)
     kwok_fini();
 }
 
+static void desire_api(const char *revision, unsigned timeout_s, const char *gate)
+{
+    AUTO_MEM char *gates = gate[0] ? str_format("\"%s\": true", gate) : str_dup("");
+    AUTO_MEM char *text =
+        str_format("{\"epoch\": 1, \"componentTimeoutSeconds\": %u, \"components\": [{\"name\": "
+                   "\"kube-apiserver\", \"revision\": \"%s\", \"featureGates\": {%s}, "
+                   "\"expect\": {\"DynamicResourceAllocation\": false}}]}",
+                   timeout_s, revision, gates);
+    world_desire_json(&kwok.world, text);
+}
+
 // The scheduler ends by itself while the API server is away.
 TEST(what_ends_while_a_step_waits_is_started_again)
 {
     kwok_init();
     CHECK(world_wait(&kwok.world, idle, 60000));
-    world_desire_json(
-        &kwok.world,
-        "{\"epoch\": 1, \"componentTimeoutSeconds\": 60, \"components\": [{\"name\": "
-        "\"kube-apiserver\", \"revision\": \"r1\", \"featureGates\": {\"Slow\": true}, "
-        "\"expect\": {\"DynamicResourceAllocation\": false}}]}");
+    desire_api("r1", 60, "Slow");
     CHECK(world_wait(&kwok.world, settled, 60000));
-    world_desire_json(&kwok.world,
-                      "{\"epoch\": 1, \"componentTimeoutSeconds\": 60, \"components\": [{\"name\": "
-                      "\"kube-apiserver\", \"revision\": \"r2\", \"featureGates\": {}, "
-                      "\"expect\": {\"DynamicResourceAllocation\": false}}]}");
+    desire_api("r2", 60, "");
     world_run(&kwok.world, 100); // the API server is deaf for its grace
     int64_t pid = read_pid(COMPONENT_SCHEDULER);
     kill((pid_t)pid, SIGKILL);
@@ -325,14 +329,6 @@ static void kill_and_wait(unsigned c)
     kill((pid_t)pid, SIGKILL);
     while (lives(pid))
         usleep(1000);
-}
-
-static void desire_mute_api(void)
-{
-    world_desire_json(
-        &kwok.world,
-        "{\"epoch\": 1, \"componentTimeoutSeconds\": 1, \"components\": [{\"name\": "
-        "\"kube-apiserver\", \"revision\": \"r1\", \"featureGates\": {\"Mute\": true}}]}");
 }
 
 static bool api_ended_mute(struct world *world)
@@ -353,7 +349,7 @@ TEST(what_ended_before_the_way_back_is_started_again)
 {
     kwok_init();
     CHECK(world_wait(&kwok.world, idle, 60000));
-    desire_mute_api();
+    desire_api("r1", 1, "Mute");
     CHECK(world_wait(&kwok.world, api_ended_mute, 60000));
     kill_and_wait(COMPONENT_SCHEDULER);
     CHECK(world_wait(&kwok.world, settled, 60000));
@@ -381,6 +377,64 @@ TEST(a_cluster_that_was_stopped_is_not_started_by_a_look)
     world_run(&kwok.world, 3000);
     for (unsigned c = 0; c < COMPONENT_KUBELET; c++)
         CHECK(!lives(read_pid(c)));
+    kwok_fini();
+}
+
+static unsigned count_processes(unsigned c)
+{
+    const char *name = component_name((enum component)c);
+    AUTO_MEM char *program = str_format("%s/bin/%s", kwok.dir, name);
+    AUTO_STRLIST struct strlist pids = {0};
+    unsigned count = 0;
+    CHECK_OK(node_dir_list("/proc", false, &pids));
+    for (size_t i = 0; i < pids.len; i++) {
+        AUTO_JSON json_t *argv = atoll(pids.items[i]) > 0 ? argv_of(atoll(pids.items[i])) : NULL;
+        count += str_eq(doc_str(argv, "0", NULL), program);
+    }
+    return count;
+}
+
+static bool api_restarts(struct world *world)
+{
+    return world->node->kwok.restarts[COMPONENT_APISERVER] != NULL;
+}
+
+// A restart that waits for a process that is deaf, for as long as it lives.
+static void begin_long_restart(void)
+{
+    CHECK(world_wait(&kwok.world, idle, 60000));
+    desire_api("r1", 60, "Slow");
+    CHECK(world_wait(&kwok.world, settled, 60000));
+    node_timing.grace_ms = 60000;
+    desire_api("r2", 1, "");
+    CHECK(world_wait(&kwok.world, api_restarts, 60000));
+}
+
+static bool api_failed(struct world *world)
+{
+    return str_eq(world_state(world, "kube-apiserver"), "Failed");
+}
+
+static const char *api_message(void)
+{
+    return doc_str(world_component(&kwok.world, "kube-apiserver"), "message", NULL);
+}
+
+// Nobody would find it again.
+TEST(what_cannot_be_noted_does_not_stay)
+{
+    kwok_init();
+    AUTO_MEM char *pids = str_format("%s/pids", kwok.dir), *away = str_format("%s/away", kwok.dir);
+    begin_long_restart();
+    int64_t pid = read_pid(COMPONENT_APISERVER);
+    CHECK(rename(pids, away) == 0);
+    kill((pid_t)pid, SIGKILL);
+    CHECK(world_wait(&kwok.world, api_failed, 60000));
+    CHECK(strstr(api_message(), "kube-apiserver could not be started: it was ended again, for its "
+                                "process cannot be noted in "));
+    CHECK_INT(count_processes(COMPONENT_APISERVER), 0);
+    CHECK_INT(count_processes(COMPONENT_SCHEDULER), 1);
+    CHECK(rename(away, pids) == 0);
     kwok_fini();
 }
 
