@@ -202,6 +202,26 @@ static bool only_takes_out(const struct node_wish *wish, const struct node_edit 
     return true;
 }
 
+// What it said last may be from before it was stopped; and what nobody can tell to run or not is
+// not ended, nor started.
+static bool set_if_not_up(struct node_unit *unit)
+{
+    const struct node_site *site = node_site(unit->node);
+    bool up = true;
+    if (!site->look || !unit->probed)
+        return false;
+    AUTO(error) struct error *err = site->look(unit, &up);
+    if (!err && (up || !unit->healthy))
+        return false;
+    AUTO_MEM char *why =
+        err ? str_format("%s; what nobody can tell to run", error_text(err))
+            : str_format("no process is the %s that its pid file names; what does not run",
+                         component_name(unit->component));
+    node_unit_set(unit, NODE_UNREADABLE, "ComponentNotReady", "%s is not changed", why);
+    node_unit_probe_later(unit);
+    return true;
+}
+
 // What we restart and does not answer now would not answer after an edit either, and nobody could
 // tell why: it is left alone. What we wrote ourselves may be the cause, and may always be taken
 // out.
@@ -210,17 +230,6 @@ static bool set_if_silent(struct node_unit *unit, const struct node_wish *wish,
 {
     const char *name = component_name(unit->component);
     bool kubelet = unit->component == COMPONENT_KUBELET;
-    const struct node_site *site = node_site(unit->node);
-    // What it said last may be from before it was stopped.
-    if (site->is_up && !kubelet && unit->probed && unit->healthy && !site->is_up(unit)) {
-        node_unit_set(unit, NODE_UNREADABLE, "ComponentNotReady",
-                      "no process is the %s that its pid file names; what does not run is not "
-                      "changed",
-                      name);
-        node_unit_probe_later(unit);
-        *ret_todo = TODO_NOTHING;
-        return true;
-    }
     if (!node_unit_restarts(unit) || !unit->probed || unit->healthy || only_takes_out(wish, plan))
         return false;
     // It may just be starting.
@@ -287,7 +296,7 @@ static enum todo judge_written(struct node_unit *unit, const json_t *want,
         settle_done(unit, revision, plan);
         return TODO_NOTHING;
     }
-    if (set_if_failed(unit, revision))
+    if (set_if_failed(unit, revision) || set_if_not_up(unit))
         return TODO_NOTHING;
     node_unit_set(unit, NODE_PENDING, NULL, "%s",
                   what           ? what
@@ -317,7 +326,8 @@ static enum todo judge(struct node_unit *unit, const json_t *want, struct node_e
     if (!ret_plan->text)
         return judge_written(unit, want, &wish, ret_plan);
     const char *revision = doc_str(want, "revision", NULL);
-    if (set_if_failed(unit, revision) || set_if_unwritable(unit) || edits_too_often(unit, revision))
+    if (set_if_failed(unit, revision) || set_if_unwritable(unit) ||
+        edits_too_often(unit, revision) || set_if_not_up(unit))
         return TODO_NOTHING;
     if (unit->component == COMPONENT_KUBELET && !unit->node->spec.paths.restart_kubelet) {
         node_unit_set(unit, NODE_FAILED, "KubeletNotReady",

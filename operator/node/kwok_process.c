@@ -23,48 +23,75 @@ struct restart {
     bool killed;
 };
 
+static struct error *read_pid(const char *path, uint64_t *ret_pid)
+{
+    struct node_file file = {0};
+    struct error *err = node_file_read(path, &file);
+    *ret_pid = 0;
+    if (err && error_kind(err) == ERROR_NOT_FOUND) {
+        error_ignore(err, "a component without a pid file does not run");
+        return NULL;
+    }
+    if (!err && (!slice_to_u64(slice_trim(node_file_slice(&file)), ret_pid) || *ret_pid == 0 ||
+                 *ret_pid > INT32_MAX))
+        err = error_new(ERROR_INVALID, "%s names no process", path);
+    node_file_fini(&file);
+    return err;
+}
+
 // The process of the component, as a pidfd that no later process of that number can be; -1: none.
-// What the pid file names may long be somebody else.
-static int open_process(const struct node_unit *unit, int64_t *ret_pid)
+// What the pid file names may long be somebody else. An error: nobody can tell.
+static struct error *open_process(const struct node_unit *unit, int *ret_process, int64_t *ret_pid)
 {
     const json_t *item = json_array_get(unit->tree, 0);
     AUTO_MEM char *path = node_kwok_path(unit, "pids", ".pid");
-    struct node_file file = {0};
-    struct error *err = node_file_read(path, &file);
-    uint64_t pid = 0;
-    if (err)
-        error_ignore(err, "a component without a pid file does not run");
-    else if (!slice_to_u64(slice_trim(node_file_slice(&file)), &pid) || pid > INT32_MAX)
-        pid = 0;
-    node_file_fini(&file);
+    uint64_t pid;
+    struct error *err = read_pid(path, &pid);
+    *ret_process = -1;
     *ret_pid = (int64_t)pid;
-    int fd = pid > 0 ? pidfd_open((pid_t)pid, 0) : -1;
-    if (fd >= 0 &&
-        node_proc_is((int64_t)pid, doc_str(item, "binary", NULL), doc_str(item, "workDir", NULL)))
-        return fd;
-    if (fd >= 0)
+    if (err || pid == 0)
+        return err;
+    int fd = pidfd_open((pid_t)pid, 0);
+    if (fd < 0)
+        return errno == ESRCH || errno == EINVAL || errno == ENOENT // the last two: a thread
+                   ? NULL
+                   : error_errno(errno, "look at the process that %s names", path);
+    if (node_proc_is(*ret_pid, doc_str(item, "binary", NULL), doc_str(item, "workDir", NULL)))
+        *ret_process = fd;
+    else
         close(fd);
-    return -1;
+    return NULL;
 }
 
 // argv NULL: whatever its flags.
-static bool is_up(const struct node_unit *unit, const json_t *argv)
+static struct error *look(const struct node_unit *unit, const json_t *argv, bool *ret_up)
 {
     int64_t pid = 0;
-    int fd = unit->present && !unit->problem ? open_process(unit, &pid) : -1;
+    int fd = -1;
+    struct error *err = unit->present && !unit->problem ? open_process(unit, &fd, &pid) : NULL;
     if (fd >= 0)
         close(fd);
-    return fd >= 0 && (!argv || node_proc_has(pid, argv));
+    *ret_up = fd >= 0 && (!argv || node_proc_has(pid, argv));
+    return err;
+}
+
+struct error *node_kwok_look(const struct node_unit *unit, bool *ret_up)
+{
+    return look(unit, NULL, ret_up);
+}
+
+static bool is_up(const struct node_unit *unit, const json_t *argv)
+{
+    bool up;
+    struct error *err = look(unit, argv, &up);
+    if (err)
+        error_ignore(err, "what nobody can tell to run is not counted on");
+    return up;
 }
 
 bool node_kwok_runs(const struct node_unit *unit)
 {
     return is_up(unit, unit->argv);
-}
-
-bool node_kwok_is_up(const struct node_unit *unit)
-{
-    return is_up(unit, NULL);
 }
 
 // --- starting ------------------------------------------------------------------------------------
@@ -125,17 +152,24 @@ static struct error *start(const struct node_unit *unit)
     return err ? err : note(path, pid);
 }
 
-static void start_unit(struct node_unit *unit)
+static void note_start(struct node_unit *unit, struct error *take_err)
 {
     struct node_kwok *kwok = &unit->node->kwok;
-    const char *name = component_name(unit->component);
-    struct error *err = unit->problem ? error_new(ERROR_INVALID, "%s", unit->problem) : start(unit);
+    log_line(take_err ? LOG_WARN : LOG_INFO, "node", "%s was %sstarted%s%s",
+             component_name(unit->component), take_err ? "not " : "", take_err ? ": " : "",
+             take_err ? error_text(take_err) : "");
     mem_free(TAKE(kwok->failures[unit->component]));
     kwok->started_ms[unit->component] = clock_ms();
-    log_line(err ? LOG_WARN : LOG_INFO, "node", "%s was %sstarted%s%s", name, err ? "not " : "",
-             err ? ": " : "", err ? error_text(err) : "");
-    if (err)
-        kwok->failures[unit->component] = node_take_text(err);
+    if (take_err)
+        kwok->failures[unit->component] = node_take_text(take_err);
+}
+
+static void start_unit(struct node_unit *unit)
+{
+    bool up;
+    struct error *err =
+        unit->problem ? error_new(ERROR_INVALID, "%s", unit->problem) : node_kwok_look(unit, &up);
+    note_start(unit, err ? err : start(unit));
 }
 
 // --- ending --------------------------------------------------------------------------------------
@@ -186,11 +220,17 @@ static void note_kept(const struct node_step *step)
 
 static void begin(struct node_unit *unit)
 {
-    struct restart *restart = NEW(struct restart);
     int64_t pid;
+    int process;
+    struct error *err = open_process(unit, &process, &pid);
+    if (err) {
+        note_start(unit, err);
+        return;
+    }
+    struct restart *restart = NEW(struct restart);
     restart->op.drop = on_drop;
     restart->unit = unit;
-    restart->process = open_process(unit, &pid);
+    restart->process = process;
     restart->asked_ms = clock_ms();
     if (restart->process >= 0)
         (void)pidfd_send_signal(restart->process, SIGTERM, NULL, 0); // likewise

@@ -131,8 +131,9 @@ struct node_site {
     struct error *(*read)(const char *path, enum component component, struct node_file *ret_file);
     struct error *(*replace)(const char *path, enum component component, const char *digest_was,
                              struct slice text, bool back);
-    bool (*runs)(const struct node_unit *unit);  // with just the argv that is written
-    bool (*is_up)(const struct node_unit *unit); // whatever its flags; NULL: nobody can tell
+    bool (*runs)(const struct node_unit *unit); // with just the argv that is written
+    // Whether its process is there, whatever its flags. NULL: never asked.
+    struct error *(*look)(const struct node_unit *unit, bool *ret_up);
     char *(*base)(const struct node_unit *unit); // "https://127.0.0.1:6443"
     void (*each_log)(const struct node_unit *unit, node_log_fn *fn, void *owner);
     // The file that the component's path is on the host; NULL: none
@@ -167,7 +168,7 @@ struct error *node_kwok_part(struct slice text, const char *file_name, enum comp
 struct error *node_kwok_edit(struct slice text, const char *file_name, enum component component,
                              const struct gates_flags_change *change, char **ret_text);
 bool node_kwok_runs(const struct node_unit *unit);
-bool node_kwok_is_up(const struct node_unit *unit);
+struct error *node_kwok_look(const struct node_unit *unit, bool *ret_up);
 void node_kwok_restart(struct node_step *step);
 void node_kwok_keep(const struct node_step *step);
 void node_kwok_fini(struct node *node);

@@ -60,6 +60,7 @@ static void look_at_process(struct fake *fake)
     int64_t pid = read_pid(fake->component);
     if (!lives(pid)) {
         fake->up = false;
+        kwok.pids[fake->component] = 0;
         return;
     }
     if (pid == kwok.pids[fake->component])
@@ -435,6 +436,91 @@ TEST(what_cannot_be_noted_does_not_stay)
     CHECK_INT(count_processes(COMPONENT_APISERVER), 0);
     CHECK_INT(count_processes(COMPONENT_SCHEDULER), 1);
     CHECK(rename(away, pids) == 0);
+    kwok_fini();
+}
+
+static bool scheduler_is_let_be(struct world *world)
+{
+    return str_eq(world_state(world, "kube-scheduler"), "Unreadable");
+}
+
+static bool scheduler_is_up_to_date(struct world *world)
+{
+    return str_eq(world_state(world, "kube-scheduler"), "UpToDate");
+}
+
+static const char *words;
+static bool words_are_told(struct world *world)
+{
+    AUTO_MEM char *path = pid_path(COMPONENT_APISERVER);
+    return is_let_be(world) && strstr(api_message(), path) && strstr(api_message(), words);
+}
+
+// Nobody can tell then whether it runs.
+TEST(a_pid_file_that_cannot_be_read_is_told_and_nothing_is_started)
+{
+    kwok_init();
+    AUTO_MEM char *path = pid_path(COMPONENT_APISERVER);
+    AUTO_MEM char *real = str_format("%s.real", path);
+    CHECK(world_wait(&kwok.world, idle, 60000));
+    CHECK(rename(path, real) == 0 && symlink(real, path) == 0);
+    world_desire(&kwok.world, "r1", "DynamicResourceAllocation", "Enable");
+    words = "is a symbolic link";
+    CHECK(world_wait(&kwok.world, words_are_told, 60000));
+    static const char *const texts[] = {"soon\n", "4294967296", "0", ""};
+    words = "names no process";
+    CHECK(unlink(path) == 0);
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        test_write(path, texts[i]);
+        world_run(&kwok.world, 500);
+        CHECK(words_are_told(&kwok.world));
+    }
+    check_file_is_as_before();
+    CHECK_INT(count_processes(COMPONENT_APISERVER), 1);
+    CHECK(rename(real, path) == 0);
+    CHECK(world_wait(&kwok.world, all_up_to_date, 60000));
+    kwok_fini();
+}
+
+// The file says what is wanted, the process does not run with it.
+TEST(beside_a_pid_file_that_cannot_be_read_nothing_is_restarted)
+{
+    kwok_init();
+    AUTO_MEM char *path = pid_path(COMPONENT_SCHEDULER);
+    AUTO_MEM char *real = str_format("%s.real", path);
+    const char *at = strstr(kwok.before, "  - --v=2 # kube-scheduler\n");
+    AUTO_MEM char *theirs = str_format("%.*s  - --feature-gates=DynamicResourceAllocation=true\n%s",
+                                       (int)(at - kwok.before), kwok.before, at);
+    test_write(kwok.file, theirs);
+    world_run(&kwok.world, 300);
+    CHECK(rename(path, real) == 0 && symlink(real, path) == 0);
+    world_desire_json(&kwok.world,
+                      "{\"epoch\": 1, \"componentTimeoutSeconds\": 60, \"components\": [{\"name\": "
+                      "\"kube-scheduler\", \"revision\": \"r1\", \"featureGates\": "
+                      "{\"DynamicResourceAllocation\": true}, \"expect\": "
+                      "{\"DynamicResourceAllocation\": true}}]}");
+    CHECK(world_wait(&kwok.world, scheduler_is_let_be, 60000));
+    CHECK_INT(count_processes(COMPONENT_SCHEDULER), 1);
+    CHECK(rename(real, path) == 0);
+    CHECK(world_wait(&kwok.world, scheduler_is_up_to_date, 60000));
+    CHECK(has_gate(COMPONENT_SCHEDULER));
+    kwok_fini();
+}
+
+// It came to that while a step was under way.
+TEST(beside_a_pid_file_that_cannot_be_read_nothing_is_started)
+{
+    kwok_init();
+    AUTO_MEM char *path = pid_path(COMPONENT_APISERVER);
+    AUTO_MEM char *real = str_format("%s.real", path);
+    begin_long_restart();
+    int64_t pid = read_pid(COMPONENT_APISERVER);
+    CHECK(rename(path, real) == 0 && symlink(real, path) == 0);
+    kill((pid_t)pid, SIGKILL);
+    CHECK(world_wait(&kwok.world, api_failed, 60000));
+    CHECK(str_starts(api_message(), "kube-apiserver could not be started: "));
+    CHECK(strstr(api_message(), "is a symbolic link"));
+    CHECK_INT(count_processes(COMPONENT_APISERVER), 0);
     kwok_fini();
 }
 
