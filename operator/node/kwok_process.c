@@ -166,10 +166,11 @@ static void note_start(struct node_unit *unit, struct error *take_err)
 
 static void start_unit(struct node_unit *unit)
 {
-    bool up;
+    bool up = false;
     struct error *err =
         unit->problem ? error_new(ERROR_INVALID, "%s", unit->problem) : node_kwok_look(unit, &up);
-    note_start(unit, err ? err : start(unit));
+    if (!up) // else kwokctl was quicker
+        note_start(unit, err ? err : start(unit));
 }
 
 // --- ending --------------------------------------------------------------------------------------
@@ -265,6 +266,7 @@ void node_kwok_restart(struct node_step *step)
     step->child = op_drop(step->child);
     step->child_done = false;
     note_kept(step);
+    mem_free(TAKE(node->kwok.failures[unit->component]));
     // An earlier life of ours may have started it already.
     if (!node->kwok.restarts[unit->component] && unit->present && !unit->problem &&
         !node_kwok_runs(unit))

@@ -421,6 +421,25 @@ static const char *api_message(void)
     return doc_str(world_component(&kwok.world, "kube-apiserver"), "message", NULL);
 }
 
+static bool api_restarts_no_more(struct world *world)
+{
+    return !api_restarts(world);
+}
+
+TEST(what_kwokctl_started_meanwhile_is_not_started_twice)
+{
+    kwok_init();
+    begin_long_restart();
+    kill_and_wait(COMPONENT_APISERVER);
+    start_as_kwokctl(COMPONENT_APISERVER);
+    CHECK(world_wait(&kwok.world, api_restarts_no_more, 60000));
+    CHECK_INT(count_processes(COMPONENT_APISERVER), 1);
+    CHECK(world_wait(&kwok.world, settled, 60000));
+    CHECK_STR(world_state(&kwok.world, "kube-apiserver"), "UpToDate");
+    CHECK_INT(count_processes(COMPONENT_APISERVER), 1);
+    kwok_fini();
+}
+
 // Nobody would find it again.
 TEST(what_cannot_be_noted_does_not_stay)
 {
