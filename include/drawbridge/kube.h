@@ -72,8 +72,9 @@ struct kube *kube_new_as(const struct kube *like, const char *user);
 typedef bool kube_may_write_fn(void *owner);
 void kube_guard(struct kube *kube, kube_may_write_fn *may_write, void *owner);
 // From now on an object (of a list, of an event, or asked for by its name) may have so many bytes,
-// instead of KUBE_LINE_BYTES_MAX: a client of somebody else's server, of which there are many at
-// once. 64 KiB at least. For lists and watches that begin later.
+// instead of KUBE_LINE_BYTES_MAX, and an answer in the same proportion less than
+// KUBE_BODY_BYTES_MAX: a client of somebody else's server, of which there are many at once. 64 KiB
+// at least. For lists and watches that begin later.
 void kube_limit_objects(struct kube *kube, size_t bytes_max);
 void kube_free(struct kube *kube);       // all its ops must be gone
 bool kube_busy(const struct kube *kube); // it has ops

@@ -197,13 +197,19 @@ static struct op *send_call(struct kube *kube, const struct kube_request *take_r
     return &call->op;
 }
 
-static struct kube_request request_of(const char *method, char *take_path)
+// KUBE_BODY_BYTES_MAX where objects may have their usual size, and less in the same proportion.
+static size_t body_bytes_max(const struct kube *kube)
+{
+    return kube->object_bytes_max * (KUBE_BODY_BYTES_MAX / KUBE_LINE_BYTES_MAX);
+}
+
+static struct kube_request request_of(const struct kube *kube, const char *method, char *take_path)
 {
     return (struct kube_request){
         .method = method,
         .take_path = take_path,
         .accept = JSON_TYPE,
-        .body_bytes_max = KUBE_BODY_BYTES_MAX,
+        .body_bytes_max = body_bytes_max(kube),
         .timeout_ms = KUBE_TIMEOUT_MS,
     };
 }
@@ -246,7 +252,7 @@ static char *name_of(const struct kube_ref *ref)
 
 struct op *kube_get(struct kube *kube, const struct kube_ref *ref, kube_done_fn *done, void *owner)
 {
-    struct kube_request request = request_of("GET", kube_path(ref));
+    struct kube_request request = request_of(kube, "GET", kube_path(ref));
     if (ref->name)
         request.body_bytes_max = kube->object_bytes_max;
     return send_call(
@@ -259,7 +265,7 @@ struct op *kube_list_metadata(struct kube *kube, const struct kube_ref *ref,
 {
     struct kube_query query = kube_query_of(ref);
     kube_query_add(&query, "labelSelector", label_selector);
-    struct kube_request request = request_of("GET", buf_take(&query.url));
+    struct kube_request request = request_of(kube, "GET", buf_take(&query.url));
     request.accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
     return send_call(kube, &request,
                      &(struct call){.done = done,
@@ -272,7 +278,7 @@ struct op *kube_list_metadata(struct kube *kube, const struct kube_ref *ref,
 struct op *kube_get_path(struct kube *kube, const char *path, size_t bytes_max, kube_done_fn *done,
                          void *owner)
 {
-    struct kube_request request = request_of("GET", str_dup(path));
+    struct kube_request request = request_of(kube, "GET", str_dup(path));
     request.body_bytes_max = bytes_max;
     return send_call(
         kube, &request,
@@ -282,7 +288,7 @@ struct op *kube_get_path(struct kube *kube, const char *path, size_t bytes_max, 
 struct op *kube_get_text(struct kube *kube, const char *path, size_t bytes_max, kube_text_fn *done,
                          void *owner)
 {
-    struct kube_request request = request_of("GET", str_dup(path));
+    struct kube_request request = request_of(kube, "GET", str_dup(path));
     request.accept = "*/*";
     request.body_bytes_max = bytes_max;
     return send_call(kube, &request, &(struct call){.text_done = done, .owner = owner});
@@ -296,7 +302,7 @@ static struct op *create(struct kube *kube, const struct kube_ref *ref, const js
     struct kube_ref collection = *ref;
     if (!ref->subresource)
         collection.name = NULL;
-    return send_body(kube, request_of("POST", kube_path(&collection)), JSON_TYPE, body, like);
+    return send_body(kube, request_of(kube, "POST", kube_path(&collection)), JSON_TYPE, body, like);
 }
 
 struct op *kube_create(struct kube *kube, const struct kube_ref *ref, const json_t *body,
@@ -318,7 +324,7 @@ struct op *kube_create_text(struct kube *kube, const struct kube_ref *ref, const
 struct op *kube_replace(struct kube *kube, const struct kube_ref *ref, const json_t *body,
                         kube_done_fn *done, void *owner)
 {
-    struct kube_request request = request_of("PUT", kube_path(ref));
+    struct kube_request request = request_of(kube, "PUT", kube_path(ref));
     request.unconditional = !has_version(body);
     return send_body(
         kube, request, JSON_TYPE, body,
@@ -344,7 +350,7 @@ static struct op *send_patch(struct kube *kube, const struct kube_ref *ref,
         kube_query_add(&query, "force", "true");
     if (patch->dry_run)
         kube_query_add(&query, "dryRun", "All");
-    struct kube_request request = request_of("PATCH", buf_take(&query.url));
+    struct kube_request request = request_of(kube, "PATCH", buf_take(&query.url));
     request.unconditional =
         !patch->dry_run && !patch->creates && !has_test(patch->body) && !has_version(patch->body);
     return send_body(kube, request, patch_content_type(patch->type), patch->body, like);
@@ -373,7 +379,7 @@ struct op *kube_delete(struct kube *kube, const struct kube_ref *ref, const char
         doc_set(options, doc_string(uid), "preconditions", "uid", NULL);
     if (resource_version && *resource_version)
         doc_set(options, doc_string(resource_version), "preconditions", "resourceVersion", NULL);
-    struct kube_request request = request_of("DELETE", kube_path(ref));
+    struct kube_request request = request_of(kube, "DELETE", kube_path(ref));
     request.unconditional = json_object_size(json_object_get(options, "preconditions")) == 0;
     return send_body(
         kube, request, JSON_TYPE, options,

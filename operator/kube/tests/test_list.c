@@ -287,6 +287,31 @@ TEST(an_object_that_is_asked_for_has_the_limit_of_its_client_too)
     world_free(world);
 }
 
+static void answer_large_list(void *owner UNUSED, struct server_conn *conn,
+                              const struct server_request *request UNUSED)
+{
+    AUTO_BUF struct buf list = buf_make((size_t)4 << 20);
+    buf_add_str(&list, "{\"kind\":\"PartialObjectMetadataList\",\"items\":[{\"x\":1}");
+    for (unsigned i = 0; i < 200000; i++)
+        buf_add_str(&list, ",{\"x\":1}");
+    buf_add_str(&list, "]}");
+    server_reply(conn, 200, "", list.ptr);
+}
+
+TEST(an_answer_has_the_limit_of_its_client_too)
+{
+    struct world *world = world_new(answer_large_list);
+    struct kube_ref secrets = {
+        .group = "", .version = "v1", .resource = "secrets", .namespace = "a"};
+    world_wait(world, kube_list_metadata(world->kube, &secrets, NULL, world_on_done, world));
+    CHECK_OK(TAKE(world->err));
+    kube_limit_objects(world->kube, (size_t)64 << 10);
+    world_wait(world, kube_list_metadata(world->kube, &secrets, NULL, world_on_done, world));
+    CHECK_INT(error_kind(world->err), ERROR_LIMIT);
+    error_free(TAKE(world->err));
+    world_free(world);
+}
+
 static void on_item_drop(void *owner, json_t *item UNUSED)
 {
     struct world *world = owner;
