@@ -23,7 +23,11 @@ struct cluster {
     struct watch *node_configs;  // NodeDRAConfiguration, trimmed by cluster_trim_node_config()
     struct cluster_facts *facts; // NULL: none are kept
     struct clusters *others;     // those that spec.cluster names; NULL: none can be asked
-    bool held;                   // one of cluster_targets, else whoever made it frees what is in it
+    // Of a target cluster what it is reached by, whatever it says of itself: "Secret
+    // NAMESPACE/NAME, key KEY". It stays when the kubeconfig changes. NULL: the one that Drawbridge
+    // runs in.
+    const char *by;
+    bool held; // one of cluster_targets, else whoever made it frees what is in it
 };
 // Whether what is followed of it is all there, and goes on being followed; why (may be NULL) gets a
 // line for each that is not.
@@ -35,6 +39,9 @@ uint64_t cluster_hold_ms(const struct cluster *cluster);
 // kubeconfig changes, until it is given back. Others are let be.
 struct cluster *cluster_ref(struct cluster *cluster);
 void cluster_unref(struct cluster *cluster);
+// Whether it is still what its kubeconfig leads to. A target whose Secret has another one now, or
+// is gone, is there for those who keep it alone.
+bool cluster_is_current(const struct cluster *cluster);
 // The UID of a target cluster's namespace kube-system, which stands for it; "" of the others.
 const char *cluster_uid(const struct cluster *cluster);
 // The greatest epoch that an agent of a target cluster has told of; 0 of the others.

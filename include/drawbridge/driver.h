@@ -5,14 +5,14 @@
 // Purpose   presets, values, helm as a child process, the state of its release, preflight,
 //           readiness, the smoke test
 // In → Out  a DRAConfiguration and what the API server says → one action at most, three verdicts
-// May use   watch kube loop doc base
+// May use   cluster watch kube loop doc base
 // Never     reads what is in a release's Secret (labels alone); deletes pods or claims of others;
 //           runs two helms at once
 // Limits    DRIVER_OUTPUT_BYTES_MAX of what a helm says; DRIVER_VALUES_BYTES_MAX of values
 // Blocking  reads a chart archive and the directory it was fetched into
 #pragma once
 
-#include "drawbridge/kube.h"
+#include "drawbridge/cluster.h"
 
 #define DRIVER_OUTPUT_BYTES_MAX ((size_t)4 << 20)
 #define DRIVER_VALUES_BYTES_MAX ((size_t)1 << 20)
@@ -31,17 +31,18 @@
 
 struct driver;
 struct driver_spec {
-    struct kube *kube;      // the cluster that is acted upon
-    const char *helm;       // the program
-    const char *dir;        // helm's own: caches, charts that were fetched
-    const char *kubeconfig; // for helm; NULL: the pod's service account
-    const char *context;    // of the kubeconfig; NULL: its current one
+    const char *helm; // the program
+    const char *dir;  // helm's own: caches, charts that were fetched
+    // for helm, of the cluster that Drawbridge runs in; NULL: the pod's service account
+    const char *kubeconfig;
+    const char *context; // of the kubeconfig; NULL: its current one
     // "NAMESPACE/NAME" of a ServiceAccount that may impersonate and nothing else: helm gets tokens
     // of it in the place of our credentials, and of the file system its own directory alone. NULL:
-    // helm is what we are.
+    // helm is what we are, and no target cluster has a driver of helm's. The same names in each
+    // cluster.
     const char *helm_account;
     const char *chart_root;         // spec.driver.chart.path is below it; NULL: there is none
-    const char *namespace;          // where the smoke test runs
+    const char *namespace;          // where the smoke test runs, in each cluster
     const char *smoke_test_image;   // NULL: the presets'
     uint64_t smoke_test_timeout_ms; // until its pod must run
     uint64_t helm_timeout_ms;       // for one run of helm; SIGTERM then
@@ -50,7 +51,7 @@ struct driver_spec {
     void (*on_change)(void *owner, const char *key);
     bool (*may_write)(void *owner);
     // Whether a DRAConfiguration of namespace from may have a driver in namespace to looked at,
-    // where no account's rights decide that; NULL: no.
+    // where no account's rights decide that; NULL: no. Of the cluster that Drawbridge runs in.
     bool (*may_look)(void *owner, const char *from, const char *to);
     void *owner;
 };
@@ -70,7 +71,9 @@ MUST_USE struct op *driver_stop(struct driver *driver, loop_fn *done, void *owne
 
 // What one pass wants. All is borrowed until done.
 struct driver_work {
-    const char *key;      // "namespace/name": whom on_change names
+    const char *key; // "namespace/name": whom on_change names
+    // Where the driver is. What outlives the pass (watches, a helm) keeps it.
+    struct cluster *cluster;
     const json_t *object; // the DRAConfiguration
     const json_t *served; // versions of resource.k8s.io
     unsigned minor;       // of Kubernetes 1.x

@@ -26,6 +26,7 @@ struct held {
     unsigned refs;
     struct http *http;
     struct identity *identity;
+    char *what; // of its target, which may be gone first
     uint64_t began_ms;
     uint64_t epoch;        // the greatest that an agent there has told of
     struct target *target; // NULL: it has another one by now, or is gone
@@ -74,6 +75,7 @@ static void held_free(struct held *held)
     cluster_facts_free(held->cluster.facts);
     kube_free(held->cluster.kube);
     http_free(held->http);
+    mem_free(held->what);
     mem_free(held);
 }
 
@@ -135,6 +137,11 @@ void cluster_unref(struct cluster *cluster)
     ASSERT(held->refs > 0);
     if (--held->refs == 0 && !held->target)
         sweep_soon(held->all);
+}
+
+bool cluster_is_current(const struct cluster *cluster)
+{
+    return !cluster->held || ((const struct held *)cluster)->target;
 }
 
 const char *cluster_uid(const struct cluster *cluster)
@@ -287,6 +294,7 @@ static struct error *open_client(struct target *target, struct slice kubeconfig)
     held->http = http_new(spec->loop, "drawbridge");
     held->cluster.kube = kube_new(spec->loop, held->http, config);
     held->cluster.held = true;
+    held->cluster.by = held->what = str_dup(target->what);
     kube_limit_objects(held->cluster.kube, CLUSTER_ITEM_BYTES_MAX);
     if (spec->may_write)
         kube_guard(held->cluster.kube, spec->may_write, spec->owner);

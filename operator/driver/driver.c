@@ -103,7 +103,7 @@ static struct op *remove_seen(struct work *w, bool claim, kube_done_fn *done)
     struct kube_ref ref = smoke_ref(w, claim, name);
 
     return kube_delete(
-        w->driver->spec.kube, &ref,
+        w->in.cluster->kube, &ref,
         doc_str(w->facts, claim ? "smokeClaim" : "smokePod", "metadata", "uid", NULL), NULL, done,
         w);
 }
@@ -177,7 +177,7 @@ static void act_and_finish(struct work *w)
     else if (w->smoke.remove)
         w->pending = remove_seen(w, true, on_acted);
     else if (w->smoke.create)
-        w->pending = kube_create(driver->spec.kube, &ref, w->smoke.create, on_acted, w);
+        w->pending = kube_create(w->in.cluster->kube, &ref, w->smoke.create, on_acted, w);
     else
         w->pending = loop_defer(driver->loop, on_defer, w);
 }
@@ -191,7 +191,7 @@ static void ask(struct work *w);
 static bool is_outdated(const struct work *w)
 {
     const struct note *note =
-        w->wanted ? job_note(w->driver, w->want.namespace, w->want.release) : NULL;
+        w->wanted ? job_note(w->driver, w->in.cluster, w->want.namespace, w->want.release) : NULL;
 
     return note && note->at_ms >= w->asked_ms;
 }
@@ -299,6 +299,30 @@ static struct error *choose_want(struct work *w)
     return driver_want_make(w->object, &w->want);
 }
 
+// Another cluster gets helm's own token there, or no helm; and what is written there is written as
+// an account of it, whatever the kubeconfig's user may do: who may name the Secret in spec.cluster
+// is not to install with its rights. Where the administrator of this cluster lets anybody look says
+// nothing about that one: there its own answer to the kubeconfig's user counts.
+static struct error *check_target(const struct work *w)
+{
+    if (!w->wanted || !w->in.cluster->by)
+        return NULL;
+    if (w->want.engine == ENGINE_HELM && !w->driver->spec.helm_account)
+        return error_because(
+            ERROR_INVALID, "NotSupported",
+            "spec.driver is not supported together with spec.cluster by this controller: helm has "
+            "no account of its own, and would need the controller's credentials; start it with "
+            "--helm-service-account=NAMESPACE/NAME, as the chart does");
+    if (w->want.engine != ENGINE_EXTERNAL && !w->want.user)
+        return error_because(
+            ERROR_INVALID, "InvalidConfiguration",
+            "spec.driver.serviceAccountName: together with spec.cluster it is needed: name an "
+            "account in namespace %s of that cluster that may install there, and that the chart "
+            "there lists in controller.driverAccounts",
+            w->want.config_namespace);
+    return NULL;
+}
+
 // What is asked as an account is what that account may see. As ourselves we look where the
 // administrator said.
 static struct error *check_look(const struct work *w)
@@ -306,8 +330,8 @@ static struct error *check_look(const struct work *w)
     const struct driver_spec *spec = &w->driver->spec;
     const struct want *want = &w->want;
 
-    if (!w->wanted || w->in.gone || w->replacing || want->user || !want->release ||
-        str_eq(want->namespace, want->config_namespace) ||
+    if (!w->wanted || w->in.cluster->by || w->in.gone || w->replacing || want->user ||
+        !want->release || str_eq(want->namespace, want->config_namespace) ||
         (spec->may_look && spec->may_look(spec->owner, want->config_namespace, want->namespace)))
         return NULL;
     // A right to look is no help to who wants to install.
@@ -344,6 +368,8 @@ struct op *driver_pass(struct driver *driver, const struct driver_work *work, dr
     w->result->ready.reason = w->result->devices.reason = w->result->smoke.reason = "";
     err = choose_want(w);
     if (!err)
+        err = check_target(w);
+    if (!err)
         err = check_look(w);
     if (err) {
         work_say(w, DRIVER_FALSE, *error_reason(err) ? error_reason(err) : "InvalidConfiguration",
@@ -353,7 +379,7 @@ struct op *driver_pass(struct driver *driver, const struct driver_work *work, dr
         w->pending = loop_defer(driver->loop, on_defer, w);
         return &w->op;
     }
-    w->account_kube = kube_new_as(driver->spec.kube, w->want.user);
+    w->account_kube = kube_new_as(w->in.cluster->kube, w->want.user);
     ask(w);
     return &w->op;
 }

@@ -70,8 +70,8 @@ char *driver_downgrade(const json_t *preset, const json_t *installed, const char
 struct gather;
 typedef void gather_done_fn(void *owner, struct error *take_err, json_t *take_facts);
 // who: the key of the configuration; account_kube: as whom helm acts.
-struct gather *gather_new(struct driver *driver, const char *who, struct kube *account_kube,
-                          const char *user);
+struct gather *gather_new(struct driver *driver, struct cluster *cluster, const char *who,
+                          struct kube *account_kube, const char *user);
 // Not there is JSON null; what may not be read is told in facts.denied.KEY. account: as whom helm
 // acts.
 void gather_get(struct gather *gather, const char *key, bool account, const char *fmt, ...)
@@ -97,10 +97,10 @@ void gather_free(struct gather *gather);
 // --- follow.c: watches that the passes share
 struct followed;
 // From now on followed for the passes of key; begins when nobody did yet. Borrowed.
-// user: as whom, NULL: us.
-struct followed *follow(struct driver *driver, const char *key, uint64_t pass, const char *user,
-                        const struct kube_ref *ref, const char *labels,
-                        json_t *(*trim)(const json_t *));
+// user: as whom, NULL: us. A target whose kubeconfig changed is another cluster.
+struct followed *follow(struct driver *driver, struct cluster *cluster, const char *key,
+                        uint64_t pass, const char *user, const struct kube_ref *ref,
+                        const char *labels, json_t *(*trim)(const json_t *));
 bool follow_is_synced(const struct followed *followed);
 // NULL: it follows. DENIED: it is not followed, and tried again much later only.
 const struct error *follow_error(struct followed *followed);
@@ -233,7 +233,7 @@ enum delegate_state driver_delegate_judge(const struct want *want, const json_t 
 // --- job.c: one release, one helm at a time, in the background
 struct note { // how the last job for a release ended
     struct note *next;
-    char *name; // "namespace/release"
+    char *name; // "namespace/release", and in which cluster
     char *key;  // of the DRAConfiguration
     char *digest, *message, *chart, *version;
     const char *reason; // "" when it went well
@@ -254,8 +254,6 @@ struct driver {
     struct job *turn;         // whose helm runs, or is about to; NULL: none
     char *last_turn;          // the namespace that had it last
     uint64_t places;
-    char *token; // of spec.helm_account
-    uint64_t token_until_ms;
 };
 struct job_order {
     bool uninstall, make_namespace;
@@ -264,17 +262,18 @@ struct job_order {
     // a lock that nobody holds any more, NULL: none; and its resourceVersion
     const char *drop_secret, *drop_version;
 };
-// The job holds object and take_want, which borrows from it.
-void job_start(struct driver *driver, const char *key, const json_t *object, struct want *take_want,
-               const struct job_order *order);
+// The job holds the cluster, object and take_want, which borrows from it.
+void job_start(struct driver *driver, struct cluster *cluster, const char *key,
+               const json_t *object, struct want *take_want, const struct job_order *order);
+// Releases of one name in two clusters are two. A target is the Secret that leads there: it stays
+// the same with another kubeconfig, and what its server says of itself changes nothing for others.
 // Whether it waits until another release's helm has ended.
-bool job_waits(const struct driver *driver, const char *namespace, const char *release);
+bool job_waits(const struct driver *driver, const struct cluster *cluster, const struct want *want);
 void driver_next_turn(struct driver *driver);
-void driver_forget_token(struct driver *driver);
-bool job_runs(const struct driver *driver, const char *namespace, const char *release);
-const struct note *job_note(const struct driver *driver, const char *namespace,
-                            const char *release);
-void job_forget_note(struct driver *driver, const char *namespace, const char *release);
+bool job_runs(const struct driver *driver, const struct cluster *cluster, const struct want *want);
+const struct note *job_note(const struct driver *driver, const struct cluster *cluster,
+                            const char *namespace, const char *release);
+void job_forget_note(struct driver *driver, const struct cluster *cluster, const struct want *want);
 void note_free(struct note *note);
 void job_end_all(struct driver *driver); // politely
 void job_kill_all(struct driver *driver);

@@ -410,7 +410,8 @@ struct gather *driver_facts_ask(struct driver *driver, const struct driver_work 
         .group = "", .version = "v1", .resource = "pods", .namespace = "kube-system"};
     struct kube_ref agents = {
         .group = "drawbridge.dev", .version = "v1alpha1", .resource = "nodedraconfigurations"};
-    struct gather *g = gather_new(driver, work->key, account_kube, want ? want->user : NULL);
+    struct gather *g =
+        gather_new(driver, work->cluster, work->key, account_kube, want ? want->user : NULL);
 
     if (api)
         ask_smoke(g, work, api, driver->spec.namespace);

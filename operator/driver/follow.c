@@ -5,8 +5,9 @@
 
 #include "driver_internal.h"
 
-#define REFUSED_MS 600000 // who was not allowed to look is not asked for again before
-#define CALM_MS 1000      // changes of so long are one pass: a roll-out changes a thousand pods
+#define REFUSED_MS 600000        // who was not allowed to look is not asked for again before
+#define TARGET_OBJECTS_MAX 50000 // of a target: it is somebody else's server
+#define CALM_MS 1000 // changes of so long are one pass: a roll-out changes a thousand pods
 
 // Whose passes look at it, and in which pass last.
 struct interest {
@@ -18,6 +19,7 @@ struct interest {
 struct followed {
     struct followed *next;
     struct driver *driver;
+    struct cluster *cluster; // kept
     char *name;
     struct kube *account; // NULL: it is followed as ourselves
     char *group, *version, *resource, *namespace, *labels;
@@ -43,6 +45,7 @@ static void followed_free(struct followed *followed)
     watch_free(followed->watch);
     error_free(followed->refused);
     kube_free(followed->account);
+    cluster_unref(followed->cluster);
     while (followed->interests) {
         struct interest *interest = followed->interests;
         followed->interests = interest->next;
@@ -87,12 +90,14 @@ static void on_change(void *owner, const char *key, const json_t *was, const jso
 static void start_watch(struct followed *followed)
 {
     struct driver *driver = followed->driver;
-    struct watch_spec spec = {.kube = followed->account ? followed->account : driver->spec.kube,
+    struct watch_spec spec = {.kube =
+                                  followed->account ? followed->account : followed->cluster->kube,
                               .ref = {.group = followed->group,
                                       .version = followed->version,
                                       .resource = followed->resource,
                                       .namespace = followed->namespace},
                               .label_selector = followed->labels,
+                              .objects_max = followed->cluster->by ? TARGET_OBJECTS_MAX : 0,
                               .trim = followed->trim,
                               .on_change = on_change,
                               .refusal_ends = true,
@@ -101,14 +106,15 @@ static void start_watch(struct followed *followed)
     followed->watch = watch_new(driver->loop, &spec);
 }
 
-static struct followed *start(struct driver *driver, char *take_name, const char *user,
-                              const struct kube_ref *ref, const char *labels,
+static struct followed *start(struct driver *driver, struct cluster *cluster, char *take_name,
+                              const char *user, const struct kube_ref *ref, const char *labels,
                               json_t *(*trim)(const json_t *))
 {
     struct followed *followed = NEW(struct followed);
 
     followed->driver = driver;
-    followed->account = user ? kube_new_as(driver->spec.kube, user) : NULL;
+    followed->cluster = cluster_ref(cluster);
+    followed->account = user ? kube_new_as(cluster->kube, user) : NULL;
     followed->trim = trim;
     followed->name = take_name;
     followed->group = str_dup(ref->group);
@@ -137,9 +143,9 @@ static void note_interest(struct followed *followed, const char *key, uint64_t p
     interest->pass = pass;
 }
 
-struct followed *follow(struct driver *driver, const char *key, uint64_t pass, const char *user,
-                        const struct kube_ref *ref, const char *labels,
-                        json_t *(*trim)(const json_t *))
+struct followed *follow(struct driver *driver, struct cluster *cluster, const char *key,
+                        uint64_t pass, const char *user, const struct kube_ref *ref,
+                        const char *labels, json_t *(*trim)(const json_t *))
 {
     // What one account may see is not another's.
     AUTO_MEM char *name =
@@ -147,10 +153,10 @@ struct followed *follow(struct driver *driver, const char *key, uint64_t pass, c
                    ref->namespace ? ref->namespace : "", labels ? labels : "");
     struct followed *followed = driver->followed;
 
-    while (followed && !str_eq(followed->name, name))
+    while (followed && (followed->cluster != cluster || !str_eq(followed->name, name)))
         followed = followed->next;
     if (!followed)
-        followed = start(driver, TAKE(name), user, ref, labels, trim);
+        followed = start(driver, cluster, TAKE(name), user, ref, labels, trim);
     else if (!followed->watch && clock_ms() - followed->refused_ms > REFUSED_MS)
         start_watch(followed);
     note_interest(followed, key, pass);

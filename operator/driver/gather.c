@@ -5,6 +5,7 @@
 
 #define SYNC_LOOK_MS 50
 #define SYNC_TIMEOUT_MS 30000
+#define ITEMS_MAX 50000 // of a list of a target: it is somebody else's server
 
 struct request {
     char *key;
@@ -22,13 +23,15 @@ struct gather {
     struct op op; // must be first
     struct loop *loop;
     struct driver *driver;
+    struct cluster *cluster;
     char *who;  // the configuration
     char *user; // the account, NULL: us
     uint64_t pass;
-    struct kube *kube, *account_kube;
+    struct kube *account_kube;
     struct request *requests;
     size_t len, next;
     json_t *facts;
+    bool too_many;     // of what is listed
     uint64_t since_ms; // that the first list of a watch is waited for; 0: it is not
     gather_more_fn *more;
     const void *more_owner;
@@ -37,16 +40,16 @@ struct gather {
     void *owner;
 };
 
-struct gather *gather_new(struct driver *driver, const char *who, struct kube *account_kube,
-                          const char *user)
+struct gather *gather_new(struct driver *driver, struct cluster *cluster, const char *who,
+                          struct kube *account_kube, const char *user)
 {
     struct gather *g = NEW(struct gather);
 
     g->driver = driver;
+    g->cluster = cluster;
     g->who = str_dup(who);
     g->user = str_dup(user);
     g->pass = ++driver->passes;
-    g->kube = driver->spec.kube;
     g->account_kube = account_kube;
     g->facts = json_object();
     json_object_set_new(g->facts, "denied", json_object());
@@ -88,7 +91,8 @@ static struct request *add(struct gather *g, const char *key, bool account)
 
     g->requests = mem_realloc(g->requests, (g->len + 1) * sizeof(*g->requests));
     request = &g->requests[g->len++];
-    *request = (struct request){.key = str_dup(key), .kube = account ? g->account_kube : g->kube};
+    *request =
+        (struct request){.key = str_dup(key), .kube = account ? g->account_kube : g->cluster->kube};
     return request;
 }
 
@@ -174,8 +178,11 @@ static void on_item(void *owner, json_t *item)
 {
     struct gather *g = owner;
     const struct request *request = &g->requests[g->next];
+    json_t *items = json_object_get(g->facts, request->key);
 
-    json_array_append_new(json_object_get(g->facts, request->key), request->trim(item));
+    g->too_many = g->cluster->by && json_array_size(items) == ITEMS_MAX;
+    if (!g->too_many)
+        json_array_append_new(items, request->trim(item));
 }
 
 static void note_denied(struct gather *g, const char *key, const struct error *err)
@@ -190,6 +197,12 @@ static void on_answer(void *owner, struct error *take_err, json_t *take_body)
     AUTO_JSON json_t *body = take_body;
 
     g->pending = NULL;
+    if (g->too_many) {
+        error_free(take_err);
+        finish(g,
+               error_new(ERROR_LIMIT, "read %s: there are more than %d", request->key, ITEMS_MAX));
+        return;
+    }
     if (take_err && error_kind(take_err) == ERROR_DENIED) {
         note_denied(g, request->key, take_err);
         error_free(take_err);
@@ -248,8 +261,8 @@ static bool take_followed(struct gather *g, struct request *request)
                            .resource = request->resource,
                            .namespace = request->namespace};
     struct followed *followed =
-        follow(g->driver, g->who, g->pass, request->account ? g->user : NULL, &ref, request->labels,
-               request->trim);
+        follow(g->driver, g->cluster, g->who, g->pass, request->account ? g->user : NULL, &ref,
+               request->labels, request->trim);
     const struct error *err = follow_error(followed);
 
     if (err && error_kind(err) == ERROR_DENIED) {

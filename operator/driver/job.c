@@ -6,17 +6,33 @@
 
 // --- what became of it
 
-bool job_runs(const struct driver *driver, const char *namespace, const char *release)
+const struct job *job_find(const struct driver *driver, const struct cluster *cluster,
+                           const struct want *want)
 {
-    for (const struct job *job = driver->jobs; job; job = job->next)
-        if (str_eq(job->want.namespace, namespace) && str_eq(job->want.release, release))
-            return true;
-    return false;
+    const struct job *job = driver->jobs;
+
+    while (job && !(str_eq(job->cluster->by, cluster->by) &&
+                    str_eq(job->want.namespace, want->namespace) &&
+                    str_eq(job->want.release, want->release)))
+        job = job->next;
+    return job;
 }
 
-const struct note *job_note(const struct driver *driver, const char *namespace, const char *release)
+bool job_runs(const struct driver *driver, const struct cluster *cluster, const struct want *want)
 {
-    AUTO_MEM char *name = str_format("%s/%s", namespace, release);
+    return job_find(driver, cluster, want) != NULL;
+}
+
+static char *name_release(const struct cluster *cluster, const char *namespace, const char *release)
+{
+    return cluster->by ? str_format("%s/%s %s", namespace, release, cluster->by)
+                       : str_format("%s/%s", namespace, release);
+}
+
+const struct note *job_note(const struct driver *driver, const struct cluster *cluster,
+                            const char *namespace, const char *release)
+{
+    AUTO_MEM char *name = name_release(cluster, namespace, release);
 
     for (const struct note *note = driver->notes; note; note = note->next)
         if (str_eq(note->name, name))
@@ -51,9 +67,9 @@ static void forget_notes(struct driver *driver, const char *name, const char *ke
     }
 }
 
-void job_forget_note(struct driver *driver, const char *namespace, const char *release)
+void job_forget_note(struct driver *driver, const struct cluster *cluster, const struct want *want)
 {
-    AUTO_MEM char *name = str_format("%s/%s", namespace, release);
+    AUTO_MEM char *name = name_release(cluster, want->namespace, want->release);
 
     forget_notes(driver, name, NULL);
 }
@@ -83,7 +99,7 @@ static struct note *note_of(struct driver *driver, char *take_name)
 static void note_result(struct job *job)
 {
     struct note *note =
-        note_of(job->driver, str_format("%s/%s", job->want.namespace, job->want.release));
+        note_of(job->driver, name_release(job->cluster, job->want.namespace, job->want.release));
     bool same = str_eq(note->digest, job->want.digest_text) && note->uninstall == job->uninstall;
 
     mem_free(note->key);
@@ -116,6 +132,8 @@ static void job_free(struct job *job)
     if (job->dir)
         loop_scratch_remove(job->dir);
     kube_free(job->kube);
+    cluster_unref(job->cluster);
+    job_forget_token(job);
     driver_want_fini(&job->want);
     json_decref(job->object);
     json_decref(job->crds);
@@ -192,10 +210,14 @@ void job_run(struct job *job)
     while (!job->pending && job->step != JOB_END) {
         if (job->driver->halted || !spec->may_write(spec->owner))
             job_fail(job, "HelmInterrupted", str_dup("Drawbridge does not lead any more"));
+        else if (!cluster_is_current(job->cluster))
+            job_fail(job, "HelmInterrupted",
+                     str_format("%s leads to the cluster no more, or with another kubeconfig",
+                                job->cluster->by));
+        else if (job_needs_token(job)) // before its turn: the server may never answer
+            job_ask_token(job);
         else if (is_helms(job->step) && !job_take_turn(job))
             return;
-        else if (job_needs_token(job))
-            job_ask_token(job);
         else
             begin[job->step](job);
     }
@@ -211,12 +233,13 @@ static void on_begin(void *owner)
     job_run(job);
 }
 
-void job_start(struct driver *driver, const char *key, const json_t *object, struct want *take_want,
-               const struct job_order *order)
+void job_start(struct driver *driver, struct cluster *cluster, const char *key,
+               const json_t *object, struct want *take_want, const struct job_order *order)
 {
     struct job *job = NEW(struct job);
 
     job->driver = driver;
+    job->cluster = cluster_ref(cluster);
     job->key = str_dup(key);
     job->object = json_incref((json_t *)(uintptr_t)object);
     job->want = *take_want;
@@ -228,7 +251,7 @@ void job_start(struct driver *driver, const char *key, const json_t *object, str
     job->forced = order->forget;
     job->step = order->forget ? JOB_FORGET : JOB_UNLOCK;
     job->reason = "";
-    job->kube = kube_new_as(driver->spec.kube, job->want.user);
+    job->kube = kube_new_as(cluster->kube, job->want.user);
     job->next = driver->jobs;
     driver->jobs = job;
     job->pending = loop_defer(driver->loop, on_begin, job);

@@ -316,6 +316,7 @@ static bool prepare(struct job *job, bool connects, struct helm_call *ret_call)
     const struct driver_spec *spec = &job->driver->spec;
     AUTO(error) struct error *err = job->dir ? NULL : helm_make_dir(spec, &job->dir);
 
+    ASSERT(!job->cluster->by || spec->helm_account); // our credentials are no target's
     if (!err && connects && spec->helm_account)
         err = job_write_config(job);
     else if (!err && connects && !spec->kubeconfig)

@@ -33,7 +33,10 @@ struct job {
     bool forced;     // the record is gone, or will be: its objects are taken over, or removed by us
     bool crds_first; // the chart's objects are of kinds that it brings itself
     enum job_step step;
-    struct kube *kube; // as the account
+    struct cluster *cluster; // kept
+    struct kube *kube;       // as the account
+    char *token;             // of helm's own account there; NULL: none yet
+    uint64_t token_until_ms;
     struct op *pending;
     bool child;     // pending is a helm
     bool waits;     // for its turn; pending is NULL then
@@ -59,9 +62,13 @@ void job_fail_with(struct job *job, const char *fallback, struct error *take_err
 bool job_take_turn(struct job *job);
 void job_leave_turn(struct job *job);
 
-// job_token.c: helm's own account
+const struct job *job_find(const struct driver *driver, const struct cluster *cluster,
+                           const struct want *want);
+
+// job_token.c: helm's own account. A token goes with its job: it is for that cluster alone.
 bool job_needs_token(const struct job *job);
 void job_ask_token(struct job *job);
+void job_forget_token(struct job *job);
 struct error *job_write_config(const struct job *job);
 
 // Steps: each begins something (job->pending), or goes on (job->step).

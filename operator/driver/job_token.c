@@ -27,14 +27,14 @@ bool job_needs_token(const struct job *job)
     const struct driver *driver = job->driver;
 
     return driver->spec.helm_account && talks(job->step) &&
-           (!driver->token || clock_ms() + needed_ms(driver) > driver->token_until_ms);
+           (!job->token || clock_ms() + needed_ms(driver) > job->token_until_ms);
 }
 
-void driver_forget_token(struct driver *driver)
+void job_forget_token(struct job *job)
 {
-    if (driver->token)
-        explicit_bzero(driver->token, strlen(driver->token));
-    mem_free(TAKE(driver->token));
+    if (job->token)
+        explicit_bzero(job->token, strlen(job->token));
+    mem_free(TAKE(job->token));
 }
 
 static void on_token(void *owner, struct error *take_err, json_t *take_body)
@@ -46,10 +46,11 @@ static void on_token(void *owner, struct error *take_err, json_t *take_body)
     int64_t until_ms;
 
     job->pending = NULL;
-    driver_forget_token(driver);
+    job_forget_token(job);
     if (take_err) {
         job_fail_with(
-            job, "APIServerUnreachable",
+            job,
+            error_kind(take_err) == ERROR_NOT_FOUND ? "DriverForbidden" : "APIServerUnreachable",
             error_wrap(take_err, "a token for helm's account %s", driver->spec.helm_account));
     } else if (!*token ||
                !clock_parse(doc_str(body, "status", "expirationTimestamp", NULL), &until_ms)) {
@@ -60,10 +61,10 @@ static void on_token(void *owner, struct error *take_err, json_t *take_body)
         int64_t left_ms = until_ms - clock_wall_ms();
 
         // A clock that is behind the server's would ask for ever.
-        driver->token = str_dup(token);
-        driver->token_until_ms = clock_ms() + (uint64_t)(left_ms > 0 ? left_ms : 0);
-        if (driver->token_until_ms < clock_ms() + needed_ms(driver) + 1)
-            driver->token_until_ms = clock_ms() + needed_ms(driver) + 1;
+        job->token = str_dup(token);
+        job->token_until_ms = clock_ms() + (uint64_t)(left_ms > 0 ? left_ms : 0);
+        if (job->token_until_ms < clock_ms() + needed_ms(driver) + 1)
+            job->token_until_ms = clock_ms() + needed_ms(driver) + 1;
     }
     job_run(job);
 }
@@ -88,7 +89,7 @@ void job_ask_token(struct job *job)
     doc_set(body,
             json_integer((json_int_t)(seconds > TOKEN_SECONDS_MIN ? seconds : TOKEN_SECONDS_MIN)),
             "spec", "expirationSeconds", NULL);
-    job->pending = kube_create(spec->kube, &ref, body, on_token, job);
+    job->pending = kube_create(job->cluster->kube, &ref, body, on_token, job);
 }
 
 // --- the kubeconfig that helm gets
@@ -112,15 +113,14 @@ static struct error *write_file(const char *path, const char *text)
 
 struct error *job_write_config(const struct job *job)
 {
-    const struct driver_spec *spec = &job->driver->spec;
     AUTO_MEM char *path = str_format("%s/kube.conf", job->dir);
     AUTO_MEM char *ca_file = str_format("%s/ca.crt", job->dir);
-    const char *ca = kube_ca(spec->kube);
+    const char *ca = kube_ca(job->cluster->kube);
     AUTO_JSON json_t *config =
         json_pack("{s:s, s:s, s:s, s:[{s:s, s:o}], s:[{s:s, s:{s:o}}], s:[{s:s, s:{s:s, s:s}}]}",
                   "apiVersion", "v1", "kind", "Config", "current-context", "helm", "clusters",
-                  "name", "helm", "cluster", kube_cluster(spec->kube, ca_file), "users", "name",
-                  "helm", "user", "token", doc_string(job->driver->token), "contexts", "name",
+                  "name", "helm", "cluster", kube_cluster(job->cluster->kube, ca_file), "users",
+                  "name", "helm", "user", "token", doc_string(job->token), "contexts", "name",
                   "helm", "context", "cluster", "helm", "user", "helm");
     AUTO_MEM char *text = doc_print_json(config); // JSON is YAML
     struct error *err = ca ? write_file(ca_file, ca) : NULL;

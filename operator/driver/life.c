@@ -91,7 +91,6 @@ void driver_free(struct driver *driver)
     follow_end(driver);
     job_kill_all(driver);
     free_notes(driver);
-    driver_forget_token(driver);
     mem_free(driver->last_turn);
     mem_free(driver);
 }

@@ -505,6 +505,25 @@ static void judge_none(struct readiness *readiness)
                                           "devices", 0, "nodes", 0);
 }
 
+// What we may not look at ourselves: in another cluster that is its administrator's to say.
+static bool is_hidden_from_us(const json_t *facts, struct readiness *readiness)
+{
+    static const char *const keys[] = {"classes", "slices", "nodes"};
+
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        const char *denied = doc_str(facts, "denied", keys[i], NULL);
+
+        if (!*denied)
+            continue;
+        say(&readiness->ready, DRIVER_FALSE, "DriverForbidden",
+            str_format("Whether the driver publishes devices cannot be seen: %s", denied));
+        say(&readiness->devices, DRIVER_FALSE, "Forbidden",
+            str_format("Devices cannot be seen: %s", denied));
+        return true;
+    }
+    return false;
+}
+
 void driver_ready_judge(const struct want *want, const json_t *facts,
                         struct readiness *ret_readiness)
 {
@@ -512,7 +531,7 @@ void driver_ready_judge(const struct want *want, const json_t *facts,
 
     if (judge_values(want, &readiness.ready)) {
         judge_none(&readiness);
-    } else {
+    } else if (!is_hidden_from_us(facts, &readiness)) {
         if (judge_classes(want, facts, &readiness.ready))
             judge_sets(want, facts, &readiness.ready);
         judge_devices(want, facts, &readiness);

@@ -70,10 +70,9 @@ void driver_next_turn(struct driver *driver)
     next->pending = loop_defer(driver->loop, on_turn, next);
 }
 
-bool job_waits(const struct driver *driver, const char *namespace, const char *release)
+bool job_waits(const struct driver *driver, const struct cluster *cluster, const struct want *want)
 {
-    for (const struct job *job = driver->jobs; job; job = job->next)
-        if (str_eq(job->want.namespace, namespace) && str_eq(job->want.release, release))
-            return job->waits;
-    return false;
+    const struct job *job = job_find(driver, cluster, want);
+
+    return job && job->waits;
 }

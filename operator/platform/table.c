@@ -136,11 +136,6 @@ struct error *platform_check(const struct api_config *config)
                              "spec.platform.type: %s is not supported by this version; use %s",
                              platform_type_name(config->platform), names);
     }
-    if (platform_is_in_target(config) && (config->driver || config->smoke_test))
-        return error_because(ERROR_INVALID, "NotSupported",
-                             "%s is not supported together with spec.cluster: the driver would "
-                             "come into the cluster that Drawbridge runs in",
-                             config->driver ? "spec.driver" : "spec.smokeTest");
     return platform && platform->check ? platform->check(config) : NULL;
 }
 

@@ -430,7 +430,6 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
     // All that is written but the Lease itself goes through this client.
     c->spec.kube = kube_new_as(spec->kube, NULL);
     kube_guard(c->spec.kube, controller_may_write, c);
-    driver.kube = c->spec.kube;
     make_metrics(c);
     c->events = events_new(loop, c->spec.kube, "drawbridge-controller", spec->identity);
     c->queue = queue_new(loop, &queue);

@@ -39,10 +39,10 @@ static bool takes_flags_out(const struct pass *pass)
            *doc_str(pass->config.status, "lastAppliedRevision", NULL);
 }
 
-// The driver, its devices and claims are those of the cluster that Drawbridge runs in.
+// The driver, its devices and claims are those of the cluster whose nodes the pass looks at.
 static bool is_elsewhere(const struct pass *pass)
 {
-    return platform_traits(pass->config.platform)->nodes_elsewhere || pass->config.cluster;
+    return platform_traits(pass->config.platform)->nodes_elsewhere;
 }
 
 bool pass_retires(const struct pass *pass)
@@ -93,6 +93,7 @@ static struct op *begin(struct pass *pass, bool gone)
     struct controller *c = pass->controller;
     struct driver_work work = {
         .key = pass->walk.key,
+        .cluster = pass->cluster,
         .object = pass->object,
         .served = pass->observed->served,
         .minor = (unsigned)pass->observed->server.minor,
@@ -196,7 +197,8 @@ void conditions_say_driver(struct pass *pass)
     if (!test && had_condition(pass, CONDITION_SMOKE_TEST_PASSED))
         api_conditions_set(pass->conditions, CONDITION_SMOKE_TEST_PASSED, STATE_FALSE,
                            "NotRequested", "The spec asks for no smoke test");
-    else if (test && !*api_conditions_reason(pass->conditions, CONDITION_SMOKE_TEST_PASSED))
+    else if (test && !*api_conditions_reason(pass->conditions, CONDITION_SMOKE_TEST_PASSED) &&
+             !(pass->walk.err && had_condition(pass, CONDITION_SMOKE_TEST_PASSED)))
         api_conditions_set(pass->conditions, CONDITION_SMOKE_TEST_PASSED, STATE_FALSE,
                            "WaitingForDevices", "It begins when devices are published");
 }

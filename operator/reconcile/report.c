@@ -262,7 +262,7 @@ static void put_revisions(struct pass *pass, json_t *status)
             json_object_set_new(status, kept[i],
                                 doc_copy(json_object_get(pass->config.status, kept[i])));
     }
-    if (pass->planned && pass_writes(pass))
+    if ((pass->planned && pass_writes(pass)) || *doc_str(status, "driver", "release", NULL))
         put_str(status, "clusterUID", cluster_uid(pass->cluster));
     // What is to be tried again and has not had its turn is asked for in the next pass too.
     if (pass->config.reconcile_requested_at && !(pass->planned && pass->plan.again))

@@ -63,7 +63,9 @@ static struct error *check_same_cluster(struct pass *pass)
         return NULL;
     if (*uid && !str_eq(uid, cluster_uid(pass->cluster)))
         where = str_format("the cluster whose namespace kube-system has UID %s", uid);
-    else if (pass->cluster != home && !*uid && platform_wrote(home, &pass->config))
+    else if (pass->cluster != home && !*uid &&
+             (platform_wrote(home, &pass->config) ||
+              *doc_str(pass->config.status, "driver", "release", NULL)))
         where = str_dup("the cluster that Drawbridge runs in");
     if (!where)
         return NULL;

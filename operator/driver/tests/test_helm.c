@@ -129,8 +129,9 @@ TEST(a_kubeconfig_that_is_cut_is_told_with_its_own_cause)
 {
     static char token[] = "a-token-of-more-than-ten-bytes";
     AUTO_MEM char *given = test_path("kubeconfig");
-    struct driver driver = {.token = token};
-    struct job job = {.driver = &driver};
+    struct driver driver = {0};
+    struct cluster cluster = {0};
+    struct job job = {.driver = &driver, .cluster = &cluster, .token = token};
     struct kube_config *config = NULL;
     struct loop *loop = loop_new();
     struct http *http = http_new(loop, NULL);
@@ -141,7 +142,7 @@ TEST(a_kubeconfig_that_is_cut_is_told_with_its_own_cause)
                       "cluster: {server: 'http://127.0.0.1:1'}}]\nusers: [{name: x, user: {}}]\n"
                       "contexts: [{name: x, context: {cluster: x, user: x}}]\n");
     CHECK_OK(kube_config_load(given, NULL, &config));
-    driver.spec.kube = kube_new(loop, http, config);
+    cluster.kube = kube_new(loop, http, config);
     job.dir = test_path("");
     CHECK_INT(getrlimit(RLIMIT_FSIZE, &as_was), 0);
     ten = (struct rlimit){10, as_was.rlim_max};
@@ -150,7 +151,7 @@ TEST(a_kubeconfig_that_is_cut_is_told_with_its_own_cause)
     CHECK_INT(setrlimit(RLIMIT_FSIZE, &as_was), 0);
     CHECK_ERR_HAS(err, ERROR_TRANSIENT, "kube.conf: No space left on device");
     mem_free(job.dir);
-    kube_free(driver.spec.kube);
+    kube_free(cluster.kube);
     http_free(http);
     loop_free(loop);
 }

@@ -3,166 +3,9 @@
 // order, and what becomes of a helm that floods, hangs or is told to end; a pass beside it asks a
 // scripted API server, the others none.
 #include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "job_internal.h"
-#include "test.h"
-#include "testkit/server.h"
-
-struct rig {
-    struct loop *loop;
-    struct http *http;
-    struct driver *driver;
-    char *dir, *helm, *calls;
-    const char *account; // helm's; NULL: ours
-    struct server *server;
-    struct server_conn *held; // who asked for the release first, and has no answer yet
-    unsigned ended, asked, tokens;
-    bool gone;
-    bool cached_claims;          // the list of claims was asked of a cache
-    const char *namespace_owner; // of the namespace "left"; NULL: it is not asked for
-    char *patched;               // how it was changed
-    const char *tried;           // the answer to a dry run of a DeviceClass
-    struct op *pending;          // a driver_stop(), or who waits for a file
-    const char *file;
-    bool stopped;
-    char *said;    // of DriverReady, by the last pass
-    bool watching; // the server keeps the loop running: the end of the job stops it
-};
-
-static void on_change(void *owner, const char *key)
-{
-    struct rig *rig = owner;
-
-    CHECK_STR(key, "team/dra");
-    rig->ended++;
-    if (rig->watching)
-        loop_stop(rig->loop);
-    if (rig->held)
-        server_reply(TAKE(rig->held), 200, "", "{\"items\": []}");
-}
-
-static void on_request(void *owner, struct server_conn *conn, const struct server_request *request);
-
-static bool may_look(void *owner, const char *from, const char *to)
-{
-    (void)owner;
-    return str_eq(from, "team") && str_eq(to, "gpu");
-}
-
-static bool may_write(void *owner)
-{
-    (void)owner;
-    return true;
-}
-
-// The script sees helm's words in $*, and may write into $DIR. "calls" has the verbs.
-static void rig_start(struct rig *rig, const char *script, bool serves)
-{
-    AUTO_MEM char *config = test_path("kubeconfig");
-    AUTO_MEM char *text = NULL;
-    AUTO_MEM char *cluster = NULL;
-    struct kube_config *kube = NULL;
-
-    *rig = (struct rig){.account = rig->account};
-    setenv("DRAWBRIDGE_CONFINE", TEST_BINARY_ROOT "/drawbridge-confine", 1);
-    rig->dir = test_path("");
-    rig->helm = test_path("helm-program");
-    rig->calls = test_path("calls");
-    text = str_format(
-        "#!/bin/bash\nDIR='%s'\nverb=\"$1 $2\"\n[[ $1 != upgrade ]] || verb=$1\n"
-        "[[ \" $* \" != *' --dry-run'* ]] || verb=dry-run\necho \"$verb\" >>'%s'\n"
-        "chart() { printf 'name: test-driver\\nversion: %%s\\n' \"${1:-1.0.0}\"; }\n%s\n",
-        rig->dir, rig->calls, script);
-    test_write(rig->helm, text);
-    CHECK_INT(chmod(rig->helm, 0700), 0);
-    rig->loop = loop_new();
-    if (serves)
-        rig->server = server_new(rig->loop, on_request, rig);
-    cluster = str_format("apiVersion: v1\nkind: Config\ncurrent-context: x\nclusters: [{name: x, "
-                         "cluster: {server: '%s'}}]\nusers: [{name: x, user: {}}]\ncontexts: "
-                         "[{name: x, context: {cluster: x, user: x}}]\n",
-                         serves ? server_url(rig->server) : "http://127.0.0.1:1");
-    test_write(config, cluster);
-    CHECK_OK(kube_config_load(config, NULL, &kube));
-    rig->http = http_new(rig->loop, NULL);
-    struct driver_spec spec = {.kube = kube_new(rig->loop, rig->http, kube),
-                               .helm = rig->helm,
-                               .dir = rig->dir,
-                               .kubeconfig = "/dev/null",
-                               .helm_account = rig->account,
-                               .chart_root = "/charts",
-                               .namespace = "system",
-                               .helm_timeout_ms = 10000,
-                               .on_change = on_change,
-                               .may_write = may_write,
-                               .may_look = may_look,
-                               .owner = rig};
-    rig->driver = driver_new(rig->loop, &spec);
-}
-
-static void rig_init(struct rig *rig, const char *script)
-{
-    rig_start(rig, script, false);
-}
-
-static void rig_fini(struct rig *rig)
-{
-    struct kube *kube = rig->driver->spec.kube;
-
-    op_drop(rig->pending);
-    mem_free(rig->said);
-    driver_free(rig->driver);
-    kube_free(kube);
-    http_free(rig->http);
-    if (rig->server)
-        server_free(rig->server);
-    loop_free(rig->loop);
-    char *owned[] = {rig->dir, rig->helm, rig->calls, rig->patched};
-    for (size_t i = 0; i < COUNT(owned); i++)
-        mem_free(owned[i]);
-}
-#define AUTO_RIG CLEANUP(rig_fini)
-
-static void begin(struct rig *rig, const char *driver, const char *status)
-{
-    AUTO_MEM char *text =
-        str_format("{metadata: {namespace: team, name: dra}, spec: {driver: %s}, status: "
-                   "{driver: %s}}",
-                   driver, status);
-    AUTO_JSON json_t *facts = json_object();
-    AUTO_JSON json_t *object = NULL;
-    AUTO_WANT struct want want = {0};
-    struct job_order order = {0};
-
-    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &object));
-    CHECK_OK(driver_want_make(object, &want));
-    CHECK_OK(driver_values_make(object, facts, "v1", &want));
-    job_start(rig->driver, "team/dra", object, &want, &order);
-}
-
-static void check_note(struct rig *rig, const char *calls, const char *reason, const char *part)
-{
-    AUTO_MEM char *made = test_read(rig->calls);
-    const struct note *note = job_note(rig->driver, "gpu", "r");
-
-    CHECK_INT(rig->ended, 1);
-    CHECK(note != NULL);
-    CHECK_STR(note->reason, reason);
-    if (*part)
-        CHECK_HAS(note->message, part);
-    CHECK_STR(made, calls);
-}
-
-#define PLAIN "{chart: {path: /charts/x}, release: r, namespace: gpu, values: {a: 1}}"
-#define RENDERED "echo '{\"manifest\":\"\"}'"
-#define USUAL                                                                                      \
-    "case $verb in 'show chart') chart ;; dry-run) " RENDERED                                      \
-    " ;; upgrade) cat >\"$DIR/values\" ;; esac"
+#include "job.h"
 
 TEST(an_install)
 {
@@ -177,7 +20,7 @@ TEST(an_install)
     file = test_path("values");
     values = test_read(file);
     CHECK_STR(values, "{\"a\":1}");
-    CHECK_STR(job_note(rig.driver, "gpu", "r")->chart, "test-driver");
+    CHECK_STR(job_note(rig.driver, &rig.cluster, "gpu", "r")->chart, "test-driver");
 }
 
 TEST(how_a_release_went_is_forgotten_with_its_configuration)
@@ -195,13 +38,6 @@ TEST(how_a_release_went_is_forgotten_with_its_configuration)
 }
 
 // --- what a helm may take, and where
-
-static char *read_in_dir(const char *name)
-{
-    AUTO_MEM char *path = test_path(name);
-
-    return test_read(path);
-}
 
 static size_t jobs_left(void)
 {
@@ -338,7 +174,7 @@ static void begin_release(struct rig *rig, const char *namespace, const char *re
     CHECK_OK(doc_parse_yaml(slice_of(text), "test", &object));
     CHECK_OK(driver_want_make(object, &want));
     CHECK_OK(driver_values_make(object, facts, "v1", &want));
-    job_start(rig->driver, "team/dra", object, &want, &order);
+    job_start(rig->driver, &rig->cluster, "team/dra", object, &want, &order);
 }
 
 TEST(one_helm_runs_at_a_time_and_namespaces_take_turns)
@@ -356,7 +192,8 @@ TEST(one_helm_runs_at_a_time_and_namespaces_take_turns)
         begin_release(&rig, "team", release);
     }
     begin_release(&rig, "other", "single");
-    CHECK(!job_waits(rig.driver, "gpu", "single"));
+    CHECK(!job_waits(rig.driver, &rig.cluster,
+                     &(struct want){.namespace = "gpu", .release = "single"}));
     loop_run(rig.loop);
     made = read_in_dir("order");
     CHECK_INT(strlen(made), strlen("many-0\nmany-1\nmany-2\nsingle\n"));
@@ -365,25 +202,11 @@ TEST(one_helm_runs_at_a_time_and_namespaces_take_turns)
     CHECK_STR(first, "single");
     for (const char *const *name = (const char *const[]){"many-0", "many-1", "many-2", NULL}; *name;
          name++)
-        CHECK_STR(job_note(rig.driver, "gpu", *name)->reason, "");
+        CHECK_STR(job_note(rig.driver, &rig.cluster, "gpu", *name)->reason, "");
     CHECK(rig.ended > 4); // also that they wait was told
 }
 
 // --- an account of its own
-
-#define OF_ITS_OWN                                                                                 \
-    "{chart: {path: /charts/x}, release: r, namespace: gpu, serviceAccountName: installer}"
-
-static void on_token_request(struct server_conn *conn, const struct server_request *request)
-{
-    AUTO_MEM char *body = slice_dup(request->body);
-
-    CHECK_STR(request->method, "POST");
-    CHECK_HAS(body, "\"kind\":\"TokenRequest\"");
-    server_reply(conn, 201, "",
-                 "{\"status\": {\"token\": \"short-lived\", \"expirationTimestamp\": "
-                 "\"2099-01-01T00:00:00Z\"}}");
-}
 
 TEST(helm_gets_a_token_of_its_own_account_and_reads_no_other_file)
 {
@@ -402,7 +225,7 @@ TEST(helm_gets_a_token_of_its_own_account_and_reads_no_other_file)
     rig.watching = true;
     begin(&rig, OF_ITS_OWN, "{}");
     loop_run(rig.loop);
-    CHECK_STR(job_note(rig.driver, "gpu", "r")->message, NULL);
+    CHECK_STR(job_note(rig.driver, &rig.cluster, "gpu", "r")->message, NULL);
     CHECK_INT(rig.tokens, 1);
     CHECK_INT(jobs_left(), 0);
 }
@@ -411,59 +234,6 @@ TEST(helm_gets_a_token_of_its_own_account_and_reads_no_other_file)
 #define SLOW                                                                                       \
     "case $verb in 'show chart') chart ;; dry-run) " RENDERED                                      \
     " ;; upgrade) until [[ -e $DIR/asked ]]; do sleep 0.01; done ;; esac"
-
-// Answers all but the first question for the release, which waits until helm has ended.
-static void on_request(void *owner, struct server_conn *conn, const struct server_request *request)
-{
-    struct rig *rig = owner;
-
-    if (strstr(request->target, "/serviceaccounts/helm/token")) {
-        rig->tokens++;
-        on_token_request(conn, request);
-        return;
-    }
-    if (strstr(request->target, "/resourceclaims?") && strstr(request->target, "resourceVersion=0"))
-        rig->cached_claims = true;
-    if (rig->namespace_owner && str_eq(request->target, "/api/v1/namespaces/left")) {
-        AUTO_MEM char *body =
-            str_format("{\"metadata\": {\"name\": \"left\", \"resourceVersion\": \"7\", "
-                       "\"labels\": {\"" DRIVER_LABEL_OWNER "\": \"%s\"}}}",
-                       rig->namespace_owner);
-
-        if (str_eq(request->method, "PATCH"))
-            rig->patched = slice_dup(request->body);
-        server_reply(conn, 200, "", body);
-    } else if (rig->tried && strstr(request->target, "/deviceclasses/")) {
-        server_reply(conn, 500, "", rig->tried);
-    } else if (rig->tried) {
-        server_reply(conn, 200, "",
-                     "{\"groupVersion\": \"resource.k8s.io/v1beta1\", \"resources\": [{\"name\": "
-                     "\"deviceclasses\", \"kind\": \"DeviceClass\"}]}");
-    } else if (strstr(request->target, "/secrets") && rig->asked++ == 0) {
-        AUTO_MEM char *asked = test_path("asked");
-
-        rig->held = conn;
-        test_write(asked, "");
-    } else if (strstr(request->target, "/serviceaccounts/") ||
-               strstr(request->target, "/namespaces/gpu")) {
-        server_reply(conn, 404, "", "{}");
-    } else {
-        server_reply(conn, 200, "",
-                     "{\"kind\": \"Status\", \"status\": \"Success\", \"items\": []}");
-    }
-}
-
-static void on_passed(void *owner, struct error *take_err, struct driver_result *take_result)
-{
-    struct rig *rig = owner;
-
-    CHECK_OK(take_err);
-    rig->pending = NULL;
-    rig->gone = take_result->gone;
-    rig->said = TAKE(take_result->ready.message);
-    driver_result_free(take_result);
-    loop_stop(rig->loop);
-}
 
 // The pass that a release has while another one has helm.
 TEST(who_waits_for_helm_says_so)
@@ -474,7 +244,7 @@ TEST(who_waits_for_helm_says_so)
     AUTO_MEM char *go = test_path("go");
     AUTO_JSON json_t *object = NULL;
     AUTO_JSON json_t *served = json_pack("[s]", "v1");
-    struct driver_work work = {.key = "team/dra", .served = served};
+    struct driver_work work = {.key = "team/dra", .cluster = &rig.cluster, .served = served};
 
     rig_start(&rig,
               "case $verb in 'show chart') until [[ -e $DIR/go ]]; do sleep 0.01; done; chart ;; "
@@ -491,27 +261,14 @@ TEST(who_waits_for_helm_says_so)
                    "Waiting until helm is done with another release: one runs at a time");
     test_write(go, "");
     rig.watching = true;
-    while (!job_note(rig.driver, "gpu", "r"))
+    while (!job_note(rig.driver, &rig.cluster, "gpu", "r"))
         loop_run(rig.loop);
-    CHECK_STR(job_note(rig.driver, "gpu", "r")->reason, "");
+    CHECK_STR(job_note(rig.driver, &rig.cluster, "gpu", "r")->reason, "");
 }
 
-// What a pass says of a driver in a namespace that nobody may look into.
 static char *said_of(const char *driver)
 {
-    AUTO_RIG struct rig rig = {0};
-    AUTO_MEM char *text = str_format(
-        "{metadata: {namespace: team, name: dra}, spec: {driver: {%s}}, status: {}}", driver);
-    AUTO_JSON json_t *object = NULL;
-    AUTO_JSON json_t *served = json_pack("[s]", "v1");
-    struct driver_work work = {.key = "team/dra", .served = served};
-
-    rig_init(&rig, "exit 1");
-    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &object));
-    work.object = object;
-    rig.pending = driver_pass(rig.driver, &work, on_passed, &rig);
-    loop_run(rig.loop);
-    return TAKE(rig.said);
+    return said_of_in(driver, NULL, NULL);
 }
 
 TEST(who_wants_to_install_elsewhere_is_told_of_accounts_and_not_of_a_right_to_look)
@@ -539,7 +296,8 @@ static void pass_beside_helm(struct rig *rig, bool gone)
                    PLAIN);
     AUTO_JSON json_t *object = NULL;
     AUTO_JSON json_t *served = json_pack("[s]", "v1");
-    struct driver_work work = {.key = "team/dra", .served = served, .gone = gone};
+    struct driver_work work = {
+        .key = "team/dra", .cluster = &rig->cluster, .served = served, .gone = gone};
 
     CHECK_OK(doc_parse_yaml(slice_of(text), "test", &object));
     work.object = object;
@@ -711,7 +469,7 @@ TEST(a_flood_of_errors_is_cut)
     begin(&rig, PLAIN, "{}");
     loop_run(rig.loop);
     check_note(&rig, "show chart\ndry-run\n", "InstallFailed", "first xxx");
-    CHECK(strlen(job_note(rig.driver, "gpu", "r")->message) <= 700);
+    CHECK(strlen(job_note(rig.driver, &rig.cluster, "gpu", "r")->message) <= 700);
 }
 
 TEST(a_helm_that_hangs_is_ended)
@@ -745,7 +503,8 @@ static void on_stopped(void *owner)
 
     rig->pending = NULL;
     rig->stopped = true;
-    CHECK(!job_runs(rig->driver, "gpu", "r"));
+    CHECK(
+        !job_runs(rig->driver, &rig->cluster, &(struct want){.namespace = "gpu", .release = "r"}));
 }
 
 static void on_look(void *owner)

@@ -33,6 +33,13 @@ static void check_ready(const char *driver, const char *facts_text, const char *
     json_decref(readiness.status_devices);
 }
 
+// Nothing is said of what could not be seen.
+TEST(devices_that_may_not_be_looked_at_are_told_as_that)
+{
+    check_ready(EXAMPLE, "{denied: {slices: 'no right to list resourceslices'}}", "DriverForbidden",
+                "Forbidden", "-1 -1 -1");
+}
+
 // What it says in words.
 static void check_words(const char *driver, const char *facts_text, const char *ready,
                         const char *devices)

@@ -39,11 +39,8 @@ TEST(what_a_platform_cannot_do_is_refused_with_what_can)
                   "GiantSwarm is not supported by this version; use Kubeadm, HostedControlPlane, "
                   "Kwok or Observe");
     check_accepted("{platform: {type: Kwok}}");
-    check_refused("{cluster: {kubeconfigSecretRef: {name: a}}, driver: {preset: NVIDIA}}",
-                  "spec.driver is not supported together with spec.cluster");
-    check_refused("{cluster: {kubeconfigSecretRef: {name: a}}, smokeTest: {enabled: true}}",
-                  "spec.smokeTest is not supported together with spec.cluster");
-    check_accepted("{cluster: {kubeconfigSecretRef: {name: a}}}");
+    check_accepted("{cluster: {kubeconfigSecretRef: {name: a}}, driver: {preset: NVIDIA}, "
+                   "smokeTest: {enabled: true}}");
     check_refused("{platform: {type: HostedControlPlane}, driver: {preset: NVIDIA}}",
                   "spec.driver is not supported");
     check_refused("{platform: {type: HostedControlPlane}, smokeTest: {enabled: true}}",

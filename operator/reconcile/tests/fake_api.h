@@ -62,6 +62,8 @@ struct fake_api {
     // The client changed an object (now NULL: it is gone), before anybody sees it.
     void (*on_write)(void *owner, const struct fake_path *path, const json_t *was,
                      const json_t *now);
+    const char *token; // what TokenRequests get; NULL: nothing
+    unsigned tokens;   // that were asked for
     // an answer to a GET that is no object; NULL: 404
     json_t *(*on_page)(void *owner, const char *path);
 };
@@ -319,6 +321,14 @@ FAKE void fake_create(struct fake_api *api, struct server_conn *conn, const stru
         fake_answer(conn, 201, body);
         return;
     }
+    if (str_eq(path->subresource, "token")) {
+        AUTO_JSON json_t *answer = json_pack("{s:{s:s?, s:s}}", "status", "token", api->token,
+                                             "expirationTimestamp", "2099-01-01T00:00:00Z");
+
+        api->tokens++;
+        fake_answer(conn, 201, answer);
+        return;
+    }
     if (fake_get(api, target)) {
         fake_refuse(conn, 409, "AlreadyExists");
         return;
@@ -498,7 +508,7 @@ FAKE void fake_read(struct fake_api *api, struct server_conn *conn, const struct
         fake_answer(conn, 200, page);
     else if (strstr(target, "watch=true"))
         fake_watch(api, conn, path, target);
-    else if (path->name || str_starts(target, "/apis/resource.k8s.io"))
+    else if (path->name || str_eq(path->object, "/apis/resource.k8s.io"))
         fake_refuse(conn, 404, "NotFound");
     else
         fake_list(api, conn, path);

@@ -30,6 +30,7 @@ struct scene {
     struct controller *controller;
     struct op *tick, *dying;
     struct strlist governing, reach, look; // what the administrator lists
+    const char *helm, *helm_dir, *helm_account;
 };
 
 // See story.h.
@@ -70,6 +71,13 @@ FAKE void scene_start_controller(struct scene *scene)
         .look = &scene->look,
         .identity = "story",
         .backoff_ms_max = scene->backoff_ms_max,
+        .helm = scene->helm,
+        .helm_dir = scene->helm_dir,
+        .helm_account = scene->helm_account,
+        .helm_timeout_ms = 20000,
+        .chart_root = "/charts",
+        .smoke_test_namespace = "smoke",
+        .smoke_test_timeout_ms = 20000,
     };
 
     scene->controller = controller_new(scene->loop, &spec);

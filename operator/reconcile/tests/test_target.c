@@ -2,6 +2,8 @@
 // A kubeadm cluster that the kubeconfig of a Secret leads to: two API servers, one that has the
 // DRAConfiguration, and one that has nodes, pods and what agents say. What the second one does
 // costs its own DRAConfiguration alone.
+#include <sys/stat.h>
+
 #include "scene.h"
 
 #define CONFIG "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/dra"
@@ -11,15 +13,23 @@
 #define SYSTEM "/api/v1/namespaces/kube-system"
 #define OTHER "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/other"
 #define OTHER_SECRET "/api/v1/namespaces/default/secrets/other"
+#define RELEASE "/api/v1/namespaces/gpu/secrets/sh.helm.release.v1.gpu.v"
+#define PLUGIN "/apis/apps/v1/namespaces/gpu/daemonsets/plugin"
 #define LONG_AGO "2001-01-01T00:00:00Z"
 
 struct story {
     struct scene scene; // of the one that Drawbridge runs in
     struct batch batch;
     struct fake_api *far;
-    struct op *agents;
-    bool mute;     // the target does not answer
-    int64_t epoch; // what agents there say to have seen
+    struct op *agents, *kubelet;
+    char *helm;
+    unsigned installs; // and upgrades, by helm
+    unsigned anew;     // watches with the third kubeconfig
+    unsigned followed; // watches in all, when all was well
+    bool mute;         // the target does not answer
+    bool serves;       // it has DRA on, whatever is asked for
+    bool hides;        // claims may not be looked at
+    int64_t epoch;     // what agents there say to have seen
     struct story_wait wait;
 };
 
@@ -72,20 +82,51 @@ static void on_agents(void *owner)
         json_decref(reports);
 }
 
+// The scheduler and the kubelet, for the smoke test.
+static void on_kubelet(void *owner)
+{
+    struct story *s = owner;
+    AUTO_JSON json_t *all = json_copy(s->far->objects);
+    const char *path;
+    json_t *object;
+
+    s->kubelet = NULL;
+    json_object_foreach(all, path, object) {
+        if (strstr(path, "/namespaces/smoke/resourceclaims/"))
+            fake_edit(s->far, path,
+                      json_pack("{s:{s:{s:{s:[{s:s, s:s, s:s}]}}, s:[{s:s}]}}", "status",
+                                "allocation", "devices", "results", "driver", "gpu.example.com",
+                                "device", "gpu-0", "pool", "cp-1", "reservedFor", "name", "pod"));
+        else if (strstr(path, "/namespaces/smoke/pods/"))
+            fake_edit(s->far, path,
+                      json_pack("{s:{s:s}, s:{s:s}}", "spec", "nodeName", "cp-1", "status", "phase",
+                                "Running"));
+    }
+}
+
 static void on_write(void *owner, const struct fake_path *path, const json_t *was UNUSED,
-                     const json_t *now UNUSED)
+                     const json_t *now)
 {
     struct story *s = owner;
 
     if (str_starts(path->object, NODE_CONFIGS) && !s->agents)
         s->agents = loop_sleep(s->scene.loop, 2, on_agents, s);
+    if (str_starts(path->object, RELEASE))
+        s->installs += now != NULL;
+    if (str_eq(path->namespace, "smoke") && !s->kubelet)
+        s->kubelet = loop_sleep(s->scene.loop, 2, on_kubelet, s);
 }
 
 static enum fault on_choose(void *owner, unsigned index UNUSED,
-                            const struct server_request *request UNUSED)
+                            const struct server_request *request)
 {
-    const struct story *s = owner;
+    struct story *s = owner;
+    AUTO_MEM char *who = server_header(request, "Authorization");
 
+    if (str_eq(who, "Bearer revoked") || (s->hides && strstr(request->target, "/resourceclaims?")))
+        return FAULT_403;
+    if (str_eq(who, "Bearer three"))
+        s->anew += strstr(request->target, "watch=true") != NULL;
     return s->mute ? FAULT_MUTE : FAULT_NONE;
 }
 
@@ -93,8 +134,10 @@ static json_t *on_page(void *owner, const char *path)
 {
     const struct story *s = owner;
 
-    if (str_eq(path, "/apis/resource.k8s.io") && asked(s->far, "kube-apiserver") &&
-        json_object_size(json_object_get(asked(s->far, "kube-apiserver"), "runtimeConfig")) > 0)
+    bool on = s->serves || json_object_size(json_object_get(asked(s->far, "kube-apiserver"),
+                                                            "runtimeConfig")) > 0;
+
+    if (str_eq(path, "/apis/resource.k8s.io") && on)
         return json_pack("{s:[{s:s}]}", "versions", "version", "v1beta1");
     return scene_on_page(NULL, path);
 }
@@ -213,10 +256,12 @@ static struct story *story_new(void)
 static void story_free(struct story *s)
 {
     op_drop(s->agents);
+    op_drop(s->kubelet);
     controller_free(TAKE(s->scene.controller));
     fake_api_free(s->far);
     scene_fini(&s->scene);
     loop_free(s->batch.loop);
+    mem_free(s->helm);
     mem_free(s);
 }
 
@@ -248,6 +293,20 @@ TEST(a_cluster_behind_a_kubeconfig_is_configured_and_given_back)
     CHECK(!fake_get(s->far, NODE_CONFIGS "cp-1"));
     CHECK(!strstr(doc_str(fake_get(s->far, KUBEADM), "data", "ClusterConfiguration", NULL),
                   "DynamicResourceAllocation"));
+    story_free(s);
+}
+
+// The chart without accounts for drivers gives no right to it.
+TEST(claims_that_may_not_be_looked_at_do_not_keep_the_flags_where_no_driver_is_ours)
+{
+    struct story *s = story_new();
+
+    s->hides = true;
+    fake_seed(s->scene.api, SECRET, make_secret(s, "one"));
+    WAIT_FOR(s, is_ready);
+    fake_delete(s->scene.api, CONFIG);
+    WAIT_FOR(s, is_gone);
+    CHECK(!fake_get(s->far, NODE_CONFIGS "cp-1"));
     story_free(s);
 }
 
@@ -402,6 +461,255 @@ TEST(what_agents_of_a_target_have_seen_raises_the_epoch_there_alone)
     WAIT_FOR(s, is_ready);
     CHECK_INT(controller_epoch(s->scene.controller), 0);
     CHECK_INT(doc_int(fake_get(s->far, NODE_CONFIGS "cp-1"), 0, "spec", "epoch", NULL), 7);
+    story_free(s);
+}
+
+// --- a driver there ------------------------------------------------------------------------------
+
+// helm, as far as it is seen from outside: what it writes goes to the server of its kubeconfig. The
+// chart is a file: what is asked of it needs none. %s: how long a dry run takes.
+#define HELM                                                                                       \
+    "#!/bin/bash\n"                                                                                \
+    "case \"$1 $2\" in\n"                                                                          \
+    "'show chart') echo 'name: test-driver'; echo 'version: 1.0.0'; exit ;;\n"                     \
+    "'show crds') exit ;;\n"                                                                       \
+    "esac\n"                                                                                       \
+    "config=$(<\"$KUBECONFIG\") path=/api/v1/namespaces/gpu/secrets\n"                             \
+    "[[ $config =~ 127.0.0.1:([0-9]+) ]] && port=${BASH_REMATCH[1]}\n"                             \
+    "fail() { echo \"Error: $1\" >&2; exit 1; }\n"                                                 \
+    "[[ $config == *'\"token\":\"of-far-away\"'* ]] || fail 'not my token'\n"                      \
+    "send() {\n"                                                                                   \
+    "  exec 3<>/dev/tcp/127.0.0.1/$port\n"                                                         \
+    "  printf '%%s %%s HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: %%s\\r\\n\\r\\n%%s' \"$1\" "     \
+    "\"$2\" ${#3} \"$3\" >&3\n"                                                                    \
+    "  read -r line <&3; [[ $line == *' 20'* ]] || fail \"$line\"\n"                               \
+    "}\n"                                                                                          \
+    "for word in \"$@\"; do [[ $word != --labels=* ]] || labels=${word#--labels=}; done\n"         \
+    "labels=\"\\\"${labels//,/\\\",\\\"}\\\"\"\n"                                                  \
+    "labels=${labels//=/\\\":\\\"}\n"                                                              \
+    "name=sh.helm.release.v1.gpu.v1\n"                                                             \
+    "case \"$*\" in\n"                                                                             \
+    "*--dry-run=*) sleep %s; echo '{\"manifest\":\"\"}' ;;\n"                                      \
+    "upgrade*) send POST $path '{\"metadata\":{\"name\":\"'$name'\",\"labels\":{\"owner\":"        \
+    "\"helm\",\"name\":\"gpu\",\"status\":\"deployed\",\"version\":\"1\",'\"$labels\"'}}}' ;;\n"   \
+    "uninstall*) send DELETE $path/$name '{\"preconditions\":{\"x\":1}}' ;;\n"                     \
+    "esac\n"
+
+// All that a driver would be looked for by, made or removed with.
+static enum fault on_home(void *owner UNUSED, unsigned index UNUSED,
+                          const struct server_request *request)
+{
+    static const char *const none[] = {
+        "/resource.k8s.io/v", "/daemonsets",       "owner%3Dhelm",       "/token",
+        "/namespaces/gpu",    "/namespaces/smoke", "/namespaces/system", "/api/v1/nodes?fie"};
+
+    for (size_t i = 0; i < COUNT(none); i++)
+        if (strstr(request->target, none[i]))
+            test_fail(__FILE__, __LINE__, "the home cluster was asked: %s %s", request->method,
+                      request->target);
+    return FAULT_NONE;
+}
+
+// What the driver's pods would publish.
+static void fill_devices(struct story *s)
+{
+    fake_seed(s->far, "/apis/resource.k8s.io/v1beta1/deviceclasses/gpu.example.com",
+              json_pack("{s:{}}", "metadata"));
+    fake_seed(s->far, "/apis/resource.k8s.io/v1beta1/resourceslices/cp-1",
+              json_pack("{s:{}, s:{s:s, s:s, s:{s:s, s:i, s:i}, s:[{s:s}]}}", "metadata", "spec",
+                        "driver", "gpu.example.com", "nodeName", "cp-1", "pool", "name", "cp-1",
+                        "generation", 1, "resourceSliceCount", 1, "devices", "name", "gpu-0"));
+    fake_seed(s->far, PLUGIN,
+              json_pack("{s:{s:{s:s, s:s}}, s:{s:{s:{s:s}}}, s:{s:i, s:i, s:i, s:i, s:i}}",
+                        "metadata", "annotations", "meta.helm.sh/release-name", "gpu",
+                        "meta.helm.sh/release-namespace", "gpu", "spec", "selector", "matchLabels",
+                        "app", "plugin", "status", "observedGeneration", 1,
+                        "desiredNumberScheduled", 1, "currentNumberScheduled", 1,
+                        "updatedNumberScheduled", 1, "numberAvailable", 1));
+    fake_seed(
+        s->far, "/api/v1/namespaces/gpu/pods/plugin-0",
+        json_pack("{s:{s:[{s:s}]}, s:{s:s}, s:{s:[{s:s, s:s}]}}", "metadata", "ownerReferences",
+                  "uid", doc_str(fake_get(s->far, PLUGIN), "metadata", "uid", NULL), "spec",
+                  "nodeName", "cp-1", "status", "conditions", "type", "Ready", "status", "True"));
+}
+
+// dry_run: how long it takes, in seconds.
+static struct story *driver_story(const char *dry_run)
+{
+    struct story *s = story_new();
+    AUTO_MEM char *text = str_format(HELM, dry_run);
+
+    setenv("DRAWBRIDGE_CONFINE", TEST_BINARY_ROOT "/drawbridge-confine", 1);
+    s->helm = test_path("helm");
+    test_write(s->helm, text);
+    CHECK_INT(chmod(s->helm, 0700), 0);
+    s->scene.helm = s->helm;
+    s->scene.helm_dir = test_dir();
+    s->scene.helm_account = "system/helm";
+    s->scene.api->choose = on_home;
+    s->far->token = "of-far-away";
+    fake_seed(s->scene.api, SECRET, make_secret(s, "one"));
+    fake_edit(s->scene.api, CONFIG,
+              json_pack("{s:{s:{s:{s:s}, s:s, s:s, s:s}, s:{s:b, s:s}}}", "spec", "driver", "chart",
+                        "path", "/charts/x", "release", "gpu", "namespace", "gpu",
+                        "serviceAccountName", "installer", "smokeTest", "enabled", 1,
+                        "deviceClassName", "gpu.example.com"));
+    return s;
+}
+
+static bool is_installed(const struct story *s)
+{
+    return fake_get(s->far, RELEASE "1") != NULL;
+}
+static bool lost_its_driver_from_sight(const struct story *s)
+{
+    return lacks_its_secret(s) && is(s, "DriverReady", "Unknown", "NotFound");
+}
+static const json_t *status(const struct story *s)
+{
+    return json_object_get(fake_get(s->scene.api, CONFIG), "status");
+}
+
+TEST(a_driver_comes_into_the_cluster_behind_the_kubeconfig_and_goes_again)
+{
+    struct story *s = driver_story("0");
+
+    WAIT_FOR(s, is_installed);
+    fill_devices(s);
+    WAIT_FOR(s, is_ready);
+    CHECK_STR(doc_str(status(s), "driver", "release", NULL), "gpu");
+    CHECK_INT(doc_int(status(s), 0, "devices", "devices", NULL), 1);
+    CHECK_HAS(message(s, "SmokeTestPassed"), "of gpu.example.com got gpu-0 of pool cp-1");
+    CHECK_INT(s->installs, 1);
+    CHECK_STR(doc_str(status(s), "clusterUID", NULL), "far");
+    fake_delete(s->scene.api, CONFIG);
+    WAIT_FOR(s, is_gone);
+    CHECK(!is_installed(s));
+    CHECK(!fake_get(s->far, NODE_CONFIGS "cp-1"));
+    story_free(s);
+}
+
+static bool may_not_look_at_claims(const struct story *s)
+{
+    return is(s, "DriverReady", "False", "DriverForbidden");
+}
+
+TEST(claims_that_may_not_be_looked_at_keep_the_driver)
+{
+    struct story *s = driver_story("0");
+
+    WAIT_FOR(s, is_installed);
+    fill_devices(s);
+    WAIT_FOR(s, is_ready);
+    s->hides = true;
+    fake_delete(s->scene.api, CONFIG);
+    WAIT_FOR(s, may_not_look_at_claims);
+    CHECK(is_installed(s));
+    story_free(s);
+}
+
+static unsigned watches(const struct story *s)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < FAKE_WATCHERS_MAX; i++)
+        count += s->far->watchers[i].conn != NULL;
+    return count;
+}
+static bool is_let_go_of(const struct story *s)
+{
+    return watches(s) == 0;
+}
+
+static bool is_refused_there(const struct story *s)
+{
+    return is(s, "DriverReady", "Unknown", "APIServerUnreachable") &&
+           strstr(message(s, "DriverReady"), "Forbidden");
+}
+// And by the new client alone.
+static bool is_followed_as_before(const struct story *s)
+{
+    return watches(s) == s->followed && s->anew == s->followed;
+}
+
+TEST(a_kubeconfig_that_is_gone_or_another_one_leaves_the_driver_as_it_was_and_is_said)
+{
+    struct story *s = driver_story("0");
+
+    WAIT_FOR(s, is_installed);
+    fill_devices(s);
+    WAIT_FOR(s, is_ready);
+    s->followed = watches(s);
+    fake_delete(s->scene.api, SECRET);
+    WAIT_FOR(s, lost_its_driver_from_sight);
+    CHECK_STR(doc_str(status(s), "driver", "release", NULL), "gpu");
+    CHECK_INT(doc_int(status(s), 0, "devices", "devices", NULL), 1);
+    CHECK(is(s, "SmokeTestPassed", "True", "AsExpected"));
+    CHECK(is(s, "DevicesPublished", "True", "AsExpected"));
+    WAIT_FOR(s, is_let_go_of);
+    fake_seed(s->scene.api, SECRET, make_secret(s, "two"));
+    WAIT_FOR(s, is_ready);
+    fake_edit(s->scene.api, SECRET, make_secret(s, "revoked"));
+    WAIT_FOR(s, is_refused_there);
+    CHECK_STR(doc_str(status(s), "driver", "release", NULL), "gpu");
+    CHECK(is(s, "SmokeTestPassed", "True", "AsExpected"));
+    WAIT_FOR(s, is_let_go_of);
+    fake_edit(s->scene.api, SECRET, make_secret(s, "three"));
+    WAIT_FOR(s, is_ready);
+    WAIT_FOR(s, is_followed_as_before);
+    CHECK_INT(s->installs, 1);
+    story_free(s);
+}
+
+static bool has_a_token(const struct story *s)
+{
+    return s->far->tokens > 0;
+}
+
+TEST(a_helm_whose_kubeconfig_was_replaced_is_run_again_with_the_new_one)
+{
+    struct story *s = driver_story("1");
+
+    WAIT_FOR(s, has_a_token);
+    fake_edit(s->scene.api, SECRET, make_secret(s, "two"));
+    WAIT_FOR(s, is_installed);
+    CHECK_INT(s->far->tokens, 2);
+    fill_devices(s);
+    WAIT_FOR(s, is_ready);
+    CHECK_INT(s->installs, 1);
+    story_free(s);
+}
+
+// Also where nothing else is written.
+TEST(a_driver_of_one_cluster_is_not_left_for_another)
+{
+    struct story *s = driver_story("0");
+
+    s->serves = true;
+    fake_edit(s->scene.api, CONFIG,
+              json_pack("{s:{s:{s:s}}}", "spec", "platform", "type", "Observe"));
+    WAIT_FOR(s, is_installed);
+    fill_devices(s);
+    WAIT_FOR(s, is_ready);
+    CHECK_STR(doc_str(status(s), "clusterUID", NULL), "far");
+    fake_edit(s->scene.api, CONFIG, json_pack("{s:{s:n}}", "spec", "cluster"));
+    WAIT_FOR(s, is_refused_elsewhere);
+    CHECK(is_installed(s));
+    story_free(s);
+}
+
+TEST(a_driver_of_the_home_cluster_is_not_left_for_another)
+{
+    struct story *s = driver_story("0");
+
+    s->serves = true;
+    fake_edit(s->scene.api, CONFIG,
+              json_pack("{s:{s:{s:s}}, s:{s:{s:s, s:s, s:s, s:s}}}", "spec", "platform", "type",
+                        "Observe", "status", "driver", "release", "gpu", "namespace", "gpu",
+                        "engine", "Helm", "serviceAccountName", "installer"));
+    WAIT_FOR(s, is_refused_elsewhere);
+    CHECK_HAS(message(s, "ConfigValid"), "in the cluster that Drawbridge runs in");
+    CHECK_INT(s->installs, 0);
     story_free(s);
 }
 
