@@ -5,6 +5,7 @@
 
 #include "doctor_internal.h"
 #include "drawbridge/driver.h"
+#include "drawbridge/platform.h"
 
 static const char *const verdicts[] = {[DOCTOR_OK] = "ok",
                                        [DOCTOR_WARN] = "warning",
@@ -86,15 +87,26 @@ static size_t count_devices(const struct examination *e, const char *driver)
     return devices;
 }
 
+// What a DRAConfiguration has another cluster get is not looked for in this one.
+static const json_t *driver_here(const json_t *config)
+{
+    return platform_names_target(config) ? NULL : doc_get(config, "spec", "driver", NULL);
+}
+
 // Whether a DRAConfiguration asks for a driver, or there is none that could.
 static bool wants_driver(const struct examination *e)
 {
     const json_t *configs = doctor_list(e, "configurations");
+    bool could = false;
 
-    for (size_t i = 0; i < json_array_size(configs); i++)
-        if (doc_get(json_array_get(configs, i), "spec", "driver", NULL))
+    for (size_t i = 0; i < json_array_size(configs); i++) {
+        const json_t *config = json_array_get(configs, i);
+
+        if (driver_here(config))
             return true;
-    return json_array_size(configs) == 0;
+        could = could || !platform_names_target(config);
+    }
+    return !could;
 }
 
 static void check_devices(struct examination *e)
@@ -239,8 +251,8 @@ static char *lint_requests(const struct examination *e, const json_t *requests)
         if (*class && !has_name(doctor_list(e, "classes"), class)) {
             const json_t *configs = doctor_list(e, "configurations");
             for (size_t k = 0; k < json_array_size(configs); k++) {
-                AUTO_MEM char *advice = driver_class_advice(
-                    doc_get(json_array_get(configs, k), "spec", "driver", NULL), class);
+                AUTO_MEM char *advice =
+                    driver_class_advice(driver_here(json_array_get(configs, k)), class);
                 if (*advice)
                     return str_format("there is no DeviceClass %s: %s", class, advice);
             }

@@ -241,6 +241,11 @@ TEST(no_driver_was_asked_for)
     check_finding("{" SERVED "slices: [], classes: [], configurations: [{spec: {driver: {preset: "
                   "NVIDIA}}}]}",
                   "ResourceSlices", "failed", "no device");
+    // It is another cluster that gets one.
+    check_finding("{" SERVED "slices: [], classes: [], " CONFIG
+                  "}, {spec: {driver: {preset: NVIDIA}, "
+                  "cluster: {kubeconfigSecretRef: {name: far}}}}]}",
+                  "ResourceSlices", "warning", "no device");
 }
 
 TEST(devices)
