@@ -65,7 +65,7 @@ case_values() {
   refuse render --set 'targetClusters[0].namespace=default'
 }
 
-# case: without its controller: agents, their CRD, and an account that has what spec.cluster of another cluster needs and nothing else
+# case: without its controller: agents, their CRD, and an account that has what spec.cluster of another cluster needs and nothing else; with accounts of drivers, what a driver needs
 case_agents_alone() {
   use_cluster 1.33
   render --set controller.enabled=false,image.operator.repository= --set 'targetClusters[0].namespace=default,targetClusters[0].kubeconfigSecrets={a}' \
@@ -93,4 +93,45 @@ ValidatingAdmissionPolicyBinding  drawbridge-agent'
 [["nodedraconfigurations"],["list","watch","create","patch","delete"]]
 [["nodes"],["list","watch"]]
 [["pods"],["list","watch"]]'
+
+  note 'with drivers, and with the smoke test alone'
+  render --set controller.enabled=false,image.operator.repository= --set 'controller.driverAccounts[0].namespace=default,controller.driverAccounts[0].name=installer' ||
+    die "$(cat "$CASE_DIR/helm.log")"
+  assert_equal "$(of_drivers)" 'ClusterRole  drawbridge-controller
+Namespace  drawbridge-smoke-test
+NetworkPolicy drawbridge-smoke-test drawbridge-controller-smoke-test
+Role default drawbridge-controller-as-installer
+Role default drawbridge-helm-as-installer
+Role drawbridge-smoke-test drawbridge-controller-smoke-test
+Role drawbridge-system drawbridge-helm-token
+RoleBinding default drawbridge-controller-as-installer
+RoleBinding default drawbridge-helm-as-installer
+RoleBinding drawbridge-smoke-test drawbridge-controller-smoke-test
+RoleBinding drawbridge-system drawbridge-helm-token
+ServiceAccount drawbridge-system drawbridge-helm
+ValidatingAdmissionPolicy  drawbridge-controller-smoke-test
+ValidatingAdmissionPolicyBinding  drawbridge-controller-smoke-test'
+  assert_equal "$(object ClusterRole drawbridge-controller '.rules[] | [.resources // .nonResourceURLs, .verbs]' | sort)" '[["/metrics"],["get"]]
+[["clusterpolicies","gpuclusters"],["list"]]
+[["deviceclasses","resourceslices"],["list","watch"]]
+[["deviceconfigs"],["list"]]
+[["furiosaclusterconfigs"],["list"]]
+[["nodedraconfigurations"],["list","watch","create","patch","delete"]]
+[["nodes"],["list","watch"]]
+[["rblnclusterpolicies"],["list"]]
+[["resourceclaims"],["list"]]'
+  render --set controller.enabled=false,image.operator.repository=,smokeTest.fromElsewhere=true || die "$(cat "$CASE_DIR/helm.log")"
+  assert_equal "$(of_drivers)" 'ClusterRole  drawbridge-controller
+Namespace  drawbridge-smoke-test
+NetworkPolicy drawbridge-smoke-test drawbridge-controller-smoke-test
+Role drawbridge-smoke-test drawbridge-controller-smoke-test
+RoleBinding drawbridge-smoke-test drawbridge-controller-smoke-test
+ValidatingAdmissionPolicy  drawbridge-controller-smoke-test
+ValidatingAdmissionPolicyBinding  drawbridge-controller-smoke-test'
+}
+
+# of_drivers: the objects beyond those without, and the role that has more in it.
+of_drivers() {
+  jq -r 'select(.metadata.name | test("smoke-test|helm|-as-")), select(.kind == "ClusterRole" and .metadata.name == "drawbridge-controller" and (.rules | map(.resources // []) | flatten | index("deviceclasses"))) |
+    "\(.kind) \(.metadata.namespace // "") \(.metadata.name)"' "$CASE_DIR/objects" | sort
 }

@@ -2,24 +2,43 @@
 # shellcheck shell=bash disable=SC2153 # from case.sh
 # spec.cluster: the controller in one cluster, all that it configures in another one, reached by the kubeconfig of a Secret.
 # needs: drawbridge
-# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl helm
+# tools: kwok 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl helm
 
-# two_clusters: FAR, with an agent and the rights of a chart without a controller; and HOME, in use afterwards, with the controller.
-two_clusters() {
+# shellcheck source=../lib/driver.sh
+source "$E2E/lib/driver.sh"
+
+FAR_VALUES=() # of the chart there
+
+# far_cluster TEMPLATE...: FAR, with the rights that these templates of a chart without a controller give, and no others.
+far_cluster() {
+  local kind namespace name template
   use_cluster 1.33 kubelet
   FAR=$CLUSTER
   keep_files "$CASE_DIR/before"
-  kubectl delete clusterrole,clusterrolebinding drawbridge-controller >/dev/null
+  kubectl get clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts -A --no-headers -o custom-columns=KIND:.kind,NS:.metadata.namespace,NAME:.metadata.name |
+    while read -r kind namespace name; do
+      [[ $name != drawbridge-controller* && $name != drawbridge-helm* ]] || kubectl delete "$kind" "$name" -n "${namespace/<none>/default}" >/dev/null
+    done
   kubectl delete crd draconfigurations.drawbridge.dev configsources.drawbridge.dev >/dev/null
-  for template in controller-rbac target-rbac; do
-    chart_roles "$template.yaml" --set controller.enabled=false
+  for template in "$@"; do
+    chart_roles "$template.yaml" --set controller.enabled=false "${FAR_VALUES[@]}"
     echo ---
   done | kubectl apply -f - >/dev/null
   cp "$CLUSTER/drawbridge.conf" "$CASE_DIR/far.conf"
+}
+
+# home_cluster: HOME_CLUSTER, in use afterwards.
+home_cluster() {
   use_cluster 1.36 # test clusters of one version begin as copies of one etcd, with the same UIDs
   HOME_CLUSTER=$CLUSTER
   chart_roles target-rbac.yaml --set 'targetClusters[0].namespace=default,targetClusters[0].kubeconfigSecrets[0]=far' | kubectl apply -f - >/dev/null
   keep_files "$CASE_DIR/home-before"
+}
+
+# two_clusters: both, and the controller in the second.
+two_clusters() {
+  far_cluster controller-rbac target-rbac
+  home_cluster
   start_controller
 }
 
@@ -100,5 +119,65 @@ case_identity() {
   assert condition_is younger Stalled 'True TargetConflict'
   assert far_is_on
   assert same_files "$CASE_DIR/home-before"
+  assert none_of nodedraconfigurations
+}
+
+# case: a driver in the other cluster: its chart by helm as the account there, devices, the smoke test; a kubeconfig that is refused leaves it as it is; Revert. Nothing of it is asked of the home cluster
+# timeout: 800
+case_driver() {
+  local chart
+  FAR_VALUES=(--set 'controller.driverAccounts[0].namespace=default,controller.driverAccounts[0].name=installer')
+  far_cluster controller-rbac target-rbac helm-rbac smoke-test
+  start_kwok
+  eventually 60 api -f -o /dev/null "$API/api/v1/namespaces/default/serviceaccounts/default"
+  put -f "$E2E/driver/installer.yaml" >/dev/null
+  fake_node gpu-1
+  start_agent
+  home_cluster
+  chart=$(pack_chart)
+  put_secret "$CASE_DIR/far.conf"
+  start_driver_controller --smoke-test-timeout 10s
+  dra_on dra "$CLUSTER_REF" 'deletionPolicy: Revert' 'smokeTest: {enabled: true, deviceClassName: gpu.example.com}' \
+    "driver: {chart: {path: $chart}, release: gpu, namespace: gpu}"
+  eventually 300 condition_is dra DriverReady 'False InvalidConfiguration'
+  assert_match "$(condition_message dra DriverReady)" 'serviceAccountName: together with spec.cluster it is needed'
+  spec_driver dra '{"serviceAccountName":"installer"}'
+  eventually 120 condition_is dra DriverReady 'True AsExpected'
+  eventually 60 condition_is dra DevicesPublished 'False NoResourceSlices'
+  far
+  assert release_is gpu gpu deployed
+  assert kubectl get daemonset -n gpu gpu-kubelet-plugin
+  fake_slice gpu-1 gpu.example.com 8
+  home
+  eventually 120 condition_is dra SmokeTestPassed True
+  eventually 60 condition_is dra Ready True
+  assert_match "$(condition_message dra SmokeTestPassed)" '\(resource.k8s.io/v1beta1\) of gpu.example.com got gpu-[0-7] .* ran on gpu-1'
+  assert_match "$(kubectl get dracfg dra)" 'gpu +8 +True'
+  assert far_is_on
+  note "$(conditions dra)"
+
+  note 'refused, and back'
+  sed "s/client-certificate-data: .*/token: revoked/; /client-key-data/d" "$CASE_DIR/far.conf" >"$CASE_DIR/revoked.conf"
+  put_secret "$CASE_DIR/revoked.conf"
+  eventually 60 refused
+  eventually 60 condition_is dra DriverReady 'Unknown APIServerUnreachable'
+  assert condition_is dra SmokeTestPassed True
+  assert_match "$(kubectl get dracfg dra)" 'gpu +8 +Unknown'
+  put_secret "$CASE_DIR/far.conf"
+  eventually 60 condition_is dra Ready True
+  assert_equal "$(far && revisions gpu gpu)" 1 revisions
+
+  kubectl delete draconfiguration dra --wait=false >/dev/null
+  eventually 300 dracfg_gone dra
+  assert same_files "$CASE_DIR/home-before"
+  assert no_release gpu gpu
+  assert not_found api/v1/namespaces/gpu
+  rights_words "$CLUSTER/audit.json" >"$CASE_DIR/home-asked"
+  refuse grep -E 'resource.k8s.io|daemonsets|serviceaccounts|controller-as|smoke-test|secrets .* gpu$' "$CASE_DIR/home-asked"
+  far
+  assert no_release gpu gpu
+  eventually 60 none_of daemonsets,pods -n gpu
+  assert none_of pods -n drawbridge-smoke-test
+  assert same_files "$CASE_DIR/before"
   assert none_of nodedraconfigurations
 }

@@ -89,9 +89,10 @@ rights_check() {
     }' "$RIGHTS_TABLE" "$CASE_DIR/asked"
 }
 
-# chart_roles TEMPLATE [ARGUMENT...]: what the chart gives the controller in a template, with these values, given to the controller of the tests.
+# chart_roles TEMPLATE [ARGUMENT...]: what the chart gives in a template, with these values; what the controller has is given to that of the tests.
 chart_roles() {
   "$(tools_path helm)" template drawbridge "$ROOT/charts/drawbridge" -n drawbridge-system --kube-version 1.33.0 --show-only "templates/$1" \
     --set image.operator.repository=x,image.agent.repository=x "${@:2}" 2>>"$CASE_DIR/helm.log" |
-    sed 's/^subjects: .*/subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: "drawbridge:controller"}]/'
+    sed 's/^subjects: .*name: drawbridge-controller,.*/subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: "drawbridge:controller"}]/
+      s/system:serviceaccount:drawbridge-system:drawbridge-controller/drawbridge:controller/'
 }

@@ -5,6 +5,11 @@
 {{- printf "%s-%s" ($base | trunc 50 | trimSuffix "-") (index . 1) -}}
 {{- end }}
 
+{{/* Whether a controller, this one or one of another cluster, sees to drivers here: "true" or nothing. */}}
+{{- define "drawbridge.drives" -}}
+{{- if or .Values.controller.enabled .Values.controller.driverAccounts .Values.smokeTest.fromElsewhere }}true{{ end -}}
+{{- end }}
+
 {{- define "drawbridge.selector" -}}
 app.kubernetes.io/name: drawbridge
 app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
