@@ -72,7 +72,7 @@ static int verify_gates(const struct node_unit *unit, const json_t *expect, char
 
 int node_unit_verify(const struct node_unit *unit, const json_t *expect, char **ret_what)
 {
-    if (!unit->probed || !unit->healthy)
+    if (!unit->probed || unit->outdated || !unit->healthy)
         return 0;
     if (unit->metrics_read)
         return verify_gates(unit, expect, ret_what);
@@ -292,6 +292,8 @@ static enum todo judge_written(struct node_unit *unit, const json_t *want,
         return TODO_WAIT;
     }
     settle_ownership(unit, wish, plan);
+    if (unit->outdated && unit->state == NODE_UP_TO_DATE && str_eq(unit->revision, revision))
+        return TODO_WAIT; // the answer is on its way
     if (verdict > 0 || (verdict == 0 && was_done(unit, revision, plan))) {
         settle_done(unit, revision, plan);
         return TODO_NOTHING;

@@ -222,6 +222,7 @@ struct node_unit {
 
     // what the component said when it was asked last
     bool probed, healthy, metrics_read, metrics_denied;
+    bool outdated;   // its files have changed since
     json_t *running; // gate → bool
     struct version version;
     int64_t start_ms;

@@ -251,6 +251,7 @@ void node_unit_adopt(struct node_unit *unit, struct node_found *found)
     }
     clear_files(unit);
     unit->present = true;
+    unit->outdated = unit->probed;
     memcpy(unit->files, found->files, sizeof(unit->files));
     unit->drop_ins = found->drop_ins;
     unit->live = found->live;
@@ -455,6 +456,7 @@ void node_observe_files(struct node *node)
 void node_unit_take_answer(struct node_unit *unit, const struct node_answer *answer)
 {
     unit->probed = true;
+    unit->outdated = false;
     unit->healthy = answer->healthy;
     unit->metrics_read = answer->metrics_read;
     unit->metrics_denied = answer->metrics_denied;

@@ -95,6 +95,8 @@ void node_step_set_failed(struct node_unit *unit, const char *revision, const ch
                         json_pack("{s:o, s:o, s:o, s:I}", "revision", doc_string(revision),
                                   "reason", doc_string(reason), "message", doc_string(plain), "at",
                                   (json_int_t)clock_wall_ms()));
+    if (str_eq(doc_str(record, "done", "revision", NULL), revision))
+        json_object_del(record, "done"); // and what is done is done anew
     struct error *err = node_journal_save(unit->node);
     if (err)
         error_ignore(err, "a failure that is forgotten is tried once more");

@@ -172,7 +172,7 @@ TEST(which_goes_when_the_kubelet_refuses_it)
         if (nets)
             world_add_nets(&world);
         world_start_agent(&world);
-        world.timeout_s = 1;
+        world.timeout_s = OVER_S;
         world_desire(&world, "r1", "Bogus", "Enable");
         CHECK(world_wait(&world, kubelet_failed_and_idle, 8000));
         CHECK(!test_exists(drop_in.ours));

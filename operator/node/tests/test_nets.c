@@ -78,7 +78,7 @@ TEST(armed_before_the_file_is_touched_and_disarmed_when_it_is_read_back)
 {
     struct world world;
     one_kubelet(&world);
-    world.timeout_s = 1;
+    world.timeout_s = OVER_S;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, all_up_to_date, 5000));
     CHECK(world_wait(&world, timer_was_stopped, 5000));
@@ -86,9 +86,11 @@ TEST(armed_before_the_file_is_touched_and_disarmed_when_it_is_read_back)
     AUTO_MEM char *armed =
         str_format("old,armed %s/drawbridge-guard arm %s ", world.guard, world.guard);
     CHECK(str_starts(said, armed));
-    CHECK_HAS(
-        said,
-        " 31 kubelet /etc/systemd/system/kubelet.service.d\nnew systemctl stop drawbridge-guard-");
+    AUTO_MEM char *disarmed =
+        str_format(" %d kubelet /etc/systemd/system/kubelet.service.d\nnew systemctl stop "
+                   "drawbridge-guard-",
+                   30 + OVER_S);
+    CHECK_HAS(said, disarmed);
     AUTO_MEM char *installed = str_format("%s/drawbridge-guard", world.guard);
     CHECK_STR_TAKE(test_read(installed), "#!/bin/sh\n");
     struct guard_state state = look(&world);

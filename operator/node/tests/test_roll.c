@@ -245,7 +245,7 @@ TEST(what_is_said_of_a_roll_back_is_what_was_done)
     AUTO_MEM char *wanted = str_format("%s# a word of theirs\n", before);
     their_file = world.fakes[SCHED].path;
     guard_test_hook = write_theirs;
-    world.timeout_s = 1;
+    world.timeout_s = OVER_S;
     log_to(path);
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     bool failed = world_wait(&world, scheduler_failed, 10000);
@@ -271,7 +271,7 @@ TEST(one_that_does_not_become_ready_is_put_back)
     one_scheduler(&world, "");
     world.fakes[SCHED].never_ready = true;
     AUTO_MEM char *before = scheduler_text(&world);
-    world.timeout_s = 1;
+    world.timeout_s = OVER_S;
     world_desire(&world, "r1", "Broken", "Enable");
     CHECK(world_wait(&world, scheduler_failed, 8000));
     CHECK_STR(reason_of(&world, "kube-scheduler"), "ComponentNotReady");
@@ -288,7 +288,7 @@ TEST(a_gate_that_does_not_take_is_put_back)
     one_scheduler(&world, "");
     world.fakes[SCHED].lies = true;
     AUTO_MEM char *before = scheduler_text(&world);
-    world.timeout_s = 1;
+    world.timeout_s = OVER_S;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, scheduler_failed, 8000));
     CHECK_STR(reason_of(&world, "kube-scheduler"), "ReadBackMismatch");
@@ -305,7 +305,7 @@ TEST(without_metrics_a_healthy_component_is_left_alone)
     world.fakes[SCHED].denies_metrics = true;
     world_start_agent(&world);
     CHECK(world_wait(&world, idle, 5000));
-    world.timeout_s = 1;
+    world.timeout_s = OVER_S;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, scheduler_failed, 8000));
     CHECK_STR(reason_of(&world, "kube-scheduler"), "MetricsUnavailable");
@@ -484,7 +484,7 @@ TEST(a_kubelet_that_cannot_be_restarted_is_put_back)
     AUTO_MEM char *before = test_read(world.config);
     world.restart[2] = "echo no such unit >&2; exit 5";
     world_start_agent(&world);
-    world.timeout_s = 1;
+    world.timeout_s = OVER_S;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, kubelet_failed, 8000));
     CHECK_STR(reason_of(&world, "kubelet"), "KubeletNotReady");
@@ -500,7 +500,7 @@ TEST(a_kubelet_that_does_not_come_back_is_put_back)
     world_add(&world, KUBELET, "");
     AUTO_MEM char *before = test_read(world.config);
     world_start_agent(&world);
-    world.timeout_s = 1;
+    world.timeout_s = OVER_S;
     world_desire(&world, "r1", "Bogus", "Enable");
     CHECK(world_wait(&world, kubelet_failed, 8000));
     CHECK_STR(reason_of(&world, "kubelet"), "KubeletNotReady");
@@ -584,11 +584,33 @@ TEST(no_endless_war_over_a_file)
     struct world world;
     one_scheduler(&world, "");
     world.other = loop_sleep(world.loop, 50, on_war, &world);
-    world.timeout_s = 1;
+    world.timeout_s = OVER_S;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, scheduler_failed, 10000));
     CHECK_STR(reason_of(&world, "kube-scheduler"), "FileConflict");
     world.other = op_drop(world.other);
+    world_fini(&world);
+}
+
+// The kubelet has not come to it yet: nobody has seen the component run with that file.
+TEST(what_ran_before_a_file_changed_does_not_speak_of_it)
+{
+    struct world world;
+    one_scheduler(&world, "");
+    world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
+    CHECK(world_wait(&world, all_up_to_date, 10000));
+    AUTO_MEM char *wanted = scheduler_text(&world);
+    world.other = loop_sleep(world.loop, 50, on_war, &world);
+    CHECK(world_wait(&world, scheduler_failed, 10000));
+    world.other = op_drop(world.other);
+    world.restart_ms = 600000;
+    test_write(world.fakes[SCHED].path, wanted);
+    for (unsigned i = 0; i < 20; i++) {
+        world_run(&world, 20);
+        CHECK_STR(world_state(&world, "kube-scheduler"), "Failed");
+    }
+    world.fakes[SCHED].start_at_ms = clock_ms();
+    CHECK(world_wait(&world, all_up_to_date, 10000));
     world_fini(&world);
 }
 
@@ -663,7 +685,7 @@ TEST(a_copy_that_appears_while_it_is_waited_for_is_no_failure_of_the_component)
     world.fakes[SCHED].lies = true;
     AUTO_MEM char *copy = str_format("%s/kube-scheduler.yaml.bak", world.manifests);
     AUTO_MEM char *text = scheduler_text(&world);
-    world.timeout_s = 1;
+    world.timeout_s = OVER_S;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, flag_is_written, 10000));
     test_write(copy, text);
@@ -688,7 +710,7 @@ TEST(attributes_that_cannot_be_copied_stop_an_edit_and_no_way_back)
     one_scheduler(&world, "");
     world.fakes[SCHED].lies = true;
     AUTO_MEM char *before = scheduler_text(&world), *path = test_path("agent.log");
-    world.timeout_s = 1;
+    world.timeout_s = OVER_S;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, flag_is_written, 10000));
     guard_llistxattr = attributes_fail;
@@ -700,6 +722,7 @@ TEST(attributes_that_cannot_be_copied_stop_an_edit_and_no_way_back)
     CHECK_STR_TAKE(scheduler_text(&world), before);
     AUTO_MEM char *log = test_read(path);
     CHECK_HAS(log, "put back without its extended attributes: list the extended attributes of");
+    node_timing.write_retry_ms = 600000; // between two tries it is pending
     world_desire(&world, "r2", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, scheduler_unreadable, 10000));
     CHECK_STR(reason_of(&world, "kube-scheduler"), "NodeFilesNotWritable");
@@ -713,7 +736,7 @@ TEST(a_file_that_somebody_else_wrote_is_tried_again_by_itself)
     one_scheduler(&world, "");
     node_timing.edits_window_ms = 1000;
     world.other = loop_sleep(world.loop, 50, on_war, &world);
-    world.timeout_s = 1;
+    world.timeout_s = OVER_S;
     world_desire(&world, "r1", "DynamicResourceAllocation", "Enable");
     CHECK(world_wait(&world, scheduler_failed, 10000));
     CHECK_STR(reason_of(&world, "kube-scheduler"), "FileConflict");

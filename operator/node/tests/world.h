@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// timeout_s of a world where it is to be over: what has to come before has time on a busy machine.
+#define OVER_S 3
+
 struct world;
 struct fake {
     struct world *world;
