@@ -110,7 +110,9 @@ unit_results() {
     result "unit/${BASH_REMATCH[1]}" "$came" "${BASH_REMATCH[4]}"
   done <"$WORK/unit"
   ((FAILED == failed)) || grep -vE '^ *[0-9]+/[0-9]+ Test.*Passed|^ *Start' "$KEPT_LOGS/unit.log" | tail -n 60
+  ((FAILED == failed)) || UNIT_WORDS=$(grep -aE -B4 -A1 '^FAILED ' "$KEPT_LOGS/unit.log" | cut -c1-300 | tail -n 30)
 }
+UNIT_WORDS= # what failed in unit tests, and why
 
 # run_case NAME FILE LIMIT: in the background; what came of it is in $dir/result. The limit is for a case that hangs.
 run_case() {
@@ -352,6 +354,7 @@ main() {
   run_cases "${chosen[@]}"
   [[ -z ${KEEP:-} ]] || say "kept: $WORK"
   tell_second
+  [[ ! $UNIT_WORDS ]] || echo "$UNIT_WORDS"
   printf '%d passed, %d failed%s\n' "$PASSED" "$FAILED" "$( ((SKIPPED == 0)) || echo ", $SKIPPED skipped")"
   ((FAILED == 0 && ${#SECOND[@]} <= SECOND_MOST))
 }
