@@ -27,7 +27,8 @@ struct cluster {
     // NAMESPACE/NAME, key KEY". It stays when the kubeconfig changes. NULL: the one that Drawbridge
     // runs in.
     const char *by;
-    bool held; // one of cluster_targets, else whoever made it frees what is in it
+    uint64_t edition_seen; // of its facts, by passes
+    bool held;             // one of cluster_targets, else whoever made it frees what is in it
 };
 // Whether what is followed of it is all there, and goes on being followed; why (may be NULL) gets a
 // line for each that is not.
@@ -145,6 +146,8 @@ void cluster_targets_note(struct cluster_targets *targets, const char *key, cons
 #define CLUSTER_HOME "cluster"
 void cluster_targets_names(const struct cluster_targets *targets, const char *key, const char *uid,
                            struct strlist *names);
+// on_change of each key whose cluster is reached by this (struct cluster's by).
+void cluster_targets_wake(struct cluster_targets *targets, const char *by);
 // Whether its cluster is only just being read, and nothing has failed yet: on_change comes, or this
 // ends within CLUSTER_ASK_MS.
 bool cluster_targets_begin(const struct cluster_targets *targets, const char *key);

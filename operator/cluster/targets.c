@@ -200,6 +200,14 @@ static void on_node_config(void *owner, const char *key, const json_t *was, cons
     wake(held->target, cluster_hold_ms(&held->cluster));
 }
 
+void cluster_targets_wake(struct cluster_targets *all, const char *by)
+{
+    for (struct target *target = all->first; target; target = target->next) {
+        if (str_eq(target->what, by))
+            wake(target, 0);
+    }
+}
+
 static void tell_name(struct target *target)
 {
     const char *key;

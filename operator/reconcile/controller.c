@@ -76,28 +76,12 @@ static void enqueue_soon(void *owner, const char *key)
     queue_add_after(c->queue, key, cluster_hold_ms(&c->cluster));
 }
 
-bool controller_scouts(struct controller *c, const char *key)
+void controller_enqueue_of(struct controller *c, const char *cluster)
 {
-    if (!c->scout)
-        c->scout = str_dup(key);
-    return str_eq(c->scout, key);
-}
-
-void controller_note_facts(struct controller *c, uint64_t edition)
-{
-    if (edition == 0 || edition == c->edition)
-        return;
-    if (c->edition != 0)
-        enqueue_all(c);
-    c->edition = edition;
-}
-
-void controller_note_end(struct controller *c, const char *key, bool again)
-{
-    if (again || c->stop || !str_eq(c->scout, key))
-        return;
-    mem_free(TAKE(c->scout));
-    enqueue_all(c);
+    if (str_eq(cluster, CLUSTER_HOME))
+        roster_each(c->roster, ROSTER_HOME, enqueue, c);
+    else
+        cluster_targets_wake(c->targets, cluster);
 }
 
 static bool same(const json_t *was, const json_t *now, const char *a, const char *b)
@@ -334,6 +318,7 @@ static void start_watches(struct controller *c)
     c->follows = follows_new(c);
     c->targets = cluster_targets_new(&targets);
     c->roster = roster_new();
+    c->scouts = scouts_new(c);
     c->unreadable = unreadable_new(c);
     c->configs = follow(c, configs, on_config);
     c->cluster.nodes = follow(c, cluster_watch_spec(CLUSTER_NODES), on_node);
@@ -518,6 +503,6 @@ void controller_free(struct controller *c)
     lead_free(c->lead);
     events_free(c->events);
     kube_free(c->spec.kube);
-    mem_free(c->scout);
+    scouts_free(c->scouts);
     mem_free(c);
 }

@@ -113,7 +113,8 @@ static uint64_t pass_end(void *walk)
     // Also where the cluster is out of reach: the client that followed there is no more.
     if (!pass->cluster || !pass_has_driver(pass))
         driver_forget(pass->controller->driver, pass->walk.key);
-    controller_note_end(pass->controller, pass->walk.key, pass->walk.failed || pass->after_ms > 0);
+    scouts_note_end(pass->controller->scouts, pass->cluster, pass->walk.key,
+                    pass->walk.failed || pass->after_ms > 0);
     return pass->walk.failed ? 0 : pass->after_ms; // what failed comes again after its back-off
 }
 

@@ -104,6 +104,7 @@ void walks_drop(struct walks *walks); // where they are
 struct adopter;
 struct unreadable;
 struct roster;
+struct scouts;
 struct controller {
     struct loop *loop;
     struct controller_spec spec; // its kube is guarded by the lease, and ours
@@ -120,8 +121,7 @@ struct controller {
     struct driver *driver;
     struct sources *sources;
     struct walks passes;
-    char *scout;         // key of the Observe configuration that looks for all that wait
-    uint64_t edition;    // of the facts that were last seen
+    struct scouts *scouts;
     uint64_t epoch_seen; // the greatest that an agent has told of
     bool stop;
     struct metric *leader_status;
@@ -160,12 +160,22 @@ void follows_free(struct follows *follows);
 // A DRAConfiguration is new, changed, or gone (NULL).
 void follows_note(struct follows *follows, const char *key, const json_t *config);
 
-// Whether this configuration, which waits for others to do something, is the one that looks again.
-bool controller_scouts(struct controller *controller, const char *key);
-// A pass saw these facts, or none that are shared (edition 0): when they are new, all look.
-void controller_note_facts(struct controller *controller, uint64_t edition);
-// A pass is over: a scout that does not look again is replaced.
-void controller_note_end(struct controller *controller, const char *key, bool again);
+// Those that are about this cluster (struct cluster's by, or CLUSTER_HOME) have a pass each.
+void controller_enqueue_of(struct controller *controller, const char *cluster);
+
+// --- scouts: who looks again for all that wait (scouts.c) ----------------------------------------
+
+struct scouts *scouts_new(struct controller *controller);
+void scouts_free(struct scouts *scouts);
+// Whether this configuration, which waits for others to do something, is the one of its cluster
+// that looks again.
+bool scouts_ask(struct scouts *scouts, const struct cluster *cluster, const char *key);
+// A pass saw these facts of its cluster, or none that are shared (edition 0): when they are new,
+// all that are about it look.
+void scouts_note_facts(struct scouts *scouts, struct cluster *cluster, uint64_t edition);
+// A pass is over: a scout that does not look there again is replaced. cluster NULL: it had none.
+void scouts_note_end(struct scouts *scouts, const struct cluster *cluster, const char *key,
+                     bool again);
 
 // --- roster: which DRAConfigurations there are, without parsing them (roster.c) ------------------
 

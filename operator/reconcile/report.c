@@ -357,7 +357,7 @@ void report_choose_next_look(struct pass *pass)
             (pass->plan.done || !served))
             again_ms = SERVED_AGAIN_MS;
     } else if (pass->observed->edition == 0 ||
-               controller_scouts(pass->controller, pass->walk.key)) {
+               scouts_ask(pass->controller->scouts, pass->cluster, pass->walk.key)) {
         again_ms = OBSERVE_AGAIN_MS;
     }
     // The driver alone may have chosen a much later one.

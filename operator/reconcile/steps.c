@@ -215,7 +215,7 @@ static void on_observed(void *owner, struct error *take_err,
 
     pass->observed = take_observed;
     if (take_observed)
-        controller_note_facts(pass->controller, take_observed->edition);
+        scouts_note_facts(pass->controller->scouts, pass->cluster, take_observed->edition);
     walk_continue(&pass->walk, take_err);
 }
 

@@ -4,13 +4,13 @@
 // costs its own DRAConfiguration alone.
 #include <sys/stat.h>
 
+#include "far.h"
 #include "scene.h"
 
 #define CONFIG "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/dra"
 #define SECRET "/api/v1/namespaces/default/secrets/prod"
 #define NODE_CONFIGS "/apis/drawbridge.dev/v1alpha1/nodedraconfigurations/"
 #define KUBEADM "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
-#define SYSTEM "/api/v1/namespaces/kube-system"
 #define OTHER "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/other"
 #define OTHER_SECRET "/api/v1/namespaces/default/secrets/other"
 #define RELEASE "/api/v1/namespaces/gpu/secrets/sh.helm.release.v1.gpu.v"
@@ -154,15 +154,9 @@ static void add_pod(struct story *s, const char *component)
                         "containers", "name", component, "image", image, "command", component));
 }
 
-static void say_identity(struct fake_api *api, const char *uid)
-{
-    fake_seed(api, SYSTEM, json_pack("{s:{}}", "metadata"));
-    fake_edit(api, SYSTEM, json_pack("{s:{s:s}}", "metadata", "uid", uid));
-}
-
 static void fill_target(struct story *s)
 {
-    say_identity(s->far, "far");
+    far_identity(s->far, "far");
     s->far->on_write = on_write;
     s->far->on_page = on_page;
     s->far->choose = on_choose;
@@ -182,48 +176,9 @@ static void fill_target(struct story *s)
 
 // --- the Secret ----------------------------------------------------------------------------------
 
-static char *encode(const char *text)
-{
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    AUTO_BUF struct buf out = buf_make(1 << 16);
-    size_t len = strlen(text);
-
-    for (size_t i = 0; i < len; i += 3) {
-        unsigned n = (unsigned)(unsigned char)text[i] << 16;
-
-        n |= i + 1 < len ? (unsigned)(unsigned char)text[i + 1] << 8 : 0;
-        n |= i + 2 < len ? (unsigned)(unsigned char)text[i + 2] : 0;
-        buf_printf(&out, "%c%c%c%c", letters[n >> 18], letters[n >> 12 & 63],
-                   i + 1 < len ? letters[n >> 6 & 63] : '=', i + 2 < len ? letters[n & 63] : '=');
-    }
-    return buf_take(&out);
-}
-
-static json_t *make_secret_of(const struct fake_api *api, const char *token)
-{
-    AUTO_MEM char *text = str_format(
-        "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: \"%s\"}}]\n"
-        "users: [{name: u, user: {token: %s}}]\n"
-        "contexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n",
-        server_url(api->server), token);
-    AUTO_MEM char *data = encode(text);
-
-    return json_pack("{s:{}, s:{s:s}}", "metadata", "data", "value", data);
-}
-
 static json_t *make_secret(const struct story *s, const char *token)
 {
-    return make_secret_of(s->far, token);
-}
-
-static struct error *parse_plain(struct slice text, struct kube_config **ret_config)
-{
-    AUTO_MEM char *path = test_path("kubeconfig");
-    AUTO_MEM char *copy = slice_dup(text);
-
-    test_write(path, copy);
-    return kube_config_load(path, NULL, ret_config);
+    return far_secret(s->far, token);
 }
 
 static void seed_config(struct story *s, const char *path, const char *secret)
@@ -241,14 +196,14 @@ static struct story *story_new(void)
 {
     struct story *s = NEW(struct story);
 
-    cluster_parse_kubeconfig = parse_plain;
+    cluster_parse_kubeconfig = far_parse;
     s->batch.loop = loop_new();
     scene_open(&s->scene, &s->batch, s);
     s->scene.at = NEVER;
     s->scene.backoff_ms_max = 500;
     s->far = fake_api_new(s->scene.loop, s);
     fill_target(s);
-    say_identity(s->scene.api, "home");
+    far_identity(s->scene.api, "home");
     seed_config(s, CONFIG, "prod");
     return s;
 }
@@ -360,7 +315,7 @@ TEST(one_cluster_has_one_writer_by_whatever_secret_it_is_reached)
               json_pack("{s:{s:s}}", "metadata", "creationTimestamp", "2090-01-01T00:00:00Z"));
     WAIT_FOR(s, other_is_in_conflict);
     // It stays so when the first is led elsewhere, or its way is lost.
-    fake_edit(s->scene.api, SECRET, make_secret_of(s->scene.api, "home"));
+    fake_edit(s->scene.api, SECRET, far_secret(s->scene.api, "home"));
     WAIT_FOR(s, is_refused_elsewhere);
     fake_edit(s->scene.api, OTHER, json_pack("{s:{s:s}}", "spec", "deletionPolicy", "Revert"));
     WAIT_FOR(s, other_was_seen);
@@ -387,7 +342,7 @@ TEST(a_kubeconfig_that_leads_home_is_in_conflict_with_who_writes_there)
     fake_edit(s->scene.api, OTHER,
               json_pack("{s:{s:s}, s:{s:n}}", "metadata", "creationTimestamp", LONG_AGO, "spec",
                         "cluster"));
-    fake_seed(s->scene.api, SECRET, make_secret_of(s->scene.api, "one"));
+    fake_seed(s->scene.api, SECRET, far_secret(s->scene.api, "one"));
     WAIT_FOR(s, is_in_conflict_with_home);
     CHECK(!asked(s->scene.api, "kube-apiserver"));
     story_free(s);
