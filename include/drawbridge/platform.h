@@ -54,6 +54,9 @@ struct error *platform_check(const struct api_config *config);
 // What this DRAConfiguration writes, by names that are equal where two write the same; sorted.
 // Nothing where it writes nothing.
 void platform_targets_named(const json_t *config, struct strlist *names);
+// The cluster that it is about by how it is reached: the one that Drawbridge runs in
+// (CLUSTER_HOME), or the one that a Secret leads to. Owned.
+char *platform_cluster_named(const json_t *config);
 // The namespace whose objects it writes as that platform, borrowed; NULL: the cluster itself.
 const char *platform_reaches(enum platform_type type, const json_t *config);
 

@@ -73,8 +73,8 @@ void watch_each(const struct watch *watch, watch_each_fn *fn, void *owner);
 // version cannot be compared with what is there is left to the server to tell.
 void watch_note_write(struct watch *watch, const json_t *object);
 
-// --- queue: each key at most once, one worker a key; what is added while it is worked on runs once
-// more after ---
+// --- queue: each key at most once, one worker a key, and one a lane of keys; what is added while
+// it is worked on runs once more after ---
 
 struct queue;
 typedef void queue_work_fn(void *owner, const char *key); // ends with queue_done(), now or later
@@ -82,6 +82,11 @@ struct queue_spec {
     const char *name;                    // for metrics
     unsigned workers;                    // keys in work at once
     uint64_t backoff_ms, backoff_ms_max; // doubling for each failure in a row, full jitter
+    // Keys of one lane are worked on one after the other, whatever each of them waits for; lanes in
+    // which some wait take turns. The answer becomes the queue's. Asked when a key is added, and
+    // again when its work is about to begin: that one counts, until queue_done(). NULL: one for
+    // each key.
+    char *(*lane)(void *owner, const char *key);
     queue_work_fn *work;
     void *owner;
 };
@@ -98,7 +103,7 @@ void queue_forget(struct queue *queue, const char *key);
 void queue_done(struct queue *queue, const char *key, bool failed, uint64_t after_ms);
 // The work on key waits for somebody who may never answer (another cluster's API server): it goes
 // on without a worker, and others are begun. Once for each work; nothing the second time. The key
-// is in work until queue_done() all the same.
+// is in work until queue_done() all the same, and so is its lane.
 void queue_let_others(struct queue *queue, const char *key);
 struct queue_stats {
     // working: with a worker; waiting: without (queue_let_others())

@@ -139,8 +139,7 @@ struct error *platform_check(const struct api_config *config)
     return platform && platform->check ? platform->check(config) : NULL;
 }
 
-// The cluster that Drawbridge runs in, or the one that a Secret leads to.
-static char *name_cluster(const json_t *config)
+char *platform_cluster_named(const json_t *config)
 {
     const json_t *ref = doc_get(config, "spec", "cluster", "kubeconfigSecretRef", NULL);
 
@@ -157,7 +156,7 @@ void platform_targets_named(const json_t *config, struct strlist *names)
     if (platform && platform->name_targets)
         platform->name_targets(config, names);
     else if (!platform || platform->traits.writes)
-        strlist_take(names, name_cluster(config));
+        strlist_take(names, platform_cluster_named(config));
     strlist_sort(names);
 }
 

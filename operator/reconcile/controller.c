@@ -8,7 +8,9 @@
 #define LEASE_NAME "drawbridge"
 #define BACKOFF_MS 500
 #define BACKOFF_MS_MAX 30000
-#define WORKERS 1 // passes at once
+// Passes at once that wait for the API server of the cluster that we run in; one a lane. Those that
+// wait for other clusters do not count.
+#define WORKERS 16
 
 bool controller_may_write(void *owner)
 {
@@ -208,6 +210,13 @@ static void on_node_config(void *owner, const char *key, const json_t *was, cons
 
 // --- work ----------------------------------------------------------------------------------------
 
+static char *on_lane(void *owner, const char *key)
+{
+    const struct controller *c = owner;
+
+    return str_dup(roster_lane(c->roster, key));
+}
+
 static void on_work(void *owner, const char *key)
 {
     struct controller *c = owner;
@@ -385,6 +394,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
                                .backoff_ms = BACKOFF_MS,
                                .backoff_ms_max =
                                    spec->backoff_ms_max ? spec->backoff_ms_max : BACKOFF_MS_MAX,
+                               .lane = on_lane,
                                .work = on_work,
                                .owner = c};
     struct lead_spec lead = {.kube = spec->kube,

@@ -190,6 +190,8 @@ typedef void roster_fn(void *owner, const char *key);
 enum roster_scope { ROSTER_ALL, ROSTER_WRITERS, ROSTER_HOME, ROSTER_HOME_WRITERS };
 // fn may not change the roster.
 void roster_each(const struct roster *roster, enum roster_scope scope, roster_fn *fn, void *owner);
+// The lane of the queue that its passes have: at most one pass of each is under way. Borrowed.
+const char *roster_lane(const struct roster *roster, const char *key);
 // The key of the configuration that writes what this one names, which may be itself: the oldest of
 // those that write; NULL: none. Owned.
 char *roster_writer(const struct roster *roster, const char *key);

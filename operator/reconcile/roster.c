@@ -7,7 +7,7 @@
 #include "reconcile_internal.h"
 
 struct roster {
-    // key → {writes, home, targets: [names of what it writes and may write], created}
+    // key → {writes, home, targets: [names of what it writes and may write], lane, created}
     json_t *entries;
     json_t *targets; // name → {key: created} of those that write it
 };
@@ -30,6 +30,21 @@ void roster_free(struct roster *roster)
     mem_free(roster);
 }
 
+// Whose pass may not be under way together with its own. Those that write one cluster share a lane,
+// by whatever Secret they reach it. Who only looks there does not hold up who writes: it has that
+// of its Secret. What is hosted here is a lane of its own, as its API server may never answer; not
+// so its end, which asks nobody.
+static char *make_lane(const json_t *config, bool writes, const struct strlist *names,
+                       const struct strlist *clusters)
+{
+    bool ends = doc_get(config, "metadata", "deletionTimestamp", NULL) != NULL;
+
+    if (platform_names_target(config))
+        return writes && clusters && clusters->len > 0 ? str_dup(clusters->items[0])
+                                                       : platform_cluster_named(config);
+    return str_dup(ends || names->len == 0 ? CLUSTER_HOME : names->items[0]);
+}
+
 // Who may not write what it names takes nothing away from anybody.
 static json_t *make_entry(const struct controller_spec *spec, const json_t *config,
                           const struct strlist *clusters)
@@ -37,19 +52,22 @@ static json_t *make_entry(const struct controller_spec *spec, const json_t *conf
     json_t *entry = json_object();
     json_t *targets = json_array();
     AUTO_STRLIST struct strlist names = {0};
+    AUTO_MEM char *lane = NULL;
+    // One that is being deleted may have to take back what it wrote as another platform.
+    bool writes = platform_traits_of(config)->writes ||
+                  doc_get(config, "metadata", "deletionTimestamp", NULL);
 
     if (tenancy_allows(spec, config))
         platform_targets_named(config, &names);
+    lane = make_lane(config, writes, &names, clusters);
     for (size_t i = 0; clusters && names.len > 0 && i < clusters->len; i++)
         strlist_add(&names, clusters->items[i]);
     for (size_t i = 0; i < names.len; i++)
         json_array_append_new(targets, doc_string(names.items[i]));
-    // One that is being deleted may have to take back what it wrote as another platform.
-    json_object_set_new(entry, "writes",
-                        json_boolean(platform_traits_of(config)->writes ||
-                                     doc_get(config, "metadata", "deletionTimestamp", NULL)));
+    json_object_set_new(entry, "writes", json_boolean(writes));
     json_object_set_new(entry, "home", json_boolean(!platform_names_target(config)));
     json_object_set_new(entry, "targets", targets);
+    json_object_set_new(entry, "lane", doc_string(lane));
     json_object_set_new(entry, "created",
                         doc_string(doc_str(config, "metadata", "creationTimestamp", NULL)));
     return entry;
@@ -109,6 +127,13 @@ void roster_each(const struct roster *roster, enum roster_scope scope, roster_fn
             (!home || doc_bool(entry, true, "home", NULL)))
             fn(owner, key);
     }
+}
+
+const char *roster_lane(const struct roster *roster, const char *key)
+{
+    const char *lane = doc_str(roster->entries, key, "lane", NULL);
+
+    return *lane ? lane : key;
 }
 
 // RFC 3339 in UTC sorts as text; of two of the same second the first name wins.

@@ -89,6 +89,13 @@ static struct error *check_allowed(struct pass *pass)
     return NULL;
 }
 
+static void let_others(void *owner)
+{
+    struct pass *pass = owner;
+
+    queue_let_others(pass->controller->queue, pass->walk.key);
+}
+
 struct error *step_load(void *walk, enum verdict *ret_verdict)
 {
     struct pass *pass = walk;
@@ -114,6 +121,8 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
     }
     if (!err)
         err = find_cluster(pass);
+    if (pass->cluster && pass->cluster->held) // somebody else's server, which may never answer
+        let_others(pass);
     if (!err)
         err = check_same_cluster(pass);
     if (!err)
@@ -219,13 +228,6 @@ static void on_observed(void *owner, struct error *take_err,
     walk_continue(&pass->walk, take_err);
 }
 
-static void let_others(void *owner)
-{
-    struct pass *pass = owner;
-
-    queue_let_others(pass->controller->queue, pass->walk.key);
-}
-
 struct error *step_observe(void *walk, enum verdict *ret_verdict)
 {
     struct pass *pass = walk;
@@ -244,8 +246,6 @@ struct error *step_observe(void *walk, enum verdict *ret_verdict)
         .let_others = let_others,
         .owner = pass,
     };
-    if (pass->cluster->held) // somebody else's server, which may never answer
-        let_others(pass);
     pass->walk.pending = platform_observe(c->loop, pass->cluster, &pass->target, on_observed, pass);
     *ret_verdict = VERDICT_WAIT;
     return NULL;

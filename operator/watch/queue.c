@@ -10,7 +10,7 @@ static void arm_timer(struct queue *queue);
 static struct queue_item *item_of(struct queue *queue, const char *key)
 {
     struct queue_item *item = queue_map_find(&queue->map, key);
-    return item ? item : queue_map_add(&queue->map, key);
+    return item ? item : queue_map_add(&queue->map, key, sizeof(*item));
 }
 
 // A key that nothing is known of any more costs nothing.
@@ -18,15 +18,27 @@ static void forget_idle(struct queue *queue, struct queue_item *item)
 {
     if (!item->queued && !item->working && !item->dirty && item->heap_at == 0 &&
         item->failures == 0)
-        queue_map_remove(&queue->map, item);
+        queue_map_remove(&queue->map, &item->node);
 }
 
 static void on_dispatch(void *owner);
 
 static void want_dispatch(struct queue *queue)
 {
-    if (!queue->dispatch && queue->first && queue->stats.working < queue->spec.workers)
+    if (!queue->dispatch && queue->lanes.first && queue->stats.working < queue->spec.workers)
         queue->dispatch = loop_defer(queue->loop, on_dispatch, queue);
+}
+
+static char *lane_of(const struct queue *queue, const struct queue_item *item)
+{
+    const struct queue_spec *spec = &queue->spec;
+    return spec->lane ? spec->lane(spec->owner, item->node.key) : str_dup(item->node.key);
+}
+
+static void wait_in_lane(struct queue *queue, struct queue_item *item)
+{
+    AUTO_MEM char *name = lane_of(queue, item);
+    queue_lanes_add(&queue->lanes, name, item);
 }
 
 static void enqueue(struct queue *queue, struct queue_item *item)
@@ -41,23 +53,21 @@ static void enqueue(struct queue *queue, struct queue_item *item)
         return;
     }
     item->queued = true;
-    item->next = NULL;
-    if (queue->last)
-        queue->last->next = item;
-    else
-        queue->first = item;
-    queue->last = item;
     queue->stats.depth++;
+    wait_in_lane(queue, item);
     want_dispatch(queue);
 }
 
+// The next key that may be worked on. NULL: its lane is another one by now, and it waits there.
 static struct queue_item *dequeue(struct queue *queue)
 {
-    struct queue_item *item = queue->first;
-    queue->first = item->next;
-    if (!queue->first)
-        queue->last = NULL;
-    item->next = NULL;
+    struct queue_item *item = queue_lanes_take(&queue->lanes);
+    AUTO_MEM char *name = lane_of(queue, item);
+    if (!str_eq(name, item->lane->node.key)) {
+        queue_lanes_end(&queue->lanes, item);
+        queue_lanes_add(&queue->lanes, name, item);
+        return NULL;
+    }
     item->queued = false;
     queue->stats.depth--;
     return item;
@@ -70,14 +80,17 @@ static void on_dispatch(void *owner)
     bool freed = false;
     queue->freed = &freed;
     for (unsigned i = 0;
-         i < QUEUE_BATCH_MAX && queue->first && queue->stats.working < queue->spec.workers; i++) {
+         i < QUEUE_BATCH_MAX && queue->lanes.first && queue->stats.working < queue->spec.workers;
+         i++) {
         struct queue_item *item = dequeue(queue);
+        if (!item)
+            continue;
         item->working = true;
         item->began_ms = clock_ms();
         queue->stats.working++;
         queue->stats.queue_seconds_sum += (double)(item->began_ms - item->added_ms) / 1000;
         queue->stats.queue_seconds_count++;
-        AUTO_MEM char *key = str_dup(item->key); // the item may be gone when work returns
+        AUTO_MEM char *key = str_dup(item->node.key); // the item may be gone when work returns
         queue->spec.work(queue->spec.owner, key);
         if (freed)
             return;
@@ -150,6 +163,7 @@ void queue_done(struct queue *queue, const char *key, bool failed, uint64_t afte
     else
         queue->stats.working--;
     item->working = item->waiting = false;
+    queue_lanes_end(&queue->lanes, item);
     queue->stats.work_seconds_sum += (double)(clock_ms() - item->began_ms) / 1000;
     queue->stats.work_seconds_count++;
     item->failures = failed ? item->failures + 1 : 0;
@@ -218,6 +232,7 @@ void queue_free(struct queue *queue)
     queue->dispatch = op_drop(queue->dispatch);
     queue->timer = op_drop(queue->timer);
     queue_map_fini(&queue->map);
+    queue_map_fini(&queue->lanes.map);
     mem_free(queue->heap.items);
     mem_free(queue);
 }

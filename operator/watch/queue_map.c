@@ -12,53 +12,58 @@ static size_t slot_of(const struct queue_map *map, const char *key)
     return (size_t)(hash ^ hash >> 32) & (map->room - 1);
 }
 
-struct queue_item *queue_map_find(const struct queue_map *map, const char *key)
+void *queue_map_find(const struct queue_map *map, const char *key)
 {
     if (map->room == 0)
         return NULL;
-    struct queue_item *item = map->slots[slot_of(map, key)];
-    while (item && strcmp(item->key, key) != 0)
-        item = item->chain;
-    return item;
+    struct queue_node *node = map->slots[slot_of(map, key)];
+    while (node && strcmp(node->key, key) != 0)
+        node = node->chain;
+    return node;
 }
 
 static void resize(struct queue_map *map, size_t room)
 {
     struct queue_map wider = {
-        .slots = mem_alloc(room * sizeof(struct queue_item *)), .room = room, .len = map->len};
+        .slots = mem_alloc(room * sizeof(struct queue_node *)), .room = room, .len = map->len};
     for (size_t i = 0; i < map->room; i++) {
-        for (struct queue_item *item = map->slots[i], *after; item; item = after) {
-            after = item->chain;
-            size_t slot = slot_of(&wider, item->key);
-            item->chain = wider.slots[slot];
-            wider.slots[slot] = item;
+        for (struct queue_node *node = map->slots[i], *after; node; node = after) {
+            after = node->chain;
+            size_t slot = slot_of(&wider, node->key);
+            node->chain = wider.slots[slot];
+            wider.slots[slot] = node;
         }
     }
     mem_free(map->slots);
     *map = wider;
 }
 
-struct queue_item *queue_map_add(struct queue_map *map, const char *key)
+void *queue_map_add(struct queue_map *map, const char *key, size_t bytes)
 {
     if (map->len >= map->room)
         resize(map, map->room ? map->room * 2 : 16);
-    size_t bytes = strlen(key) + 1;
-    struct queue_item *item = mem_alloc(sizeof(*item) + bytes);
-    memcpy(item->key, key, bytes);
+    struct queue_node *node = mem_alloc(bytes);
+    node->key = str_dup(key);
     size_t slot = slot_of(map, key);
-    item->chain = map->slots[slot];
-    map->slots[slot] = item;
+    node->chain = map->slots[slot];
+    map->slots[slot] = node;
     map->len++;
-    return item;
+    return node;
 }
 
-void queue_map_remove(struct queue_map *map, struct queue_item *item)
+static void node_free(struct queue_node *node)
 {
-    struct queue_item **at = &map->slots[slot_of(map, item->key)];
-    while (*at != item)
+    mem_free(node->key);
+    mem_free(node);
+}
+
+void queue_map_remove(struct queue_map *map, struct queue_node *node)
+{
+    struct queue_node **at = &map->slots[slot_of(map, node->key)];
+    while (*at != node)
         at = &(*at)->chain;
-    *at = item->chain;
-    mem_free(item);
+    *at = node->chain;
+    node_free(node);
     map->len--;
     // Shrinks a quarter-full map by half, so that a burst does not cost memory for ever.
     if (map->room > 64 && map->len < map->room / 4)
@@ -68,9 +73,9 @@ void queue_map_remove(struct queue_map *map, struct queue_item *item)
 void queue_map_fini(struct queue_map *map)
 {
     for (size_t i = 0; i < map->room; i++) {
-        for (struct queue_item *item = map->slots[i], *after; item; item = after) {
-            after = item->chain;
-            mem_free(item);
+        for (struct queue_node *node = map->slots[i], *after; node; node = after) {
+            after = node->chain;
+            node_free(node);
         }
     }
     mem_free(map->slots);

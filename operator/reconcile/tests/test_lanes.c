@@ -38,11 +38,27 @@ static json_t *on_page(void *owner, const char *path)
     return str_eq(path, "/version") ? json_pack("{s:s}", "gitVersion", far->version) : NULL;
 }
 
+// Whatever is asked of it is asked by one pass at a time.
+static void check_alone(const struct far *far)
+{
+    const struct controller *c = far->story->scene.controller;
+    unsigned passes = 0;
+
+    for (const struct walk *walk = c->passes.first; walk; walk = walk->next) {
+        const struct pass *pass = (const struct pass *)walk;
+
+        passes +=
+            pass->cluster && str_eq(kube_server(pass->cluster->kube), server_url(far->api->server));
+    }
+    CHECK(passes <= 1);
+}
+
 static enum fault on_choose(void *owner, unsigned index UNUSED,
                             const struct server_request *request)
 {
     const struct far *far = owner;
 
+    check_alone(far);
     if (far->mute)
         return FAULT_MUTE;
     return str_eq(request->target, "/metrics") ? FAULT_403 : FAULT_NONE;
@@ -111,6 +127,17 @@ static bool is_quiet(const struct story *s)
            !s->scene.controller->passes.first;
 }
 
+static const char *const writers[] = {CONFIG, OTHER, AT "third"};
+
+static bool all_were_reported(const struct story *s)
+{
+    bool all = true;
+
+    for (size_t i = 0; i < COUNT(writers); i++)
+        all = all && fake_condition(s->scene.api, writers[i], "Ready");
+    return all;
+}
+
 TEST(each_cluster_has_somebody_who_looks_whether_dra_is_on_by_now)
 {
     struct story *s = story_new();
@@ -145,6 +172,53 @@ TEST(who_looked_for_all_of_a_cluster_is_replaced_when_it_goes)
     fake_delete(s->scene.api, CONFIG);
     WAIT_FOR(s, is_quiet_without_it);
     CHECK_INT(stats(s).delayed, 1);
+    story_free(s);
+}
+
+// The home cluster is a lane too.
+static enum fault on_home(void *owner UNUSED, unsigned index UNUSED,
+                          const struct server_request *request)
+{
+    return str_eq(request->target, "/version") ? FAULT_MUTE : FAULT_NONE;
+}
+
+static bool has_a_pass(const struct story *s, const char *key)
+{
+    const struct walk *walk = s->scene.controller->passes.first;
+
+    while (walk && !str_eq(walk->key, key))
+        walk = walk->next;
+    return walk != NULL;
+}
+
+static bool both_are_seen_and_home_is_not(const struct story *s)
+{
+    return *version_of(s, CONFIG) && *version_of(s, OTHER) && has_a_pass(s, "default/a");
+}
+
+TEST(a_pass_that_waits_for_its_cluster_holds_up_no_other_cluster)
+{
+    struct story *s = story_new();
+
+    s->scene.api->choose = on_home;
+    seed_config(s, AT "a", "none");
+    fake_edit(s->scene.api, AT "a", json_pack("{s:{s:n}}", "spec", "cluster"));
+    WAIT_FOR(s, both_are_seen_and_home_is_not);
+    story_free(s);
+}
+
+// By whatever Secret it is reached.
+TEST(two_of_one_cluster_have_a_pass_one_after_the_other)
+{
+    struct story *s = story_new();
+
+    fake_edit(s->scene.api, OTHER_SECRET, far_secret(s->far[0].api, "two"));
+    seed_config(s, AT "third", "one");
+    for (size_t i = 0; i < COUNT(writers); i++)
+        fake_edit(s->scene.api, writers[i],
+                  json_pack("{s:{s:{s:s}}}", "spec", "platform", "type", "Kubeadm"));
+    WAIT_FOR(s, all_were_reported);
+    WAIT_FOR(s, some_time_is_over);
     story_free(s);
 }
 

@@ -125,6 +125,54 @@ TEST(who_names_another_cluster_is_left_out_where_the_own_one_is_meant)
     roster_free(roster);
 }
 
+static const char *lane_of(const json_t *config, const char *cluster)
+{
+    AUTO_STRLIST struct strlist clusters = {0};
+
+    if (cluster)
+        strlist_add(&clusters, cluster);
+    roster_note(roster, &spec, "t/x", config, &clusters);
+    return roster_lane(roster, "t/x");
+}
+
+TEST(a_lane_is_the_cluster_that_is_written_and_else_how_it_is_reached)
+{
+    AUTO_JSON json_t *writes = config_of("t", "2026-01-01T00:00:01Z", "{type: Kubeadm}");
+    AUTO_JSON json_t *looks = config_of("t", "2026-01-01T00:00:01Z", "{type: Observe}");
+
+    roster = roster_new();
+    note("home/a", "home", "2026-01-01T00:00:01Z", "{type: Kubeadm}");
+    note("home/b", "home", "2026-01-01T00:00:01Z", "{type: Observe}");
+    CHECK_STR(roster_lane(roster, "home/a"), CLUSTER_HOME);
+    CHECK_STR(roster_lane(roster, "home/b"), CLUSTER_HOME);
+    doc_set(writes, json_string("s"), "spec", "cluster", "kubeconfigSecretRef", "name", NULL);
+    doc_set(looks, json_string("s"), "spec", "cluster", "kubeconfigSecretRef", "name", NULL);
+    CHECK_STR(lane_of(writes, NULL), "cluster of Secret t/s "); // it did not say yet who it is
+    CHECK_STR(lane_of(writes, "cluster far"), "cluster far");
+    CHECK_STR(lane_of(looks, "cluster far"), "cluster of Secret t/s ");
+    doc_set(looks, json_string("2026-01-01T00:00:02Z"), "metadata", "deletionTimestamp", NULL);
+    CHECK_STR(lane_of(looks, "cluster far"), "cluster far");
+    roster_free(roster);
+}
+
+TEST(what_is_hosted_is_a_lane_of_its_own_until_it_ends)
+{
+    AUTO_JSON json_t *hosted = config_of("t", "2026-01-01T00:00:01Z", HOSTED("t"));
+    AUTO_JSON json_t *other = config_of("u", "2026-01-01T00:00:01Z", HOSTED("u"));
+    AUTO_JSON json_t *strange = config_of("u", "2026-01-01T00:00:01Z", HOSTED("t"));
+    AUTO_MEM char *lane = NULL;
+
+    roster = roster_new();
+    lane = str_dup(lane_of(hosted, NULL));
+    CHECK(!str_eq(lane, CLUSTER_HOME));
+    CHECK(!str_eq(lane, lane_of(other, NULL)));
+    CHECK_STR(lane_of(strange, NULL), CLUSTER_HOME); // it may not write there: nothing is asked
+    doc_set(hosted, json_string("2026-01-01T00:00:02Z"), "metadata", "deletionTimestamp", NULL);
+    CHECK_STR(lane_of(hosted, NULL), CLUSTER_HOME);
+    CHECK_STR(roster_lane(roster, "t/gone"), "t/gone");
+    roster_free(roster);
+}
+
 TEST(a_change_that_moves_no_writer_is_none)
 {
     roster = roster_new();

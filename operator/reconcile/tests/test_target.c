@@ -12,6 +12,7 @@
 #define NODE_CONFIGS "/apis/drawbridge.dev/v1alpha1/nodedraconfigurations/"
 #define KUBEADM "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
 #define OTHER "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/other"
+#define OTHERS "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/other-"
 #define OTHER_SECRET "/api/v1/namespaces/default/secrets/other"
 #define RELEASE "/api/v1/namespaces/gpu/secrets/sh.helm.release.v1.gpu.v"
 #define PLUGIN "/apis/apps/v1/namespaces/gpu/daemonsets/plugin"
@@ -190,6 +191,14 @@ static void seed_config(struct story *s, const char *path, const char *secret)
                   "0s", "cluster", "kubeconfigSecretRef", "name", secret);
 
     fake_seed(s->scene.api, path, config);
+}
+
+// One that looks at the cluster that Drawbridge runs in.
+static void seed_home(struct story *s, const char *path)
+{
+    seed_config(s, path, "");
+    fake_edit(s->scene.api, path,
+              json_pack("{s:{s:n, s:{s:s}}}", "spec", "cluster", "platform", "type", "Observe"));
 }
 
 static struct story *story_new(void)
@@ -404,6 +413,35 @@ TEST(an_end_that_takes_nothing_back_needs_no_cluster)
     fake_delete(s->scene.api, CONFIG);
     WAIT_FOR(s, is_gone);
     CHECK(asked(s->far, "kube-apiserver"));
+    story_free(s);
+}
+
+static bool others_were_seen(const struct story *s)
+{
+    const char *const others[] = {OTHERS "1", OTHERS "2", OTHERS "3"};
+    size_t seen = 0;
+
+    for (size_t i = 0; i < COUNT(others); i++)
+        seen += fake_condition(s->scene.api, others[i], "Ready") != NULL;
+    return s->mute && seen == COUNT(others);
+}
+
+// What is left there is somebody else's server's to let go of.
+TEST(a_target_that_is_silent_when_it_is_left_holds_up_nobody)
+{
+    struct story *s = story_new();
+
+    fake_seed(s->scene.api, SECRET, make_secret(s, "one"));
+    WAIT_FOR(s, is_ready);
+    fake_edit(s->scene.api, CONFIG, json_pack("{s:{s:s}}", "spec", "deletionPolicy", "Retain"));
+    s->mute = true;
+    fake_delete(s->scene.api, CONFIG);
+    seed_home(s, OTHERS "1");
+    seed_home(s, OTHERS "2");
+    seed_home(s, OTHERS "3");
+    WAIT_FOR(s, others_were_seen);
+    CHECK(!is_gone(s));
+    CHECK(s->scene.controller->passes.first);
     story_free(s);
 }
 

@@ -15,6 +15,7 @@ struct bench {
     uint64_t after_ms; // what the first work asks for
     unsigned works;
     uint64_t last_ms;
+    bool merged; // all keys have one lane
 };
 
 static void on_work(void *owner, const char *key)
@@ -29,7 +30,14 @@ static void on_work(void *owner, const char *key)
         queue_done(bench->queue, key, bench->fail, bench->works == 1 ? bench->after_ms : 0);
 }
 
-static struct bench *bench_new(unsigned workers)
+// "a1" and "a2" have the lane "a".
+static char *on_lane(void *owner, const char *key)
+{
+    const struct bench *bench = owner;
+    return str_ndup(bench->merged ? "all" : key, bench->merged ? 3 : 1);
+}
+
+static struct bench *bench_with(unsigned workers, char *(*lane)(void *, const char *))
 {
     struct bench *bench = NEW(struct bench);
     bench->loop = loop_new();
@@ -38,10 +46,16 @@ static struct bench *bench_new(unsigned workers)
                               .workers = workers,
                               .backoff_ms = 10,
                               .backoff_ms_max = 80,
+                              .lane = lane,
                               .work = on_work,
                               .owner = bench};
     bench->queue = queue_new(bench->loop, &spec);
     return bench;
+}
+
+static struct bench *bench_new(unsigned workers)
+{
+    return bench_with(workers, NULL);
 }
 
 static void bench_free(struct bench *bench)
@@ -158,6 +172,96 @@ TEST(what_waits_for_somebody_else_takes_no_worker)
     bench_free(bench);
 }
 
+// All keys of the bench's log are done.
+static void finish(struct bench *bench, const char *keys)
+{
+    struct slice rest = slice_of(keys), key;
+    while (slice_cut(&rest, ' ', &key)) {
+        AUTO_MEM char *text = slice_dup(key);
+        queue_done(bench->queue, text, false, 0);
+    }
+    run_for(bench, 5);
+    CHECK_INT(queue_stats(bench->queue).working, 0);
+    CHECK_INT(bench->queue->map.len, 0);
+    CHECK_INT(bench->queue->lanes.map.len, 0);
+}
+
+TEST(one_key_of_a_lane_at_once_and_lanes_take_turns)
+{
+    struct bench *bench = bench_with(2, on_lane);
+    queue_add(bench->queue, "a1");
+    queue_add(bench->queue, "a2");
+    queue_add(bench->queue, "a3");
+    queue_add(bench->queue, "b1");
+    queue_add(bench->queue, "c1");
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a1 b1 ");
+    CHECK_INT(queue_stats(bench->queue).depth, 3);
+    queue_done(bench->queue, "a1", false, 0);
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a1 b1 c1 "); // before the second of a
+    queue_done(bench->queue, "b1", false, 0);
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a1 b1 c1 a2 ");
+    queue_done(bench->queue, "c1", false, 0);
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a1 b1 c1 a2 ");
+    queue_done(bench->queue, "a2", false, 0);
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a1 b1 c1 a2 a3 ");
+    finish(bench, "a3");
+    bench_free(bench);
+}
+
+TEST(what_waits_for_somebody_else_keeps_its_lane)
+{
+    struct bench *bench = bench_with(1, on_lane);
+    queue_add(bench->queue, "a1");
+    queue_add(bench->queue, "a2");
+    queue_add(bench->queue, "b1");
+    run_for(bench, 5);
+    queue_let_others(bench->queue, "a1");
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a1 b1 ");
+    queue_add(bench->queue, "a1"); // after the one that waits for longer
+    queue_done(bench->queue, "b1", false, 0);
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a1 b1 ");
+    queue_done(bench->queue, "a1", false, 0);
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a1 b1 a2 ");
+    queue_done(bench->queue, "a2", false, 0);
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a1 b1 a2 a1 ");
+    finish(bench, "a1");
+    bench_free(bench);
+}
+
+// A kubeconfig turns out to lead to the same cluster as another one.
+TEST(the_lane_is_that_of_the_moment_when_the_work_begins)
+{
+    struct bench *bench = bench_with(3, on_lane);
+    queue_add(bench->queue, "a1");
+    run_for(bench, 5);
+    queue_add(bench->queue, "a2");
+    queue_add(bench->queue, "b1");
+    bench->merged = true;
+    queue_add(bench->queue, "c1");
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a1 c1 ");
+    queue_done(bench->queue, "a1", false, 0);
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a1 c1 ");
+    queue_done(bench->queue, "c1", false, 0);
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a1 c1 b1 ");
+    queue_done(bench->queue, "b1", false, 0);
+    run_for(bench, 5);
+    CHECK_STR(bench->log.ptr, "a1 c1 b1 a2 ");
+    finish(bench, "a2");
+    bench_free(bench);
+}
+
 TEST(failures_back_off_and_success_forgets_them)
 {
     struct bench *bench = bench_new(1);
@@ -182,10 +286,11 @@ TEST(what_is_forgotten_backs_off_as_the_first_time)
     queue_add(bench->queue, "a");
     while (bench->works < 6)
         run_for(bench, 5);
-    CHECK(queue_map_find(&bench->queue->map, "a")->failures >= 6);
+    const struct queue_item *item = queue_map_find(&bench->queue->map, "a");
+    CHECK(item->failures >= 6);
     queue_forget(bench->queue, "a");
     queue_forget(bench->queue, "unknown");
-    CHECK_INT(queue_map_find(&bench->queue->map, "a")->failures, 0);
+    CHECK_INT(item->failures, 0);
     bench->fail = false;
     while (bench->queue->map.len)
         run_for(bench, 5);
@@ -290,6 +395,7 @@ TEST(many_keys_in_random_order)
     while (queue_stats(bench->queue).depth || queue_stats(bench->queue).delayed)
         run_for(bench, 5);
     CHECK_INT(bench->queue->map.len, 0);
+    CHECK_INT(bench->queue->lanes.map.len, 0);
     CHECK_INT(queue_stats(bench->queue).adds_total, bench->works);
     bench_free(bench);
 }
