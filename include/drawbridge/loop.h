@@ -112,7 +112,7 @@ struct loop_detached_spec {
     const char *const *argv; // NULL-terminated
     const char *const *env;  // NULL-terminated NAME=VALUE, before what this process has
     const char *dir;         // it runs in
-    const char *output;      // a file, emptied first, for what it says; made with mode 0640
+    const char *output;      // a file and no link, emptied first, for what it says; mode 0640
 };
 // Blocks until it runs, or could not be started.
 struct error *loop_detach(const struct loop_detached_spec *spec, int64_t *ret_pid);

@@ -137,7 +137,7 @@ struct error *loop_detach(const struct loop_detached_spec *spec, int64_t *ret_pi
 {
     AUTO_MEM const char **env = join_env(spec->env);
     struct start start = {.spec = spec, .env = env};
-    start.output = open(spec->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    start.output = open(spec->output, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
     if (start.output < 0)
         return error_errno(errno, "open %s", spec->output);
     start.input = open("/dev/null", O_RDONLY | O_CLOEXEC);

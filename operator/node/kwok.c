@@ -72,21 +72,35 @@ struct error *node_kwok_part(struct slice text, const char *file_name, enum comp
     return doc_text_lines(doc, pointer, ret_from, ret_to);
 }
 
-// What is in the file is started as us: whoever may write it must be us.
-static struct error *check_owner(const char *path)
+// What is in the file is started as us, and what a pid file names is ended as us: whoever may write
+// there must be us.
+static struct error *check_ours(const char *path)
 {
     struct stat st;
-    if (lstat(path, &st) != 0 || st.st_uid == geteuid())
+    if (lstat(path, &st) != 0)
         return NULL; // what is not there is somebody else's to say
-    return error_new(ERROR_INVALID, "%s belongs to the user %u: the agent has to run as that user",
-                     path, (unsigned)st.st_uid);
+    if (st.st_uid != geteuid())
+        return error_new(ERROR_INVALID,
+                         "%s belongs to the user %u: the agent has to run as that user", path,
+                         (unsigned)st.st_uid);
+    if (!S_ISLNK(st.st_mode) && st.st_mode & (S_IWGRP | S_IWOTH))
+        return error_new(ERROR_INVALID,
+                         "others than its owner may write %s, and so have anything started as the "
+                         "agent's user: chmod go-w it",
+                         path);
+    return NULL;
 }
 
-static struct error *check_owners(const char *path)
+static struct error *check_all_ours(const char *path)
 {
+    static const char *const below[] = {"pids", "logs"};
     AUTO_MEM char *dir = guard_dir_of(path);
-    struct error *err = check_owner(dir);
-    return err ? err : check_owner(path);
+    struct error *err = check_ours(dir);
+    for (size_t i = 0; i < COUNT(below) && !err; i++) {
+        AUTO_MEM char *sub = str_format("%s/%s", dir, below[i]);
+        err = check_ours(sub);
+    }
+    return err ? err : check_ours(path);
 }
 
 static struct error *kwok_read(const char *path, enum component component,
@@ -94,7 +108,7 @@ static struct error *kwok_read(const char *path, enum component component,
 {
     struct node_file file = {0};
     size_t from = 0, to = 0;
-    struct error *err = check_owners(path);
+    struct error *err = check_all_ours(path);
     if (!err)
         err = node_file_read_or_empty(path, &file);
     if (!err && file.text)

@@ -70,6 +70,17 @@ TEST(what_cannot_be_started_is_said)
     CHECK_ERR_HAS(start("/bin/sh", nowhere, "", &pid), ERROR_NOT_FOUND, "enter ");
 }
 
+// Whoever may make a link there could have any file of ours emptied.
+TEST(what_it_says_goes_through_no_link)
+{
+    int64_t pid = 0;
+    AUTO_MEM char *log = test_path("log"), *other = test_path("other");
+    test_write(other, "kept\n");
+    CHECK(symlink(other, log) == 0);
+    CHECK_ERR_HAS(start("/bin/sh", "/", "echo said", &pid), ERROR_TRANSIENT, log);
+    CHECK_STR_TAKE(test_read(other), "kept\n");
+}
+
 TEST(none_of_our_files_is_open_in_it)
 {
     int64_t pid = 0;

@@ -587,6 +587,26 @@ TEST(a_cluster_of_another_user_is_let_be)
     kwok_fini();
 }
 
+TEST(a_cluster_that_others_may_write_is_let_be)
+{
+    kwok_init();
+    CHECK(world_wait(&kwok.world, idle, 60000));
+    AUTO_MEM char *pids = str_format("%s/pids", kwok.dir);
+    AUTO_MEM char *logs = str_format("%s/logs", kwok.dir);
+    const char *const paths[] = {kwok.file, kwok.dir, pids, logs};
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        struct stat st;
+        struct node_file file = {0};
+        CHECK(stat(paths[i], &st) == 0 && chmod(paths[i], st.st_mode | S_IWGRP) == 0);
+        AUTO_MEM char *said = str_format("may write %s, and", paths[i]);
+        CHECK_ERR_HAS(node_site_kwok.read(kwok.file, COMPONENT_SCHEDULER, &file), ERROR_INVALID,
+                      said);
+        node_file_fini(&file);
+        CHECK(chmod(paths[i], st.st_mode) == 0);
+    }
+    kwok_fini();
+}
+
 TEST(a_file_that_is_half_written_is_told)
 {
     kwok_init();
