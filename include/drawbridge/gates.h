@@ -129,40 +129,6 @@ struct error *gates_flags_edit(enum component component, const json_t *argv,
 void gates_edits_fini(struct gates_edits *edits);
 #define AUTO_EDITS CLEANUP(gates_edits_fini)
 
-// --- containers: where in a pod that argv is -----------------------------------------------------
-
-// The container that is a component, beside sidecars, and its argv: command, then args.
-struct gates_container {
-    size_t index;                        // in the list
-    const json_t *spec, *command, *args; // borrowed; command and args NULL: not there, or empty
-    // the argv has no program of its own: the image's entry point is it
-    bool no_program;
-};
-// How sure it is that this container is the component, 0: it is not. Its program says more than its
-// name.
-unsigned gates_container_score(const json_t *container, enum component component);
-// INVALID, beginning with where: none or several containers are it, it has neither command nor
-// args, a shell starts it.
-struct error *gates_container_find(const json_t *containers, const char *where,
-                                   enum component component, struct gates_container *ret_container);
-// of lists that stand elsewhere
-struct gates_container gates_container_of(const json_t *command, const json_t *args);
-// owned
-json_t *gates_container_argv(const struct gates_container *container, enum component component);
-// Where an edit of that argv goes when command has command_len words and args args_len by now.
-struct error *gates_container_place(const struct gates_container *container, size_t command_len,
-                                    size_t args_len, const struct gates_edit *edit,
-                                    bool *ret_in_args, size_t *ret_at);
-struct gates_flags_change {
-    // as for gates_flags_edit()
-    const json_t *set_gates, *unset_gates, *set_runtime, *unset_runtime;
-};
-// The lists with the change in them; empty where they were not there and need not be.
-struct error *gates_container_edit(const struct gates_container *container,
-                                   enum component component,
-                                   const struct gates_flags_change *change, json_t **ret_command,
-                                   json_t **ret_args);
-
 // --- refusals ------------------------------------------------------------------------------------
 
 enum refusal {

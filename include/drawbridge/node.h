@@ -5,7 +5,7 @@
 // Purpose   edits of static pod manifests, of the kubelet's config.yaml and of a kwok cluster's
 //           kwok.yaml, a journal, local probes, rollback without an API
 // In → Out  spec of a NodeDRAConfiguration → files; files and components → its status
-// May use   guard gates doc loop http base
+// May use   guard site gates doc loop http base
 // Never     talks to the API server as a client of it (only to its health and metrics on this
 //           node); decides what is desired
 // Limits    manifests of 1 MiB; componentTimeout from the spec, 10 s to 1 h
@@ -96,20 +96,3 @@ void node_refresh(struct node *node);
 // NULL: it is not there.
 MUST_USE struct op *node_remove_guard(struct loop *loop, const struct node_paths *paths,
                                       loop_child_fn *fn, void *owner);
-
-// --- the pure parts, for `drawbridge plan` and tests ---------------------------------------------
-
-// The text of a manifest with the entries set and unset (see gates_flags_edit). container: that of
-// the component (the one whose argv[0]'s base name or whose name is the component's). INVALID when
-// there is none, or no argv. Equal text when nothing is to do.
-struct error *node_edit_manifest(struct slice text, const char *file_name, enum component component,
-                                 const json_t *set_gates, const json_t *unset_gates,
-                                 const json_t *set_runtime, const json_t *unset_runtime,
-                                 char **ret_text);
-// The argv (command then args) of the component's container in a manifest; and where its probes go.
-struct error *node_read_manifest(struct slice text, const char *file_name, enum component component,
-                                 json_t **ret_argv, char **ret_image);
-// The kubelet's config file with featureGates entries set and removed.
-struct error *node_edit_kubelet_config(struct slice text, const char *file_name,
-                                       const json_t *set_gates, const json_t *unset_gates,
-                                       char **ret_text);

@@ -3,7 +3,7 @@
 //
 // Purpose   observe the instances of a cluster, ask for what a plan says now, give back what was
 //           written
-// May use   cluster plan watch kube gates api http loop doc base
+// May use   cluster plan watch kube site gates api http loop doc base
 // Never     decides what is desired
 // Limits    GATES_INSTANCES_MAX instances
 // Blocking  no
@@ -180,18 +180,6 @@ MUST_USE struct op *platform_release(struct loop *loop, const struct cluster *cl
 
 // --- pure parts, for `drawbridge plan` and tests -------------------------------------------------
 
-// The instances that ConfigMaps stand for (templates): one for each control-plane component in
-// ClusterConfiguration, one for kubelet-config. The text of a ConfigMap's document with entries set
-// and unset: extraArgs as list (kubeadm.k8s.io/v1beta4) or map (v1beta3).
-struct error *platform_edit_cluster_configuration(struct slice text, enum component component,
-                                                  const json_t *set_gates,
-                                                  const json_t *unset_gates,
-                                                  const json_t *set_runtime,
-                                                  const json_t *unset_runtime, char **ret_text);
-struct error *platform_read_cluster_configuration(struct slice text, enum component component,
-                                                  struct gates_flags *ret_flags);
-struct error *platform_edit_kubelet_configuration(struct slice text, const json_t *set_gates,
-                                                  const json_t *unset_gates, char **ret_text);
 // What is written beside nodes, now and as it will be when every step is taken, of what changes:
 // {"configmap/kube-system/kubeadm-config": its document, ...}, and of a hosted control plane
 // {"deployments/tenant/kube-apiserver/kube-apiserver": YAML of the container's command and args}.

@@ -8,6 +8,7 @@
 #include "drawbridge/driver.h"
 #include "drawbridge/gates.h"
 #include "drawbridge/kube.h"
+#include "drawbridge/site.h"
 
 #define GATE "DynamicResourceAllocation"
 
@@ -300,26 +301,26 @@ static void check_components(struct examination *e)
         const char *name = doc_str(pod, "metadata", "labels", "component", NULL);
         AUTO(error) struct error *err = NULL;
         AUTO_JSON json_t *argv = NULL;
-        struct gates_container container;
+        struct site_container container;
         enum component component;
 
         if (!component_parse(name, &component))
             continue; // etcd
         if (!counts(e, doc_str(pod, "spec", "nodeName", NULL), component))
             continue;
-        err = gates_container_find(containers, doc_str(pod, "metadata", "name", NULL), component,
-                                   &container);
+        err = site_container_find(containers, doc_str(pod, "metadata", "name", NULL), component,
+                                  &container);
         if (err && json_array_size(containers) == 1) { // whatever it is called, it is the one
             const json_t *only = json_array_get(containers, 0);
 
             container =
-                gates_container_of(json_object_get(only, "command"), json_object_get(only, "args"));
+                site_container_of(json_object_get(only, "command"), json_object_get(only, "args"));
             container.spec = only;
         } else if (err) {
             doctor_find(e, name, DOCTOR_UNKNOWN, "", "%.*s", TEXT_CUT(400, error_text(err)));
             continue;
         }
-        argv = gates_container_argv(&container, component);
+        argv = site_container_argv(&container, component);
         check_flags(e, component, doc_str(container.spec, "image", NULL), argv);
     }
 }

@@ -4,12 +4,21 @@
 #include <dirent.h>
 #include <string.h>
 
-#include "drawbridge/node.h"
+#include "drawbridge/site.h"
 #include "plan.h"
 
+// Its trees are owned.
 struct change {
     json_t *set_gates, *unset_gates, *set_runtime, *unset_runtime;
 };
+
+static struct error *write_text(const struct site_place *place, const char *text,
+                                const struct change *c, char **ret_text)
+{
+    struct site_change change = {c->set_gates, c->unset_gates, c->set_runtime, c->unset_runtime};
+
+    return site_write_text(place, slice_of(text), &change, ret_text);
+}
 
 static json_t *gone(const json_t *owned, const json_t *want)
 {
@@ -75,26 +84,27 @@ static struct error *diff_manifest(const struct plan_view *view, enum component 
         return error_new(ERROR_NOT_FOUND, "cannot read %s", view->manifests_dir);
     while (!err && !found && (entry = readdir(dir))) {
         AUTO_MEM char *path = str_format("%s/%s", view->manifests_dir, entry->d_name);
+        struct site_place place = {&site_pod, component, path, .at = NULL};
+        struct site_container container;
         AUTO_MEM char *before = NULL;
         AUTO_MEM char *after = NULL;
-        AUTO_MEM char *image = NULL;
-        AUTO_JSON json_t *argv = NULL;
+        AUTO_JSON json_t *tree = NULL;
 
         if (entry->d_name[0] == '.')
             continue;
         err = cli_read_file(path, &before);
         if (err)
             break;
-        err = node_read_manifest(slice_of(before), path, component, &argv, &image);
+        err = doc_parse_yaml(slice_of(before), path, &tree);
+        if (!err)
+            err = site_find(&place, tree, &container);
         if (err) {
             error_free(err); // another component's
             err = NULL;
             continue;
         }
         found = true;
-        err = node_edit_manifest(slice_of(before), path, component, change->set_gates,
-                                 change->unset_gates, change->set_runtime, change->unset_runtime,
-                                 &after);
+        err = write_text(&place, before, change, &after);
         if (!err)
             add_diff(text, before, after, *path == '/' ? path + 1 : path);
     }
@@ -108,13 +118,14 @@ static struct error *diff_manifest(const struct plan_view *view, enum component 
 static struct error *diff_kubelet_file(const struct plan_view *view, const struct change *change,
                                        struct buf *text)
 {
+    struct site_place place = {&site_kubelet_configuration, COMPONENT_KUBELET, view->kubelet_config,
+                               .at = NULL};
     AUTO_MEM char *before = NULL;
     AUTO_MEM char *after = NULL;
     struct error *err = cli_read_file(view->kubelet_config, &before);
 
     if (!err)
-        err = node_edit_kubelet_config(slice_of(before), view->kubelet_config, change->set_gates,
-                                       change->unset_gates, &after);
+        err = write_text(&place, before, change, &after);
     if (!err)
         add_diff(text, before, after,
                  *view->kubelet_config == '/' ? view->kubelet_config + 1 : view->kubelet_config);
@@ -154,39 +165,28 @@ static char *argv_text(const json_t *argv)
     return buf_take(&text);
 }
 
-static void apply_edits(json_t *argv, const struct gates_edits *edits)
-{
-    for (size_t i = 0; i < edits->len; i++) {
-        const struct gates_edit *edit = &edits->items[i];
-
-        if (edit->what == EDIT_REMOVE)
-            json_array_remove(argv, edit->index);
-        else if (edit->what == EDIT_SET)
-            json_array_set_new(argv, edit->index, doc_string(edit->value));
-        else
-            json_array_insert_new(argv, edit->index, doc_string(edit->value));
-    }
-}
-
 static struct error *diff_pod(const struct plan_view *view, const struct plan_instance *instance,
                               const struct change *change, struct buf *text)
 {
     AUTO_JSON json_t *argv = plan_pod_argv(view->cluster, instance);
-    AUTO_EDITS struct gates_edits edits = {0};
+    AUTO_JSON json_t *lists = json_object();
+    AUTO_JSON json_t *edited = NULL;
     AUTO_MEM char *before = NULL;
     AUTO_MEM char *after = NULL;
     AUTO_MEM char *name = str_format("%s/%s", instance->node, component_name(instance->component));
+    struct site_place place = {&site_lists, instance->component, name, .at = NULL};
+    struct site_change wanted = {change->set_gates, change->unset_gates, change->set_runtime,
+                                 change->unset_runtime};
     struct error *err;
 
     if (!argv)
         return error_new(ERROR_NOT_FOUND, "the mirror pod of %s is not there", instance->id);
     before = argv_text(argv);
-    err = gates_flags_edit(instance->component, argv, change->set_gates, change->unset_gates,
-                           change->set_runtime, change->unset_runtime, &edits);
+    json_object_set(lists, "args", argv);
+    err = site_write_tree(&place, lists, &wanted, &edited);
     if (err)
         return err;
-    apply_edits(argv, &edits);
-    after = argv_text(argv);
+    after = argv_text(json_object_get(edited, "args"));
     add_diff(text, before, after, name);
     return NULL;
 }
@@ -198,6 +198,7 @@ static struct error *diff_kubelet(const struct plan_instance *instance, const st
     AUTO_MEM char *before = NULL;
     AUTO_MEM char *after = NULL;
     AUTO_MEM char *name = str_format("%s/kubelet", instance->node);
+    struct site_place place = {&site_kubelet_configuration, COMPONENT_KUBELET, name, .at = NULL};
     struct error *err;
 
     json_object_set_new(tree, "apiVersion", json_string("kubelet.config.k8s.io/v1beta1"));
@@ -206,8 +207,7 @@ static struct error *diff_kubelet(const struct plan_instance *instance, const st
         json_object_set_new(tree, "featureGates",
                             doc_copy(json_object_get(instance->reported, "featureGates")));
     before = doc_print_yaml(tree);
-    err = node_edit_kubelet_config(slice_of(before), name, change->set_gates, change->unset_gates,
-                                   &after);
+    err = write_text(&place, before, change, &after);
     if (!err)
         add_diff(text, before, after, name);
     return err;

@@ -10,68 +10,6 @@
 
 // --- the file ------------------------------------------------------------------------------------
 
-static bool is_marker(struct slice line, const char *marker)
-{
-    return slice_starts(line, marker) && (line.len == 3 || strchr(" \t\r", line.ptr[3]) != NULL);
-}
-
-// The first document of several.
-static struct slice first_document(struct slice text)
-{
-    struct slice rest = text, line;
-    bool begun = false;
-    while (slice_cut(&rest, '\n', &line)) {
-        bool end = is_marker(line, "---") || is_marker(line, "...");
-        struct slice said = slice_trim(line);
-        if (end && begun)
-            return slice_sub(text, 0, (size_t)(line.ptr - text.ptr));
-        begun = begun || (!end && said.len > 0 && said.ptr[0] != '#' && said.ptr[0] != '%');
-    }
-    return text;
-}
-
-static struct error *find_index(const json_t *tree, const char *file_name, enum component component,
-                                size_t *ret_index)
-{
-    const char *name = component_name(component),
-               *runtime = doc_str(tree, "options", "runtime", NULL);
-    size_t i, found = 0;
-    json_t *item;
-    if (!str_eq(doc_str(tree, "kind", NULL), "KwokctlConfiguration"))
-        return error_new(ERROR_INVALID, "%s: the first document is no KwokctlConfiguration",
-                         file_name);
-    if (!str_eq(runtime, "binary")) {
-        AUTO_MEM char *plain = node_plain(slice_of(runtime));
-        return error_new(ERROR_INVALID,
-                         "%s: options.runtime is \"%s\": components can be restarted with what "
-                         "the file says in the runtime binary alone",
-                         file_name, plain);
-    }
-    json_array_foreach(json_object_get(tree, "components"), i, item) {
-        if (!str_eq(doc_str(item, "name", NULL), name))
-            continue;
-        *ret_index = i;
-        found++;
-    }
-    if (found > 1)
-        return error_new(ERROR_INVALID, "%s: %s is there twice", file_name, name);
-    return found == 1 ? NULL : error_new(ERROR_NOT_FOUND, "%s: there is no %s", file_name, name);
-}
-
-struct error *node_kwok_part(struct slice text, const char *file_name, enum component component,
-                             size_t *ret_from, size_t *ret_to)
-{
-    AUTO(doc_text) struct doc_text *doc = NULL;
-    size_t index = 0;
-    struct error *err = doc_text_new(first_document(text), file_name, &doc);
-    if (!err)
-        err = find_index(doc_text_tree(doc), file_name, component, &index);
-    if (err)
-        return err;
-    AUTO_MEM char *pointer = str_format("/components/%zu", index);
-    return doc_text_lines(doc, pointer, ret_from, ret_to);
-}
-
 // What is in the file is started as us, and what a pid file names is ended as us: whoever may write
 // there must be us.
 static struct error *check_ours(const char *path)
@@ -112,7 +50,7 @@ static struct error *kwok_read(const char *path, enum component component,
     if (!err)
         err = node_file_read_or_empty(path, &file);
     if (!err && file.text)
-        err = node_kwok_part(node_file_slice(&file), path, component, &from, &to);
+        err = site_kwok_part(node_file_slice(&file), path, component, &from, &to);
     bool gone = err && error_kind(err) == ERROR_NOT_FOUND;
     if (!err || gone) {
         struct slice part = slice_sub(node_file_slice(&file), from, to);
@@ -144,7 +82,7 @@ static struct error *replace_in(const struct node_file *file, enum component com
     size_t from = 0, to = 0;
     char digest[DOC_DIGEST_BYTES];
     struct slice bytes = node_file_slice(file);
-    struct error *err = node_kwok_part(bytes, file->path, component, &from, &to);
+    struct error *err = site_kwok_part(bytes, file->path, component, &from, &to);
     if (err)
         return err;
     doc_digest(slice_sub(bytes, from, to), digest);
@@ -169,63 +107,7 @@ static struct error *kwok_replace(const char *path, enum component component,
     return err;
 }
 
-struct error *node_kwok_edit(struct slice text, const char *file_name, enum component component,
-                             const struct gates_flags_change *change, char **ret_text)
-{
-    size_t from = 0, to = 0;
-    AUTO_MEM char *part = NULL;
-    AUTO_BUF struct buf all = {0};
-    struct error *err = node_kwok_part(text, file_name, component, &from, &to);
-    if (!err)
-        err = node_flags_edit(&node_site_kwok, slice_sub(text, from, to), file_name, component,
-                              change, &part);
-    if (!err)
-        err = compose(text, file_name, from, to, slice_of(part), &all);
-    if (!err)
-        *ret_text = buf_take(&all);
-    return err;
-}
-
 // --- a component ---------------------------------------------------------------------------------
-
-static struct error *check_args(const json_t *args, const char *file_name, const char *name)
-{
-    size_t i;
-    json_t *word;
-    if (!json_is_array(args) || json_array_size(args) == 0)
-        return error_new(ERROR_INVALID, "%s: %s has no args", file_name, name);
-    json_array_foreach(args, i, word) {
-        if (!json_is_string(word))
-            return error_new(ERROR_INVALID, "%s: args[%zu] of %s is not a string", file_name, i,
-                             name);
-    }
-    return NULL;
-}
-
-// The program and its args are what is started; command is for containers.
-static struct error *kwok_find(const json_t *tree, const char *file_name, enum component component,
-                               struct gates_container *ret_container)
-{
-    const char *name = component_name(component);
-    const json_t *item = json_array_get(tree, 0), *args = json_object_get(item, "args");
-    if (json_array_size(tree) != 1 || !str_eq(doc_str(item, "name", NULL), name))
-        return error_new(ERROR_INVALID, "%s: not the component %s", file_name, name);
-    if (doc_str(item, "binary", NULL)[0] != '/' || doc_str(item, "workDir", NULL)[0] != '/')
-        return error_new(ERROR_INVALID, "%s: binary and workDir of %s are not absolute paths",
-                         file_name, name);
-    if (doc_str(item, "user", NULL)[0])
-        return error_new(ERROR_INVALID,
-                         "%s: %s runs as a user of its own, which Drawbridge does not do",
-                         file_name, name);
-    struct error *err = check_args(args, file_name, name);
-    if (err)
-        return err;
-    *ret_container = gates_container_of(NULL, args);
-    ret_container->spec = item;
-    return ret_container->no_program
-               ? NULL
-               : error_new(ERROR_INVALID, "%s: args of %s begin with no flag", file_name, name);
-}
 
 char *node_kwok_path(const struct node_unit *unit, const char *dir, const char *suffix)
 {
@@ -295,10 +177,9 @@ static void kwok_observe(struct node *node)
 }
 
 const struct node_site node_site_kwok = {
-    .list = "",
+    .codec = &site_kwok,
     .dir = kwok_dir,
     .observe = kwok_observe,
-    .find = kwok_find,
     .read = kwok_read,
     .replace = kwok_replace,
     .runs = node_kwok_runs,

@@ -5,6 +5,7 @@
 
 #include "drawbridge/guard.h"
 #include "drawbridge/node.h"
+#include "drawbridge/site.h"
 
 #define NODE_FILE_BYTES_MAX GUARD_FILE_BYTES_MAX
 #define NODE_MESSAGE_BYTES_MAX 900
@@ -89,16 +90,12 @@ void node_dir_sweep(const char *path); // what an interrupted write left behind
 unsigned node_manifest_weight(const json_t *tree, enum component component, bool named);
 // Whether it runs the component's program, or names a container so, whoever it is.
 bool node_manifest_runs(const json_t *tree, enum component component);
-struct error *node_manifest_find(const json_t *tree, const char *file_name,
-                                 enum component component, struct gates_container *ret_container);
 // The value of --name=value or --name value, the last one; NULL when it is not there. Borrowed from
 // argv.
 const char *node_argv_flag(const json_t *argv, const char *name);
 
-struct error *node_kubelet_config_gates(struct slice text, const char *file_name,
-                                        json_t **ret_gates);
-// The same, and what the file says of where the kubelet answers goes into server (may be NULL):
-// {"healthzBindAddress", "healthzPort", "address", "port"}, each where it is said.
+// The gates of a KubeletConfiguration. What it says of where the kubelet answers goes into server
+// (may be NULL): {"healthzBindAddress", "healthzPort", "address", "port"}, each where it is said.
 struct error *node_kubelet_config_read(struct slice text, const char *file_name, json_t **ret_gates,
                                        json_t *server);
 void node_kubelet_server_update(json_t *server, const json_t *config);
@@ -106,11 +103,6 @@ json_t *node_kubelet_server_flags(const json_t *argv); // the same from its comm
 // Where a kubelet with those answers; health NULL: it is turned off (healthzPort: 0).
 char *node_kubelet_healthz_url(const json_t *server);
 char *node_kubelet_metrics_url(const json_t *server);
-// kubeadm-flags.env: the words of KUBELET_KUBEADM_ARGS after "kubelet".
-struct error *node_kubelet_env_argv(struct slice text, const char *file_name, json_t **ret_argv);
-struct error *node_kubelet_env_edit(struct slice text, const char *file_name,
-                                    const json_t *set_gates, const json_t *unset_gates,
-                                    char **ret_text);
 
 struct node_step;
 struct node_unit;
@@ -119,13 +111,11 @@ struct node_unit;
 
 typedef void node_log_fn(void *owner, const char *path);
 struct node_site {
-    bool kubelet;     // the host's own one starts what is changed, and has files of its own
-    const char *list; // of containers in a component's text, as a JSON pointer
+    bool kubelet; // the host's own one starts what is changed, and has files of its own
+    const struct site_codec *codec;                     // of a component's text
     const char *(*dir)(const struct node_paths *paths); // whose changes wake us
     // Looks at the files and gives each unit what was found for it.
     void (*observe)(struct node *node);
-    struct error *(*find)(const json_t *tree, const char *file_name, enum component component,
-                          struct gates_container *ret_container);
     // A component's text as it is now, and another one in its place (back: on the way back), as
     // node_file_read_or_empty(), node_file_replace() and node_file_put_back() do.
     struct error *(*read)(const char *path, enum component component, struct node_file *ret_file);
@@ -150,23 +140,12 @@ const struct node_site *node_site(const struct node *node);
 // Whether we restart it, so that a restart of ours is to be waited for.
 bool node_unit_restarts(const struct node_unit *unit);
 void node_step_restart(struct node_step *step);
-// What a component's flags are, and the edit that changes nothing else.
-struct error *node_flags_read(const struct node_site *site, struct slice text,
-                              const char *file_name, enum component component, json_t **ret_argv,
-                              char **ret_image);
-struct error *node_flags_edit(const struct node_site *site, struct slice text,
-                              const char *file_name, enum component component,
-                              const struct gates_flags_change *change, char **ret_text);
+// How flags are written in that file of the unit (NODE_FILE_*).
+struct site_place node_place(const struct node_unit *unit, int file);
 
 // --- kwok.c, kwok_process.c ----------------------------------------------------------------------
 
 #define NODE_KWOK_FILE "kwok.yaml"
-// The lines of a kwok.yaml that are the component's: a list of one. NOT_FOUND: it is not there.
-struct error *node_kwok_part(struct slice text, const char *file_name, enum component component,
-                             size_t *ret_from, size_t *ret_to);
-// A kwok.yaml with the component's flags changed: the whole way, for tests.
-struct error *node_kwok_edit(struct slice text, const char *file_name, enum component component,
-                             const struct gates_flags_change *change, char **ret_text);
 bool node_kwok_runs(const struct node_unit *unit);
 struct error *node_kwok_look(const struct node_unit *unit, bool *ret_up);
 void node_kwok_restart(struct node_step *step);

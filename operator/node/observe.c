@@ -77,14 +77,14 @@ static bool is_named(const struct sighting *sighting, enum component component)
 // A process that runs with just this file's words came from it.
 static bool is_running(const struct sighting *sighting, enum component component)
 {
-    struct gates_container container;
-    struct error *err =
-        node_manifest_find(sighting->tree, sighting->file.path, component, &container);
+    struct site_place place = {&site_pod, component, sighting->file.path, .at = NULL};
+    struct site_container container;
+    struct error *err = site_find(&place, sighting->tree, &container);
     if (err) {
         error_ignore(err, "other evidence must do");
         return false;
     }
-    AUTO_JSON json_t *argv = gates_container_argv(&container, component);
+    AUTO_JSON json_t *argv = site_container_argv(&container, component);
     return node_proc_runs(argv, node_manifest_uid(sighting->tree, container.index));
 }
 
@@ -162,12 +162,12 @@ static struct error *take_flags(struct node_unit *unit, const json_t *file_gates
 
 static struct error *read_manifest(struct node_unit *unit)
 {
-    const char *path = unit->files[NODE_FILE_MAIN].path;
-    struct gates_container container;
-    struct error *err = node_site(unit->node)->find(unit->tree, path, unit->component, &container);
+    struct site_place place = node_place(unit, NODE_FILE_MAIN);
+    struct site_container container;
+    struct error *err = site_find(&place, unit->tree, &container);
     if (err)
         return err;
-    unit->argv = gates_container_argv(&container, unit->component);
+    unit->argv = site_container_argv(&container, unit->component);
     unit->image = str_dup(doc_str(container.spec, "image", NULL));
     unit->container = str_dup(doc_str(container.spec, "name", NULL));
     unit->container_index = container.index;
@@ -186,9 +186,9 @@ static struct error *read_kubelet(struct node_unit *unit)
     struct error *err =
         node_kubelet_config_read(node_file_slice(config), config->path, &gates, server);
     if (!err && ours->len > 0)
-        err = node_kubelet_config_gates(node_file_slice(ours), ours->path, &dropped);
+        err = node_kubelet_config_read(node_file_slice(ours), ours->path, &dropped, NULL);
     if (!err)
-        err = node_kubelet_env_argv(node_file_slice(env), env->path ? env->path : "", &unit->argv);
+        err = site_env_argv(node_file_slice(env), env->path ? env->path : "", &unit->argv);
     if (err)
         return err;
     const json_t *const voices[] = {unit->drop_ins.before, dropped, unit->drop_ins.after,
@@ -370,7 +370,7 @@ static json_t *live_gates(const json_t *argv, const struct node_file *env)
     AUTO_FLAGS struct gates_flags known = {0};
     struct error *err = argv ? gates_flags_read(COMPONENT_KUBELET, argv, &live) : NULL;
     if (!err && argv)
-        err = node_kubelet_env_argv(node_file_slice(env), env->path ? env->path : "", &words);
+        err = site_env_argv(node_file_slice(env), env->path ? env->path : "", &words);
     if (!err && argv)
         err = gates_flags_read(COMPONENT_KUBELET, words, &known);
     if (err)

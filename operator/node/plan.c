@@ -36,29 +36,15 @@ bool node_owned_empty(const json_t *owned)
 static struct error *read_entries(const struct node_unit *unit, int file, struct slice text,
                                   json_t **ret_entries)
 {
-    AUTO_JSON json_t *argv = NULL;
-    AUTO_JSON json_t *gates = NULL;
-    const char *name = unit->files[file].path;
+    struct site_place place = node_place(unit, file);
+    AUTO_FLAGS struct gates_flags flags = {0};
     struct error *err;
     if (file == NODE_FILE_DROP_IN && text.len == 0) { // not made yet
         *ret_entries = json_pack("{s:{}, s:{}}", kinds[0], kinds[1]);
         return NULL;
     }
-    if (unit->component == COMPONENT_KUBELET && file != NODE_FILE_ENV) {
-        if ((err = node_kubelet_config_gates(text, name, &gates)))
-            return err;
-        *ret_entries = json_pack("{s:O, s:{}}", kinds[0], gates, kinds[1]);
-        return NULL;
-    }
-    AUTO_MEM char *image = NULL;
-    err = file == NODE_FILE_ENV
-              ? node_kubelet_env_argv(text, name, &argv)
-              : node_flags_read(node_site(unit->node), text, name, unit->component, &argv, &image);
-    if (err)
+    if ((err = site_read_text(&place, text, &flags)))
         return err;
-    AUTO_FLAGS struct gates_flags flags = {0};
-    if ((err = gates_flags_read(unit->component, argv, &flags)))
-        return error_wrap(err, "%s", name);
     *ret_entries =
         json_pack("{s:O, s:O}", kinds[0], flags.feature_gates, kinds[1], flags.runtime_config);
     return NULL;
@@ -67,23 +53,16 @@ static struct error *read_entries(const struct node_unit *unit, int file, struct
 static struct error *write_entries(const struct node_unit *unit, int file, struct slice text,
                                    const json_t *set, const json_t *unset, char **ret_text)
 {
-    const char *name = unit->files[file].path;
-    const json_t *set_gates = json_object_get(set, kinds[0]),
-                 *unset_gates = json_object_get(unset, kinds[0]);
-    if (file == NODE_FILE_ENV)
-        return node_kubelet_env_edit(text, name, set_gates, unset_gates, ret_text);
+    struct site_place place = node_place(unit, file);
+    struct site_change change = {json_object_get(set, kinds[0]), json_object_get(unset, kinds[0]),
+                                 json_object_get(set, kinds[1]), json_object_get(unset, kinds[1])};
     if (file == NODE_FILE_DROP_IN && text.len == 0) {
-        if (json_object_size(set_gates) > 0)
-            return node_edit_kubelet_config(slice_of(NODE_DROP_IN_EMPTY), name, set_gates,
-                                            unset_gates, ret_text);
+        if (json_object_size(change.set_gates) > 0)
+            return site_write_text(&place, slice_of(NODE_DROP_IN_EMPTY), &change, ret_text);
         *ret_text = str_dup("");
         return NULL;
     }
-    if (unit->component == COMPONENT_KUBELET)
-        return node_edit_kubelet_config(text, name, set_gates, unset_gates, ret_text);
-    struct gates_flags_change change = {set_gates, unset_gates, json_object_get(set, kinds[1]),
-                                        json_object_get(unset, kinds[1])};
-    return node_flags_edit(node_site(unit->node), text, name, unit->component, &change, ret_text);
+    return site_write_text(&place, text, &change, ret_text);
 }
 
 // What one kind of entry needs. All trees but owned_was and entries are filled.
@@ -210,9 +189,10 @@ static struct error *read_elsewhere(const struct node_unit *unit, int file, json
     AUTO_JSON json_t *dropped = NULL;
     if (unit->component != COMPONENT_KUBELET || file == NODE_FILE_MAIN)
         return NULL;
-    struct error *err = node_kubelet_config_gates(node_file_slice(config), config->path, &gates);
+    struct error *err =
+        node_kubelet_config_read(node_file_slice(config), config->path, &gates, NULL);
     if (!err && file == NODE_FILE_ENV && ours->len > 0)
-        err = node_kubelet_config_gates(node_file_slice(ours), ours->path, &dropped);
+        err = node_kubelet_config_read(node_file_slice(ours), ours->path, &dropped, NULL);
     if (err)
         return err;
     const json_t *const voices[] = {unit->drop_ins.before, dropped, unit->drop_ins.after};

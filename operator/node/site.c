@@ -12,6 +12,15 @@ const struct node_site *node_site(const struct node *node)
     return node->spec.paths.kwok_dir ? &node_site_kwok : &node_site_pods;
 }
 
+struct site_place node_place(const struct node_unit *unit, int file)
+{
+    const struct site_codec *codec = unit->component != COMPONENT_KUBELET
+                                         ? node_site(unit->node)->codec
+                                     : file == NODE_FILE_ENV ? &site_env_file
+                                                             : &site_kubelet_configuration;
+    return (struct site_place){codec, unit->component, unit->files[file].path, .at = NULL};
+}
+
 bool node_unit_restarts(const struct node_unit *unit)
 {
     return unit->component == COMPONENT_KUBELET || node_site(unit->node)->restart;
@@ -127,10 +136,9 @@ static char *pods_host_file(const struct node_unit *unit, const char *path)
 
 const struct node_site node_site_pods = {
     .kubelet = true,
-    .list = "/spec/containers",
+    .codec = &site_pod,
     .dir = pods_dir,
     .observe = node_observe_pods,
-    .find = node_manifest_find,
     .read = pods_read,
     .replace = pods_replace,
     .runs = pods_runs,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "drawbridge/platform.h"
+#include "drawbridge/site.h"
 
 struct writing;
 

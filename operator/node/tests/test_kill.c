@@ -92,11 +92,11 @@ static void kill_everywhere(enum component component, const char *gate, bool com
     plan.before = test_read(plan.path);
     AUTO_JSON json_t *set = json_pack("{s:b}", gate, 1);
     char *after = NULL;
-    if (component == COMPONENT_KUBELET)
-        CHECK_OK(node_edit_kubelet_config(slice_of(plan.before), "x", set, NULL, &after));
-    else
-        CHECK_OK(node_edit_manifest(slice_of(plan.before), "x", component, set, NULL, NULL, NULL,
-                                    &after));
+    struct site_place place = {component == COMPONENT_KUBELET ? &site_kubelet_configuration
+                                                              : &site_pod,
+                               component, "x", .at = NULL};
+    struct site_change change = {.set_gates = set};
+    CHECK_OK(site_write_text(&place, slice_of(plan.before), &change, &after));
     plan.after = comes_out ? after : NULL;
     world_fini(&world);
     bool finished = false;

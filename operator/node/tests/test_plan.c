@@ -33,7 +33,7 @@ static void rig_init(struct rig *rig, const char *config, const char *env)
     set_file(&rig->unit.files[NODE_FILE_MAIN], "config.yaml", config);
     if (env)
         set_file(&rig->unit.files[NODE_FILE_ENV], "flags.env", env);
-    CHECK_OK(node_kubelet_env_argv(slice_of(env), "flags.env", &rig->unit.argv));
+    CHECK_OK(site_env_argv(slice_of(env), "flags.env", &rig->unit.argv));
 }
 
 static void rig_fini(struct rig *rig)
@@ -67,8 +67,8 @@ static const char *carry_out(struct rig *rig, const char *want)
     CHECK(snprintf(rig->written, sizeof(rig->written), "%s", file->digest) >= 0);
     json_decref(rig->unit.argv);
     rig->unit.argv = NULL;
-    CHECK_OK(node_kubelet_env_argv(node_file_slice(&rig->unit.files[NODE_FILE_ENV]), "flags.env",
-                                   &rig->unit.argv));
+    CHECK_OK(site_env_argv(node_file_slice(&rig->unit.files[NODE_FILE_ENV]), "flags.env",
+                           &rig->unit.argv));
     return file->text;
 }
 
@@ -212,8 +212,8 @@ TEST(a_flag_that_came_later_and_outranks_ours_is_a_conflict)
     set_file(&rig.unit.files[NODE_FILE_ENV], "flags.env",
              "KUBELET_KUBEADM_ARGS=\"--feature-gates=A=false\"\n");
     json_decref(rig.unit.argv);
-    CHECK_OK(node_kubelet_env_argv(node_file_slice(&rig.unit.files[NODE_FILE_ENV]), "flags.env",
-                                   &rig.unit.argv));
+    CHECK_OK(site_env_argv(node_file_slice(&rig.unit.files[NODE_FILE_ENV]), "flags.env",
+                           &rig.unit.argv));
     AUTO_JSON json_t *gates = json_pack("{s:b}", "A", 1);
     struct node_wish wish = {gates, NULL, rig.owned, rig.path, rig.original, rig.written};
     struct node_edit edit = {0};

@@ -481,4 +481,13 @@ TEST(a_broken_file_is_reported_and_untouched)
     world_fini(&world);
 }
 
+TEST(reads_flags_in_both_notations)
+{
+    AUTO_JSON json_t *argv = json_pack("[s, s, s, s, s]", "kube-apiserver", "--secure-port", "6443",
+                                       "--secure-port-x=1", "--bind-address=::");
+    CHECK_STR(node_argv_flag(argv, "secure-port"), "6443");
+    CHECK_STR(node_argv_flag(argv, "bind-address"), "::");
+    CHECK(node_argv_flag(argv, "port") == NULL);
+}
+
 TEST_MAIN()

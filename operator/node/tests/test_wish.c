@@ -55,31 +55,4 @@ TEST(names_of_api_versions_cannot_carry_flags)
     world_fini(&world);
 }
 
-// The editor of kubeadm-flags.env believes nobody either.
-TEST(nothing_that_splits_words_goes_into_the_kubelets_flags)
-{
-    static const char *const names[] = {"A B",  "A\rB", "A\nB", "A\tB",
-                                        "A\"B", "A'B",  "A\\B", "A$B"};
-    const char *env = "KUBELET_KUBEADM_ARGS=\"--feature-gates=X=true --v=2\"\n";
-    for (size_t i = 0; i < COUNT(names); i++) {
-        AUTO_JSON json_t *set = json_object();
-        AUTO_MEM char *text = NULL;
-        json_object_set_new(set, names[i], json_true());
-        CHECK_ERR_HAS(node_kubelet_env_edit(slice_of(env), "env", set, NULL, &text), ERROR_INVALID,
-                      "env");
-    }
-}
-
-TEST(flags_that_go_on_where_they_do_not_seem_to_are_refused)
-{
-    static const char *const texts[] = {"KUBELET_KUBEADM_ARGS=\"--a=1\r--b=2\"\n",
-                                        "KUBELET_KUBEADM_ARGS=--a=1 \\\n--b=2\n",
-                                        "KUBELET_KUBEADM_ARGS=\"--a=1\n--b=2\"\n"};
-    for (size_t i = 0; i < COUNT(texts); i++) {
-        json_t *argv = NULL;
-        CHECK_ERR_HAS(node_kubelet_env_argv(slice_of(texts[i]), "env", &argv), ERROR_INVALID,
-                      "goes on in the next line");
-    }
-}
-
 TEST_MAIN()

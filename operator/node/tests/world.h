@@ -90,10 +90,13 @@ WORLD void fake_crash(struct fake *fake)
 WORLD void fake_start(struct fake *fake)
 {
     AUTO_MEM char *text = test_read(fake->path);
-    AUTO_MEM char *image = NULL;
     json_decref(fake->argv);
-    fake->argv = NULL;
-    CHECK_OK(node_read_manifest(slice_of(text), fake->path, fake->component, &fake->argv, &image));
+    struct site_place place = {&site_pod, fake->component, fake->path, .at = NULL};
+    struct site_container container;
+    AUTO_JSON json_t *tree = NULL;
+    CHECK_OK(doc_parse_yaml(slice_of(text), fake->path, &tree));
+    CHECK_OK(site_find(&place, tree, &container));
+    fake->argv = site_container_argv(&container, fake->component);
     AUTO_FLAGS struct gates_flags flags = {0};
     CHECK_OK(gates_flags_read(fake->component, fake->argv, &flags));
     if (json_object_get(flags.feature_gates, "Bogus"))
@@ -148,7 +151,7 @@ WORLD void fake_look_at_kubelet(struct fake *fake)
     AUTO_MEM char *text =
         test_exists(fake->path) ? test_read(fake->path) : str_dup("kind: KubeletConfiguration\n");
     AUTO_JSON json_t *gates = NULL;
-    CHECK_OK(node_kubelet_config_gates(slice_of(text), fake->path, &gates));
+    CHECK_OK(node_kubelet_config_read(slice_of(text), fake->path, &gates, NULL));
     if (!json_object_get(gates, "Bogus"))
         fake_run(fake, gates);
 }

@@ -29,9 +29,9 @@ static void try_edits(const struct hosted_part *part)
     if (err)
         return;
     AUTO_FLAGS struct gates_flags flags = {0};
-    struct gates_container container =
-        gates_container_of(json_object_get(lists, "command"), json_object_get(lists, "args"));
-    AUTO_JSON json_t *argv = gates_container_argv(&container, part->component);
+    struct site_container container =
+        site_container_of(json_object_get(lists, "command"), json_object_get(lists, "args"));
+    AUTO_JSON json_t *argv = site_container_argv(&container, part->component);
     err = gates_flags_read(part->component, argv, &flags);
     ASSERT(!err);
     ASSERT(json_is_true(json_object_get(flags.feature_gates, "DynamicResourceAllocation")));

@@ -109,7 +109,7 @@ static struct error *read_container(struct hosted_part *part)
     const json_t *containers =
         doc_get(part->object, "spec", "template", "spec", "containers", NULL);
     struct error *err =
-        gates_container_find(containers, part->where, part->component, &part->container);
+        site_container_find(containers, part->where, part->component, &part->container);
 
     if (err) {
         error_set_reason(err, "ManifestInvalid");
@@ -130,7 +130,7 @@ static void read_extra_args(struct hosted_part *part)
 
     keep_list(part->lists, "args", args);
     json_object_set_new(part->lists, "extraArgs", json_boolean(extra != NULL));
-    part->container = gates_container_of(NULL, args);
+    part->container = site_container_of(NULL, args);
     (void)version_parse(doc_str(part->object, "spec", "kubernetes", "version", NULL),
                         &part->version);
 }
@@ -158,7 +158,7 @@ struct error *hosted_part_make(enum component component, enum platform_kind kind
         err = read_container(ret_part);
     if (err)
         return err;
-    argv = gates_container_argv(&ret_part->container, component);
+    argv = site_container_argv(&ret_part->container, component);
     err = gates_flags_read(component, argv, &ret_part->flags);
     if (err) {
         err = error_wrap(err, "%s", ret_part->where);

@@ -23,9 +23,9 @@ struct hosted_part {
     // whose roll-out counts: the object, or the Deployment of the TenantControlPlane; NULL: not
     // there
     json_t *workload;
-    char *where;                      // "Deployment tenant/kube-apiserver"
-    struct gates_container container; // borrows from object
-    json_t *lists;                    // {"command": [..], "args": [..]}: those that are there
+    char *where;                     // "Deployment tenant/kube-apiserver"
+    struct site_container container; // borrows from object
+    json_t *lists;                   // {"command": [..], "args": [..]}: those that are there
     struct gates_flags flags;
     json_t *record; // NULL: none that can be read
     // {"featureGates": {..}, "runtimeConfig": {..}}: of the record, what still stands

@@ -146,23 +146,13 @@ static bool is_after(const json_t *record, const json_t *lists)
     return str_eq(doc_str(record, "after", NULL), digest_lists(lists, digest));
 }
 
-static void put_list(json_t *lists, const char *name, json_t *take_list, const json_t *was)
-{
-    if (json_array_size(take_list) > 0 || was)
-        json_object_set_new(lists, name, take_list);
-    else
-        json_decref(take_list);
-}
-
 // The lists of base with the entries of want instead of those of owned.
 static struct error *edit_lists(const struct hosted_part *part, const json_t *base,
                                 const json_t *owned, const json_t *want, json_t **ret_lists)
 {
     json_t *set[COUNT(maps)], *unset[COUNT(maps)];
-    struct gates_container container =
-        gates_container_of(json_object_get(base, "command"), json_object_get(base, "args"));
-    struct gates_flags_change change;
-    json_t *command = NULL, *args = NULL;
+    struct site_place place = {&site_lists, part->component, part->where, .at = NULL};
+    struct site_change change;
     struct error *err;
 
     for (size_t i = 0; i < COUNT(maps); i++) {
@@ -175,20 +165,13 @@ static struct error *edit_lists(const struct hosted_part *part, const json_t *ba
         if (!unset[i])
             unset[i] = json_object();
     }
-    change = (struct gates_flags_change){set[0], unset[0], set[1], unset[1]};
-    err = gates_container_edit(&container, part->component, &change, &command, &args);
+    change = (struct site_change){set[0], unset[0], set[1], unset[1]};
+    err = site_write_tree(&place, base, &change, ret_lists);
     for (size_t i = 0; i < COUNT(maps); i++) {
         json_decref(set[i]);
         json_decref(unset[i]);
     }
-    if (err)
-        return error_wrap(err, "%s", part->where);
-    *ret_lists = json_object();
-    put_list(*ret_lists, "command", command, json_object_get(base, "command"));
-    put_list(*ret_lists, "args", args, json_object_get(base, "args"));
-    if (json_object_get(base, "extraArgs"))
-        json_object_set(*ret_lists, "extraArgs", json_object_get(base, "extraArgs"));
-    return NULL;
+    return err;
 }
 
 static bool has_entries(const json_t *owned)

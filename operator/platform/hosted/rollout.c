@@ -35,11 +35,11 @@ static bool is_carried_out(const struct hosted_part *part)
         doc_get(part->workload, "spec", "template", "spec", "containers", NULL);
     AUTO_FLAGS struct gates_flags flags = {0};
     AUTO_JSON json_t *argv = NULL;
-    struct gates_container container;
-    struct error *err = gates_container_find(containers, part->where, part->component, &container);
+    struct site_container container;
+    struct error *err = site_container_find(containers, part->where, part->component, &container);
 
     if (!err) {
-        argv = gates_container_argv(&container, part->component);
+        argv = site_container_argv(&container, part->component);
         err = gates_flags_read(part->component, argv, &flags);
     }
     if (err) {

@@ -22,6 +22,13 @@ static const char *template_of(enum component component)
     return component == COMPONENT_KUBELET ? KUBEADM_KUBELET_CONFIG : KUBEADM_CONFIG;
 }
 
+static struct site_place place_of(enum component component)
+{
+    return (struct site_place){component == COMPONENT_KUBELET ? &site_kubelet_configuration
+                                                              : &site_cluster_configuration,
+                               component, template_of(component), .at = NULL};
+}
+
 // The record of one ConfigMap: {"before", "after", "owned": {component: {featureGates,
 // runtimeConfig}}, "replaced": the same, "previous": the record that this one follows}.
 static json_t *parse_record(const struct platform_observed *observed, const char *config_map)
@@ -89,18 +96,19 @@ json_t *platform_entries_ours(const json_t *recorded, const json_t *standing)
     return ours;
 }
 
-static json_t *make_report(const json_t *record, const char *name, const json_t *gates,
-                           const json_t *runtime)
+static json_t *make_report(const json_t *record, const char *name, const struct gates_flags *flags)
 {
     json_t *report = json_object();
 
-    json_object_set_new(report, "featureGates", gates ? doc_copy(gates) : json_object());
-    json_object_set_new(report, "runtimeConfig", runtime ? doc_copy(runtime) : json_object());
+    json_object_set(report, "featureGates", flags->feature_gates);
+    json_object_set(report, "runtimeConfig", flags->runtime_config);
     doc_set(report,
-            platform_entries_ours(doc_get(record, "owned", name, "featureGates", NULL), gates),
+            platform_entries_ours(doc_get(record, "owned", name, "featureGates", NULL),
+                                  flags->feature_gates),
             "owned", "featureGates", NULL);
     doc_set(report,
-            platform_entries_ours(doc_get(record, "owned", name, "runtimeConfig", NULL), runtime),
+            platform_entries_ours(doc_get(record, "owned", name, "runtimeConfig", NULL),
+                                  flags->runtime_config),
             "owned", "runtimeConfig", NULL);
     if (doc_get(record, "replaced", name, NULL))
         json_object_set_new(report, "replaced", doc_copy(doc_get(record, "replaced", name, NULL)));
@@ -111,25 +119,16 @@ static struct error *add_template(struct platform_observed *observed, enum compo
                                   const char *text, struct version version)
 {
     AUTO_JSON json_t *record = read_record(observed, template_of(component));
-    AUTO_JSON json_t *tree = NULL;
+    struct site_place place = place_of(component);
     AUTO_FLAGS struct gates_flags flags = {0};
     struct plan_instance *instance;
     json_t *report;
     struct error *err;
 
-    if (component == COMPONENT_KUBELET) {
-        err = doc_parse_yaml(slice_of(text), KUBEADM_KUBELET_CONFIG, &tree);
-        if (err)
-            return err;
-        report = make_report(record, component_name(component), doc_get(tree, "featureGates", NULL),
-                             NULL);
-    } else {
-        err = platform_read_cluster_configuration(slice_of(text), component, &flags);
-        if (err)
-            return err;
-        report = make_report(record, component_name(component), flags.feature_gates,
-                             flags.runtime_config);
-    }
+    err = site_read_text(&place, slice_of(text), &flags);
+    if (err)
+        return err;
+    report = make_report(record, component_name(component), &flags);
     instance = platform_add_instance(observed, component, NULL, template_of(component));
     instance->version = version;
     instance->emulated = flags.emulated;
@@ -211,14 +210,13 @@ static struct error *edit_component(enum component component, const json_t *want
         runtime, gone_runtime, doc_get(report, "replaced", "runtimeConfig", NULL));
     AUTO_JSON json_t *unset_gates = platform_entries_without(gone_gates, set_gates);
     AUTO_JSON json_t *unset_runtime = platform_entries_without(gone_runtime, set_runtime);
+    struct site_place place = place_of(component);
+    struct site_change change;
     char *edited = NULL;
     struct error *err;
 
-    if (component == COMPONENT_KUBELET)
-        err = platform_edit_kubelet_configuration(slice_of(*text), set_gates, unset_gates, &edited);
-    else
-        err = platform_edit_cluster_configuration(slice_of(*text), component, set_gates,
-                                                  unset_gates, set_runtime, unset_runtime, &edited);
+    change = (struct site_change){set_gates, unset_gates, set_runtime, unset_runtime};
+    err = site_write_text(&place, slice_of(*text), &change, &edited);
     if (err)
         return err;
     mem_free(*text);

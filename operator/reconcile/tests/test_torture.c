@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "drawbridge/site.h"
 #include "sim.h"
 
 #define QUIET_MS 1000       // without a request but watches and the Lease
@@ -112,6 +113,14 @@ static bool is_ready(const struct sim *sim)
                doc_int(config, 0, "metadata", "generation", NULL);
 }
 
+static void read_map(const char *text, enum component component, struct gates_flags *ret_flags)
+{
+    struct site_place place = {&site_cluster_configuration, component, "kubeadm-config",
+                               .at = NULL};
+
+    CHECK_OK(site_read_text(&place, slice_of(text), ret_flags));
+}
+
 static void check_applied(struct sim *sim)
 {
     const json_t *config = fake_get(sim->api, SIM_CONFIG);
@@ -124,13 +133,12 @@ static void check_applied(struct sim *sim)
         if (component < COMPONENT_KUBELET) {
             AUTO_FLAGS struct gates_flags flags = {0};
 
-            CHECK_OK(platform_read_cluster_configuration(slice_of(text), (enum component)component,
-                                                         &flags));
+            read_map(text, (enum component)component, &flags);
             if (!json_is_true(json_object_get(flags.feature_gates, SIM_GATE)))
                 sim_fail(sim, "Ready, and kubeadm-config does not have the gate");
         }
     }
-    CHECK_OK(platform_read_cluster_configuration(slice_of(text), COMPONENT_APISERVER, &first));
+    read_map(text, COMPONENT_APISERVER, &first);
     if (!doc_equal(first.runtime_config, sim->parts[COMPONENT_APISERVER].runtime))
         sim_fail(sim, "kubeadm-config has another runtimeConfig than the API server");
     if (!strstr(sim_text(sim, SIM_KUBELET, "kubelet"), SIM_GATE ": true\n"))

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which container is the component, and where an edit of its argv goes.
-#include "gates_internal.h"
+#include "drawbridge/site.h"
 #include "test.h"
+
+static const struct site_place lists_place = {&site_lists, COMPONENT_SCHEDULER, "test", .at = NULL};
 
 static json_t *parse(const char *text)
 {
@@ -11,21 +13,25 @@ static json_t *parse(const char *text)
     return tree;
 }
 
+static json_t *or_empty(json_t *list)
+{
+    return list ? json_incref(list) : json_array();
+}
+
 // The container of kube-scheduler after DynamicResourceAllocation=true, as JSON.
 static char *edited(const char *containers)
 {
     AUTO_JSON json_t *list = parse(containers);
     AUTO_JSON json_t *gates = parse("{DynamicResourceAllocation: true}");
-    AUTO_JSON json_t *none = json_object();
-    AUTO_JSON json_t *command = NULL;
-    AUTO_JSON json_t *args = NULL;
+    AUTO_JSON json_t *lists = NULL;
     AUTO_JSON json_t *both = NULL;
-    struct gates_flags_change change = {gates, none, none, none};
-    struct gates_container found;
+    struct site_change change = {.set_gates = gates};
+    struct site_container found;
 
-    CHECK_OK(gates_container_find(list, "test", COMPONENT_SCHEDULER, &found));
-    CHECK_OK(gates_container_edit(&found, COMPONENT_SCHEDULER, &change, &command, &args));
-    both = json_pack("[iOO]", (int)found.index, command, args);
+    CHECK_OK(site_container_find(list, "test", COMPONENT_SCHEDULER, &found));
+    CHECK_OK(site_write_tree(&lists_place, found.spec, &change, &lists));
+    both = json_pack("[ioo]", (int)found.index, or_empty(json_object_get(lists, "command")),
+                     or_empty(json_object_get(lists, "args")));
     return doc_print_json(both);
 }
 
@@ -66,25 +72,22 @@ TEST(flag_merged_where_it_stands)
 TEST(lists_that_stand_elsewhere)
 {
     AUTO_JSON json_t *gates = parse("{DynamicResourceAllocation: true}");
-    AUTO_JSON json_t *none = json_object();
-    AUTO_JSON json_t *command = NULL;
-    AUTO_JSON json_t *args = NULL;
+    AUTO_JSON json_t *empty = json_object();
+    AUTO_JSON json_t *lists = NULL;
     AUTO_MEM char *text = NULL;
-    struct gates_flags_change change = {gates, none, none, none};
-    struct gates_container empty = gates_container_of(NULL, NULL);
+    struct site_change change = {.set_gates = gates};
 
-    CHECK_OK(gates_container_edit(&empty, COMPONENT_APISERVER, &change, &command, &args));
-    CHECK_INT(json_array_size(command), 0);
-    text = doc_print_json(args);
+    CHECK_OK(site_write_tree(&lists_place, empty, &change, &lists));
+    CHECK(!json_object_get(lists, "command"));
+    text = doc_print_json(json_object_get(lists, "args"));
     CHECK_STR(text, "[\"--feature-gates=DynamicResourceAllocation=true\"]");
 }
 
 static void refuse(const char *containers, const char *message)
 {
     AUTO_JSON json_t *list = parse(containers);
-    struct gates_container found;
-    AUTO(error) struct error *err =
-        gates_container_find(list, "here", COMPONENT_SCHEDULER, &found);
+    struct site_container found;
+    AUTO(error) struct error *err = site_container_find(list, "here", COMPONENT_SCHEDULER, &found);
 
     CHECK(err != NULL);
     CHECK_STR(error_text(err), message);

@@ -1,31 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // Golden edits: cases/<name>/ holds the file before, the edit, and the file after, byte for byte.
 // Whatever is not ours stays as it was.
-#include "node_internal.h"
-#include "testkit/test.h"
-
 #include <string.h>
+
+#include "kwok.h"
+#include "test.h"
 
 static char *case_path(const char *name, const char *file)
 {
     return str_format(TEST_CASES_DIR "/%s/%s", name, file);
 }
 
-static struct error *run_edit(struct slice text, const json_t *edit, const json_t *set,
-                              const json_t *unset, const json_t *set_runtime,
-                              const json_t *unset_runtime, char **ret_text)
+static struct error *run_edit(struct slice text, const json_t *edit,
+                              const struct site_change *change, char **ret_text)
 {
-    enum component component;
-    CHECK(component_parse(doc_str(edit, "component", NULL), &component));
-    if (str_eq(doc_str(edit, "file", NULL), "env"))
-        return node_kubelet_env_edit(text, "env", set, unset, ret_text);
-    struct gates_flags_change change = {set, unset, set_runtime, unset_runtime};
-    if (str_eq(doc_str(edit, "file", NULL), "kwok"))
-        return node_kwok_edit(text, "kwok.yaml", component, &change, ret_text);
-    if (component == COMPONENT_KUBELET)
-        return node_edit_kubelet_config(text, "config.yaml", set, unset, ret_text);
-    return node_edit_manifest(text, "pod.yaml", component, set, unset, set_runtime, unset_runtime,
-                              ret_text);
+    const char *file = doc_str(edit, "file", NULL);
+    struct site_place place = {.codec = &site_pod, .name = "pod.yaml"};
+    CHECK(component_parse(doc_str(edit, "component", NULL), &place.component));
+    if (str_eq(file, "kwok"))
+        return edit_kwok(text, place.component, change, ret_text);
+    if (str_eq(file, "env"))
+        place.codec = &site_env_file;
+    else if (place.component == COMPONENT_KUBELET)
+        place.codec = &site_kubelet_configuration;
+    return site_write_text(&place, text, change, ret_text);
 }
 
 static json_t *names_of(const json_t *map)
@@ -33,7 +31,7 @@ static json_t *names_of(const json_t *map)
     json_t *names = json_array();
     const char *name;
     json_t *value;
-    json_object_foreach(node_iterable(map), name, value)
+    json_object_foreach((json_t *)(uintptr_t)map, name, value)
         json_array_append_new(names, json_string(name));
     return names;
 }
@@ -51,9 +49,10 @@ static void check_case(const char *name)
                  *unset = json_object_get(edit, "unset");
     AUTO_MEM char *once = NULL;
     AUTO_MEM char *twice = NULL;
-    CHECK_OK(run_edit(slice_of(before), edit, set, unset, runtime, NULL, &once));
+    struct site_change change = {set, unset, runtime, NULL};
+    CHECK_OK(run_edit(slice_of(before), edit, &change, &once));
     CHECK_STR(once, after);
-    CHECK_OK(run_edit(slice_of(once), edit, set, unset, runtime, NULL, &twice));
+    CHECK_OK(run_edit(slice_of(once), edit, &change, &twice));
     CHECK_STR(twice, after);
     if (!json_is_true(json_object_get(edit, "back")))
         return;
@@ -61,7 +60,8 @@ static void check_case(const char *name)
     AUTO_JSON json_t *gates = names_of(set);
     AUTO_JSON json_t *apis = names_of(runtime);
     AUTO_MEM char *back = NULL;
-    CHECK_OK(run_edit(slice_of(after), edit, NULL, gates, NULL, apis, &back));
+    change = (struct site_change){NULL, gates, NULL, apis};
+    CHECK_OK(run_edit(slice_of(after), edit, &change, &back));
     CHECK_STR(back, before);
 }
 
@@ -105,18 +105,16 @@ CASE(env_last_flag_goes, "env-last-flag-goes")
     "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {component: "                          \
     "kube-scheduler}}\nspec:\n  containers:\n" containers
 
+static const struct site_place pod = {&site_pod, COMPONENT_SCHEDULER, "pod.yaml", .at = NULL};
+
 static void check_refused(const char *text, const char *part)
 {
-    AUTO_JSON json_t *argv = NULL;
-    AUTO_MEM char *image = NULL;
-    CHECK_ERR_HAS(
-        node_read_manifest(slice_of(text), "pod.yaml", COMPONENT_SCHEDULER, &argv, &image),
-        ERROR_INVALID, part);
+    AUTO_FLAGS struct gates_flags flags = {0};
+    CHECK_ERR_HAS(site_read_text(&pod, slice_of(text), &flags), ERROR_INVALID, part);
     AUTO_JSON json_t *set = json_pack("{s:b}", "A", 1);
     AUTO_MEM char *edited = NULL;
-    CHECK_ERR_HAS(node_edit_manifest(slice_of(text), "pod.yaml", COMPONENT_SCHEDULER, set, NULL,
-                                     NULL, NULL, &edited),
-                  ERROR_INVALID, part);
+    struct site_change change = {.set_gates = set};
+    CHECK_ERR_HAS(site_write_text(&pod, slice_of(text), &change, &edited), ERROR_INVALID, part);
 }
 
 TEST(refuses_what_is_no_such_pod)
@@ -142,10 +140,8 @@ static void check_kwok_refused(const char *text, enum error_kind kind, const cha
 {
     AUTO_JSON json_t *set = json_pack("{s:b}", "A", 1);
     AUTO_MEM char *edited = NULL;
-    struct gates_flags_change change = {.set_gates = set};
-    CHECK_ERR_HAS(
-        node_kwok_edit(slice_of(text), "kwok.yaml", COMPONENT_SCHEDULER, &change, &edited), kind,
-        part);
+    struct site_change change = {.set_gates = set};
+    CHECK_ERR_HAS(edit_kwok(slice_of(text), COMPONENT_SCHEDULER, &change, &edited), kind, part);
 }
 
 TEST(refuses_what_is_no_such_kwok_cluster)
@@ -174,46 +170,69 @@ TEST(refuses_what_is_no_such_kwok_cluster)
     check_kwok_refused(KWOK("- [\n"), ERROR_INVALID, "kwok.yaml:");
 }
 
-TEST(reads_argv_and_image)
+TEST(finds_argv_and_image)
 {
-    AUTO_JSON json_t *argv = NULL;
-    AUTO_MEM char *image = NULL;
+    AUTO_JSON json_t *tree = NULL;
+    struct site_container container;
     const char *text =
         POD("  - {name: x, image: side, command: [x]}\n  - {name: y, image: "
             "'r/kube-scheduler:v1.34.1', command: [/bin/kube-scheduler], args: [--a, b]}\n");
-    CHECK_OK(node_read_manifest(slice_of(text), "pod.yaml", COMPONENT_SCHEDULER, &argv, &image));
+    CHECK_OK(doc_parse_yaml(slice_of(text), "pod.yaml", &tree));
+    CHECK_OK(site_find(&pod, tree, &container));
+    AUTO_JSON json_t *argv = site_container_argv(&container, COMPONENT_SCHEDULER);
     CHECK_STR_TAKE(doc_print_json(argv), "[\"/bin/kube-scheduler\",\"--a\",\"b\"]");
-    CHECK_STR(image, "r/kube-scheduler:v1.34.1");
-}
-
-TEST(reads_flags_in_both_notations)
-{
-    AUTO_JSON json_t *argv = json_pack("[s, s, s, s, s]", "kube-apiserver", "--secure-port", "6443",
-                                       "--secure-port-x=1", "--bind-address=::");
-    CHECK_STR(node_argv_flag(argv, "secure-port"), "6443");
-    CHECK_STR(node_argv_flag(argv, "bind-address"), "::");
-    CHECK(node_argv_flag(argv, "port") == NULL);
+    CHECK_STR(doc_str(container.spec, "image", NULL), "r/kube-scheduler:v1.34.1");
 }
 
 TEST(kubelet_config_of_another_kind)
 {
-    AUTO_JSON json_t *gates = NULL;
-    CHECK_ERR_HAS(node_kubelet_config_gates(slice_of("kind: Pod\n"), "c", &gates), ERROR_INVALID,
+    struct site_place place = {&site_kubelet_configuration, COMPONENT_KUBELET, "c", .at = NULL};
+    AUTO_FLAGS struct gates_flags flags = {0};
+    CHECK_ERR_HAS(site_read_text(&place, slice_of("kind: Pod\n"), &flags), ERROR_INVALID,
                   "KubeletConfiguration");
-    CHECK_ERR_HAS(node_kubelet_config_gates(
-                      slice_of("kind: KubeletConfiguration\nfeatureGates: {A: 1}\n"), "c", &gates),
+    CHECK_ERR_HAS(site_read_text(&place,
+                                 slice_of("kind: KubeletConfiguration\nfeatureGates: {A: 1}\n"),
+                                 &flags),
                   ERROR_INVALID, "featureGates.A");
 }
 
 TEST(env_words)
 {
     AUTO_JSON json_t *argv = NULL;
-    CHECK_OK(node_kubelet_env_argv(slice_of("A=b\nKUBELET_KUBEADM_ARGS=\"--x=1\t --y 2\"\r\n"),
-                                   "env", &argv));
+    CHECK_OK(
+        site_env_argv(slice_of("A=b\nKUBELET_KUBEADM_ARGS=\"--x=1\t --y 2\"\r\n"), "env", &argv));
     CHECK_STR_TAKE(doc_print_json(argv), "[\"kubelet\",\"--x=1\",\"--y\",\"2\"]");
     AUTO_JSON json_t *none = NULL;
-    CHECK_OK(node_kubelet_env_argv(slice_of(NULL), "env", &none));
+    CHECK_OK(site_env_argv(slice_of(NULL), "env", &none));
     CHECK_STR_TAKE(doc_print_json(none), "[\"kubelet\"]");
+}
+
+// The editor of kubeadm-flags.env believes nobody either.
+TEST(nothing_that_splits_words_goes_into_the_kubelets_flags)
+{
+    static const char *const names[] = {"A B",  "A\rB", "A\nB", "A\tB",
+                                        "A\"B", "A'B",  "A\\B", "A$B"};
+    struct site_place place = {&site_env_file, COMPONENT_KUBELET, "env", .at = NULL};
+    const char *env = "KUBELET_KUBEADM_ARGS=\"--feature-gates=X=true --v=2\"\n";
+    for (size_t i = 0; i < COUNT(names); i++) {
+        AUTO_JSON json_t *set = json_object();
+        AUTO_MEM char *text = NULL;
+        json_object_set_new(set, names[i], json_true());
+        struct site_change change = {.set_gates = set};
+        CHECK_ERR_HAS(site_write_text(&place, slice_of(env), &change, &text), ERROR_INVALID, "env");
+    }
+}
+
+TEST(flags_that_go_on_where_they_do_not_seem_to_are_refused)
+{
+    static const char *const texts[] = {"KUBELET_KUBEADM_ARGS=\"--a=1\r--b=2\"\n",
+                                        "KUBELET_KUBEADM_ARGS=--a=1 \\\n--b=2\n",
+                                        "KUBELET_KUBEADM_ARGS=\"--a=1\n--b=2\"\n"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        json_t *argv = NULL;
+        CHECK_ERR_HAS(site_env_argv(slice_of(texts[i]), "env", &argv), ERROR_INVALID,
+                      "goes on in the next line");
+    }
 }
 
 TEST_MAIN()

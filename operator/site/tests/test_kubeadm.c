@@ -2,7 +2,7 @@
 // kubeadm's documents, as kubeadm writes them and as people edit them: only our entries move.
 #include <string.h>
 
-#include "drawbridge/platform.h"
+#include "drawbridge/site.h"
 #include "test.h"
 
 #define NEW_STYLE                                                                                  \
@@ -19,14 +19,38 @@ static json_t *dra(void)
     return json_pack("{s:b}", "DynamicResourceAllocation", 1);
 }
 
+static struct site_place place_of(enum component component)
+{
+    return (struct site_place){&site_cluster_configuration, component, "kubeadm-config",
+                               .at = NULL};
+}
+
 static char *edit(const char *text, enum component component, json_t *set, json_t *unset,
                   json_t *runtime, json_t *unset_runtime)
 {
+    struct site_place place = place_of(component);
+    struct site_change change = {set, unset, runtime, unset_runtime};
     char *edited = NULL;
 
-    CHECK_OK(platform_edit_cluster_configuration(slice_of(text), component, set, unset, runtime,
-                                                 unset_runtime, &edited));
+    CHECK_OK(site_write_text(&place, slice_of(text), &change, &edited));
     return edited;
+}
+
+static void read(const char *text, enum component component, struct gates_flags *ret_flags)
+{
+    struct site_place place = place_of(component);
+
+    CHECK_OK(site_read_text(&place, slice_of(text), ret_flags));
+}
+
+static void check_refused(const char *text)
+{
+    AUTO_JSON json_t *gates = dra();
+    struct site_place place = place_of(COMPONENT_APISERVER);
+    struct site_change change = {.set_gates = gates};
+    char *edited = NULL;
+
+    CHECK_ERR(site_write_text(&place, slice_of(text), &change, &edited), ERROR_INVALID);
 }
 
 TEST(a_list_gets_items_and_loses_them_again)
@@ -39,7 +63,7 @@ TEST(a_list_gets_items_and_loses_them_again)
 
     CHECK(strstr(after, "value: Node,RBAC # ours\n") != NULL);
     CHECK(strstr(after, "name: feature-gates") != NULL);
-    CHECK_OK(platform_read_cluster_configuration(slice_of(after), COMPONENT_APISERVER, &flags));
+    read(after, COMPONENT_APISERVER, &flags);
     CHECK(doc_bool(flags.feature_gates, false, "DynamicResourceAllocation", NULL));
     CHECK_STR(doc_str(flags.runtime_config, "resource.k8s.io/v1beta1", NULL), "true");
     back = edit(after, COMPONENT_APISERVER, NULL, gates, NULL, runtime);
@@ -69,8 +93,7 @@ TEST(a_section_that_is_missing_is_made)
     AUTO_MEM char *after = edit(NEW_STYLE, COMPONENT_CONTROLLER_MANAGER, gates, NULL, NULL, NULL);
     AUTO_FLAGS struct gates_flags flags = {0};
 
-    CHECK_OK(
-        platform_read_cluster_configuration(slice_of(after), COMPONENT_CONTROLLER_MANAGER, &flags));
+    read(after, COMPONENT_CONTROLLER_MANAGER, &flags);
     CHECK(doc_bool(flags.feature_gates, false, "DynamicResourceAllocation", NULL));
 }
 
@@ -89,30 +112,25 @@ TEST(a_map_keeps_the_gates_of_others)
 
 TEST(what_is_no_cluster_configuration_is_refused)
 {
-    AUTO_JSON json_t *gates = dra();
-    char *edited = NULL;
-
-    CHECK_ERR(platform_edit_cluster_configuration(slice_of("kind: InitConfiguration\n"),
-                                                  COMPONENT_APISERVER, gates, NULL, NULL, NULL,
-                                                  &edited),
-              ERROR_INVALID);
-    CHECK_ERR(platform_edit_cluster_configuration(
-                  slice_of("kind: ClusterConfiguration\napiServer: {extraArgs: 7}\n"),
-                  COMPONENT_APISERVER, gates, NULL, NULL, NULL, &edited),
-              ERROR_INVALID);
+    check_refused("kind: InitConfiguration\n");
+    check_refused("kind: ClusterConfiguration\napiServer: {extraArgs: 7}\n");
 }
 
 TEST(the_kubelets_document_gets_a_section_and_loses_it)
 {
     const char *before =
         "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: 110\n";
+    struct site_place place = {&site_kubelet_configuration, COMPONENT_KUBELET, "kubelet-config",
+                               .at = NULL};
     AUTO_JSON json_t *gates = dra();
+    struct site_change change = {.set_gates = gates};
     AUTO_MEM char *after = NULL;
     AUTO_MEM char *back = NULL;
 
-    CHECK_OK(platform_edit_kubelet_configuration(slice_of(before), gates, NULL, &after));
+    CHECK_OK(site_write_text(&place, slice_of(before), &change, &after));
     CHECK(strstr(after, "featureGates:\n  DynamicResourceAllocation: true\n") != NULL);
-    CHECK_OK(platform_edit_kubelet_configuration(slice_of(after), NULL, gates, &back));
+    change = (struct site_change){.unset_gates = gates};
+    CHECK_OK(site_write_text(&place, slice_of(after), &change, &back));
     CHECK_STR(back, before);
 }
 
