@@ -2,8 +2,9 @@
 // site: where the flags of a component are written down, and edits of them that can be undone.
 //
 // Purpose   one codec for each way that flags are written: what they say, and the same document
-//           saying something else
-// In → Out  a text or a tree and what is wanted → the new one
+//           saying something else; one engine for what is ours of it
+// In → Out  a text or a tree, what is ours in it and what is wanted → the new one, and what is ours
+//           then
 // May use   gates doc base
 // Never     I/O, clock; which platform it is
 // Limits    those of doc and gates
@@ -84,3 +85,50 @@ struct error *site_env_argv(struct slice text, const char *name, json_t **ret_ar
 // The lines of a kwok.yaml that are the component's. NOT_FOUND: it is not there.
 struct error *site_kwok_part(struct slice text, const char *name, enum component component,
                              size_t *ret_from, size_t *ret_to);
+
+// --- the record: what is ours of what stands -----------------------------------------------------
+
+// Entries by kind: {"featureGates": {name: bool}, "runtimeConfig": {key: "true" or "false"}}.
+#define SITE_KINDS 2
+extern const char *const site_kinds[SITE_KINDS];
+// Those of owned that stand with our value: somebody else's later change is theirs. Owned.
+json_t *site_ours(const json_t *owned, const struct gates_flags *flags);
+
+// A text, or a tree where that is not NULL.
+struct site_content {
+    struct slice text; // ptr NULL and no tree: there is none
+    const json_t *tree;
+};
+struct site_document {
+    struct site_content now;    // what stands
+    struct site_content before; // what stood before our first edit, where that was kept
+    bool untouched;             // what stands is just what our last edit made
+};
+// One component in the document, by kinds.
+struct site_part {
+    struct site_place place;
+    // of the record: our entries, and the values of others that they stand in for
+    const json_t *owned, *replaced;
+    const json_t *want;      // all that is to be ours now
+    const json_t *elsewhere; // entries that count where the document says nothing; NULL: none do
+    json_t *ret_owned, *ret_replaced; // of the record that goes with the edit
+};
+void site_part_fini(struct site_part *part);
+#define AUTO_SITE_PART CLEANUP(site_part_fini)
+// What to keep with that record as before: what was kept, what stands, or nothing (there is
+// something of ours in it already, and nobody knows what was there without us).
+enum site_before { SITE_BEFORE_NONE, SITE_BEFORE_KEPT, SITE_BEFORE_NOW };
+struct site_edit {
+    char *text;
+    json_t *tree; // of the two, that which was given
+    enum site_before before;
+};
+void site_edit_fini(struct site_edit *edit);
+#define AUTO_SITE_EDIT CLEANUP(site_edit_fini)
+// The document with what is wanted in each part. While it is as our last edit left it, the edit is
+// made anew on what was there before the first: then nothing of ours can stay behind, and wanting
+// nothing gives back just that. Once somebody else wrote, our own entries alone are changed, where
+// they still are as we wrote them: what we give up becomes what it stood in for. Parts are of one
+// document and do not overlap. INTERNAL: it would not say what was wanted.
+struct error *site_edit(const struct site_document *document, struct site_part *parts, size_t len,
+                        struct site_edit *ret_edit);

@@ -325,7 +325,8 @@ struct error *node_plan(struct node_unit *unit, const struct node_wish *wish,
                         struct node_edit *ret_edit);
 void node_edit_fini(struct node_edit *edit);
 #define AUTO_EDIT CLEANUP(node_edit_fini)
-json_t *node_owned_values(const json_t *owned, const char *kind); // name → value
+// By kinds: name → what ("value" or "before") of each entry that has it.
+json_t *node_owned_part(const json_t *owned, const char *what);
 bool node_owned_empty(const json_t *owned);
 
 // --- probe.c, proc.c, logs.c ---------------------------------------------------------------------

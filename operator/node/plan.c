@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From what is wanted, what the file says and what we wrote earlier to the new text. Where the file
-// is just what we wrote last, the new text is made from the bytes before our first edit: then
-// nothing of ours can stay behind, and wanting nothing gives those bytes back. Elsewhere only our
-// own entries are taken out or changed, and only where they still are as we wrote them.
+// From what is wanted, what the file says and what we wrote earlier to the new text: in which of
+// the files, whether it would count there, and what the journal is to remember.
 #include "node_internal.h"
-
-static const char *const kinds[] = {"featureGates", "runtimeConfig"};
 
 void node_edit_fini(struct node_edit *edit)
 {
@@ -15,100 +11,48 @@ void node_edit_fini(struct node_edit *edit)
     *edit = (struct node_edit){0};
 }
 
-json_t *node_owned_values(const json_t *owned, const char *kind)
+json_t *node_owned_part(const json_t *owned, const char *what)
 {
-    json_t *values = json_object();
-    const char *name;
-    json_t *entry;
-    json_object_foreach(node_iterable(json_object_get(owned, kind)), name, entry) {
-        json_object_set(values, name, json_object_get(entry, "value"));
+    json_t *part = json_object();
+    for (int k = 0; k < SITE_KINDS; k++) {
+        json_t *values = json_object();
+        const char *name;
+        json_t *entry;
+        json_object_set_new(part, site_kinds[k], values);
+        json_object_foreach(node_iterable(json_object_get(owned, site_kinds[k])), name, entry) {
+            json_t *value = json_object_get(entry, what);
+            if (value && !json_is_null(value))
+                json_object_set(values, name, value);
+        }
     }
-    return values;
+    return part;
 }
 
 bool node_owned_empty(const json_t *owned)
 {
-    return json_object_size(json_object_get(owned, kinds[0])) == 0 &&
-           json_object_size(json_object_get(owned, kinds[1])) == 0;
+    return json_object_size(json_object_get(owned, site_kinds[0])) == 0 &&
+           json_object_size(json_object_get(owned, site_kinds[1])) == 0;
 }
 
-// What this one text says: {"featureGates": {...}, "runtimeConfig": {...}}.
-static struct error *read_entries(const struct node_unit *unit, int file, struct slice text,
-                                  json_t **ret_entries)
+// What the journal keeps of a part. An agent comes later than the look that its wish was made from:
+// an entry that said the same without us is somebody else's.
+static json_t *make_owned(const struct site_part *part)
 {
-    struct site_place place = node_place(unit, file);
-    AUTO_FLAGS struct gates_flags flags = {0};
-    struct error *err;
-    if (file == NODE_FILE_DROP_IN && text.len == 0) { // not made yet
-        *ret_entries = json_pack("{s:{}, s:{}}", kinds[0], kinds[1]);
-        return NULL;
+    json_t *owned = json_object();
+    for (int k = 0; k < SITE_KINDS; k++) {
+        const json_t *replaced = json_object_get(part->ret_replaced, site_kinds[k]);
+        json_t *entries = json_object();
+        const char *name;
+        json_t *value;
+        json_object_set_new(owned, site_kinds[k], entries);
+        json_object_foreach(json_object_get(part->ret_owned, site_kinds[k]), name, value) {
+            json_t *before = json_object_get(replaced, name);
+            if (!doc_equal(before, value))
+                json_object_set_new(entries, name,
+                                    json_pack("{s:O, s:O?}", "value", value, "before", before));
+        }
     }
-    if ((err = site_read_text(&place, text, &flags)))
-        return err;
-    *ret_entries =
-        json_pack("{s:O, s:O}", kinds[0], flags.feature_gates, kinds[1], flags.runtime_config);
-    return NULL;
-}
-
-static struct error *write_entries(const struct node_unit *unit, int file, struct slice text,
-                                   const json_t *set, const json_t *unset, char **ret_text)
-{
-    struct site_place place = node_place(unit, file);
-    struct site_change change = {json_object_get(set, kinds[0]), json_object_get(unset, kinds[0]),
-                                 json_object_get(set, kinds[1]), json_object_get(unset, kinds[1])};
-    if (file == NODE_FILE_DROP_IN && text.len == 0) {
-        if (json_object_size(change.set_gates) > 0)
-            return site_write_text(&place, slice_of(NODE_DROP_IN_EMPTY), &change, ret_text);
-        *ret_text = str_dup("");
-        return NULL;
-    }
-    return site_write_text(&place, text, &change, ret_text);
-}
-
-// What one kind of entry needs. All trees but owned_was and entries are filled.
-struct change {
-    const json_t *entries, *owned_was,
-        *elsewhere; // elsewhere: what counts without this file (the kubelet's other source)
-    json_t *set, *unset, *owned;
-};
-
-static void want_entry(struct change *change, const char *name, json_t *value)
-{
-    json_t *now = json_object_get(change->entries, name);
-    const json_t *was = json_object_get(change->owned_was, name);
-    bool ours = was && now && doc_equal(now, json_object_get(was, "value"));
-    if (!ours && doc_equal(now ? now : json_object_get(change->elsewhere, name), value))
-        return; // somebody else says the same already: theirs
-    json_t *before = ours ? json_object_get(was, "before") : now;
-    if (!doc_equal(now, value))
-        json_object_set(change->set, name, value);
-    if (!doc_equal(before, value))
-        json_object_set_new(change->owned, name,
-                            json_pack("{s:O, s:O?}", "value", value, "before", before));
-}
-
-static void give_up_entry(struct change *change, const char *name, const json_t *was)
-{
-    const json_t *now = json_object_get(change->entries, name);
-    json_t *before = json_object_get(was, "before");
-    if (!now || !doc_equal(now, json_object_get(was, "value")))
-        return; // changed by somebody else since: no longer ours
-    if (before && !json_is_null(before))
-        json_object_set(change->set, name, before);
-    else
-        json_array_append_new(change->unset, doc_string(name));
-}
-
-static void plan_kind(struct change *change, const json_t *want)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach(node_iterable(want), name, value)
-        want_entry(change, name, value);
-    json_object_foreach(node_iterable(change->owned_was), name, value) {
-        if (!json_object_get(want, name))
-            give_up_entry(change, name, value);
-    }
+    return owned;
 }
 
 // The kubelet's gates go where its gates are: on the command line if it has --feature-gates there,
@@ -219,37 +163,45 @@ static bool find_original(const struct node_unit *unit, const struct node_wish *
     return false;
 }
 
-static bool owns_any(const json_t *owned, const json_t *entries)
+// The bytes as the codec takes them: a drop-in that is not there yet is one without a gate.
+static struct slice content_of(int file, const struct node_file *bytes)
 {
-    for (size_t k = 0; k < COUNT(kinds); k++) {
-        const char *name;
-        json_t *entry;
-        json_object_foreach(node_iterable(json_object_get(owned, kinds[k])), name, entry) {
-            if (doc_equal(json_object_get(doc_get(entries, kinds[k], NULL), name),
-                          json_object_get(entry, "value")))
-                return true;
-        }
-    }
-    return false;
+    bool none = file == NODE_FILE_DROP_IN && bytes->len == 0;
+    return none ? slice_of(NODE_DROP_IN_EMPTY) : node_file_slice(bytes);
 }
 
-// After the edit the text must say what was wanted, as the component will read it.
-static struct error *check_result(const struct node_unit *unit, const struct node_edit *edit)
+static struct error *edit_file(const struct node_unit *unit, const struct node_wish *wish,
+                               const struct node_file *original, struct node_edit *edit)
 {
-    AUTO_JSON json_t *entries = NULL;
-    struct error *err = read_entries(unit, edit->file, slice_of(edit->text), &entries);
+    const struct node_file *now = &unit->files[edit->file];
+    bool known = str_eq(wish->path, now->path);
+    AUTO_JSON json_t *owned = node_owned_part(known ? wish->owned : NULL, "value");
+    AUTO_JSON json_t *replaced = node_owned_part(wish->owned, "before");
+    AUTO_JSON json_t *want =
+        json_pack("{s:O?, s:O?}", site_kinds[0], wish->gates, site_kinds[1], wish->runtime);
+    AUTO_JSON json_t *gates = NULL;
+    AUTO_JSON json_t *elsewhere = NULL;
+    AUTO_SITE_EDIT struct site_edit made = {0};
+    AUTO_SITE_PART struct site_part part = {
+        .place = node_place(unit, edit->file), .owned = owned, .replaced = replaced, .want = want};
+    struct site_document document = {.now.text = content_of(edit->file, now),
+                                     .untouched = original != NULL};
+    struct error *err = read_elsewhere(unit, edit->file, &gates);
     if (err)
         return err;
-    for (size_t k = 0; k < COUNT(kinds); k++) {
-        AUTO_JSON json_t *values = node_owned_values(edit->owned, kinds[k]);
-        const char *name;
-        json_t *value;
-        json_object_foreach(values, name, value) {
-            if (!doc_equal(json_object_get(json_object_get(entries, kinds[k]), name), value))
-                return error_new(ERROR_INTERNAL, "%s: %s would not be %s",
-                                 unit->files[edit->file].path, name, kinds[k]);
-        }
-    }
+    part.elsewhere = elsewhere = json_pack("{s:O?}", site_kinds[0], gates);
+    if (original)
+        document.before.text = content_of(edit->file, original);
+    if ((err = site_edit(&document, &part, 1, &made)))
+        return err;
+    bool none = (original ? original : now)->len == 0 && str_eq(made.text, NODE_DROP_IN_EMPTY);
+    const char *text = none ? "" : made.text;
+    edit->text = slice_eq(node_file_slice(now), text) ? NULL : str_dup(text);
+    edit->owned = make_owned(&part);
+    edit->original = str_dup(node_owned_empty(edit->owned)     ? ""
+                             : made.before == SITE_BEFORE_KEPT ? wish->original
+                             : made.before == SITE_BEFORE_NONE ? ""
+                                                               : now->digest);
     return NULL;
 }
 
@@ -257,43 +209,15 @@ struct error *node_plan(struct node_unit *unit, const struct node_wish *wish,
                         struct node_edit *ret_edit)
 {
     AUTO_EDIT struct node_edit edit = {0};
-    AUTO_JSON json_t *entries = NULL;
+    struct node_file original = {0};
     struct error *err = choose_file(unit, wish, &edit.file);
     if (err)
         return err;
-    const struct node_file *now = &unit->files[edit.file];
-    struct node_file original = {0};
-    bool from_original = find_original(unit, wish, edit.file, &original);
-    AUTO_MEM char *original_text = original.text;
-    mem_free(original.path);
-    struct slice base = from_original ? node_file_slice(&original) : node_file_slice(now);
-    if ((err = read_entries(unit, edit.file, base, &entries)))
+    bool untouched = find_original(unit, wish, edit.file, &original);
+    err = edit_file(unit, wish, untouched ? &original : NULL, &edit);
+    node_file_fini(&original);
+    if (err)
         return err;
-    const json_t *owned_was = from_original || !str_eq(wish->path, now->path) ? NULL : wish->owned;
-    AUTO_JSON json_t *set = json_pack("{s:{}, s:{}}", kinds[0], kinds[1]);
-    AUTO_JSON json_t *unset = json_pack("{s:[], s:[]}", kinds[0], kinds[1]);
-    edit.owned = json_pack("{s:{}, s:{}}", kinds[0], kinds[1]);
-    AUTO_JSON json_t *elsewhere = NULL;
-    if ((err = read_elsewhere(unit, edit.file, &elsewhere)))
-        return err;
-    for (size_t k = 0; k < COUNT(kinds); k++) {
-        struct change change = {
-            json_object_get(entries, kinds[k]), json_object_get(owned_was, kinds[k]),
-            k == 0 ? elsewhere : NULL,          json_object_get(set, kinds[k]),
-            json_object_get(unset, kinds[k]),   json_object_get(edit.owned, kinds[k])};
-        plan_kind(&change, k == 0 ? wish->gates : wish->runtime);
-    }
-    AUTO_MEM char *text = NULL;
-    if ((err = write_entries(unit, edit.file, base, set, unset, &text)))
-        return err;
-    bool changes = !slice_eq(node_file_slice(now), text);
-    edit.text = changes ? TAKE(text) : NULL;
-    if (edit.text && (err = check_result(unit, &edit)))
-        return err;
-    edit.original = str_dup(node_owned_empty(edit.owned)   ? ""
-                            : from_original                ? wish->original
-                            : owns_any(owned_was, entries) ? ""
-                                                           : now->digest);
     *ret_edit = edit;
     edit = (struct node_edit){0};
     return NULL;

@@ -90,35 +90,16 @@ static void add_running(const struct node_unit *unit, json_t *component)
     json_object_set_new(component, "missingGates", missing);
 }
 
-// The values of others that our entries stand in for.
-static json_t *replaced_values(const json_t *owned, const char *kind)
-{
-    json_t *replaced = json_object();
-    const char *name;
-    json_t *entry;
-    json_object_foreach(node_iterable(doc_get(owned, kind, NULL)), name, entry) {
-        const json_t *before = json_object_get(entry, "before");
-        if (before && !json_is_null(before))
-            json_object_set_new(replaced, name, doc_copy(before));
-    }
-    return replaced;
-}
-
 static void add_owned(const struct node_unit *unit, json_t *component)
 {
     struct node_wish wish = node_wish_of(unit->node, unit->component);
     if (node_owned_empty(wish.owned))
         return;
-    json_object_set_new(component, "owned",
-                        json_pack("{s:o, s:o}", "featureGates",
-                                  node_owned_values(wish.owned, "featureGates"), "runtimeConfig",
-                                  node_owned_values(wish.owned, "runtimeConfig")));
-    AUTO_JSON json_t *gates = replaced_values(wish.owned, "featureGates");
-    AUTO_JSON json_t *runtime = replaced_values(wish.owned, "runtimeConfig");
-    if (json_object_size(gates) > 0 || json_object_size(runtime) > 0)
-        json_object_set_new(
-            component, "replaced",
-            json_pack("{s:O, s:O}", "featureGates", gates, "runtimeConfig", runtime));
+    json_object_set_new(component, "owned", node_owned_part(wish.owned, "value"));
+    // the values of others that our entries stand in for
+    AUTO_JSON json_t *replaced = node_owned_part(wish.owned, "before");
+    if (!node_owned_empty(replaced))
+        json_object_set(component, "replaced", replaced);
 }
 
 static json_t *build_component(const struct node_unit *unit)

@@ -309,9 +309,13 @@ static struct error *text_from_before(struct node_step *step, const json_t *edit
         error_ignore(err, "without the backup our entries are taken out one by one");
     }
     const json_t *owned = doc_get(node_record_peek(unit->node, unit->component), "owned", NULL);
-    AUTO_JSON json_t *gates = node_owned_values(owned, "featureGates");
-    AUTO_JSON json_t *runtime = node_owned_values(owned, "runtimeConfig");
-    struct node_wish wish = {gates, runtime, json_object_get(edit, "owned"), now->path, "", ""};
+    AUTO_JSON json_t *was = node_owned_part(owned, "value");
+    struct node_wish wish = {json_object_get(was, site_kinds[0]),
+                             json_object_get(was, site_kinds[1]),
+                             json_object_get(edit, "owned"),
+                             now->path,
+                             "",
+                             ""};
     AUTO_EDIT struct node_edit undo = {0};
     struct error *err = node_plan(unit, &wish, &undo);
     if (!err)

@@ -81,20 +81,6 @@ struct write *platform_add_delete(struct writing *w, enum platform_kind kind, co
 
 void platform_hosted_free(struct platform_hosted *hosted);
 
-// --- entries: maps of name to value
-
-// Those of map that kept has not.
-json_t *platform_entries_without(const json_t *map, const json_t *kept);
-// What to set so that entries are wanted, and those that we give up become what they replaced.
-json_t *platform_entries_with_replaced(const json_t *want, const json_t *given_up,
-                                       const json_t *replaced);
-// Values of others that our entries stand in for: those of the map now that are not ours, for each
-// name that we want; before: those that were noted earlier.
-json_t *platform_entries_replaced(const json_t *want, const json_t *standing, const json_t *owned,
-                                  const json_t *before);
-// Entries that still stand with our value: somebody else's later change is theirs.
-json_t *platform_entries_ours(const json_t *recorded, const json_t *standing);
-
 // Adds an instance; node or object and the trees are borrowed from observed or the watches' copies
 // in observed->reports.
 struct plan_instance *platform_add_instance(struct platform_observed *observed,

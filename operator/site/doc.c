@@ -158,34 +158,57 @@ struct error *site_read_text(const struct site_place *place, struct slice text,
     return err ? err : site_read_tree(place, tree, ret_flags);
 }
 
+struct error *site_doc_open(struct site_doc *doc, const struct site_place *place,
+                            const struct site_content *content)
+{
+    struct slice text = content->text;
+
+    if (content->tree)
+        doc->edited = doc_copy(content->tree);
+    else if (place->codec->plain)
+        *doc = (struct site_doc){.bytes = slice_dup(text), .len = text.len};
+    else
+        return follow(doc, doc_text_new(text, place->name, &doc->text));
+    return follow(doc, NULL);
+}
+
+void site_doc_close(struct site_doc *doc, char **ret_text, json_t **ret_tree)
+{
+    *ret_tree = TAKE(doc->edited);
+    *ret_text = doc->text ? slice_dup(doc_text_bytes(doc->text)) : TAKE(doc->bytes);
+}
+
+static struct error *write_content(const struct site_place *place,
+                                   const struct site_content *content,
+                                   const struct site_change *change, char **ret_text,
+                                   json_t **ret_tree)
+{
+    AUTO_SITE_DOC struct site_doc doc = {0};
+    struct error *err = site_doc_open(&doc, place, content);
+
+    if (!err)
+        err = place->codec->write(place, &doc, change);
+    if (!err)
+        site_doc_close(&doc, ret_text, ret_tree);
+    return err;
+}
+
 struct error *site_write_tree(const struct site_place *place, const json_t *tree,
                               const struct site_change *change, json_t **ret_tree)
 {
-    AUTO_SITE_DOC struct site_doc doc = {.edited = doc_copy(tree)};
-    struct error *err;
+    struct site_content content = {.tree = tree};
+    char *none;
 
-    doc.tree = doc.edited;
-    err = place->codec->write(place, &doc, change);
-    if (!err)
-        *ret_tree = TAKE(doc.edited);
-    return err;
+    return write_content(place, &content, change, &none, ret_tree);
 }
 
 struct error *site_write_text(const struct site_place *place, struct slice text,
                               const struct site_change *change, char **ret_text)
 {
-    AUTO_SITE_DOC struct site_doc doc = {0};
-    struct error *err = NULL;
+    struct site_content content = {.text = text};
+    json_t *none;
 
-    if (place->codec->plain)
-        doc = (struct site_doc){.bytes = slice_dup(text), .len = text.len};
-    else
-        err = follow(&doc, doc_text_new(text, place->name, &doc.text));
-    if (!err)
-        err = place->codec->write(place, &doc, change);
-    if (!err)
-        *ret_text = doc.text ? slice_dup(doc_text_bytes(doc.text)) : TAKE(doc.bytes);
-    return err;
+    return write_content(place, &content, change, ret_text, &none);
 }
 
 struct error *site_find(const struct site_place *place, const json_t *tree,

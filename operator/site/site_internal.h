@@ -14,6 +14,11 @@ struct site_doc {
 };
 void site_doc_fini(struct site_doc *doc);
 #define AUTO_SITE_DOC CLEANUP(site_doc_fini)
+// The content of that place, to be edited.
+struct error *site_doc_open(struct site_doc *doc, const struct site_place *place,
+                            const struct site_content *content);
+// What became of it: a text or a tree, the other one is NULL.
+void site_doc_close(struct site_doc *doc, char **ret_text, json_t **ret_tree);
 // Edits, as of doc_text. A map or a list that is not there is made by add and insert. No key of a
 // pointer has ~ or / in it.
 struct error *site_doc_set(struct site_doc *doc, const char *pointer, const json_t *value);

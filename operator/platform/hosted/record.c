@@ -15,16 +15,9 @@
 
 #include "hosted_internal.h"
 
-static const char *const maps[] = {"featureGates", "runtimeConfig"};
-
 char *hosted_annotation(enum component component)
 {
     return str_format("drawbridge.dev/%s", component_name(component));
-}
-
-static const json_t *flags_of(const struct hosted_part *part, const char *map)
-{
-    return str_eq(map, maps[0]) ? part->flags.feature_gates : part->flags.runtime_config;
 }
 
 static bool is_strings(const json_t *list)
@@ -52,16 +45,16 @@ static bool is_entry(const char *map, const json_t *value)
 {
     const char *text = json_string_value(value);
 
-    return str_eq(map, maps[0]) ? json_is_boolean(value)
-                                : str_eq(text, "true") || str_eq(text, "false");
+    return str_eq(map, site_kinds[0]) ? json_is_boolean(value)
+                                      : str_eq(text, "true") || str_eq(text, "false");
 }
 
 // {"featureGates": {name: bool}, "runtimeConfig": {name: "true" or "false"}}, the latter of the API
 // server alone.
 static bool is_entries(enum component component, const json_t *entries)
 {
-    for (size_t i = 0; i < COUNT(maps); i++) {
-        json_t *map = json_object_get(entries, maps[i]);
+    for (int i = 0; i < SITE_KINDS; i++) {
+        json_t *map = json_object_get(entries, site_kinds[i]);
         const char *name;
         json_t *value;
 
@@ -69,7 +62,7 @@ static bool is_entries(enum component component, const json_t *entries)
                     (i == 1 && component != COMPONENT_APISERVER && json_object_size(map) > 0)))
             return false;
         json_object_foreach(map, name, value) {
-            if (!*name || !is_entry(maps[i], value))
+            if (!*name || !is_entry(site_kinds[i], value))
                 return false;
         }
     }
@@ -115,17 +108,12 @@ void hosted_record_read(struct hosted_part *part)
     if (record)
         sanitize(part->component, record);
     part->record = record;
-    part->owned = json_object();
+    part->owned = site_ours(json_object_get(record, "owned"), &part->flags);
     part->stands = true;
-    for (size_t i = 0; i < COUNT(maps); i++) {
-        const json_t *recorded = doc_get(record, "owned", maps[i], NULL);
-        json_t *ours = json_is_object(recorded)
-                           ? platform_entries_ours(recorded, flags_of(part, maps[i]))
-                           : json_object();
-
-        part->stands = part->stands && json_object_size(ours) == json_object_size(recorded);
-        json_object_set_new(part->owned, maps[i], ours);
-    }
+    for (int i = 0; i < SITE_KINDS; i++)
+        part->stands =
+            part->stands && json_object_size(json_object_get(part->owned, site_kinds[i])) ==
+                                json_object_size(doc_get(record, "owned", site_kinds[i], NULL));
 }
 
 // --- edits ---------------------------------------------------------------------------------------
@@ -146,38 +134,10 @@ static bool is_after(const json_t *record, const json_t *lists)
     return str_eq(doc_str(record, "after", NULL), digest_lists(lists, digest));
 }
 
-// The lists of base with the entries of want instead of those of owned.
-static struct error *edit_lists(const struct hosted_part *part, const json_t *base,
-                                const json_t *owned, const json_t *want, json_t **ret_lists)
-{
-    json_t *set[COUNT(maps)], *unset[COUNT(maps)];
-    struct site_place place = {&site_lists, part->component, part->where, .at = NULL};
-    struct site_change change;
-    struct error *err;
-
-    for (size_t i = 0; i < COUNT(maps); i++) {
-        AUTO_JSON json_t *given_up = platform_entries_without(json_object_get(owned, maps[i]),
-                                                              json_object_get(want, maps[i]));
-
-        set[i] = platform_entries_with_replaced(json_object_get(want, maps[i]), given_up,
-                                                doc_get(part->record, "replaced", maps[i], NULL));
-        unset[i] = platform_entries_without(given_up, set[i]);
-        if (!unset[i])
-            unset[i] = json_object();
-    }
-    change = (struct site_change){set[0], unset[0], set[1], unset[1]};
-    err = site_write_tree(&place, base, &change, ret_lists);
-    for (size_t i = 0; i < COUNT(maps); i++) {
-        json_decref(set[i]);
-        json_decref(unset[i]);
-    }
-    return err;
-}
-
 static bool has_entries(const json_t *owned)
 {
-    return json_object_size(json_object_get(owned, maps[0])) > 0 ||
-           json_object_size(json_object_get(owned, maps[1])) > 0;
+    return json_object_size(json_object_get(owned, site_kinds[0])) > 0 ||
+           json_object_size(json_object_get(owned, site_kinds[1])) > 0;
 }
 
 static void put_copy(json_t *to, const char *key, const json_t *value)
@@ -186,19 +146,26 @@ static void put_copy(json_t *to, const char *key, const json_t *value)
         json_object_set_new(to, key, doc_copy(value));
 }
 
-static void put_entries(const struct hosted_part *part, const json_t *want, json_t *record)
+static struct site_part make_part(const struct hosted_part *part, const json_t *want)
 {
-    for (size_t i = 0; i < COUNT(maps); i++) {
-        const json_t *entries = json_object_get(want, maps[i]);
+    return (struct site_part){
+        .place = {&site_lists, part->component, part->where, .at = NULL},
+        .owned = part->owned,
+        .replaced = json_object_get(part->record, "replaced"),
+        .want = want,
+    };
+}
 
-        if (json_object_size(entries) == 0)
+static void put_entries(const struct site_part *edited, json_t *record)
+{
+    for (int i = 0; i < SITE_KINDS; i++) {
+        const char *kind = site_kinds[i];
+
+        if (json_object_size(json_object_get(edited->ret_owned, kind)) == 0)
             continue;
-        doc_set(record, doc_copy(entries), "owned", maps[i], NULL);
-        doc_set(record,
-                platform_entries_replaced(entries, flags_of(part, maps[i]),
-                                          json_object_get(part->owned, maps[i]),
-                                          doc_get(part->record, "replaced", maps[i], NULL)),
-                "replaced", maps[i], NULL);
+        doc_set(record, doc_copy(json_object_get(edited->ret_owned, kind)), "owned", kind, NULL);
+        doc_set(record, doc_copy(json_object_get(edited->ret_replaced, kind)), "replaced", kind,
+                NULL);
     }
 }
 
@@ -228,24 +195,23 @@ struct error *hosted_record_edit(const struct hosted_part *part, const json_t *w
                                  int64_t now_wall_ms, json_t **ret_lists, json_t **ret_record)
 {
     const json_t *before = json_object_get(part->record, "before");
-    // Nobody touched the lists since: the edit is made anew on what was there before us.
-    bool original = before && is_after(part->record, part->lists);
-    AUTO_JSON json_t *lists = NULL;
+    struct site_document document = {.now.tree = part->lists,
+                                     .before.tree = before,
+                                     .untouched = is_after(part->record, part->lists)};
+    AUTO_SITE_PART struct site_part edited = make_part(part, want);
+    AUTO_SITE_EDIT struct site_edit edit = {0};
     AUTO_JSON json_t *record = json_object();
     AUTO_MEM char *text = NULL;
-    struct error *err = edit_lists(part, original ? before : part->lists,
-                                   original ? NULL : part->owned, want, &lists);
+    struct error *err = site_edit(&document, &edited, 1, &edit);
 
     if (err)
         return err;
     put_copy(record, "revision", json_object_get(want, "revision"));
     put_copy(record, "expect", json_object_get(want, "expect"));
-    put_entries(part, want, record);
-    if (original)
-        put_copy(record, "before", before);
-    else if (!has_entries(part->owned))
-        put_copy(record, "before", part->lists);
-    put_marks(record, lists, now_wall_ms);
+    put_entries(&edited, record);
+    if (edit.before != SITE_BEFORE_NONE)
+        put_copy(record, "before", edit.before == SITE_BEFORE_KEPT ? before : part->lists);
+    put_marks(record, edit.tree, now_wall_ms);
     json_object_set_new(record, "previous", make_previous(part));
     text = doc_print_json(record);
     if (strlen(text) > HOSTED_RECORD_BYTES_MAX)
@@ -253,7 +219,7 @@ struct error *hosted_record_edit(const struct hosted_part *part, const json_t *w
                          "%s: what must be kept of its flags to put them back has more than %zu "
                          "bytes",
                          part->where, HOSTED_RECORD_BYTES_MAX);
-    *ret_lists = TAKE(lists);
+    *ret_lists = TAKE(edit.tree);
     *ret_record = TAKE(record);
     return NULL;
 }
@@ -263,26 +229,28 @@ struct error *hosted_record_put_back(const struct hosted_part *part, int64_t now
 {
     static const char *const kept[] = {"owned", "replaced", "before"};
     const json_t *previous = json_object_get(part->record, "previous");
-    json_t *lists = NULL;
-    json_t *record = json_object();
-    struct error *err = NULL;
+    const json_t *lists = json_object_get(previous, "lists");
+    AUTO_SITE_PART struct site_part edited = make_part(part, json_object_get(previous, "owned"));
+    AUTO_SITE_EDIT struct site_edit edit = {0};
+    json_t *record;
 
-    if (is_after(part->record, part->lists) && json_object_get(previous, "lists"))
-        lists = doc_copy(json_object_get(previous, "lists"));
-    else
-        err =
-            edit_lists(part, part->lists, part->owned, json_object_get(previous, "owned"), &lists);
-    if (err) {
-        json_decref(record);
-        return err;
+    if (is_after(part->record, part->lists) && lists) {
+        edit.tree = doc_copy(lists);
+    } else {
+        struct site_document document = {.now.tree = part->lists};
+        struct error *err = site_edit(&document, &edited, 1, &edit);
+
+        if (err)
+            return err;
     }
+    record = json_object();
     put_copy(record, "revision", json_object_get(part->record, "revision"));
     for (size_t i = 0; i < COUNT(kept); i++)
         put_copy(record, kept[i], json_object_get(previous, kept[i]));
-    put_marks(record, lists, now_wall_ms);
+    put_marks(record, edit.tree, now_wall_ms);
     doc_set(record, doc_string(part->reason), "failed", "reason", NULL);
     doc_set(record, doc_string(part->message), "failed", "message", NULL);
-    *ret_lists = lists;
+    *ret_lists = TAKE(edit.tree);
     *ret_record = record;
     return NULL;
 }

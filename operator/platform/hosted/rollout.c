@@ -21,13 +21,6 @@ static bool is_stuck(const json_t *workload)
     return false;
 }
 
-static bool says(const json_t *flags, const json_t *entries)
-{
-    AUTO_JSON json_t *there = platform_entries_ours(entries, flags);
-
-    return json_object_size(there) == json_object_size(entries);
-}
-
 // Whether Kamaji has made the Deployment's args of what is in extraArgs.
 static bool is_carried_out(const struct hosted_part *part)
 {
@@ -35,6 +28,8 @@ static bool is_carried_out(const struct hosted_part *part)
         doc_get(part->workload, "spec", "template", "spec", "containers", NULL);
     AUTO_FLAGS struct gates_flags flags = {0};
     AUTO_JSON json_t *argv = NULL;
+    AUTO_JSON json_t *there = NULL;
+    AUTO_JSON json_t *ours = NULL;
     struct site_container container;
     struct error *err = site_container_find(containers, part->where, part->component, &container);
 
@@ -47,8 +42,10 @@ static bool is_carried_out(const struct hosted_part *part)
         return false;
     }
     // What we wrote must be there, and what we took out must be gone.
-    return says(flags.feature_gates, part->flags.feature_gates) &&
-           says(flags.runtime_config, part->flags.runtime_config) &&
+    there = json_pack("{s:O, s:O}", site_kinds[0], part->flags.feature_gates, site_kinds[1],
+                      part->flags.runtime_config);
+    ours = site_ours(there, &flags);
+    return doc_equal(ours, there) &&
            json_object_size(flags.feature_gates) == json_object_size(part->flags.feature_gates);
 }
 

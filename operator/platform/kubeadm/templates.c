@@ -81,35 +81,13 @@ static json_t *read_record(const struct platform_observed *observed, const char 
     return record;
 }
 
-json_t *platform_entries_ours(const json_t *recorded, const json_t *standing)
-{
-    json_t *ours = json_object();
-    json_t *copy = doc_copy(recorded);
-    const char *name;
-    json_t *value;
-
-    json_object_foreach(copy, name, value) {
-        if (doc_equal(value, json_object_get(standing, name)))
-            json_object_set(ours, name, value);
-    }
-    json_decref(copy);
-    return ours;
-}
-
 static json_t *make_report(const json_t *record, const char *name, const struct gates_flags *flags)
 {
     json_t *report = json_object();
 
-    json_object_set(report, "featureGates", flags->feature_gates);
-    json_object_set(report, "runtimeConfig", flags->runtime_config);
-    doc_set(report,
-            platform_entries_ours(doc_get(record, "owned", name, "featureGates", NULL),
-                                  flags->feature_gates),
-            "owned", "featureGates", NULL);
-    doc_set(report,
-            platform_entries_ours(doc_get(record, "owned", name, "runtimeConfig", NULL),
-                                  flags->runtime_config),
-            "owned", "runtimeConfig", NULL);
+    json_object_set(report, site_kinds[0], flags->feature_gates);
+    json_object_set(report, site_kinds[1], flags->runtime_config);
+    json_object_set_new(report, "owned", site_ours(doc_get(record, "owned", name, NULL), flags));
     if (doc_get(record, "replaced", name, NULL))
         json_object_set_new(report, "replaced", doc_copy(doc_get(record, "replaced", name, NULL)));
     return report;
@@ -162,102 +140,19 @@ struct error *kubeadm_collect_templates(struct platform_observed *observed)
 
 // --- editing -------------------------------------------------------------------------------------
 
-json_t *platform_entries_without(const json_t *map, const json_t *kept)
+static void record_part(json_t *record, const struct site_part *part)
 {
-    json_t *rest = doc_copy(map);
-    json_t *copy = doc_copy(kept);
-    const char *name;
-    json_t *value;
+    const char *name = component_name(part->place.component);
 
-    json_object_foreach(copy, name, value) {
-        json_object_del(rest, name);
-    }
-    json_decref(copy);
-    return rest;
-}
+    for (int k = 0; k < SITE_KINDS; k++) {
+        const char *kind = site_kinds[k];
 
-json_t *platform_entries_with_replaced(const json_t *want, const json_t *given_up,
-                                       const json_t *replaced)
-{
-    json_t *set = want ? doc_copy(want) : json_object();
-    json_t *copy = doc_copy(given_up);
-    const char *name;
-    json_t *value;
-
-    json_object_foreach(copy, name, value) {
-        if (json_object_get(replaced, name))
-            json_object_set_new(set, name, doc_copy(json_object_get(replaced, name)));
-    }
-    json_decref(copy);
-    return set;
-}
-
-// One component's entries in the document. base: report of the text that is edited; on the original
-// text nothing is ours yet.
-static struct error *edit_component(enum component component, const json_t *want,
-                                    const json_t *report, bool on_original, char **text)
-{
-    const json_t *owned_gates = on_original ? NULL : doc_get(report, "owned", "featureGates", NULL);
-    const json_t *owned_runtime =
-        on_original ? NULL : doc_get(report, "owned", "runtimeConfig", NULL);
-    const json_t *gates = json_object_get(want, "featureGates");
-    const json_t *runtime = json_object_get(want, "runtimeConfig");
-    AUTO_JSON json_t *gone_gates = platform_entries_without(owned_gates, gates);
-    AUTO_JSON json_t *gone_runtime = platform_entries_without(owned_runtime, runtime);
-    AUTO_JSON json_t *set_gates = platform_entries_with_replaced(
-        gates, gone_gates, doc_get(report, "replaced", "featureGates", NULL));
-    AUTO_JSON json_t *set_runtime = platform_entries_with_replaced(
-        runtime, gone_runtime, doc_get(report, "replaced", "runtimeConfig", NULL));
-    AUTO_JSON json_t *unset_gates = platform_entries_without(gone_gates, set_gates);
-    AUTO_JSON json_t *unset_runtime = platform_entries_without(gone_runtime, set_runtime);
-    struct site_place place = place_of(component);
-    struct site_change change;
-    char *edited = NULL;
-    struct error *err;
-
-    change = (struct site_change){set_gates, unset_gates, set_runtime, unset_runtime};
-    err = site_write_text(&place, slice_of(*text), &change, &edited);
-    if (err)
-        return err;
-    mem_free(*text);
-    *text = edited;
-    return NULL;
-}
-
-json_t *platform_entries_replaced(const json_t *want, const json_t *standing, const json_t *owned,
-                                  const json_t *before)
-{
-    json_t *replaced = json_object();
-    json_t *copy = doc_copy(want);
-    const char *name;
-    json_t *value;
-
-    json_object_foreach(copy, name, value) {
-        const json_t *was = json_object_get(owned, name) ? json_object_get(before, name)
-                                                         : json_object_get(standing, name);
-        if (was)
-            json_object_set_new(replaced, name, doc_copy(was));
-    }
-    json_decref(copy);
-    return replaced;
-}
-
-static void record_component(json_t *record, const char *name, const json_t *want,
-                             const json_t *report)
-{
-    static const char *const maps[] = {"featureGates", "runtimeConfig"};
-
-    for (size_t i = 0; i < COUNT(maps); i++) {
-        const json_t *entries = json_object_get(want, maps[i]);
-
-        if (!entries)
+        if (!json_object_get(part->want, kind))
             continue;
-        doc_set(record,
-                platform_entries_replaced(entries, json_object_get(report, maps[i]),
-                                          doc_get(report, "owned", maps[i], NULL),
-                                          doc_get(report, "replaced", maps[i], NULL)),
-                "replaced", name, maps[i], NULL);
-        doc_set(record, doc_copy(entries), "owned", name, maps[i], NULL);
+        doc_set(record, json_incref(json_object_get(part->ret_replaced, kind)), "replaced", name,
+                kind, NULL);
+        doc_set(record, json_incref(json_object_get(part->ret_owned, kind)), "owned", name, kind,
+                NULL);
     }
 }
 
@@ -301,45 +196,87 @@ static void settle_record(const struct platform_observed *observed, const char *
     json_object_set(undo, config_map, record);
 }
 
+// The components of one ConfigMap. want is borrowed from wants.
+struct parts {
+    struct site_part items[COMPONENT_COUNT];
+    size_t len;
+    json_t *wants; // array
+    bool changed;
+};
+
+static void parts_fini(struct parts *parts)
+{
+    for (size_t i = 0; i < parts->len; i++)
+        site_part_fini(&parts->items[i]);
+    json_decref(parts->wants);
+}
+
+static void collect_parts(const struct platform_observed *observed, const struct plan *plan,
+                          const char *config_map, bool all, struct parts *parts)
+{
+    *parts = (struct parts){.wants = json_array()};
+    for (size_t i = 0; i < plan->len && parts->len < COUNT(parts->items); i++) {
+        const struct plan_instance *instance = &observed->instances[plan->steps[i].instance];
+        json_t *want;
+
+        if (!str_eq(instance->object, config_map))
+            continue;
+        want = entries_after(&plan->steps[i], instance, all, &parts->changed);
+        json_array_append_new(parts->wants, want);
+        parts->items[parts->len++] = (struct site_part){
+            .place = place_of(instance->component),
+            .owned = json_object_get(instance->reported, "owned"),
+            .replaced = json_object_get(instance->reported, "replaced"),
+            .want = want,
+        };
+    }
+}
+
+// The record that goes with the edit.
+static void fill_record(json_t *record, const struct parts *parts, const struct site_edit *edit,
+                        const char *standing)
+{
+    char digest[DOC_DIGEST_BYTES];
+
+    if (edit->before != SITE_BEFORE_KEPT)
+        json_object_set_new(record, "before",
+                            doc_string(edit->before == SITE_BEFORE_NOW ? standing : ""));
+    for (size_t i = 0; i < parts->len; i++)
+        record_part(record, &parts->items[i]);
+    json_object_set_new(record, "after", doc_string(doc_digest(slice_of(edit->text), digest)));
+}
+
 static struct error *edit_map(const struct platform_observed *observed, const struct plan *plan,
                               const char *config_map, bool all, json_t *texts, json_t *undo)
 {
     AUTO_JSON json_t *record = read_record(observed, config_map);
     AUTO_JSON json_t *previous = NULL;
-    const char *standing = text_of(observed, config_map);
-    char digest[DOC_DIGEST_BYTES];
-    AUTO_MEM char *text = NULL;
-    bool original, changed = false;
-    struct error *err = NULL;
+    AUTO_SITE_EDIT struct site_edit edit = {0};
+    const char *standing = text_of(observed, config_map), *before;
+    CLEANUP(parts_fini) struct parts parts;
+    struct site_document document;
+    struct error *err;
 
+    collect_parts(observed, plan, config_map, all, &parts);
     if (!standing)
         return NULL;
     previous = make_previous(record, standing);
-    // Nobody touched it since: the edit is made anew on what was there before us.
-    original = is_after(record, standing) && *doc_str(record, "before", NULL);
-    text = str_dup(original ? doc_str(record, "before", NULL) : standing);
-    if (!original)
-        json_object_set_new(record, "before",
-                            doc_string(json_object_get(record, "owned") ? "" : standing));
-    for (size_t i = 0; !err && i < plan->len; i++) {
-        const struct plan_instance *instance = &observed->instances[plan->steps[i].instance];
-        AUTO_JSON json_t *want = NULL;
-
-        if (!str_eq(instance->object, config_map))
-            continue;
-        want = entries_after(&plan->steps[i], instance, all, &changed);
-        err = edit_component(instance->component, want, instance->reported, original, &text);
-        record_component(record, component_name(instance->component), want, instance->reported);
-    }
+    before = doc_str(record, "before", NULL);
+    document = (struct site_document){
+        .now.text = slice_of(standing),
+        .before.text = slice_of(*before ? before : NULL),
+        .untouched = is_after(record, standing),
+    };
+    err = parts.len > 0 ? site_edit(&document, parts.items, parts.len, &edit) : NULL;
     if (err)
         return err;
-    if (!changed) {
+    if (!parts.changed) {
         settle_record(observed, config_map, standing, undo);
         return NULL;
     }
-    json_object_set_new(record, "after", doc_string(doc_digest(slice_of(text), digest)));
+    fill_record(record, &parts, &edit, standing);
     json_object_set(record, "previous", previous);
-    json_object_set_new(texts, config_map, doc_string(text));
+    json_object_set_new(texts, config_map, doc_string(edit.text));
     json_object_set(undo, config_map, record);
     return NULL;
 }
