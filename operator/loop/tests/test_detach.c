@@ -57,7 +57,8 @@ TEST(a_word_that_is_given_takes_the_place_of_ours)
     setenv("DRAWBRIDGE_WORD", "ours", 1);
     setenv("DRAWBRIDGE_WORDS", "others", 1); // begins alike
     CHECK_OK(start("/bin/sh", "/",
-                   "tr '\\0' '\\n' </proc/$$/environ | grep ^DRAWBRIDGE_WORD | sort; echo end", &pid));
+                   "tr '\\0' '\\n' </proc/$$/environ | grep ^DRAWBRIDGE_WORD | sort; echo end",
+                   &pid));
     AUTO_MEM char *text = wait_for_log();
     CHECK_STR(text, "DRAWBRIDGE_WORD=mine\nDRAWBRIDGE_WORDS=others\nend\n");
 }
