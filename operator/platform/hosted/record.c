@@ -227,14 +227,15 @@ struct error *hosted_record_edit(const struct hosted_part *part, const json_t *w
 struct error *hosted_record_put_back(const struct hosted_part *part, int64_t now_wall_ms,
                                      json_t **ret_lists, json_t **ret_record)
 {
-    static const char *const kept[] = {"owned", "replaced", "before"};
+    static const char *const kept[] = {"owned", "replaced"};
     const json_t *previous = json_object_get(part->record, "previous");
     const json_t *lists = json_object_get(previous, "lists");
     AUTO_SITE_PART struct site_part edited = make_part(part, json_object_get(previous, "owned"));
     AUTO_SITE_EDIT struct site_edit edit = {0};
+    bool exact = is_after(part->record, part->lists) && lists;
     json_t *record;
 
-    if (is_after(part->record, part->lists) && lists) {
+    if (exact) {
         edit.tree = doc_copy(lists);
     } else {
         struct site_document document = {.now.tree = part->lists};
@@ -247,6 +248,8 @@ struct error *hosted_record_put_back(const struct hosted_part *part, int64_t now
     put_copy(record, "revision", json_object_get(part->record, "revision"));
     for (size_t i = 0; i < COUNT(kept); i++)
         put_copy(record, kept[i], json_object_get(previous, kept[i]));
+    if (exact) // else somebody wrote what was not there before us
+        put_copy(record, "before", json_object_get(previous, "before"));
     put_marks(record, edit.tree, now_wall_ms);
     doc_set(record, doc_string(part->reason), "failed", "reason", NULL);
     doc_set(record, doc_string(part->message), "failed", "message", NULL);

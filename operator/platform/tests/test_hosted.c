@@ -228,6 +228,25 @@ TEST(a_later_change_of_somebody_stays)
     check_same_spec(back, none);
 }
 
+TEST(a_later_change_of_somebody_outlives_the_way_back)
+{
+    AUTO_JSON json_t *object = parse(API);
+    AUTO_JSON json_t *after = written(COMPONENT_APISERVER, KIND_DEPLOYMENT, object, WANT);
+    AUTO_JSON json_t *more = written(COMPONENT_APISERVER, KIND_DEPLOYMENT, after,
+                                     "{revision: r2, featureGates: {A: true, "
+                                     "DynamicResourceAllocation: true}, runtimeConfig: {}}");
+    AUTO_JSON json_t *back = NULL;
+    AUTO_JSON json_t *none = NULL;
+
+    json_array_append_new((json_t *)(uintptr_t)doc_get(more, "spec", "template", "spec",
+                                                       "containers", "1", "args", NULL),
+                          json_string("--theirs"));
+    back = put_back(COMPONENT_APISERVER, KIND_DEPLOYMENT, more);
+    none = written(COMPONENT_APISERVER, KIND_DEPLOYMENT, back, "{revision: r3, featureGates: {}}");
+    CHECK_STR(arg(none, "1", "0"), "--v=2");
+    CHECK_STR(arg(none, "1", "1"), "--theirs");
+}
+
 TEST(a_value_of_somebody_comes_back)
 {
     AUTO_JSON json_t *object =
