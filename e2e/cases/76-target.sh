@@ -181,3 +181,101 @@ case_driver() {
   assert same_files "$CASE_DIR/before"
   assert none_of nodedraconfigurations
 }
+
+# --- several controllers ---
+
+REPLICAS=() # pids; of one that does not run: ''
+
+# start_replica I [FLAG...]
+start_replica() {
+  local args i=$1
+  shift
+  mapfile -t args < <(controller_args 0)
+  start "controller-$i" "$DRAWBRIDGE" "${args[@]/127.0.0.1:0/0}" "$@"
+  REPLICAS[i]=$STARTED_PID
+}
+
+# shares: how many of the shards each of those that run has, in order.
+shares() {
+  kubectl get lease -n drawbridge-system -o json |
+    jq -r '[.items[] | select(.metadata.name | contains("-shard-")) | .spec.holderIdentity] | group_by(.) | map(length) | sort | join(" ")'
+}
+shares_are() { assert_equal "$(shares)" "$1" 'shards'; }
+
+# worker: writes down which one's log says that a pass of dra went through since this was called; false when none has.
+worker() {
+  local i lines=()
+  for i in "${!REPLICAS[@]}"; do lines[i]=$(wc -l <"$CASE_DIR/controller-$i.log"); done
+  kubectl annotate dracfg dra drawbridge.dev/reconcile-requested-at="$(date +%s.%N)" --overwrite >/dev/null
+  sleep 1
+  for i in "${!REPLICAS[@]}"; do
+    [[ ${REPLICAS[i]} ]] || continue
+    ! tail -n "+$((lines[i] + 1))" "$CASE_DIR/controller-$i.log" | grep 'default/dra: PLAN ->' >/dev/null || { echo "$i" >"$CASE_DIR/worker" && return 0; }
+  done
+  return 1
+}
+works_not() { worker && [[ $(cat "$CASE_DIR/worker") != "$1" ]]; }
+
+epoch_of_far() { (far && kubectl get nodedraconfiguration cp-1 -o jsonpath='{.spec.epoch}'); }
+made_again() { [[ $(far && kubectl get nodedraconfiguration cp-1 -o jsonpath='{.metadata.uid}') == *-* ]]; }
+rewrite_far() {
+  (far && kubectl delete nodedraconfiguration cp-1 >/dev/null)
+  eventually 60 made_again
+}
+
+# case: three controllers share clusters: one is killed, one stands still and goes on, one comes; each time another one works for the cluster, under a later epoch. Then one alone without shards
+# timeout: 600
+case_shards() {
+  local i first second epochs=()
+  far_cluster controller-rbac target-rbac
+  start_agent
+  home_cluster
+  chart_roles controller-rbac.yaml --set controller.shards=4 | kubectl apply -f - >/dev/null 2>&1
+  put_secret "$CASE_DIR/far.conf"
+  for i in 1 2 3; do start_replica "$i" --shards 4; done
+  dra_on dra "$CLUSTER_REF" 'deletionPolicy: Revert'
+  eventually 300 condition_is dra Ready True
+  assert far_is_on
+  eventually 60 shares_are '1 1 2'
+  epochs+=("$(epoch_of_far)")
+
+  eventually 60 worker
+  first=$(cat "$CASE_DIR/worker")
+  kill_hard "${REPLICAS[first]}"
+  REPLICAS[first]=''
+  eventually 60 works_not "$first"
+  rewrite_far
+  epochs+=("$(epoch_of_far)")
+  eventually 60 shares_are '2 2'
+
+  second=$(cat "$CASE_DIR/worker")
+  kill -STOP "${REPLICAS[second]}"
+  eventually 60 works_not "$second"
+  rewrite_far
+  epochs+=("$(epoch_of_far)")
+  kill -CONT "${REPLICAS[second]}"
+  eventually 60 shares_are '2 2'
+  eventually 60 worker
+  rewrite_far
+  epochs+=("$(epoch_of_far)")
+
+  start_replica "$first" --shards 4
+  eventually 60 shares_are '1 1 2'
+  assert condition_is dra Ready True
+  assert_equal "$(printf '%s\n' "${epochs[@]}" | sort -n | uniq)" "$(printf '%s\n' "${epochs[@]}" | uniq)" 'epochs never go back'
+  ((epochs[1] > epochs[0] && epochs[2] > epochs[1])) || fail "epochs: ${epochs[*]}"
+
+  for i in 1 2 3; do
+    forget "${REPLICAS[i]}"
+    stop "${REPLICAS[i]}"
+    REPLICAS[i]=''
+  done
+  assert_equal "$(shares)" '4' 'shards that nobody has'
+  start_replica 1
+  eventually 90 worker
+  kubectl delete draconfiguration dra --wait=false >/dev/null
+  eventually 300 dracfg_gone dra
+  far
+  assert same_files "$CASE_DIR/before"
+  assert none_of nodedraconfigurations
+}

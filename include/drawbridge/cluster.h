@@ -125,7 +125,9 @@ struct cluster_targets_spec {
     void (*on_change)(void *owner, const char *key, uint64_t hold_ms);
     // cluster_targets_names() of this key has another answer than before
     void (*on_name)(void *owner, const char *key);
-    kube_may_write_fn *may_write; // guards the clients; NULL: nothing does
+    // Guards the clients, each by the UID of its cluster ("": it is not known yet); NULL: nothing
+    // does.
+    bool (*may_write)(void *owner, const char *uid);
     void *owner;
 };
 struct cluster_targets *cluster_targets_new(const struct cluster_targets_spec *spec);
@@ -151,6 +153,8 @@ void cluster_targets_wake(struct cluster_targets *targets, const char *by);
 // Whether its cluster is only just being read, and nothing has failed yet: on_change comes, or this
 // ends within CLUSTER_ASK_MS.
 bool cluster_targets_begin(const struct cluster_targets *targets, const char *key);
+// The UID of the cluster that Drawbridge runs in; "": not known yet, or nobody needed it.
+const char *cluster_targets_home(const struct cluster_targets *targets);
 // The cluster that it names, yours to give back. The error says what is missing: the Secret, a
 // kubeconfig, an API server that answers and says who it is.
 struct error *cluster_targets_get(struct cluster_targets *targets, const char *key,

@@ -49,7 +49,7 @@ struct driver_spec {
     // helm has ended for this key, or waits for another one to end, or does not wait any more, or
     // something that its last pass looked at has changed
     void (*on_change)(void *owner, const char *key);
-    bool (*may_write)(void *owner);
+    bool (*may_write)(void *owner, const struct cluster *cluster);
     // Whether a DRAConfiguration of namespace from may have a driver in namespace to looked at,
     // where no account's rights decide that; NULL: no. Of the cluster that Drawbridge runs in.
     bool (*may_look)(void *owner, const char *from, const char *to);
@@ -59,14 +59,13 @@ struct driver_spec {
 struct driver *driver_new(struct loop *loop, const struct driver_spec *spec);
 void driver_free(struct driver *driver); // helms that run are killed
 AUTO_DECLARE(driver, struct driver)
-// SIGTERM to every helm that runs, and nothing is started until driver_resume(). Who loses the
-// lease does this.
-void driver_halt(struct driver *driver);
-void driver_resume(struct driver *driver);
+// SIGTERM to every helm that runs for a cluster that may not be written any more. Who loses a lease
+// does this.
+void driver_interrupt(struct driver *driver);
 // This DRAConfiguration is gone, and how its releases went is nobody's business any more.
 void driver_forget_notes(struct driver *driver, const char *key);
-// The same, and done when none runs any more: a lock that helm holds is given back before the
-// process ends.
+// SIGTERM to every helm that runs, and nothing is started any more; done when none runs: a lock
+// that helm holds is given back before the process ends.
 MUST_USE struct op *driver_stop(struct driver *driver, loop_fn *done, void *owner);
 
 // What one pass wants. All is borrowed until done.

@@ -29,6 +29,7 @@ struct controller_spec {
     const struct strlist *governing_namespaces, *reach, *look;
     const char *identity;    // of this process
     bool leader_elect;       // false: always leads, with epoch 0
+    unsigned shards;         // over which target clusters are spread; 0: the leader has all
     uint64_t backoff_ms_max; // between passes that fail in a row; 0: 30 s
     // For spec.driver: the program helm, a directory for it, the kubeconfig and context that it
     // gets (NULL: the pod's account), how long one run may take, and the image of the smoke test's

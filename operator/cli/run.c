@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drawbridge/lead.h"
 #include "drawbridge/reconcile.h"
 #include "process.h"
 
@@ -11,6 +12,7 @@ struct settings {
     struct process_settings process; // must be first
     bool leader_elect;
     const char *lease_namespace;
+    unsigned shards;
     struct strlist governing_namespaces, reach, look;
     const char *gates_table;
     const char *helm, *helm_dir, *helm_account, *chart_root, *smoke_test_image;
@@ -33,6 +35,13 @@ static const struct cli_option options[] = {
      .argument = "NAMESPACE",
      .env = "POD_NAMESPACE",
      .help = "of the Lease; default: the namespace of the kubeconfig or the pod"},
+    {.name = "shards",
+     .type = CLI_UINT,
+     .offset = offsetof(struct settings, shards),
+     .argument = "N",
+     .fallback = "0",
+     .help = "spread other clusters over all controllers, in so many shards (64 at most); 0: the "
+             "one that leads has them"},
     {.name = "governing-namespace",
      .type = CLI_LIST,
      .offset = offsetof(struct settings, governing_namespaces),
@@ -199,11 +208,15 @@ static struct error *check_pairs(const char *flag, const struct strlist *pairs)
     return NULL;
 }
 
-// A typing error here would take somebody's right away without a word.
-static struct error *check_lists(const struct settings *settings)
+// A typing error in a list would take somebody's right away without a word.
+static struct error *check_settings(const struct settings *settings)
 {
     struct error *err;
 
+    if (settings->shards > LEAD_SHARDS_MAX || (settings->shards > 0 && !settings->leader_elect))
+        return error_new(ERROR_INVALID,
+                         "--shards: there may be %d at most, and none with --leader-elect=false",
+                         LEAD_SHARDS_MAX);
     for (size_t i = 0; i < settings->governing_namespaces.len; i++) {
         const char *name = settings->governing_namespaces.items[i];
 
@@ -232,6 +245,7 @@ static struct error *serve_until_stopped(struct run *run, const struct settings 
     spec.metrics = run->process.metrics;
     spec.lease_namespace =
         settings->lease_namespace ? settings->lease_namespace : run->process.namespace;
+    spec.shards = settings->shards;
     spec.governing_namespaces = &settings->governing_namespaces;
     spec.reach = &settings->reach;
     spec.look = &settings->look;
@@ -280,7 +294,7 @@ static int run_controller(int argc, char **argv)
         cli_args_parse(&cli_verb_run, argc, argv, &settings, sizeof(settings), NULL);
 
     if (!err)
-        err = check_lists(&settings);
+        err = check_settings(&settings);
     if (!err)
         err = check_account(settings.helm_account);
     if (err) {

@@ -149,6 +149,11 @@ const char *cluster_uid(const struct cluster *cluster)
     return cluster->held ? identity_uid(((const struct held *)cluster)->identity) : "";
 }
 
+const char *cluster_targets_home(const struct cluster_targets *all)
+{
+    return identity_uid(all->home);
+}
+
 uint64_t cluster_epoch(const struct cluster *cluster)
 {
     const struct held *held = (const struct held *)cluster;
@@ -286,6 +291,14 @@ static json_t *trim_secret(const json_t *secret)
     return kept;
 }
 
+static bool held_may_write(void *owner)
+{
+    const struct held *held = owner;
+    const struct cluster_targets_spec *spec = &held->all->spec;
+
+    return spec->may_write(spec->owner, identity_uid(held->identity));
+}
+
 static struct error *open_client(struct target *target, struct slice kubeconfig)
 {
     const struct cluster_targets_spec *spec = &target->all->spec;
@@ -305,7 +318,7 @@ static struct error *open_client(struct target *target, struct slice kubeconfig)
     held->cluster.by = held->what = str_dup(target->what);
     kube_limit_objects(held->cluster.kube, CLUSTER_ITEM_BYTES_MAX);
     if (spec->may_write)
-        kube_guard(held->cluster.kube, spec->may_write, spec->owner);
+        kube_guard(held->cluster.kube, held_may_write, held);
     target->held = held;
     start(held);
     return NULL;

@@ -275,6 +275,8 @@ const struct note *job_note(const struct driver *driver, const struct cluster *c
                             const char *namespace, const char *release);
 void job_forget_note(struct driver *driver, const struct cluster *cluster, const struct want *want);
 void note_free(struct note *note);
-void job_end_all(struct driver *driver); // politely
+// Whether anything may be done there now.
+bool driver_may_write(const struct driver *driver, const struct cluster *cluster);
+void job_end_lost(struct driver *driver); // politely, those that may not write any more
 void job_kill_all(struct driver *driver);
 void driver_note_idle(struct driver *driver); // a job has ended

@@ -153,7 +153,7 @@ static void job_end(struct job *job)
 
     if (*job->reason)
         log_line(LOG_DEBUG, "driver", "%s: %s: %s", key, job->reason, job->message);
-    if (!driver->halted)
+    if (driver_may_write(driver, job->cluster))
         note_result(job);
     job_free(job);
     driver_next_turn(driver);
@@ -205,10 +205,8 @@ static bool is_helms(enum job_step step)
 
 void job_run(struct job *job)
 {
-    const struct driver_spec *spec = &job->driver->spec;
-
     while (!job->pending && job->step != JOB_END) {
-        if (job->driver->halted || !spec->may_write(spec->owner))
+        if (!driver_may_write(job->driver, job->cluster))
             job_fail(job, "HelmInterrupted", str_dup("Drawbridge does not lead any more"));
         else if (!cluster_is_current(job->cluster))
             job_fail(job, "HelmInterrupted",
@@ -257,15 +255,18 @@ void job_start(struct driver *driver, struct cluster *cluster, const char *key,
     job->pending = loop_defer(driver->loop, on_begin, job);
 }
 
-void job_end_all(struct driver *driver)
+void job_end_lost(struct driver *driver)
 {
     for (struct job *job = driver->jobs, *next; job; job = next) {
         next = job->next;
+        if (driver_may_write(driver, job->cluster))
+            continue;
         if (job->child)
             loop_child_end(job->pending); // it goes on in on_helm()
         else
             job_free(job);
     }
+    driver_next_turn(driver);
 }
 
 void job_kill_all(struct driver *driver)

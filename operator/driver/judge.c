@@ -144,7 +144,7 @@ static void begin_job(struct work *w, const struct release *release, bool uninst
 
     if (!may_unlock(w, release, uninstall, &order))
         return;
-    if (w->driver->halted || !w->driver->spec.may_write(w->driver->spec.owner)) {
+    if (!driver_may_write(w->driver, w->in.cluster)) {
         work_say(w, DRIVER_UNKNOWN, "Progressing", str_dup("Another controller leads"));
         return;
     }

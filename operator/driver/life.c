@@ -47,16 +47,15 @@ struct driver *driver_new(struct loop *loop, const struct driver_spec *spec)
     return driver;
 }
 
-void driver_halt(struct driver *driver)
+bool driver_may_write(const struct driver *driver, const struct cluster *cluster)
 {
-    driver->halted = true;
-    follow_end(driver);
-    job_end_all(driver);
+    return !driver->halted && driver->spec.may_write(driver->spec.owner, cluster);
 }
 
-void driver_resume(struct driver *driver)
+void driver_interrupt(struct driver *driver)
 {
-    driver->halted = false;
+    follow_end(driver);
+    job_end_lost(driver);
 }
 
 struct op *driver_stop(struct driver *driver, loop_fn *done, void *owner)
@@ -69,7 +68,8 @@ struct op *driver_stop(struct driver *driver, loop_fn *done, void *owner)
     stop->done = done;
     stop->owner = owner;
     driver->stop = stop;
-    driver_halt(driver);
+    driver->halted = true;
+    driver_interrupt(driver);
     driver_note_idle(driver);
     return &stop->op;
 }

@@ -4,21 +4,26 @@
 // else may take over; and each term has an epoch of its own.
 #include "drawbridge/lead.h"
 
-#define LEASE_MS 15000
-#define RENEW_DEADLINE_MS 10000
+#define LEASE_MS 15000 // and in proportion to it:
+#define DEADLINE_MS 10000
 #define RETRY_MS 2000
 #define RETRY_SPREAD_MS 2400    // jitter 1.2
 #define RENEW_MS 5000           // after a success
-#define RAISE_MS 1000           // until the epoch is raised, so that lies cost little
 #define HURRY_MS 500            // after a failure while leading: the deadline runs
 #define ATTEMPT_MS 5000         // for one request of a candidate
 #define ATTEMPT_LEADING_MS 2500 // of a leader: leaves time for a second one
+
+#define RAISE_MS 1000 // until the epoch is raised, so that lies cost little
 #define RELEASE_MS 2000
+#define NOBODY "none" // holds a shared Lease that was just made
+#define ASKED_BY "drawbridge.dev/asked-by"
+#define SAYS "drawbridge.dev/shards"
 
 struct lead {
     struct loop *loop;
     struct lead_spec spec;
     struct op *request, *timer; // timer: until the next try, or how long the request may take
+    struct op *asking;          // another one's Lease
     json_t *lease;              // as the server has it; NULL: read it first
     bool leading, trying_again; // trying_again: this attempt met a conflict already
     uint64_t attempt_ms;        // monotonic, when the attempt began
@@ -26,7 +31,11 @@ struct lead {
     char *observed;             // version of the Lease
     uint64_t observed_ms;       // monotonic, when it was first seen
     uint64_t epoch;
-    uint64_t floor; // the greatest that an agent has seen
+    uint64_t floor;   // the greatest that an agent has seen
+    uint64_t seen;    // the greatest that the Lease has had
+    char *says;       // what we have it say while we lead; NULL: what it said before
+    char *said;       // by the last answer
+    uint64_t said_ms; // monotonic, before that was asked for
     struct release *release;
 };
 
@@ -41,6 +50,12 @@ struct release {
 static void begin_attempt(struct lead *lead);
 static void read_lease(struct lead *lead);
 
+// ms of a lease of LEASE_MS, for this one.
+static uint64_t scaled_ms(const struct lead *lead, uint64_t ms)
+{
+    return ms * lead->spec.lease_ms / LEASE_MS;
+}
+
 static struct kube_ref lease_ref(const struct lead *lead)
 {
     return (struct kube_ref){.group = "coordination.k8s.io",
@@ -52,7 +67,7 @@ static struct kube_ref lease_ref(const struct lead *lead)
 
 bool lead_may_write(const struct lead *lead)
 {
-    return lead->leading && clock_ms() - lead->renewed_ms < RENEW_DEADLINE_MS;
+    return lead->leading && clock_ms() - lead->renewed_ms < scaled_ms(lead, DEADLINE_MS);
 }
 
 uint64_t lead_epoch(const struct lead *lead)
@@ -68,6 +83,35 @@ static bool must_raise(const struct lead *lead)
 static const char *holder_of(const struct lead *lead)
 {
     return doc_str(lead->lease, "spec", "holderIdentity", NULL);
+}
+
+static uint64_t stands_ms(const struct lead *lead)
+{
+    return clock_ms() - lead->observed_ms;
+}
+
+// How long it has to stand still before it is anybody's.
+static uint64_t duration_ms(const struct lead *lead)
+{
+    int64_t seconds = doc_int(lead->lease, 0, "spec", "leaseDurationSeconds", NULL);
+    return seconds > 0 && seconds < 86400 ? (uint64_t)seconds * 1000 : lead->spec.lease_ms;
+}
+
+// Others write the Lease while they live; that it stood still for as long as it says means that its
+// holder does not.
+static bool is_free(const struct lead *lead)
+{
+    return !holder_of(lead)[0] || stands_ms(lead) >= duration_ms(lead);
+}
+
+const char *lead_holder(const struct lead *lead)
+{
+    return !lead->lease || is_free(lead) || str_eq(holder_of(lead), NOBODY) ? "" : holder_of(lead);
+}
+
+const char *lead_asked_by(const struct lead *lead)
+{
+    return doc_str(lead->lease, "metadata", "annotations", ASKED_BY, NULL);
 }
 
 static void forget_lease(struct lead *lead)
@@ -90,19 +134,30 @@ static void set_timer(struct lead *lead, uint64_t delay_ms)
 {
     if (lead->leading) {
         uint64_t past_ms = clock_ms() - lead->renewed_ms;
-        uint64_t left_ms = past_ms < RENEW_DEADLINE_MS ? RENEW_DEADLINE_MS - past_ms : 0;
+        uint64_t whole_ms = scaled_ms(lead, DEADLINE_MS);
+        uint64_t left_ms = past_ms < whole_ms ? whole_ms - past_ms : 0;
         delay_ms = delay_ms < left_ms ? delay_ms : left_ms;
     }
     op_drop(lead->timer);
     lead->timer = loop_sleep(lead->loop, delay_ms, on_timer, lead);
 }
 
+// A candidate is there when the lease runs out.
+static uint64_t until_next(const struct lead *lead)
+{
+    uint64_t retry_ms = scaled_ms(lead, RETRY_MS + rand_below(RETRY_SPREAD_MS));
+    if (!lead->lease || is_free(lead))
+        return retry_ms;
+    uint64_t left_ms = duration_ms(lead) - stands_ms(lead);
+    return left_ms < retry_ms ? left_ms : retry_ms;
+}
+
 static void try_later(struct lead *lead)
 {
     if (lead->leading)
-        set_timer(lead, HURRY_MS + rand_below(HURRY_MS));
+        set_timer(lead, scaled_ms(lead, HURRY_MS + rand_below(HURRY_MS)));
     else
-        set_timer(lead, RETRY_MS + rand_below(RETRY_SPREAD_MS));
+        set_timer(lead, until_next(lead));
 }
 
 // The last thing a caller does: the owner may free lead in it.
@@ -115,23 +170,27 @@ static void lose(struct lead *lead)
         lead->spec.on_lost(lead->spec.owner);
 }
 
+// Anybody may edit the Lease.
+static uint64_t transitions_of(const struct lead *lead)
+{
+    int64_t transitions = doc_int(lead->lease, 0, "spec", "leaseTransitions", NULL);
+    return transitions > 0 ? (uint64_t)transitions : 0;
+}
+
 static void take_lease(struct lead *lead, json_t *take_lease)
 {
     forget_lease(lead);
     lead->lease = take_lease;
+    lead->seen = transitions_of(lead) > lead->seen ? transitions_of(lead) : lead->seen;
+    mem_free(lead->said);
+    lead->said = str_dup(doc_str(lead->lease, "metadata", "annotations", SAYS, NULL));
+    lead->said_ms = lead->attempt_ms;
     const char *version = doc_str(lead->lease, "metadata", "resourceVersion", NULL);
     if (str_eq(version, lead->observed))
         return;
     mem_free(lead->observed);
     lead->observed = str_dup(version);
     lead->observed_ms = clock_ms();
-}
-
-// Anybody may edit the Lease.
-static uint64_t transitions_of(const struct lead *lead)
-{
-    int64_t transitions = doc_int(lead->lease, 0, "spec", "leaseTransitions", NULL);
-    return transitions > 0 ? (uint64_t)transitions : 0;
 }
 
 static void on_written(void *owner, struct error *take_err, json_t *take_body)
@@ -160,7 +219,7 @@ static void on_written(void *owner, struct error *take_err, json_t *take_body)
     lead->renewed_ms = lead->attempt_ms;
     lead->leading = true;
     lead->epoch = epoch > lead->epoch ? epoch : lead->epoch;
-    set_timer(lead, must_raise(lead) ? RAISE_MS : RENEW_MS);
+    set_timer(lead, must_raise(lead) ? RAISE_MS : scaled_ms(lead, RENEW_MS));
     if (gained && lead->spec.on_gained)
         lead->spec.on_gained(lead->spec.owner);
 }
@@ -182,6 +241,7 @@ static uint64_t epoch_to_write(const struct lead *lead)
     bool begins = !lead->leading || !lead->lease || must_raise(lead);
     last = last > lead->epoch ? last : lead->epoch;
     last = last > lead->floor ? last : lead->floor;
+    last = last > lead->seen ? last : lead->seen;
     last += begins ? 1 : 0;
     return last < INT32_MAX ? last : INT32_MAX;
 }
@@ -193,11 +253,17 @@ static void write_lease(struct lead *lead)
     bool fresh = !lead->lease;
     AUTO_JSON json_t *body = fresh ? new_lease(lead) : doc_copy(lead->lease);
     doc_set(body, doc_string(lead->spec.identity), "spec", "holderIdentity", NULL);
-    doc_set(body, json_integer(LEASE_MS / 1000), "spec", "leaseDurationSeconds", NULL);
+    doc_set(body, json_integer((json_int_t)(lead->spec.lease_ms / 1000)), "spec",
+            "leaseDurationSeconds", NULL);
     doc_set(body, doc_string(now), "spec", "renewTime", NULL);
     doc_set(body, json_integer((json_int_t)epoch_to_write(lead)), "spec", "leaseTransitions", NULL);
     if (!lead->leading || fresh)
         doc_set(body, doc_string(now), "spec", "acquireTime", NULL);
+    if (!lead->leading)
+        json_object_del(json_object_get(json_object_get(body, "metadata"), "annotations"),
+                        ASKED_BY);
+    if (lead->says)
+        doc_set(body, doc_string(lead->says), "metadata", "annotations", SAYS, NULL);
     struct kube_ref ref = lease_ref(lead);
     if (fresh)
         lead->request = kube_create(lead->spec.kube, &ref, body, on_written, lead);
@@ -205,16 +271,58 @@ static void write_lease(struct lead *lead)
         lead->request = kube_replace(lead->spec.kube, &ref, body, on_written, lead);
 }
 
-// Others write the Lease while they live; that it stood still for as long as it says means that its
-// holder does not.
-static bool free_to_take(const struct lead *lead)
+static void on_made(void *owner, struct error *take_err, json_t *take_body)
 {
-    const char *holder = holder_of(lead);
-    if (!holder[0] || str_eq(holder, lead->spec.identity))
-        return true;
-    int64_t seconds = doc_int(lead->lease, LEASE_MS / 1000, "spec", "leaseDurationSeconds", NULL);
-    uint64_t lease_ms = seconds > 0 && seconds < 86400 ? (uint64_t)seconds * 1000 : LEASE_MS;
-    return clock_ms() - lead->observed_ms >= lease_ms;
+    struct lead *lead = owner;
+    lead->request = NULL;
+    if (take_err)
+        error_ignore(take_err, "another one may have made it: the next read tells");
+    else
+        take_lease(lead, take_body);
+    try_later(lead);
+}
+
+// Who had one that was deleted may still write: it is nobody's until that one must have noticed.
+static void make_for_nobody(struct lead *lead)
+{
+    char now[CLOCK_TEXT_BYTES];
+    clock_format_micro(clock_wall_ms(), now);
+    AUTO_JSON json_t *body = new_lease(lead);
+    doc_set(body, json_string(NOBODY), "spec", "holderIdentity", NULL);
+    doc_set(body, json_integer((json_int_t)(lead->spec.lease_ms / 1000)), "spec",
+            "leaseDurationSeconds", NULL);
+    doc_set(body, doc_string(now), "spec", "renewTime", NULL);
+    doc_set(body, json_integer((json_int_t)epoch_to_write(lead)), "spec", "leaseTransitions", NULL);
+    struct kube_ref ref = lease_ref(lead);
+    lead->request = kube_create(lead->spec.kube, &ref, body, on_made, lead);
+}
+
+static void on_missing(struct lead *lead)
+{
+    const struct lead_shared *shared = lead->spec.shared;
+    forget_lease(lead);
+    if (!shared)
+        write_lease(lead);
+    else if (lead->leading)
+        lose(lead);
+    else if (shared->makes(lead->spec.owner))
+        make_for_nobody(lead);
+    else
+        try_later(lead);
+}
+
+// The Lease is there, and nobody else's.
+static void take_or_keep(struct lead *lead)
+{
+    const struct lead_shared *shared = lead->spec.shared;
+    const char *who = lead_asked_by(lead);
+    if (shared && !lead->leading && !shared->wants(lead->spec.owner, stands_ms(lead))) {
+        try_later(lead);
+        return;
+    }
+    if (shared && lead->leading && *who && !str_eq(who, lead->spec.identity))
+        shared->on_asked(lead->spec.owner, who);
+    write_lease(lead);
 }
 
 static void on_read(void *owner, struct error *take_err, json_t *take_body)
@@ -228,17 +336,15 @@ static void on_read(void *owner, struct error *take_err, json_t *take_body)
         return;
     }
     if (err) {
-        forget_lease(lead);
-        write_lease(lead);
+        on_missing(lead);
         return;
     }
     take_lease(lead, take_body);
-    if (lead->leading && !str_eq(holder_of(lead), lead->spec.identity)) {
+    bool ours = str_eq(holder_of(lead), lead->spec.identity);
+    if (lead->leading && !ours)
         lose(lead);
-        return;
-    }
-    if (free_to_take(lead))
-        write_lease(lead);
+    else if (ours || is_free(lead))
+        take_or_keep(lead);
     else
         try_later(lead);
 }
@@ -257,7 +363,7 @@ static void begin_attempt(struct lead *lead)
     }
     lead->attempt_ms = clock_ms();
     lead->trying_again = false;
-    set_timer(lead, lead->leading ? ATTEMPT_LEADING_MS : ATTEMPT_MS);
+    set_timer(lead, scaled_ms(lead, lead->leading ? ATTEMPT_LEADING_MS : ATTEMPT_MS));
     // A leader writes at once: the version it last saw makes the write conditional.
     if (lead->leading && lead->lease)
         write_lease(lead);
@@ -274,11 +380,47 @@ void lead_note_epoch(struct lead *lead, uint64_t seen)
         set_timer(lead, RAISE_MS);
 }
 
+void lead_say(struct lead *lead, const char *text)
+{
+    mem_free(lead->says);
+    lead->says = str_dup(text);
+    if (lead->leading && !lead->request && !str_eq(lead->said, text))
+        set_timer(lead, 0);
+}
+
+const char *lead_said(const struct lead *lead, uint64_t *ret_ms)
+{
+    *ret_ms = lead->said ? clock_ms() - lead->said_ms : UINT64_MAX;
+    return lead->said ? lead->said : "";
+}
+
+static void on_asked_for(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct lead *lead = owner;
+    lead->asking = NULL;
+    json_decref(take_body);
+    if (take_err)
+        error_ignore(take_err, "who renewed it meanwhile is asked again");
+}
+
+void lead_ask(struct lead *lead)
+{
+    if (lead->asking || !lead->lease || lead->leading ||
+        str_eq(lead_asked_by(lead), lead->spec.identity))
+        return;
+    AUTO_JSON json_t *body = doc_copy(lead->lease);
+    doc_set(body, doc_string(lead->spec.identity), "metadata", "annotations", ASKED_BY, NULL);
+    struct kube_ref ref = lease_ref(lead);
+    lead->asking = kube_replace(lead->spec.kube, &ref, body, on_asked_for, lead);
+}
+
 struct lead *lead_new(struct loop *loop, const struct lead_spec *spec)
 {
     struct lead *lead = NEW(struct lead);
     lead->loop = loop;
     lead->spec = *spec;
+    if (lead->spec.lease_ms == 0)
+        lead->spec.lease_ms = LEASE_MS;
     begin_attempt(lead);
     return lead;
 }
@@ -327,6 +469,7 @@ struct op *lead_release(struct lead *lead, loop_fn *done, void *owner)
     bool held = lead->leading && lead->lease;
     lead->leading = false;
     lead->request = op_drop(lead->request);
+    lead->asking = op_drop(lead->asking);
     lead->timer = op_drop(lead->timer);
     struct release *release = NEW(struct release);
     release->op.drop = on_release_dropped;
@@ -354,8 +497,11 @@ void lead_free(struct lead *lead)
         return;
     ASSERT(!lead->release);
     lead->request = op_drop(lead->request);
+    lead->asking = op_drop(lead->asking);
     lead->timer = op_drop(lead->timer);
     forget_lease(lead);
     mem_free(lead->observed);
+    mem_free(lead->says);
+    mem_free(lead->said);
     mem_free(lead);
 }

@@ -5,7 +5,6 @@
 
 #include "reconcile_internal.h"
 
-#define LEASE_NAME "drawbridge"
 #define BACKOFF_MS 500
 #define BACKOFF_MS_MAX 30000
 // Passes at once that wait for the API server of the cluster that we run in; one a lane. Those that
@@ -17,6 +16,19 @@ bool controller_may_write(void *owner)
     const struct controller *c = owner;
 
     return !c->stop && (!c->spec.leader_elect || lead_may_write(c->lead));
+}
+
+static bool may_write_cluster(void *owner, const struct cluster *cluster)
+{
+    return cluster->held ? shards_may_write_target(owner, cluster_uid(cluster))
+                         : controller_may_write(owner);
+}
+
+static bool works(void *owner)
+{
+    const struct controller *c = owner;
+
+    return shards_works(c->shards);
 }
 
 static bool controller_may_look(void *owner, const char *from, const char *to)
@@ -102,6 +114,7 @@ static uint64_t facet_of_config(const json_t *config)
     hash = slice_hash(slice_of(doc_str(metadata, "deletionTimestamp", NULL)), hash);
     hash = slice_hash(slice_of(doc_str(metadata, "annotations", API_ANNOTATION_RECONCILE, NULL)),
                       hash);
+    hash = slice_hash(slice_of(doc_str(config, "status", "observedClusterUID", NULL)), hash);
     if (*doc_str(metadata, "annotations", API_ANNOTATION_SOURCE, NULL))
         hash = sources_facet(config, hash);
     return hash | 1; // 0 stands for none
@@ -110,7 +123,7 @@ static uint64_t facet_of_config(const json_t *config)
 // What a hosted control plane's kubeconfig leads to is asked by its passes, and not followed.
 static void note_target(struct controller *c, const char *key, const json_t *config)
 {
-    const json_t *ref = platform_names_target(config)
+    const json_t *ref = platform_names_target(config) && shards_follows(c->shards, config)
                             ? doc_get(config, "spec", "cluster", "kubeconfigSecretRef", NULL)
                             : NULL;
 
@@ -221,8 +234,8 @@ static void on_work(void *owner, const char *key)
 {
     struct controller *c = owner;
 
-    if (!controller_may_write(c) || !is_synced(c)) {
-        queue_done(c->queue, key, false, 0); // everything is queued again when we lead and see
+    if (!shards_has(c->shards, watch_get(c->configs, key)) || !is_synced(c)) {
+        queue_done(c->queue, key, false, 0); // it is queued again when it is ours, and we see
         return;
     }
     pass_start(c, key);
@@ -235,13 +248,15 @@ static void forget_failures(void *owner, const char *key)
     queue_forget(c->queue, key);
 }
 
-static void wake(struct controller *c)
+void controller_wake(struct controller *c)
 {
-    if (!controller_may_write(c) || !is_synced(c))
+    if (!shards_works(c->shards) || !is_synced(c))
         return;
     // The API server was away: what failed for that is no reason to wait any longer.
     roster_each(c->roster, ROSTER_ALL, forget_failures, c);
     enqueue_all(c);
+    if (!controller_may_write(c))
+        return;
     adopter_wake(c->adopter);
     sources_wake(c->sources);
     unreadable_wake(c->unreadable);
@@ -249,7 +264,7 @@ static void wake(struct controller *c)
 
 static void on_synced(void *owner)
 {
-    wake(owner);
+    controller_wake(owner);
 }
 
 static void on_gained(void *owner)
@@ -258,9 +273,9 @@ static void on_gained(void *owner)
 
     log_line(LOG_INFO, "reconcile", "leading, epoch=%llu", (unsigned long long)controller_epoch(c));
     if (c->leader_status)
-        metric_set(c->leader_status, 1, LEASE_NAME);
-    driver_resume(c->driver);
-    wake(c);
+        metric_set(c->leader_status, 1, CONTROLLER_LEASE_NAME);
+    shards_note_gained(c->shards);
+    controller_wake(c);
 }
 
 static void on_driver(void *owner, const char *key)
@@ -273,11 +288,35 @@ static void on_driver(void *owner, const char *key)
         queue_add(c->queue, key);
 }
 
+static bool is_anothers(const void *walk)
+{
+    const struct pass *pass = walk;
+
+    return !shards_has(pass->controller->shards,
+                       watch_get(pass->controller->configs, pass->walk.key));
+}
+
 static void drop_passes(struct controller *c)
 {
     sources_drop(c->sources);
     unreadable_drop(c->unreadable);
-    walks_drop(&c->passes);
+    walks_drop(&c->passes, is_anothers);
+}
+
+static void note_again(void *owner, const char *key, const json_t *config)
+{
+    note_target(owner, key, config);
+    note_writer(owner, key, config);
+}
+
+void controller_note_shards(struct controller *c)
+{
+    if (c->stop)
+        return;
+    walks_drop(&c->passes, is_anothers);
+    driver_interrupt(c->driver);
+    watch_each(c->configs, note_again, c);
+    controller_wake(c);
 }
 
 // What is under way must not be finished by us any more. We stand for election again: on a one-node
@@ -289,9 +328,10 @@ static void on_lost(void *owner)
     log_line(LOG_WARN, "reconcile",
              "the lease is lost: nothing is written until it is gained again");
     if (c->leader_status)
-        metric_set(c->leader_status, 0, LEASE_NAME);
+        metric_set(c->leader_status, 0, CONTROLLER_LEASE_NAME);
+    shards_note_lost(c->shards);
     drop_passes(c);
-    driver_halt(c->driver); // helm ends with the lease
+    driver_interrupt(c->driver); // helm ends with the lease
     if (c->spec.on_lost)
         c->spec.on_lost(c->spec.owner);
 }
@@ -318,7 +358,7 @@ static void start_watches(struct controller *c)
                                            .home = c->spec.kube,
                                            .on_change = on_target,
                                            .on_name = on_name,
-                                           .may_write = controller_may_write,
+                                           .may_write = shards_may_write_target,
                                            .owner = c};
 
     c->cluster.kube = c->spec.kube;
@@ -378,7 +418,7 @@ static void make_metrics(struct controller *c)
         return;
     c->leader_status = metrics_family(m, "leader_election_master_status", METRIC_GAUGE, "name",
                                       "1 for the one that leads");
-    metric_set(c->leader_status, c->spec.leader_elect ? 0 : 1, LEASE_NAME);
+    metric_set(c->leader_status, c->spec.leader_elect ? 0 : 1, CONTROLLER_LEASE_NAME);
     metric_set(metrics_family(m, "controller_runtime_max_concurrent_reconciles", METRIC_GAUGE,
                               "controller", "Passes that may be in work at once"),
                WORKERS, "draconfiguration");
@@ -399,7 +439,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
                                .owner = c};
     struct lead_spec lead = {.kube = spec->kube,
                              .namespace = spec->lease_namespace,
-                             .name = LEASE_NAME,
+                             .name = CONTROLLER_LEASE_NAME,
                              .identity = spec->identity,
                              .on_gained = on_gained,
                              .on_lost = on_lost,
@@ -416,7 +456,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
                                  .smoke_test_timeout_ms = spec->smoke_test_timeout_ms,
                                  .helm_timeout_ms = spec->helm_timeout_ms,
                                  .on_change = on_driver,
-                                 .may_write = controller_may_write,
+                                 .may_write = may_write_cluster,
                                  .may_look = controller_may_look,
                                  .owner = c};
 
@@ -426,7 +466,9 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
     c->spec.kube = kube_new_as(spec->kube, NULL);
     kube_guard(c->spec.kube, controller_may_write, c);
     make_metrics(c);
-    c->events = events_new(loop, c->spec.kube, "drawbridge-controller", spec->identity);
+    c->events_kube = kube_new_as(spec->kube, NULL);
+    kube_guard(c->events_kube, works, c);
+    c->events = events_new(loop, c->events_kube, "drawbridge-controller", spec->identity);
     c->queue = queue_new(loop, &queue);
     c->passes.kind = &pass_kind;
     c->passes.loop = loop;
@@ -439,13 +481,14 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
                  "from reading the controller's; nor git workers");
     c->driver = driver_new(loop, &driver);
     c->sources = sources_new(c);
+    c->shards = shards_new(c, spec->kube);
     start_watches(c);
     if (spec->leader_elect)
         c->lead = lead_new(loop, &lead);
     return c;
 }
 
-// The end of a controller: helm first, then the lease.
+// The end of a controller: helm first, then the leases.
 struct ending {
     struct op op; // must be first
     struct controller *controller;
@@ -470,13 +513,20 @@ static void on_ended(void *owner)
     ending.done(ending.owner);
 }
 
-static void on_driver_stopped(void *owner)
+static void on_shards_released(void *owner)
 {
     struct ending *ending = owner;
     struct controller *c = ending->controller;
 
     ending->pending =
         c->lead ? lead_release(c->lead, on_ended, ending) : loop_defer(c->loop, on_ended, ending);
+}
+
+static void on_driver_stopped(void *owner)
+{
+    struct ending *ending = owner;
+
+    ending->pending = shards_release(ending->controller->shards, on_shards_released, ending);
 }
 
 struct op *controller_stop(struct controller *c, loop_fn *done, void *owner)
@@ -510,8 +560,10 @@ void controller_free(struct controller *c)
     watch_free(c->cluster.node_configs);
     cluster_facts_free(c->cluster.facts);
     clusters_free(c->cluster.others);
+    shards_free(c->shards);
     lead_free(c->lead);
     events_free(c->events);
+    kube_free(c->events_kube);
     kube_free(c->spec.kube);
     scouts_free(c->scouts);
     mem_free(c);

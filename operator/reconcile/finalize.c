@@ -30,7 +30,7 @@ static struct op *remove_finalizer(struct pass *pass)
     }
     doc_set(body, kept, "metadata", "finalizers", NULL);
     doc_set(body, doc_string(pass->config.resource_version), "metadata", "resourceVersion", NULL);
-    return kube_patch(pass->controller->spec.kube, &ref, &patch, on_finalizer_removed, pass);
+    return kube_patch(pass->home, &ref, &patch, on_finalizer_removed, pass);
 }
 
 // The nodes that were not ready, and whose agents have what was asked of them still to do; NULL:

@@ -131,5 +131,6 @@ void pass_start(struct controller *controller, const char *key)
     struct pass *pass = NEW(struct pass);
 
     pass->controller = controller;
+    pass->home = shards_kube(controller->shards, watch_get(controller->configs, key));
     walk_start(&pass->walk, &controller->passes, key);
 }

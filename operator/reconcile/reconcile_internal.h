@@ -97,11 +97,14 @@ struct walk {
 void walk_start(struct walk *walk, struct walks *walks, const char *key); // ends with queue_done()
 // For callbacks of a step's op: the step is over, with or without an error.
 void walk_continue(struct walk *walk, struct error *take_err);
-void walks_drop(struct walks *walks); // where they are
+// Where they are: all that which says so of, NULL: all.
+void walks_drop(struct walks *walks, bool (*which)(const void *walk));
 
 // --- the controller ------------------------------------------------------------------------------
 
+#define CONTROLLER_LEASE_NAME "drawbridge"
 struct adopter;
+struct shards;
 struct unreadable;
 struct roster;
 struct scouts;
@@ -112,6 +115,8 @@ struct controller {
     struct watch *configs;
     struct queue *queue;
     struct lead *lead;
+    struct shards *shards;
+    struct kube *events_kube; // guarded by whether there is anything that we work for
     struct adopter *adopter;
     struct follows *follows;
     struct cluster_targets *targets;
@@ -126,8 +131,41 @@ struct controller {
     bool stop;
     struct metric *leader_status;
 };
-bool controller_may_write(void *controller);
+bool controller_may_write(void *controller); // we lead
 uint64_t controller_epoch(const struct controller *controller);
+void controller_wake(struct controller *controller); // there is something that we may write now
+// What we have of the shards is another than before.
+void controller_note_shards(struct controller *controller);
+
+// --- shards: whose a DRAConfiguration is (shards.c) ----------------------------------------------
+
+// Tests are in a hurry. unsaid_ms is greater than believed_ms by what a lease leaves between two
+// leaders; lease_ms 0: as room lead has it.
+extern struct shards_timing {
+    uint64_t believed_ms; // how old the leader's word may be
+    uint64_t unsaid_ms;   // from the end of one word to the next
+    uint64_t look_ms, lease_ms;
+} shards_timing;
+// kube: the client that Leases are written with.
+struct shards *shards_new(struct controller *controller, struct kube *kube);
+MUST_USE struct op *shards_release(struct shards *shards, loop_fn *done, void *owner);
+void shards_free(struct shards *shards);        // all requests of its clients must be gone
+void shards_note_gained(struct shards *shards); // we lead
+void shards_note_lost(struct shards *shards);   // we do not any more
+// Whether we may write the cluster of this UID ("": none that is known).
+bool shards_may_write_target(void *controller, const char *uid);
+// Whether passes of this DRAConfiguration are ours, and may write.
+bool shards_has(const struct shards *shards, const json_t *config);
+// Whether we follow the target cluster that it names.
+bool shards_follows(const struct shards *shards, const json_t *config);
+bool shards_works(const struct shards *shards); // whether anything is ours
+// Whether the cluster that it was found to name decides whose it is, and its status does not say so
+// yet.
+bool shards_notes(const struct shards *shards, const struct cluster *cluster, const json_t *config);
+uint64_t shards_epoch(const struct shards *shards, const struct cluster *cluster);
+// The client of the cluster that we run in, for what passes of it write there: it refuses when they
+// are another's. Borrowed for the life of the shards.
+struct kube *shards_kube(struct shards *shards, const json_t *config);
 
 // --- unreadable: DRAConfigurations that are there and cannot be read -----------------------------
 
@@ -216,6 +254,7 @@ enum step {
 struct pass {
     struct walk walk; // must be first
     struct controller *controller;
+    struct kube *home;        // what it writes there with, where it may
     json_t *object;           // our reference
     struct api_config config; // borrows from object
     // The one that its platform is about; NULL: it cannot be had, and need not.

@@ -255,7 +255,8 @@ static void put_revisions(struct pass *pass, json_t *status)
                                        "lastKnownGoodRevision",
                                        "history",
                                        "lastHandledReconcileAt",
-                                       "clusterUID"};
+                                       "clusterUID",
+                                       "observedClusterUID"};
 
     for (size_t i = 0; i < COUNT(kept); i++) {
         if (json_object_get(pass->config.status, kept[i]))
@@ -397,7 +398,7 @@ struct error *step_report(void *walk, enum verdict *ret_verdict)
             "metadata", "resourceVersion", NULL);
     json_object_set(body, "status", difference);
     patch.body = body;
-    pass->walk.pending = kube_patch(pass->controller->spec.kube, &ref, &patch, on_reported, pass);
+    pass->walk.pending = kube_patch(pass->home, &ref, &patch, on_reported, pass);
     *ret_verdict = VERDICT_WAIT;
     return NULL;
 }

@@ -382,7 +382,7 @@ struct sources *sources_new(struct controller *controller)
 
 void sources_drop(struct sources *sources)
 {
-    walks_drop(&sources->passes);
+    walks_drop(&sources->passes, NULL);
     source_turns_drop(sources);
 }
 

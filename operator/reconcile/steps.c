@@ -96,6 +96,32 @@ static void let_others(void *owner)
     queue_let_others(pass->controller->queue, pass->walk.key);
 }
 
+static void on_noted(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct pass *pass = owner;
+
+    pass->over = take_err == NULL;
+    if (take_body)
+        watch_note_write(pass->controller->configs, take_body);
+    json_decref(take_body);
+    walk_continue(&pass->walk, error_wrap(take_err, "note which cluster it is"));
+}
+
+// Whose this DRAConfiguration is follows from it, and so may not be told together with anything
+// that only that one may do.
+static void note_cluster(struct pass *pass)
+{
+    AUTO_JSON json_t *body =
+        json_pack("{s:{s:o}, s:{s:o}}", "metadata", "resourceVersion",
+                  doc_string(pass->config.resource_version), "status", "observedClusterUID",
+                  doc_string(cluster_uid(pass->cluster)));
+    struct kube_ref ref = config_ref(pass, "status");
+    struct kube_patch patch = {
+        .type = KUBE_PATCH_MERGE, .body = body, .field_manager = API_FIELD_MANAGER};
+
+    pass->walk.pending = kube_patch(pass->home, &ref, &patch, on_noted, pass);
+}
+
 struct error *step_load(void *walk, enum verdict *ret_verdict)
 {
     struct pass *pass = walk;
@@ -123,6 +149,12 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
         err = find_cluster(pass);
     if (pass->cluster && pass->cluster->held) // somebody else's server, which may never answer
         let_others(pass);
+    if (!err && pass->cluster &&
+        shards_notes(pass->controller->shards, pass->cluster, pass->object)) {
+        note_cluster(pass);
+        *ret_verdict = VERDICT_WAIT;
+        return NULL;
+    }
     if (!err)
         err = check_same_cluster(pass);
     if (!err)
@@ -198,7 +230,7 @@ struct error *step_claim(void *walk, enum verdict *ret_verdict)
     if (pass->config.deleting) {
         // What the watch has may be older than our own last write: without this look the objects of
         // an end that is over would be made again, for ever.
-        pass->walk.pending = kube_get(pass->controller->spec.kube, &ref, on_looked, pass);
+        pass->walk.pending = kube_get(pass->home, &ref, on_looked, pass);
         *ret_verdict = VERDICT_WAIT;
         return NULL;
     }
@@ -212,7 +244,7 @@ struct error *step_claim(void *walk, enum verdict *ret_verdict)
     doc_set(body, finalizers, "metadata", "finalizers", NULL);
     doc_set(body, doc_string(pass->config.resource_version), "metadata", "resourceVersion", NULL);
     patch.body = body;
-    pass->walk.pending = kube_patch(pass->controller->spec.kube, &ref, &patch, on_claimed, pass);
+    pass->walk.pending = kube_patch(pass->home, &ref, &patch, on_claimed, pass);
     *ret_verdict = VERDICT_WAIT;
     return NULL;
 }
@@ -363,7 +395,7 @@ struct error *step_apply(void *walk, enum verdict *ret_verdict)
         return NULL;
     configuration = str_format("%s/%s", pass->config.namespace, pass->config.name);
     // A target's agents may know of later terms than ours; what they say raises theirs alone.
-    epoch = controller_epoch(c);
+    epoch = shards_epoch(c->shards, pass->cluster);
     if (cluster_epoch(pass->cluster) > epoch)
         epoch = cluster_epoch(pass->cluster);
     change.header = (struct plan_header){epoch, configuration, pass->intent.revision,

@@ -149,12 +149,24 @@ void walk_start(struct walk *walk, struct walks *walks, const char *key)
     walk_run(walk);
 }
 
-void walks_drop(struct walks *walks)
+static struct walk *find_first(const struct walks *walks, bool (*which)(const void *walk))
 {
-    while (walks->first) {
-        AUTO_MEM char *key = str_dup(walks->first->key);
+    struct walk *walk = walks->first;
 
-        walk_free(walks->first);
+    while (walk && which && !which(walk))
+        walk = walk->next;
+    return walk;
+}
+
+// queue_done() may begin others.
+void walks_drop(struct walks *walks, bool (*which)(const void *walk))
+{
+    struct walk *walk;
+
+    while ((walk = find_first(walks, which))) {
+        AUTO_MEM char *key = str_dup(walk->key);
+
+        walk_free(walk);
         queue_done(walks->queue, key, false, 0);
     }
 }

@@ -57,9 +57,9 @@ UNUSED static bool may_look(void *owner, const char *from, const char *to)
     return str_eq(from, "team") && str_eq(to, "gpu");
 }
 
-UNUSED static bool may_write(void *owner)
+UNUSED static bool may_write(void *owner, const struct cluster *cluster)
 {
-    (void)owner;
+    (void)owner, (void)cluster;
     return true;
 }
 

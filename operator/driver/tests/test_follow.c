@@ -117,9 +117,9 @@ static void on_change(void *owner, const char *key)
     loop_stop(rig->loop);
 }
 
-static bool may_write(void *owner)
+static bool may_write(void *owner, const struct cluster *cluster)
 {
-    (void)owner;
+    (void)owner, (void)cluster;
     return true;
 }
 

@@ -4,19 +4,15 @@
 // costs its own DRAConfiguration alone.
 #include <sys/stat.h>
 
-#include "far.h"
 #include "scene.h"
 
 #define CONFIG "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/dra"
 #define SECRET "/api/v1/namespaces/default/secrets/prod"
-#define NODE_CONFIGS "/apis/drawbridge.dev/v1alpha1/nodedraconfigurations/"
-#define KUBEADM "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
 #define OTHER "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/other"
 #define OTHERS "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/other-"
 #define OTHER_SECRET "/api/v1/namespaces/default/secrets/other"
 #define RELEASE "/api/v1/namespaces/gpu/secrets/sh.helm.release.v1.gpu.v"
 #define PLUGIN "/apis/apps/v1/namespaces/gpu/daemonsets/plugin"
-#define LONG_AGO "2001-01-01T00:00:00Z"
 
 struct story {
     struct scene scene; // of the one that Drawbridge runs in
@@ -35,53 +31,9 @@ struct story {
 };
 
 #include "story.h"
-
-static const json_t *asked(const struct fake_api *api, const char *component)
-{
-    const json_t *entries = doc_get(fake_get(api, NODE_CONFIGS "cp-1"), "spec", "components", NULL);
-
-    for (size_t i = 0; i < json_array_size(entries); i++) {
-        if (str_eq(doc_str(json_array_get(entries, i), "name", NULL), component))
-            return json_array_get(entries, i);
-    }
-    return NULL;
-}
+#include "target.h"
 
 // --- the target ----------------------------------------------------------------------------------
-
-static json_t *report(const struct story *s, const char *component)
-{
-    const json_t *entry = asked(s->far, component);
-    json_t *gates = doc_copy(json_object_get(entry, "featureGates"));
-    json_t *runtime = doc_copy(json_object_get(entry, "runtimeConfig"));
-
-    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:{s:o*, s:o*}, s:{s:b}}", "name",
-                     component, "state", entry ? "UpToDate" : "Observed", "revision",
-                     doc_str(entry, "revision", NULL), "version", "v1.33.13", "healthy", 1,
-                     "updatedAt", LONG_AGO, "featureGates",
-                     gates ? json_deep_copy(gates) : json_object(), "runtimeConfig",
-                     runtime ? json_deep_copy(runtime) : json_object(), "owned", "featureGates",
-                     gates, "runtimeConfig", runtime, "enabled", "DynamicResourceAllocation",
-                     json_object_size(gates) > 0);
-}
-
-static void on_agents(void *owner)
-{
-    static const char *const all[] = {"kube-apiserver", "kube-controller-manager", "kube-scheduler",
-                                      "kubelet"};
-    struct story *s = owner;
-    json_t *reports = json_array();
-
-    s->agents = NULL;
-    for (size_t i = 0; i < COUNT(all); i++)
-        json_array_append_new(reports, report(s, all[i]));
-    if (fake_get(s->far, NODE_CONFIGS "cp-1"))
-        fake_edit(s->far, NODE_CONFIGS "cp-1",
-                  json_pack("{s:{s:i, s:I, s:o}}", "status", "observedGeneration", 1, "epoch",
-                            (json_int_t)s->epoch, "components", reports));
-    else
-        json_decref(reports);
-}
 
 // The scheduler and the kubelet, for the smoke test.
 static void on_kubelet(void *owner)
@@ -143,36 +95,13 @@ static json_t *on_page(void *owner, const char *path)
     return scene_on_page(NULL, path);
 }
 
-static void add_pod(struct story *s, const char *component)
-{
-    AUTO_MEM char *path = str_format("/api/v1/namespaces/kube-system/pods/%s-cp-1", component);
-    AUTO_MEM char *image = str_format("images.example/%s:v1.33.13", component);
-
-    fake_seed(s->far, path,
-              json_pack("{s:{s:{s:s, s:s}, s:{s:s}}, s:{s:s, s:[{s:s, s:s, s:[s]}]}}", "metadata",
-                        "labels", "component", component, "tier", "control-plane", "annotations",
-                        "kubernetes.io/config.mirror", "0123", "spec", "nodeName", "cp-1",
-                        "containers", "name", component, "image", image, "command", component));
-}
-
 static void fill_target(struct story *s)
 {
     far_identity(s->far, "far");
     s->far->on_write = on_write;
     s->far->on_page = on_page;
     s->far->choose = on_choose;
-    fake_seed(s->far, "/api/v1/nodes/cp-1",
-              json_pack("{s:{s:{s:s}}, s:{s:{s:s, s:s}, s:[{s:s, s:s, s:s}]}}", "metadata",
-                        "labels", "node-role.kubernetes.io/control-plane", "", "status", "nodeInfo",
-                        "kubeletVersion", "v1.33.13", "operatingSystem", "linux", "conditions",
-                        "type", "Ready", "status", "True", "lastTransitionTime", LONG_AGO));
-    add_pod(s, "kube-apiserver");
-    add_pod(s, "kube-controller-manager");
-    add_pod(s, "kube-scheduler");
-    fake_seed(s->far, KUBEADM,
-              json_pack("{s:{}, s:{s:s}}", "metadata", "data", "ClusterConfiguration",
-                        "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n"
-                        "kubernetesVersion: v1.33.13\n"));
+    target_fill(s);
 }
 
 // --- the Secret ----------------------------------------------------------------------------------

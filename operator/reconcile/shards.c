@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which controller works for which cluster. What is about the cluster that we run in is the
+// leader's. Target clusters are the leader's too, or, with shards, of whoever holds theirs: a
+// cluster's shard follows from its UID, and before that is known from its Secret, so that all who
+// claim to be one cluster meet in one controller.
+//
+// How many shards there are is the leader's word, on the Lease: nobody writes a target by a number
+// that is not said. When it changes, it is unsaid for longer than a word may be believed.
+#include "reconcile_internal.h"
+
+struct shards_timing shards_timing = {.believed_ms = 10000, .unsaid_ms = 15000, .look_ms = 1000};
+
+struct shard_kube {
+    struct controller *controller;
+    unsigned shard;
+    struct kube *kube; // NULL: nobody has asked yet
+};
+
+struct shards {
+    struct controller *controller;
+    unsigned count; // 0: the leader has all
+    char *word;     // what the Lease says then; "" for 0
+    struct lead_shards *leads;
+    struct shard_kube kubes[LEAD_SHARDS_MAX];
+    bool settled; // we lead, and nobody works by another number
+    struct op *look;
+    uint64_t unsaid_ms; // monotonic, when it was first seen; 0: not yet
+};
+
+static bool says_so(const struct shards *s, const char *word)
+{
+    uint64_t age_ms;
+    const char *said = lead_said(s->controller->lead, &age_ms);
+
+    return age_ms < shards_timing.believed_ms && str_eq(said, word);
+}
+
+// --- the leader's word ---------------------------------------------------------------------------
+
+static void on_look(void *owner);
+
+static void settle(struct shards *s)
+{
+    s->settled = true;
+    lead_say(s->controller->lead, s->word);
+    controller_wake(s->controller);
+}
+
+static void look_later(struct shards *s)
+{
+    s->look = loop_sleep(s->controller->loop, shards_timing.look_ms, on_look, s);
+}
+
+static void on_look(void *owner)
+{
+    struct shards *s = owner;
+
+    s->look = NULL;
+    if (!says_so(s, ""))
+        s->unsaid_ms = 0;
+    else if (s->unsaid_ms == 0)
+        s->unsaid_ms = clock_ms();
+    if (s->unsaid_ms > 0 && clock_ms() - s->unsaid_ms >= shards_timing.unsaid_ms)
+        settle(s);
+    else
+        look_later(s);
+}
+
+void shards_note_gained(struct shards *s)
+{
+    uint64_t age_ms;
+    const char *said = lead_said(s->controller->lead, &age_ms);
+
+    s->look = op_drop(s->look);
+    if (s->settled || !*said || str_eq(said, s->word)) {
+        settle(s);
+        return;
+    }
+    log_line(LOG_INFO, "reconcile",
+             "target clusters were spread over %s shards, and are over %u from now on: in %llu s, "
+             "when nobody works by the number before",
+             said, s->count, (unsigned long long)shards_timing.unsaid_ms / 1000);
+    s->unsaid_ms = 0;
+    lead_say(s->controller->lead, "");
+    look_later(s);
+}
+
+void shards_note_lost(struct shards *s)
+{
+    s->settled = false;
+    s->look = op_drop(s->look);
+}
+
+// --- whose ---------------------------------------------------------------------------------------
+
+static bool may_write_shard(const struct shards *s, unsigned shard)
+{
+    return !s->controller->stop && says_so(s, s->word) && lead_shards_may_write(s->leads, shard);
+}
+
+static bool is_home(const struct shards *s, const char *uid)
+{
+    return str_eq(uid, cluster_targets_home(s->controller->targets));
+}
+
+bool shards_may_write_target(void *controller, const char *uid)
+{
+    struct controller *c = controller;
+    const struct shards *s = c->shards;
+
+    if (!*uid)
+        return false;
+    if (s->count > 0 && !is_home(s, uid))
+        return may_write_shard(s, lead_shard_of(uid, s->count));
+    return controller_may_write(c) && (s->count > 0 || s->settled);
+}
+
+// SHARD_NONE: the leader's.
+#define SHARD_NONE LEAD_SHARDS_MAX
+static unsigned shard_of(const struct shards *s, const json_t *config)
+{
+    const char *uid = doc_str(config, "status", "observedClusterUID", NULL);
+    AUTO_MEM char *named = NULL;
+
+    if (s->count == 0 || !platform_names_target(config) || (*uid && is_home(s, uid)))
+        return SHARD_NONE;
+    named = *uid ? str_dup(uid) : platform_cluster_named(config);
+    return lead_shard_of(named, s->count);
+}
+
+bool shards_has(const struct shards *s, const json_t *config)
+{
+    unsigned shard = shard_of(s, config);
+
+    if (shard != SHARD_NONE)
+        return may_write_shard(s, shard);
+    return controller_may_write(s->controller) &&
+           (s->count > 0 || s->settled || !platform_names_target(config));
+}
+
+bool shards_follows(const struct shards *s, const json_t *config)
+{
+    unsigned shard = shard_of(s, config);
+
+    return shard == SHARD_NONE || lead_shards_may_write(s->leads, shard);
+}
+
+bool shards_works(const struct shards *s)
+{
+    bool works = controller_may_write(s->controller);
+
+    for (unsigned i = 0; i < s->count && !works; i++)
+        works = may_write_shard(s, i);
+    return works;
+}
+
+bool shards_notes(const struct shards *s, const struct cluster *cluster, const json_t *config)
+{
+    return s->count > 0 && cluster->held &&
+           !str_eq(doc_str(config, "status", "observedClusterUID", NULL), cluster_uid(cluster));
+}
+
+uint64_t shards_epoch(const struct shards *s, const struct cluster *cluster)
+{
+    const char *uid = cluster_uid(cluster);
+
+    return s->count == 0 || !cluster->held || is_home(s, uid)
+               ? controller_epoch(s->controller)
+               : lead_shards_epoch(s->leads, lead_shard_of(uid, s->count));
+}
+
+static bool may_write_as_shard(void *owner)
+{
+    const struct shard_kube *k = owner;
+
+    return may_write_shard(k->controller->shards, k->shard);
+}
+
+struct kube *shards_kube(struct shards *s, const json_t *config)
+{
+    unsigned shard = shard_of(s, config);
+    struct shard_kube *k = &s->kubes[shard % LEAD_SHARDS_MAX];
+
+    if (shard == SHARD_NONE)
+        return s->controller->spec.kube;
+    if (!k->kube) {
+        *k = (struct shard_kube){s->controller, shard, kube_new_as(s->controller->spec.kube, NULL)};
+        kube_guard(k->kube, may_write_as_shard, k);
+    }
+    return k->kube;
+}
+
+// --- making and ending ---------------------------------------------------------------------------
+
+static bool on_makes(void *owner)
+{
+    const struct shards *s = owner;
+
+    return controller_may_write(s->controller) && s->settled && says_so(s, s->word);
+}
+
+static bool on_wants(void *owner)
+{
+    const struct shards *s = owner;
+
+    return !s->controller->stop && says_so(s, s->word);
+}
+
+static void on_gained(void *owner, unsigned shard)
+{
+    struct shards *s = owner;
+
+    log_line(LOG_INFO, "reconcile", "shard %u of %u is ours, epoch=%llu", shard, s->count,
+             (unsigned long long)lead_shards_epoch(s->leads, shard));
+    controller_note_shards(s->controller);
+}
+
+static void on_lost(void *owner, unsigned shard)
+{
+    struct shards *s = owner;
+
+    log_line(LOG_INFO, "reconcile", "shard %u of %u is ours no more", shard, s->count);
+    controller_note_shards(s->controller);
+}
+
+struct shards *shards_new(struct controller *c, struct kube *kube)
+{
+    struct shards *s = NEW(struct shards);
+    struct lead_shards_spec spec = {.kube = kube,
+                                    .namespace = c->spec.lease_namespace,
+                                    .name = CONTROLLER_LEASE_NAME,
+                                    .identity = c->spec.identity,
+                                    .count = c->spec.shards,
+                                    .lease_ms = shards_timing.lease_ms,
+                                    .makes = on_makes,
+                                    .wants = on_wants,
+                                    .on_gained = on_gained,
+                                    .on_lost = on_lost,
+                                    .owner = s};
+
+    s->controller = c;
+    s->settled = !c->spec.leader_elect;
+    s->count = c->spec.leader_elect ? c->spec.shards : 0;
+    s->word = s->count > 0 ? str_format("%u", s->count) : str_dup("");
+    if (s->count > 0)
+        s->leads = lead_shards_new(c->loop, &spec);
+    return s;
+}
+
+struct op *shards_release(struct shards *s, loop_fn *done, void *owner)
+{
+    return s->leads ? lead_shards_release(s->leads, done, owner)
+                    : loop_defer(s->controller->loop, done, owner);
+}
+
+void shards_free(struct shards *s)
+{
+    if (!s)
+        return;
+    op_drop(s->look);
+    lead_shards_free(s->leads);
+    for (size_t i = 0; i < COUNT(s->kubes); i++)
+        kube_free(s->kubes[i].kube);
+    mem_free(s->word);
+    mem_free(s);
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+// Controllers that share target clusters: whoever has a cluster's shard writes it, and nobody else.
+#include "scene.h"
+
+#define AT "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/"
+#define CONFIG AT "dra"
+#define SECRET "/api/v1/namespaces/default/secrets/prod"
+#define LEASES "/apis/coordination.k8s.io/v1/namespaces/drawbridge-system/leases/"
+#define LEASE LEASES "drawbridge"
+#define SHARDS 2
+#define REPLICAS 3
+
+struct replica {
+    const char *identity;
+    struct http *http;
+    struct kube *kube;
+    struct controller *controller; // NULL: it does not run
+};
+
+struct story {
+    struct scene scene; // of the one that Drawbridge runs in; its controller is one of the replicas
+    struct batch batch;
+    struct fake_api *far;
+    struct op *agents;
+    int64_t epoch; // what agents there say to have seen
+    char *shard;   // path of the Lease of the cluster's shard
+    unsigned shards;
+    struct replica replicas[REPLICAS];
+    const char *writer; // who had the shard when the target was last written
+    struct story_wait wait;
+};
+
+#include "story.h"
+#include "target.h"
+
+static char *story_tell(const struct story *s)
+{
+    AUTO_MEM char *lease = doc_print_json_pretty(fake_get(s->scene.api, LEASE));
+
+    return str_format("%s\n%s", lease, s->far->log.ptr);
+}
+
+static const char *holder(const struct story *s)
+{
+    return doc_str(fake_get(s->scene.api, s->shard ? s->shard : LEASE), "spec", "holderIdentity",
+                   NULL);
+}
+
+static int64_t epoch_of_holder(const struct story *s)
+{
+    return doc_int(fake_get(s->scene.api, s->shard ? s->shard : LEASE), 0, "spec",
+                   "leaseTransitions", NULL);
+}
+
+// What is written is the holder's, by its fencing token.
+static void on_write(void *owner, const struct fake_path *path, const json_t *was UNUSED,
+                     const json_t *now)
+{
+    struct story *s = owner;
+
+    if (!str_starts(path->object, NODE_CONFIGS))
+        return;
+    if (now)
+        CHECK_INT(doc_int(now, 0, "spec", "epoch", NULL), epoch_of_holder(s));
+    s->writer = NULL;
+    for (unsigned i = 0; i < REPLICAS; i++) {
+        if (s->replicas[i].controller && str_eq(s->replicas[i].identity, holder(s)))
+            s->writer = s->replicas[i].identity;
+    }
+    CHECK(s->writer != NULL);
+    if (!s->agents)
+        s->agents = loop_sleep(s->scene.loop, 2, on_agents, s);
+}
+
+static json_t *on_page(void *owner, const char *path)
+{
+    const struct story *s = owner;
+    bool on =
+        json_object_size(json_object_get(asked(s->far, "kube-apiserver"), "runtimeConfig")) > 0;
+
+    if (str_eq(path, "/apis/resource.k8s.io") && on)
+        return json_pack("{s:[{s:s}]}", "versions", "version", "v1beta1");
+    return scene_on_page(NULL, path);
+}
+
+static void start(struct story *s, unsigned i, const char *identity)
+{
+    struct replica *replica = &s->replicas[i];
+    struct controller_spec spec = {.table = gates_table_builtin(),
+                                   .lease_namespace = "drawbridge-system",
+                                   .governing_namespaces = &s->scene.governing,
+                                   .reach = &s->scene.reach,
+                                   .look = &s->scene.look,
+                                   .identity = identity,
+                                   .leader_elect = true,
+                                   .shards = s->shards,
+                                   .backoff_ms_max = 500};
+
+    replica->identity = identity;
+    replica->http = http_new(s->scene.loop, identity);
+    replica->kube = spec.kube = fake_kube(s->scene.loop, replica->http, s->scene.api);
+    replica->controller = s->scene.controller = controller_new(s->scene.loop, &spec);
+}
+
+// It is gone at once, and its Leases run out.
+static void kill_replica(struct story *s, unsigned i)
+{
+    struct replica *replica = &s->replicas[i];
+
+    controller_free(TAKE(replica->controller));
+    kube_free(TAKE(replica->kube));
+    http_free(TAKE(replica->http));
+    s->scene.controller = NULL;
+    for (unsigned k = 0; k < REPLICAS; k++) {
+        if (s->replicas[k].controller)
+            s->scene.controller = s->replicas[k].controller;
+    }
+}
+
+static struct story *story_new(unsigned shards)
+{
+    struct story *s = NEW(struct story);
+
+    shards_timing = (struct shards_timing){10000, 3000, 50, 3000};
+    cluster_parse_kubeconfig = far_parse;
+    s->batch.loop = loop_new();
+    scene_open(&s->scene, &s->batch, s);
+    s->shards = shards;
+    if (shards > 0)
+        s->shard =
+            str_format(LEASES "drawbridge-shard-%u-of-%u", lead_shard_of("far", shards), shards);
+    s->far = fake_api_new(s->scene.loop, s);
+    far_identity(s->far, "far");
+    far_identity(s->scene.api, "home");
+    s->far->on_write = on_write;
+    s->far->on_page = on_page;
+    target_fill(s);
+    fake_seed(s->scene.api, SECRET, far_secret(s->far, "one"));
+    fake_seed(s->scene.api, CONFIG,
+              json_pack("{s:s, s:s, s:{}, s:{s:{s:b}, s:s, s:{s:s}, s:{s:{s:s}}}}", "apiVersion",
+                        API_GROUP_VERSION, "kind", "DRAConfiguration", "metadata", "spec",
+                        "featureGates", "DynamicResourceAllocation", 1, "deletionPolicy", "Revert",
+                        "rollout", "minReady", "0s", "cluster", "kubeconfigSecretRef", "name",
+                        "prod"));
+    return s;
+}
+
+static void story_free(struct story *s)
+{
+    op_drop(s->agents);
+    for (unsigned i = 0; i < REPLICAS; i++) {
+        if (s->replicas[i].controller)
+            kill_replica(s, i);
+    }
+    fake_api_free(s->far);
+    scene_fini(&s->scene);
+    loop_free(s->batch.loop);
+    mem_free(s->shard);
+    mem_free(s);
+}
+
+// --- the stories ---------------------------------------------------------------------------------
+
+static bool is_the_first_ones(const struct story *s)
+{
+    return str_eq(holder(s), "one");
+}
+
+static bool is_the_second_ones(const struct story *s)
+{
+    return str_eq(holder(s), "two");
+}
+
+static bool is_written_by_one(const struct story *s)
+{
+    return is_ready(s) && str_eq(s->writer, "one");
+}
+
+static bool is_written_by_two(const struct story *s)
+{
+    return is_ready(s) && str_eq(s->writer, "two");
+}
+
+static bool is_written_by_three(const struct story *s)
+{
+    return is_ready(s) && str_eq(s->writer, "three");
+}
+
+// Whoever has it makes it again.
+static void lose_node_config(struct story *s)
+{
+    s->writer = NULL;
+    fake_delete(s->far, NODE_CONFIGS "cp-1");
+}
+
+TEST(a_cluster_goes_where_its_shard_goes)
+{
+    struct story *s = story_new(SHARDS);
+
+    start(s, 0, "one");
+    WAIT_FOR(s, is_written_by_one);
+    CHECK_STR(doc_str(fake_get(s->scene.api, LEASE), "metadata", "annotations",
+                      "drawbridge.dev/shards", NULL),
+              "2");
+    CHECK_STR(doc_str(fake_get(s->scene.api, CONFIG), "status", "observedClusterUID", NULL), "far");
+    start(s, 1, "two");
+    WAIT_FOR(s, is_the_second_ones);
+    lose_node_config(s);
+    WAIT_FOR(s, is_written_by_two);
+    kill_replica(s, 1);
+    WAIT_FOR(s, is_the_first_ones);
+    lose_node_config(s);
+    WAIT_FOR(s, is_written_by_one);
+    fake_delete(s->scene.api, CONFIG);
+    WAIT_FOR(s, is_gone);
+    CHECK(!fake_get(s->far, NODE_CONFIGS "cp-1"));
+    story_free(s);
+}
+
+// With the first one goes the leader too; whoever has the shard does not need one.
+TEST(who_has_a_shard_goes_on_without_a_leader)
+{
+    struct story *s = story_new(SHARDS);
+
+    start(s, 0, "one");
+    WAIT_FOR(s, is_written_by_one);
+    start(s, 1, "two");
+    WAIT_FOR(s, is_the_second_ones);
+    kill_replica(s, 0);
+    lose_node_config(s);
+    WAIT_FOR(s, is_written_by_two);
+    CHECK_STR(doc_str(fake_get(s->scene.api, LEASE), "spec", "holderIdentity", NULL), "one");
+    story_free(s);
+}
+
+static bool target_is_followed(const struct story *s)
+{
+    return s->far->asked > 0;
+}
+
+// Those who work by the number before may not know yet that it is another.
+TEST(another_number_of_shards_begins_when_nobody_works_by_the_one_before)
+{
+    struct story *s = story_new(0);
+
+    fake_seed(s->scene.api, LEASE,
+              json_pack("{s:{s:{s:s}}, s:{s:s, s:i, s:i}}", "metadata", "annotations",
+                        "drawbridge.dev/shards", "8", "spec", "holderIdentity", "",
+                        "leaseDurationSeconds", 1, "leaseTransitions", 7));
+    uint64_t began_ms = clock_ms();
+    start(s, 2, "three");
+    WAIT_FOR(s, target_is_followed);
+    WAIT_FOR(s, is_written_by_three);
+    CHECK(clock_ms() - began_ms >= shards_timing.unsaid_ms);
+    CHECK_STR(doc_str(fake_get(s->scene.api, LEASE), "metadata", "annotations",
+                      "drawbridge.dev/shards", NULL),
+              "");
+    story_free(s);
+}
+
+TEST_MAIN()
