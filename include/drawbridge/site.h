@@ -61,22 +61,11 @@ extern const struct site_codec site_kubelet_configuration;
 // kubeadm-flags.env: the words of KUBELET_KUBEADM_ARGS. No YAML.
 extern const struct site_codec site_env_file;
 
-// What is to be written: as for gates_flags_edit(), each may be NULL.
-struct site_change {
-    const json_t *set_gates, *unset_gates, *set_runtime, *unset_runtime;
-};
 // What is written there.
 struct error *site_read_text(const struct site_place *place, struct slice text,
                              struct gates_flags *ret_flags);
 struct error *site_read_tree(const struct site_place *place, const json_t *tree,
                              struct gates_flags *ret_flags);
-// The same with the change in it, and every other byte as it was. What cannot be read is not
-// edited. The same call on the result changes nothing.
-struct error *site_write_text(const struct site_place *place, struct slice text,
-                              const struct site_change *change, char **ret_text);
-struct error *site_write_tree(const struct site_place *place, const json_t *tree,
-                              const struct site_change *change, json_t **ret_tree);
-
 // The container in what site_pod, site_lists or site_kwok reads. Borrows from tree.
 struct error *site_find(const struct site_place *place, const json_t *tree,
                         struct site_container *ret_container);
@@ -129,6 +118,7 @@ void site_edit_fini(struct site_edit *edit);
 // made anew on what was there before the first: then nothing of ours can stay behind, and wanting
 // nothing gives back just that. Once somebody else wrote, our own entries alone are changed, where
 // they still are as we wrote them: what we give up becomes what it stood in for. Parts are of one
-// document and do not overlap. INTERNAL: it would not say what was wanted.
+// document and do not overlap; what is in none stays, byte for byte. What cannot be read is not
+// edited; INTERNAL: it would not say what was wanted. Asking for the same again changes nothing.
 struct error *site_edit(const struct site_document *document, struct site_part *parts, size_t len,
                         struct site_edit *ret_edit);

@@ -7,57 +7,19 @@
 #include "drawbridge/site.h"
 #include "plan.h"
 
-// Its trees are owned.
-struct change {
-    json_t *set_gates, *unset_gates, *set_runtime, *unset_runtime;
-};
-
-static struct error *write_text(const struct site_place *place, const char *text,
-                                const struct change *c, char **ret_text)
+// What the step would make of it, as who writes it will.
+static struct error *edit(const struct plan_view *view, const struct plan_step *step,
+                          const struct site_place *place, struct site_content now,
+                          struct site_edit *ret_edit)
 {
-    struct site_change change = {c->set_gates, c->unset_gates, c->set_runtime, c->unset_runtime};
+    const json_t *reported = view->observed->instances[step->instance].reported;
+    struct site_document document = {.now = now};
+    AUTO_SITE_PART struct site_part part = {.place = *place,
+                                            .owned = json_object_get(reported, "owned"),
+                                            .replaced = json_object_get(reported, "replaced"),
+                                            .want = step->want};
 
-    return site_write_text(place, slice_of(text), &change, ret_text);
-}
-
-static json_t *gone(const json_t *owned, const json_t *want)
-{
-    json_t *map = owned ? doc_copy(owned) : json_object();
-    json_t *copy = doc_copy(want);
-    const char *name;
-    json_t *value;
-
-    json_object_foreach(copy, name, value) {
-        json_object_del(map, name);
-    }
-    json_decref(copy);
-    return map;
-}
-
-static json_t *or_empty(const json_t *map)
-{
-    return map ? doc_copy(map) : json_object();
-}
-
-static struct change change_of(const struct plan_step *step, const struct plan_instance *instance)
-{
-    const json_t *gates = json_object_get(step->want, "featureGates");
-    const json_t *runtime = json_object_get(step->want, "runtimeConfig");
-
-    return (struct change){
-        .set_gates = or_empty(gates),
-        .unset_gates = gone(doc_get(instance->reported, "owned", "featureGates", NULL), gates),
-        .set_runtime = or_empty(runtime),
-        .unset_runtime = gone(doc_get(instance->reported, "owned", "runtimeConfig", NULL), runtime),
-    };
-}
-
-static void change_fini(struct change *change)
-{
-    json_decref(change->set_gates);
-    json_decref(change->unset_gates);
-    json_decref(change->set_runtime);
-    json_decref(change->unset_runtime);
+    return site_edit(&document, &part, 1, ret_edit);
 }
 
 static void add_diff(struct buf *text, const char *before, const char *after, const char *name)
@@ -73,7 +35,7 @@ static void add_diff(struct buf *text, const char *before, const char *after, co
 
 // The manifest that holds the component: the only file in the directory that can be edited for it.
 static struct error *diff_manifest(const struct plan_view *view, enum component component,
-                                   const struct change *change, struct buf *text)
+                                   const struct plan_step *step, struct buf *text)
 {
     DIR *dir = opendir(view->manifests_dir);
     const struct dirent *entry;
@@ -87,7 +49,7 @@ static struct error *diff_manifest(const struct plan_view *view, enum component 
         struct site_place place = {&site_pod, component, path, .at = NULL};
         struct site_container container;
         AUTO_MEM char *before = NULL;
-        AUTO_MEM char *after = NULL;
+        AUTO_SITE_EDIT struct site_edit after = {0};
         AUTO_JSON json_t *tree = NULL;
 
         if (entry->d_name[0] == '.')
@@ -104,9 +66,9 @@ static struct error *diff_manifest(const struct plan_view *view, enum component 
             continue;
         }
         found = true;
-        err = write_text(&place, before, change, &after);
+        err = edit(view, step, &place, (struct site_content){.text = slice_of(before)}, &after);
         if (!err)
-            add_diff(text, before, after, *path == '/' ? path + 1 : path);
+            add_diff(text, before, after.text, *path == '/' ? path + 1 : path);
     }
     closedir(dir);
     if (!err && !found)
@@ -115,20 +77,19 @@ static struct error *diff_manifest(const struct plan_view *view, enum component 
     return err;
 }
 
-static struct error *diff_kubelet_file(const struct plan_view *view, const struct change *change,
+static struct error *diff_kubelet_file(const struct plan_view *view, const struct plan_step *step,
                                        struct buf *text)
 {
-    struct site_place place = {&site_kubelet_configuration, COMPONENT_KUBELET, view->kubelet_config,
-                               .at = NULL};
+    const char *path = view->kubelet_config;
+    struct site_place place = {&site_kubelet_configuration, COMPONENT_KUBELET, path, .at = NULL};
     AUTO_MEM char *before = NULL;
-    AUTO_MEM char *after = NULL;
-    struct error *err = cli_read_file(view->kubelet_config, &before);
+    AUTO_SITE_EDIT struct site_edit after = {0};
+    struct error *err = cli_read_file(path, &before);
 
     if (!err)
-        err = write_text(&place, before, change, &after);
+        err = edit(view, step, &place, (struct site_content){.text = slice_of(before)}, &after);
     if (!err)
-        add_diff(text, before, after,
-                 *view->kubelet_config == '/' ? view->kubelet_config + 1 : view->kubelet_config);
+        add_diff(text, before, after.text, *path == '/' ? path + 1 : path);
     return err;
 }
 
@@ -165,38 +126,38 @@ static char *argv_text(const json_t *argv)
     return buf_take(&text);
 }
 
-static struct error *diff_pod(const struct plan_view *view, const struct plan_instance *instance,
-                              const struct change *change, struct buf *text)
+static struct error *diff_pod(const struct plan_view *view, const struct plan_step *step,
+                              struct buf *text)
 {
+    const struct plan_instance *instance = &view->observed->instances[step->instance];
     AUTO_JSON json_t *argv = plan_pod_argv(view->cluster, instance);
     AUTO_JSON json_t *lists = json_object();
-    AUTO_JSON json_t *edited = NULL;
+    AUTO_SITE_EDIT struct site_edit edited = {0};
     AUTO_MEM char *before = NULL;
     AUTO_MEM char *after = NULL;
     AUTO_MEM char *name = str_format("%s/%s", instance->node, component_name(instance->component));
     struct site_place place = {&site_lists, instance->component, name, .at = NULL};
-    struct site_change wanted = {change->set_gates, change->unset_gates, change->set_runtime,
-                                 change->unset_runtime};
     struct error *err;
 
     if (!argv)
         return error_new(ERROR_NOT_FOUND, "the mirror pod of %s is not there", instance->id);
     before = argv_text(argv);
     json_object_set(lists, "args", argv);
-    err = site_write_tree(&place, lists, &wanted, &edited);
+    err = edit(view, step, &place, (struct site_content){.tree = lists}, &edited);
     if (err)
         return err;
-    after = argv_text(json_object_get(edited, "args"));
+    after = argv_text(json_object_get(edited.tree, "args"));
     add_diff(text, before, after, name);
     return NULL;
 }
 
-static struct error *diff_kubelet(const struct plan_instance *instance, const struct change *change,
+static struct error *diff_kubelet(const struct plan_view *view, const struct plan_step *step,
                                   struct buf *text)
 {
+    const struct plan_instance *instance = &view->observed->instances[step->instance];
     AUTO_JSON json_t *tree = json_object();
     AUTO_MEM char *before = NULL;
-    AUTO_MEM char *after = NULL;
+    AUTO_SITE_EDIT struct site_edit after = {0};
     AUTO_MEM char *name = str_format("%s/kubelet", instance->node);
     struct site_place place = {&site_kubelet_configuration, COMPONENT_KUBELET, name, .at = NULL};
     struct error *err;
@@ -207,9 +168,9 @@ static struct error *diff_kubelet(const struct plan_instance *instance, const st
         json_object_set_new(tree, "featureGates",
                             doc_copy(json_object_get(instance->reported, "featureGates")));
     before = doc_print_yaml(tree);
-    err = write_text(&place, before, change, &after);
+    err = edit(view, step, &place, (struct site_content){.text = slice_of(before)}, &after);
     if (!err)
-        add_diff(text, before, after, name);
+        add_diff(text, before, after.text, name);
     return err;
 }
 
@@ -217,18 +178,16 @@ static struct error *diff_step(const struct plan_view *view, const struct plan_s
                                struct buf *text)
 {
     const struct plan_instance *instance = &view->observed->instances[step->instance];
-    struct change change = change_of(step, instance);
     bool here = !view->node || str_eq(view->node, instance->node);
     struct error *err;
 
     if (instance->component == COMPONENT_KUBELET)
-        err = view->kubelet_config && here ? diff_kubelet_file(view, &change, text)
-                                           : diff_kubelet(instance, &change, text);
+        err = view->kubelet_config && here ? diff_kubelet_file(view, step, text)
+                                           : diff_kubelet(view, step, text);
     else if (view->manifests_dir && here)
-        err = diff_manifest(view, instance->component, &change, text);
+        err = diff_manifest(view, instance->component, step, text);
     else
-        err = diff_pod(view, instance, &change, text);
-    change_fini(&change);
+        err = diff_pod(view, step, text);
     return error_wrap(err, "%s", instance->id);
 }
 

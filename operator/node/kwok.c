@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The site of a cluster that kwokctl made with the binary runtime: one kwok.yaml, in whose first
-// document each component is an item of a list. A component's text is the lines of its item, so
-// that an edit of one is none of the others', and of what else is in the file.
+// The site of a cluster that kwokctl made with the binary runtime: one kwok.yaml, of which a
+// component's text is a part (site_kwok_part()).
 #include "node_internal.h"
 
 #include <string.h>

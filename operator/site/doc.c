@@ -28,49 +28,35 @@ static struct error *lead_nowhere(const char *pointer)
     return error_new(ERROR_INVALID, "%s leads nowhere", pointer);
 }
 
-static json_t *of_ours(struct site_doc *doc, const char *pointer)
+// What holds the entry at pointer, and the entry's key. Maps that are not there are made.
+static json_t *holder_of(json_t *tree, const char *pointer, const char **ret_key)
 {
-    return (json_t *)(uintptr_t)doc_pointer(doc->edited, pointer);
+    const char *slash = strrchr(pointer, '/'), *key;
+    AUTO_MEM char *above = str_ndup(pointer, (size_t)(slash - pointer));
+    json_t *holder = (json_t *)(uintptr_t)doc_pointer(tree, above), *upper;
+
+    *ret_key = slash + 1;
+    if ((holder && !json_is_null(holder)) || !*above)
+        return holder;
+    holder = json_object();
+    upper = holder_of(tree, above, &key);
+    return json_object_set_new(upper, key, holder) == 0 ? holder : NULL;
 }
 
-// What holds the entry at pointer, and the entry's key.
-static json_t *holder_of(struct site_doc *doc, const char *pointer, char **ret_key)
+// value NULL: the entry goes.
+static struct error *put(struct site_doc *doc, const char *pointer, const json_t *value)
 {
-    const char *slash = strrchr(pointer, '/');
-    AUTO_MEM char *above = slash ? str_ndup(pointer, (size_t)(slash - pointer)) : str_dup("");
-
-    *ret_key = str_dup(slash ? slash + 1 : "");
-    return of_ours(doc, above);
-}
-
-// The node at pointer; made, as take_leaf with the maps above it, where it is not there.
-static json_t *make_node(struct site_doc *doc, const char *pointer, json_t *take_leaf)
-{
-    AUTO_JSON json_t *leaf = take_leaf;
-    AUTO_MEM char *key = NULL;
-    json_t *there = of_ours(doc, pointer), *holder;
-
-    if (there && !json_is_null(there))
-        return there;
-    if (!*pointer)
-        return NULL;
-    holder = holder_of(doc, pointer, &key);
-    if (!holder || json_is_null(holder)) {
-        AUTO_MEM char *above = str_ndup(pointer, (size_t)(strrchr(pointer, '/') - pointer));
-
-        holder = make_node(doc, above, json_object());
-    }
-    return json_object_set(holder, key, leaf) == 0 ? leaf : NULL;
-}
-
-static bool is_index(const char *key, size_t len, size_t *ret_index)
-{
+    const char *key;
+    json_t *holder = holder_of(doc->edited, pointer, &key);
+    AUTO_JSON json_t *copy = value ? doc_copy(value) : NULL;
     uint64_t index;
+    int failed = -1;
 
-    if (!slice_to_u64(slice_of(key), &index) || index >= len)
-        return false;
-    *ret_index = (size_t)index;
-    return true;
+    if (json_is_object(holder))
+        failed = value ? json_object_set(holder, key, copy) : json_object_del(holder, key);
+    else if (slice_to_u64(slice_of(key), &index))
+        failed = value ? json_array_set(holder, index, copy) : json_array_remove(holder, index);
+    return failed ? lead_nowhere(pointer) : NULL;
 }
 
 // --- edits ---------------------------------------------------------------------------------------
@@ -83,54 +69,44 @@ static struct error *follow(struct site_doc *doc, struct error *err)
 
 struct error *site_doc_set(struct site_doc *doc, const char *pointer, const json_t *value)
 {
-    AUTO_MEM char *key = NULL;
-    AUTO_JSON json_t *copy = NULL;
-    json_t *holder;
-    size_t index;
-
     if (doc->text)
         return follow(doc, doc_text_set_scalar(doc->text, pointer, value));
-    holder = holder_of(doc, pointer, &key);
-    copy = doc_copy(value);
-    if (is_index(key, json_array_size(holder), &index))
-        return json_array_set(holder, index, copy) == 0 ? NULL : lead_nowhere(pointer);
-    return json_object_set(holder, key, copy) == 0 ? NULL : lead_nowhere(pointer);
+    return put(doc, pointer, value);
 }
 
 struct error *site_doc_add(struct site_doc *doc, const char *pointer, const char *key,
                            const json_t *value)
 {
-    json_t *map;
+    AUTO_MEM char *at = str_format("%s/%s", pointer, key);
 
     if (doc->text)
         return follow(doc, doc_text_add_key(doc->text, pointer, key, value));
-    map = make_node(doc, pointer, json_object());
-    return json_object_set_new(map, key, doc_copy(value)) == 0 ? NULL : lead_nowhere(pointer);
+    return put(doc, at, value);
 }
 
 struct error *site_doc_insert(struct site_doc *doc, const char *pointer, size_t index,
                               const json_t *value)
 {
+    AUTO_JSON json_t *made = json_array();
+    const json_t *there = doc_pointer(doc->tree, pointer);
     json_t *list;
+    struct error *err = NULL;
 
     if (doc->text)
         return follow(doc, doc_text_insert(doc->text, pointer, index, value));
-    list = make_node(doc, pointer, json_array());
-    return json_array_insert_new(list, index, doc_copy(value)) == 0 ? NULL : lead_nowhere(pointer);
+    if (!there || json_is_null(there))
+        err = put(doc, pointer, made);
+    list = (json_t *)(uintptr_t)doc_pointer(doc->edited, pointer);
+    if (!err && json_array_insert_new(list, index, doc_copy(value)) != 0)
+        err = lead_nowhere(pointer);
+    return err;
 }
 
 struct error *site_doc_remove(struct site_doc *doc, const char *pointer)
 {
-    AUTO_MEM char *key = NULL;
-    json_t *holder;
-    size_t index;
-
     if (doc->text)
         return follow(doc, doc_text_remove(doc->text, pointer));
-    holder = holder_of(doc, pointer, &key);
-    if (is_index(key, json_array_size(holder), &index))
-        return json_array_remove(holder, index) == 0 ? NULL : lead_nowhere(pointer);
-    return json_object_del(holder, key) == 0 ? NULL : lead_nowhere(pointer);
+    return put(doc, pointer, NULL);
 }
 
 // --- the door ------------------------------------------------------------------------------------
@@ -176,39 +152,6 @@ void site_doc_close(struct site_doc *doc, char **ret_text, json_t **ret_tree)
 {
     *ret_tree = TAKE(doc->edited);
     *ret_text = doc->text ? slice_dup(doc_text_bytes(doc->text)) : TAKE(doc->bytes);
-}
-
-static struct error *write_content(const struct site_place *place,
-                                   const struct site_content *content,
-                                   const struct site_change *change, char **ret_text,
-                                   json_t **ret_tree)
-{
-    AUTO_SITE_DOC struct site_doc doc = {0};
-    struct error *err = site_doc_open(&doc, place, content);
-
-    if (!err)
-        err = place->codec->write(place, &doc, change);
-    if (!err)
-        site_doc_close(&doc, ret_text, ret_tree);
-    return err;
-}
-
-struct error *site_write_tree(const struct site_place *place, const json_t *tree,
-                              const struct site_change *change, json_t **ret_tree)
-{
-    struct site_content content = {.tree = tree};
-    char *none;
-
-    return write_content(place, &content, change, &none, ret_tree);
-}
-
-struct error *site_write_text(const struct site_place *place, struct slice text,
-                              const struct site_change *change, char **ret_text)
-{
-    struct site_content content = {.text = text};
-    json_t *none;
-
-    return write_content(place, &content, change, ret_text, &none);
 }
 
 struct error *site_find(const struct site_place *place, const json_t *tree,

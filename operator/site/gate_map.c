@@ -59,19 +59,14 @@ static struct error *unset_gate(const char *at, struct site_doc *doc, const char
     return site_doc_remove(doc, json_object_size(gates) == 1 && *at ? at : pointer);
 }
 
-// Names in order: those of an array, or the keys of a map.
-static void list_names(const json_t *of, struct strlist *names)
+static void list_names(const json_t *map, struct strlist *names)
 {
     const char *name;
     json_t *value;
-    size_t i;
 
-    json_object_foreach((json_t *)(uintptr_t)of, name, value)
+    json_object_foreach((json_t *)(uintptr_t)map, name, value)
         strlist_add(names, name);
-    json_array_foreach(of, i, value)
-        strlist_add(names, json_string_value(value));
-    if (json_is_object(of))
-        strlist_sort(names);
+    strlist_sort(names);
 }
 
 static struct error *map_write(const struct site_place *place, struct site_doc *doc,

@@ -28,6 +28,10 @@ struct error *site_doc_insert(struct site_doc *doc, const char *pointer, size_t 
                               const json_t *value);
 struct error *site_doc_remove(struct site_doc *doc, const char *pointer);
 
+// What is to be written: maps of name to value, and those whose names are to go.
+struct site_change {
+    const json_t *set_gates, *unset_gates, *set_runtime, *unset_runtime;
+};
 struct site_codec {
     bool plain; // no YAML
     struct error *(*read)(const struct site_place *place, const struct site_doc *doc,

@@ -91,12 +91,15 @@ static void kill_everywhere(enum component component, const char *gate, bool com
     plan.path = str_dup(world.fakes[component].path);
     plan.before = test_read(plan.path);
     AUTO_JSON json_t *set = json_pack("{s:b}", gate, 1);
-    char *after = NULL;
     struct site_place place = {component == COMPONENT_KUBELET ? &site_kubelet_configuration
                                                               : &site_pod,
                                component, "x", .at = NULL};
-    struct site_change change = {.set_gates = set};
-    CHECK_OK(site_write_text(&place, slice_of(plan.before), &change, &after));
+    AUTO_JSON json_t *want = json_pack("{s:O}", site_kinds[0], set);
+    AUTO_SITE_PART struct site_part part = {.place = place, .want = want};
+    struct site_document document = {.now.text = slice_of(plan.before)};
+    struct site_edit edit = {0};
+    CHECK_OK(site_edit(&document, &part, 1, &edit));
+    char *after = edit.text;
     plan.after = comes_out ? after : NULL;
     world_fini(&world);
     bool finished = false;

@@ -130,7 +130,6 @@ static void read_extra_args(struct hosted_part *part)
 
     keep_list(part->lists, "args", args);
     json_object_set_new(part->lists, "extraArgs", json_boolean(extra != NULL));
-    part->container = site_container_of(NULL, args);
     (void)version_parse(doc_str(part->object, "spec", "kubernetes", "version", NULL),
                         &part->version);
 }
@@ -139,7 +138,7 @@ struct error *hosted_part_make(enum component component, enum platform_kind kind
                                json_t *take_object, json_t *take_workload,
                                struct hosted_part *ret_part)
 {
-    AUTO_JSON json_t *argv = NULL;
+    struct site_place place;
     struct error *err = NULL;
 
     *ret_part = (struct hosted_part){
@@ -158,10 +157,9 @@ struct error *hosted_part_make(enum component component, enum platform_kind kind
         err = read_container(ret_part);
     if (err)
         return err;
-    argv = site_container_argv(&ret_part->container, component);
-    err = gates_flags_read(component, argv, &ret_part->flags);
+    place = hosted_place(ret_part);
+    err = site_read_tree(&place, ret_part->lists, &ret_part->flags);
     if (err) {
-        err = error_wrap(err, "%s", ret_part->where);
         error_set_reason(err, "ManifestInvalid");
         return err;
     }

@@ -79,6 +79,7 @@ void hosted_part_fini(struct hosted_part *part);
 // The annotation that holds a component's record.
 char *hosted_annotation(enum component component);
 void hosted_record_read(struct hosted_part *part);
+struct site_place hosted_place(const struct hosted_part *part); // of its lists
 // The lists with what is wanted, and the record that goes with them. LIMIT: the record is too
 // large.
 struct error *hosted_record_edit(const struct hosted_part *part, const json_t *want,

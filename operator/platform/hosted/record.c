@@ -146,10 +146,15 @@ static void put_copy(json_t *to, const char *key, const json_t *value)
         json_object_set_new(to, key, doc_copy(value));
 }
 
+struct site_place hosted_place(const struct hosted_part *part)
+{
+    return (struct site_place){&site_lists, part->component, part->where, .at = NULL};
+}
+
 static struct site_part make_part(const struct hosted_part *part, const json_t *want)
 {
     return (struct site_part){
-        .place = {&site_lists, part->component, part->where, .at = NULL},
+        .place = hosted_place(part),
         .owned = part->owned,
         .replaced = json_object_get(part->record, "replaced"),
         .want = want,

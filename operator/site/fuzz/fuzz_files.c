@@ -2,38 +2,35 @@
 // Any bytes as a manifest, as a kwok.yaml, as the documents of kubeadm and the kubelet and as the
 // kubelet's flags: an edit is refused, or says what was wanted and is there to stay.
 #include "fuzz.h"
-#include "tests/kwok.h"
+#include "tests/edit.h"
 
-typedef struct error *edit_fn(struct slice text, const struct site_change *change, char **ret_text);
+typedef struct error *edit_fn(struct slice text, const struct change *change, char **ret_text);
 
-static struct error *edit_manifest(struct slice text, const struct site_change *change,
-                                   char **ret_text)
+static struct error *edit_manifest(struct slice text, const struct change *change, char **ret_text)
 {
     struct site_place place = {&site_pod, COMPONENT_SCHEDULER, "f", .at = NULL};
-    return site_write_text(&place, text, change, ret_text);
+    return edit_text(&place, text, change, ret_text);
 }
 
-static struct error *edit_config(struct slice text, const struct site_change *change,
-                                 char **ret_text)
+static struct error *edit_config(struct slice text, const struct change *change, char **ret_text)
 {
     struct site_place place = {&site_kubelet_configuration, COMPONENT_KUBELET, "f", .at = NULL};
-    return site_write_text(&place, text, change, ret_text);
+    return edit_text(&place, text, change, ret_text);
 }
 
-static struct error *edit_env(struct slice text, const struct site_change *change, char **ret_text)
+static struct error *edit_env(struct slice text, const struct change *change, char **ret_text)
 {
     struct site_place place = {&site_env_file, COMPONENT_KUBELET, "f", .at = NULL};
-    return site_write_text(&place, text, change, ret_text);
+    return edit_text(&place, text, change, ret_text);
 }
 
-static struct error *edit_cluster(struct slice text, const struct site_change *change,
-                                  char **ret_text)
+static struct error *edit_cluster(struct slice text, const struct change *change, char **ret_text)
 {
     struct site_place place = {&site_cluster_configuration, COMPONENT_SCHEDULER, "f", .at = NULL};
-    return site_write_text(&place, text, change, ret_text);
+    return edit_text(&place, text, change, ret_text);
 }
 
-static struct error *edit_part(struct slice text, const struct site_change *change, char **ret_text)
+static struct error *edit_part(struct slice text, const struct change *change, char **ret_text)
 {
     return edit_kwok(text, COMPONENT_SCHEDULER, change, ret_text);
 }
@@ -42,7 +39,7 @@ static void check(edit_fn *edit, struct slice text)
 {
     AUTO_JSON json_t *set =
         json_pack("{s:b, s:b}", "DynamicResourceAllocation", 1, "NodeLogQuery", 0);
-    struct site_change change = {.set_gates = set};
+    struct change change = {.set_gates = set};
     AUTO_MEM char *once = NULL;
     AUTO_MEM char *twice = NULL;
     AUTO(error) struct error *err = edit(text, &change, &once);

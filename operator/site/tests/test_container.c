@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which container is the component, and where an edit of its argv goes.
-#include "drawbridge/site.h"
+#include "edit.h"
 #include "test.h"
 
 static const struct site_place lists_place = {&site_lists, COMPONENT_SCHEDULER, "test", .at = NULL};
@@ -25,11 +25,11 @@ static char *edited(const char *containers)
     AUTO_JSON json_t *gates = parse("{DynamicResourceAllocation: true}");
     AUTO_JSON json_t *lists = NULL;
     AUTO_JSON json_t *both = NULL;
-    struct site_change change = {.set_gates = gates};
+    struct change change = {.set_gates = gates};
     struct site_container found;
 
     CHECK_OK(site_container_find(list, "test", COMPONENT_SCHEDULER, &found));
-    CHECK_OK(site_write_tree(&lists_place, found.spec, &change, &lists));
+    CHECK_OK(edit_tree(&lists_place, found.spec, &change, &lists));
     both = json_pack("[ioo]", (int)found.index, or_empty(json_object_get(lists, "command")),
                      or_empty(json_object_get(lists, "args")));
     return doc_print_json(both);
@@ -75,9 +75,9 @@ TEST(lists_that_stand_elsewhere)
     AUTO_JSON json_t *empty = json_object();
     AUTO_JSON json_t *lists = NULL;
     AUTO_MEM char *text = NULL;
-    struct site_change change = {.set_gates = gates};
+    struct change change = {.set_gates = gates};
 
-    CHECK_OK(site_write_tree(&lists_place, empty, &change, &lists));
+    CHECK_OK(edit_tree(&lists_place, empty, &change, &lists));
     CHECK(!json_object_get(lists, "command"));
     text = doc_print_json(json_object_get(lists, "args"));
     CHECK_STR(text, "[\"--feature-gates=DynamicResourceAllocation=true\"]");

@@ -3,7 +3,7 @@
 // Whatever is not ours stays as it was.
 #include <string.h>
 
-#include "kwok.h"
+#include "edit.h"
 #include "test.h"
 
 static char *case_path(const char *name, const char *file)
@@ -11,8 +11,8 @@ static char *case_path(const char *name, const char *file)
     return str_format(TEST_CASES_DIR "/%s/%s", name, file);
 }
 
-static struct error *run_edit(struct slice text, const json_t *edit,
-                              const struct site_change *change, char **ret_text)
+static struct error *run_edit(struct slice text, const json_t *edit, const struct change *change,
+                              char **ret_text)
 {
     const char *file = doc_str(edit, "file", NULL);
     struct site_place place = {.codec = &site_pod, .name = "pod.yaml"};
@@ -23,7 +23,7 @@ static struct error *run_edit(struct slice text, const json_t *edit,
         place.codec = &site_env_file;
     else if (place.component == COMPONENT_KUBELET)
         place.codec = &site_kubelet_configuration;
-    return site_write_text(&place, text, change, ret_text);
+    return edit_text(&place, text, change, ret_text);
 }
 
 static json_t *names_of(const json_t *map)
@@ -49,7 +49,7 @@ static void check_case(const char *name)
                  *unset = json_object_get(edit, "unset");
     AUTO_MEM char *once = NULL;
     AUTO_MEM char *twice = NULL;
-    struct site_change change = {set, unset, runtime, NULL};
+    struct change change = {set, unset, runtime, NULL};
     CHECK_OK(run_edit(slice_of(before), edit, &change, &once));
     CHECK_STR(once, after);
     CHECK_OK(run_edit(slice_of(once), edit, &change, &twice));
@@ -60,7 +60,7 @@ static void check_case(const char *name)
     AUTO_JSON json_t *gates = names_of(set);
     AUTO_JSON json_t *apis = names_of(runtime);
     AUTO_MEM char *back = NULL;
-    change = (struct site_change){NULL, gates, NULL, apis};
+    change = (struct change){NULL, gates, NULL, apis};
     CHECK_OK(run_edit(slice_of(after), edit, &change, &back));
     CHECK_STR(back, before);
 }
@@ -113,8 +113,8 @@ static void check_refused(const char *text, const char *part)
     CHECK_ERR_HAS(site_read_text(&pod, slice_of(text), &flags), ERROR_INVALID, part);
     AUTO_JSON json_t *set = json_pack("{s:b}", "A", 1);
     AUTO_MEM char *edited = NULL;
-    struct site_change change = {.set_gates = set};
-    CHECK_ERR_HAS(site_write_text(&pod, slice_of(text), &change, &edited), ERROR_INVALID, part);
+    struct change change = {.set_gates = set};
+    CHECK_ERR_HAS(edit_text(&pod, slice_of(text), &change, &edited), ERROR_INVALID, part);
 }
 
 TEST(refuses_what_is_no_such_pod)
@@ -140,7 +140,7 @@ static void check_kwok_refused(const char *text, enum error_kind kind, const cha
 {
     AUTO_JSON json_t *set = json_pack("{s:b}", "A", 1);
     AUTO_MEM char *edited = NULL;
-    struct site_change change = {.set_gates = set};
+    struct change change = {.set_gates = set};
     CHECK_ERR_HAS(edit_kwok(slice_of(text), COMPONENT_SCHEDULER, &change, &edited), kind, part);
 }
 
@@ -218,8 +218,8 @@ TEST(nothing_that_splits_words_goes_into_the_kubelets_flags)
         AUTO_JSON json_t *set = json_object();
         AUTO_MEM char *text = NULL;
         json_object_set_new(set, names[i], json_true());
-        struct site_change change = {.set_gates = set};
-        CHECK_ERR_HAS(site_write_text(&place, slice_of(env), &change, &text), ERROR_INVALID, "env");
+        struct change change = {.set_gates = set};
+        CHECK_ERR_HAS(edit_text(&place, slice_of(env), &change, &text), ERROR_INVALID, "env");
     }
 }
 

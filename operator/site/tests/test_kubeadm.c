@@ -2,7 +2,7 @@
 // kubeadm's documents, as kubeadm writes them and as people edit them: only our entries move.
 #include <string.h>
 
-#include "drawbridge/site.h"
+#include "edit.h"
 #include "test.h"
 
 #define NEW_STYLE                                                                                  \
@@ -29,10 +29,10 @@ static char *edit(const char *text, enum component component, json_t *set, json_
                   json_t *runtime, json_t *unset_runtime)
 {
     struct site_place place = place_of(component);
-    struct site_change change = {set, unset, runtime, unset_runtime};
+    struct change change = {set, unset, runtime, unset_runtime};
     char *edited = NULL;
 
-    CHECK_OK(site_write_text(&place, slice_of(text), &change, &edited));
+    CHECK_OK(edit_text(&place, slice_of(text), &change, &edited));
     return edited;
 }
 
@@ -47,10 +47,10 @@ static void check_refused(const char *text)
 {
     AUTO_JSON json_t *gates = dra();
     struct site_place place = place_of(COMPONENT_APISERVER);
-    struct site_change change = {.set_gates = gates};
+    struct change change = {.set_gates = gates};
     char *edited = NULL;
 
-    CHECK_ERR(site_write_text(&place, slice_of(text), &change, &edited), ERROR_INVALID);
+    CHECK_ERR(edit_text(&place, slice_of(text), &change, &edited), ERROR_INVALID);
 }
 
 TEST(a_list_gets_items_and_loses_them_again)
@@ -123,14 +123,14 @@ TEST(the_kubelets_document_gets_a_section_and_loses_it)
     struct site_place place = {&site_kubelet_configuration, COMPONENT_KUBELET, "kubelet-config",
                                .at = NULL};
     AUTO_JSON json_t *gates = dra();
-    struct site_change change = {.set_gates = gates};
+    struct change change = {.set_gates = gates};
     AUTO_MEM char *after = NULL;
     AUTO_MEM char *back = NULL;
 
-    CHECK_OK(site_write_text(&place, slice_of(before), &change, &after));
+    CHECK_OK(edit_text(&place, slice_of(before), &change, &after));
     CHECK(strstr(after, "featureGates:\n  DynamicResourceAllocation: true\n") != NULL);
-    change = (struct site_change){.unset_gates = gates};
-    CHECK_OK(site_write_text(&place, slice_of(after), &change, &back));
+    change = (struct change){.unset_gates = gates};
+    CHECK_OK(edit_text(&place, slice_of(after), &change, &back));
     CHECK_STR(back, before);
 }
 

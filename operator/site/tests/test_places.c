@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The codecs in objects: the same flags in trees, wherever an object keeps them.
-#include "drawbridge/site.h"
+#include "edit.h"
 #include "test.h"
 
 #define ARGS_AT "/spec/kubeadmConfigSpec/clusterConfiguration/apiServer/extraArgs"
@@ -23,16 +23,16 @@ static void check_both_ways(const struct site_place *place, const char *text, co
     AUTO_JSON json_t *again = NULL;
     AUTO_JSON json_t *back = NULL;
     AUTO_FLAGS struct gates_flags flags = {0};
-    struct site_change change = {.set_gates = gates};
+    struct change change = {.set_gates = gates};
 
-    CHECK_OK(site_write_tree(place, object, &change, &edited));
+    CHECK_OK(edit_tree(place, object, &change, &edited));
     CHECK_STR_TAKE(doc_print_yaml(edited), want);
     CHECK_OK(site_read_tree(place, edited, &flags));
     CHECK(doc_bool(flags.feature_gates, false, "DynamicResourceAllocation", NULL));
-    CHECK_OK(site_write_tree(place, edited, &change, &again));
+    CHECK_OK(edit_tree(place, edited, &change, &again));
     CHECK(doc_equal(again, wanted));
-    change = (struct site_change){.unset_gates = gates};
-    CHECK_OK(site_write_tree(place, edited, &change, &back));
+    change = (struct change){.unset_gates = gates};
+    CHECK_OK(edit_tree(place, edited, &change, &back));
     CHECK_STR_TAKE(doc_print_yaml(back), text);
 }
 
@@ -98,9 +98,9 @@ TEST(what_is_above_extra_args_is_made)
     AUTO_JSON json_t *object = parse("spec: {kubeadmConfigSpec: {}}");
     AUTO_JSON json_t *gates = parse("{A: true}");
     AUTO_JSON json_t *edited = NULL;
-    struct site_change change = {.set_gates = gates};
+    struct change change = {.set_gates = gates};
 
-    CHECK_OK(site_write_tree(&place, object, &change, &edited));
+    CHECK_OK(edit_tree(&place, object, &change, &edited));
     CHECK_STR(doc_str(doc_pointer(edited, ARGS_AT "/0"), "value", NULL), "A=true");
     CHECK(!doc_pointer(object, ARGS_AT)); // the object that was given stays as it was
 }
@@ -149,9 +149,9 @@ TEST(a_map_of_gates_has_no_place_for_an_api)
     AUTO_JSON json_t *object = parse("{}");
     AUTO_JSON json_t *apis = parse("{resource.k8s.io/v1beta1: 'true'}");
     AUTO_JSON json_t *edited = NULL;
-    struct site_change change = {.set_runtime = apis};
+    struct change change = {.set_runtime = apis};
 
-    CHECK_ERR_HAS(site_write_tree(&place, object, &change, &edited), ERROR_INVALID,
+    CHECK_ERR_HAS(edit_tree(&place, object, &change, &edited), ERROR_INVALID,
                   "no place for runtimeConfig");
 }
 
@@ -160,9 +160,9 @@ static void refuse(const struct site_place *place, const char *text, const char 
     AUTO_JSON json_t *object = parse(text);
     AUTO_JSON json_t *gates = parse("{A: true}");
     AUTO_JSON json_t *edited = NULL;
-    struct site_change change = {.set_gates = gates};
+    struct change change = {.set_gates = gates};
 
-    CHECK_ERR_HAS(site_write_tree(place, object, &change, &edited), ERROR_INVALID, part);
+    CHECK_ERR_HAS(edit_tree(place, object, &change, &edited), ERROR_INVALID, part);
 }
 
 TEST(what_leads_nowhere_is_refused)
