@@ -3,7 +3,7 @@
 //
 // Purpose   observe the instances of a cluster, ask for what a plan says now, give back what was
 //           written
-// May use   cluster plan watch kube site gates api http loop doc base
+// May use   cluster plan watch kube site rollout gates api http loop doc base
 // Never     decides what is desired
 // Limits    GATES_INSTANCES_MAX instances
 // Blocking  no

@@ -2,6 +2,7 @@
 // What the files of the platform HostedControlPlane share.
 #pragma once
 
+#include "drawbridge/rollout.h"
 #include "platform_internal.h"
 
 #define HOSTED_COMPONENTS ((size_t)COMPONENT_KUBELET)
@@ -80,6 +81,8 @@ void hosted_part_fini(struct hosted_part *part);
 char *hosted_annotation(enum component component);
 void hosted_record_read(struct hosted_part *part);
 struct site_place hosted_place(const struct hosted_part *part); // of its lists
+// Whether an edit of this component waits for its roll-out.
+bool hosted_is_rolling(const json_t *object, enum component component);
 // The lists with what is wanted, and the record that goes with them. LIMIT: the record is too
 // large.
 struct error *hosted_record_edit(const struct hosted_part *part, const json_t *want,
@@ -95,15 +98,9 @@ json_t *hosted_record_forget(const struct hosted_part *part);
 // resourceVersion of the object.
 json_t *hosted_patch(const struct hosted_part *part, const json_t *lists, const json_t *record);
 
-// --- rollout.c: how far it is
+// --- rollout.c: how far it is, and what that says of the edit that caused it
 
-struct hosted_rollout {
-    bool seen;     // its controller has seen this generation
-    bool complete; // every replica is new and available, and no old one is left
-    bool stuck;    // its controller has given up waiting
-    int64_t desired, updated, available;
-};
-struct hosted_rollout hosted_rollout_of(const struct hosted_part *part);
+struct rollout hosted_rollout_of(const struct hosted_part *part);
 
 struct hosted_look {
     const struct platform_target *target;
@@ -114,16 +111,6 @@ struct hosted_look {
 // The report of a part, as an agent would give it, and what the part needs. *again_ms becomes
 // smaller when it must be looked at earlier.
 json_t *hosted_report(struct hosted_part *part, const struct hosted_look *look, uint64_t *again_ms);
-
-// --- pods.c
-
-// What keeps a pod from being ready: a container that ended or cannot start, or no node. Owned;
-// NULL: nothing.
-char *hosted_pod_words(const json_t *pod);
-// The label selector of a workload's pods. Owned; NULL: it has none.
-char *hosted_pod_selector(const json_t *workload);
-// Whether an edit of this component waits for its roll-out.
-bool hosted_is_rolling(const json_t *object, enum component component);
 
 // --- hosted.c
 

@@ -361,7 +361,7 @@ static void on_pod(void *owner, json_t *pod)
     struct observation *o = owner;
 
     if (!o->words[o->pods])
-        o->words[o->pods] = hosted_pod_words(pod);
+        o->words[o->pods] = rollout_pod_words(pod);
 }
 
 static void on_pods(void *owner, struct error *take_err, json_t *take_body)
@@ -388,7 +388,7 @@ static bool ask_pods(struct observation *o)
 
         if (!object || !hosted_is_rolling(object, (enum component)o->pods))
             continue;
-        selector = hosted_pod_selector(o->tenant ? o->deployment : object);
+        selector = rollout_pod_selector(o->tenant ? o->deployment : object);
         if (!selector)
             continue;
         o->pending = kube_list_each(o->cluster->kube, &ref, selector, NULL, "", on_pod, on_pods, o);

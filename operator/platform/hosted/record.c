@@ -116,6 +116,18 @@ void hosted_record_read(struct hosted_part *part)
                                 json_object_size(doc_get(record, "owned", site_kinds[i], NULL));
 }
 
+bool hosted_is_rolling(const json_t *object, enum component component)
+{
+    AUTO_MEM char *key = hosted_annotation(component);
+    const char *text = doc_str(object, "metadata", "annotations", key, NULL);
+    AUTO_JSON json_t *record = NULL;
+
+    if (!*text)
+        return false;
+    error_ignore(doc_parse_json(slice_of(text), key, &record), "it is none, as it is elsewhere");
+    return record && !json_object_get(record, "settled") && !json_object_get(record, "failed");
+}
+
 // --- edits ---------------------------------------------------------------------------------------
 
 // Of the lists alone: whether extraArgs was there before them tells who made it, not what it says.

@@ -6,21 +6,6 @@
 
 // --- the workload --------------------------------------------------------------------------------
 
-static bool is_stuck(const json_t *workload)
-{
-    const json_t *conditions = doc_get(workload, "status", "conditions", NULL);
-
-    for (size_t i = 0; i < json_array_size(conditions); i++) {
-        const json_t *condition = json_array_get(conditions, i);
-
-        if (str_eq(doc_str(condition, "type", NULL), "Progressing") &&
-            str_eq(doc_str(condition, "status", NULL), "False") &&
-            str_eq(doc_str(condition, "reason", NULL), "ProgressDeadlineExceeded"))
-            return true;
-    }
-    return false;
-}
-
 // Whether Kamaji has made the Deployment's args of what is in extraArgs.
 static bool is_carried_out(const struct hosted_part *part)
 {
@@ -49,34 +34,13 @@ static bool is_carried_out(const struct hosted_part *part)
            json_object_size(flags.feature_gates) == json_object_size(part->flags.feature_gates);
 }
 
-struct hosted_rollout hosted_rollout_of(const struct hosted_part *part)
+struct rollout hosted_rollout_of(const struct hosted_part *part)
 {
-    const json_t *w = part->workload;
-    struct hosted_rollout r = {
-        .seen = w && doc_int(w, 0, "status", "observedGeneration", NULL) >=
-                         doc_int(w, 1, "metadata", "generation", NULL),
-        .desired = doc_int(w, 1, "spec", "replicas", NULL),
-        .updated = doc_int(w, 0, "status", "updatedReplicas", NULL),
-        .available = doc_int(w, 0, "status", "availableReplicas", NULL),
-    };
-    int64_t all = doc_int(w, 0, "status", "replicas", NULL);
+    struct rollout r = rollout_of(part->workload);
 
-    if (part->kind == KIND_TENANT_CONTROL_PLANE)
-        r.seen = r.seen && is_carried_out(part);
-    r.complete = r.seen && r.updated == r.desired && r.available == r.desired && all == r.desired;
-    if (part->kind == KIND_STATEFUL_SET && r.desired > 0)
-        r.complete = r.complete && str_eq(doc_str(w, "status", "currentRevision", NULL),
-                                          doc_str(w, "status", "updateRevision", NULL));
-    r.stuck = r.seen && !r.complete && is_stuck(w);
+    if (part->kind == KIND_TENANT_CONTROL_PLANE && r.seen && !is_carried_out(part))
+        r.seen = r.complete = r.stuck = false;
     return r;
-}
-
-static char *describe(const struct hosted_rollout *r)
-{
-    if (!r->seen)
-        return str_dup("not taken up by its controller yet");
-    return str_format("%lld of %lld replicas updated, %lld available", (long long)r->updated,
-                      (long long)r->desired, (long long)r->available);
 }
 
 // --- somebody else -------------------------------------------------------------------------------
@@ -153,13 +117,13 @@ static void need_put_back(struct hosted_part *part, const char *reason, char *ta
 
 // An edit whose roll-out is not known to be complete yet.
 static struct judgement judge_running(struct hosted_part *part, const struct hosted_look *look,
-                                      const struct hosted_rollout *r, uint64_t *again_ms)
+                                      const struct rollout *r, uint64_t *again_ms)
 {
     const char *since = doc_str(part->record, "since", NULL);
     int64_t left_ms = (int64_t)look->target->component_timeout_ms, since_ms;
     bool readable = part->component == COMPONENT_APISERVER && look->asked;
     bool met = look->enabled && is_met(json_object_get(part->record, "expect"), look->enabled);
-    AUTO_MEM char *how = describe(r);
+    AUTO_MEM char *how = rollout_describe(r);
 
     if (clock_parse(since, &since_ms))
         left_ms = since_ms + left_ms - look->now_wall_ms;
@@ -189,14 +153,14 @@ static struct judgement judge_running(struct hosted_part *part, const struct hos
 
 // It was put back. Also that is a roll-out, with the same time.
 static struct judgement judge_failed(struct hosted_part *part, const struct hosted_look *look,
-                                     const struct hosted_rollout *r, uint64_t *again_ms)
+                                     const struct rollout *r, uint64_t *again_ms)
 {
     const char *message = doc_str(part->record, "failed", "message", NULL);
     const char *since = doc_str(part->record, "since", NULL);
     int64_t left_ms = 0, since_ms;
     const struct api_reason *reason =
         api_reason_find(doc_str(part->record, "failed", "reason", NULL));
-    AUTO_MEM char *how = describe(r);
+    AUTO_MEM char *how = rollout_describe(r);
 
     if (clock_parse(since, &since_ms))
         left_ms = since_ms + (int64_t)look->target->component_timeout_ms - look->now_wall_ms;
@@ -214,7 +178,7 @@ static struct judgement judge_failed(struct hosted_part *part, const struct host
 }
 
 static struct judgement judge(struct hosted_part *part, const struct hosted_look *look,
-                              const struct hosted_rollout *r, int64_t reverts, uint64_t *again_ms)
+                              const struct rollout *r, int64_t reverts, uint64_t *again_ms)
 {
     const char *who = last_writer(part);
 
@@ -238,7 +202,7 @@ static struct judgement judge(struct hosted_part *part, const struct hosted_look
 
 json_t *hosted_report(struct hosted_part *part, const struct hosted_look *look, uint64_t *again_ms)
 {
-    struct hosted_rollout r = hosted_rollout_of(part);
+    struct rollout r = hosted_rollout_of(part);
     int64_t reverts = count_reverts(part, look->target);
     struct judgement j = judge(part, look, &r, reverts, again_ms);
     json_t *report = json_object();

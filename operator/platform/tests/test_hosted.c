@@ -482,36 +482,6 @@ TEST(what_was_put_back_has_its_time_too)
     story_fini(&story);
 }
 
-static void check_words(const char *pod_text, const char *expected)
-{
-    AUTO_JSON json_t *pod = parse(pod_text);
-    AUTO_MEM char *words = hosted_pod_words(pod);
-
-    CHECK_STR(words, expected);
-}
-
-TEST(pods_say_why)
-{
-    check_words("{metadata: {name: a}, status: {conditions: [{type: PodScheduled, status: 'False',"
-                " reason: Unschedulable, message: no node}]}}",
-                "pod a: Unschedulable: no node");
-    check_words(
-        "{metadata: {name: a}, status: {containerStatuses: [{name: x, state: {running: {}}},"
-        " {name: k, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated:"
-        " {exitCode: 1, message: 'unrecognized feature gate: X'}}}]}}",
-        "pod a: container k ended with exit code 1: unrecognized feature gate: X");
-    check_words("{metadata: {name: a}, status: {containerStatuses: [{name: k, state: {waiting:"
-                " {reason: ImagePullBackOff, message: gone}}}]}}",
-                "pod a: container k: ImagePullBackOff: gone");
-    check_words("{metadata: {name: a}, status: {containerStatuses: [{name: k, state: {waiting:"
-                " {reason: ContainerCreating}}}]}}",
-                NULL);
-    check_words("{metadata: {name: a, deletionTimestamp: x}, status: {containerStatuses: [{name: k,"
-                " state: {terminated: {exitCode: 0}}}]}}",
-                NULL);
-}
-
-// The words are cut, here inside of a letter of two bytes, and must still be text in the record.
 TEST(long_words_of_a_pod_that_is_not_ascii_do_not_end_the_way_back)
 {
     AUTO_JSON json_t *object = parse(API);
@@ -531,7 +501,7 @@ TEST(long_words_of_a_pod_that_is_not_ascii_do_not_end_the_way_back)
         json_object_set_new(json_array_get(doc_get(pod, "status", "conditions", NULL), 0),
                             "message", json_string(message.ptr));
         part.reason = "ComponentNotReady";
-        part.message = hosted_pod_words(pod);
+        part.message = rollout_pod_words(pod);
         CHECK(strlen(part.message) >= 500);
         CHECK_OK(hosted_record_put_back(&part, NOW_MS, &lists, &record));
         printed = doc_print_json(record);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Why a roll-out does not get on, in the words of the pods' own status.
-#include "hosted_internal.h"
+#include "drawbridge/rollout.h"
 
 // A container that waits for more than its image, or has ended. Owned; NULL: it is fine.
 static char *container_words(const json_t *status)
@@ -41,7 +41,7 @@ static char *unscheduled_words(const json_t *pod)
     return NULL;
 }
 
-char *hosted_pod_words(const json_t *pod)
+char *rollout_pod_words(const json_t *pod)
 {
     const json_t *statuses = doc_get(pod, "status", "containerStatuses", NULL);
     AUTO_MEM char *words = NULL;
@@ -57,7 +57,7 @@ char *hosted_pod_words(const json_t *pod)
                  : NULL;
 }
 
-char *hosted_pod_selector(const json_t *workload)
+char *rollout_pod_selector(const json_t *workload)
 {
     AUTO_STRLIST struct strlist parts = {0};
     AUTO_JSON json_t *labels = doc_copy(doc_get(workload, "spec", "selector", "matchLabels", NULL));
@@ -68,16 +68,4 @@ char *hosted_pod_selector(const json_t *workload)
         strlist_take(&parts, str_format("%s=%s", key, json_string_value(value)));
     }
     return parts.len ? strlist_join(&parts, ",") : NULL;
-}
-
-bool hosted_is_rolling(const json_t *object, enum component component)
-{
-    AUTO_MEM char *key = hosted_annotation(component);
-    const char *text = doc_str(object, "metadata", "annotations", key, NULL);
-    AUTO_JSON json_t *record = NULL;
-
-    if (!*text)
-        return false;
-    error_ignore(doc_parse_json(slice_of(text), key, &record), "it is none, as it is elsewhere");
-    return record && !json_object_get(record, "settled") && !json_object_get(record, "failed");
 }
