@@ -124,6 +124,11 @@ struct error *loop_scratch_make(const char *parent, const char *prefix, char **r
 void loop_scratch_remove(const char *dir);
 void loop_scratch_sweep(const char *parent, const char *prefix);
 
+// As many open files as this process may have, 64 Ki at most: the limit that it begins with is that
+// of old programs which use select(2), and one connection beyond it would be the end of all.
+// Returns how many.
+uint64_t loop_raise_open_files(void);
+
 // For a program that confines itself. what: of setrlimit(2). starts: it
 // may start other programs.
 struct error *loop_confine_limit(int what, uint64_t value, const char *name);

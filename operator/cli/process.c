@@ -118,6 +118,7 @@ struct error *process_start(struct process *process, const struct process_settin
         err = kube_config_load(settings->kubeconfig, settings->context, &process->config);
     if (err)
         return err;
+    (void)loop_raise_open_files();
     process->loop = loop_new();
     process->http = http_new(process->loop, "drawbridge/" DRAWBRIDGE_VERSION);
     process->metrics = metrics_new();

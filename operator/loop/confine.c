@@ -29,6 +29,8 @@
 #define SANITIZED 0
 #endif
 
+#define OPEN_FILES_MAX ((rlim_t)65536)
+
 // --- limits --------------------------------------------------------------------------------------
 
 struct error *loop_confine_limit(int what, uint64_t value, const char *name)
@@ -38,6 +40,22 @@ struct error *loop_confine_limit(int what, uint64_t value, const char *name)
     if (setrlimit((__rlimit_resource_t)what, &both) == 0)
         return NULL;
     return error_errno(errno, "limit of %s", name);
+}
+
+uint64_t loop_raise_open_files(void)
+{
+    struct rlimit files = {0};
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return 0;
+    if (files.rlim_cur < files.rlim_max && files.rlim_cur < OPEN_FILES_MAX) {
+        struct rlimit more = files;
+
+        more.rlim_cur = files.rlim_max < OPEN_FILES_MAX ? files.rlim_max : OPEN_FILES_MAX;
+        if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+            files = more;
+    }
+    return files.rlim_cur;
 }
 
 // --- system calls --------------------------------------------------------------------------------

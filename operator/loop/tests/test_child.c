@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,17 @@ static void run_confined(struct run *r, const char *script, const struct loop_co
     setenv("DRAWBRIDGE_CONFINE", CONFINE, 1);
     run_sh(r, script, (struct loop_child_spec){.confine = confine, .timeout_ms = 60000});
     CHECK_OK(r->err);
+}
+
+TEST(a_process_may_open_as_many_files_as_its_limit_can_be_raised_to)
+{
+    struct rlimit few = {.rlim_cur = 64, .rlim_max = 300}, now = {0};
+
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &few), 0);
+    CHECK_INT(loop_raise_open_files(), 300);
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &now), 0);
+    CHECK_INT(now.rlim_cur, 300);
+    CHECK_INT(loop_raise_open_files(), 300);
 }
 
 TEST(a_confined_child_has_limits)
