@@ -193,6 +193,7 @@ void log_line(enum log_level level, const char *room, const char *fmt, ...) PRIN
 
 uint64_t clock_ms(void);     // monotonic, the time that the machine sleeps included
 int64_t clock_wall_ms(void); // Unix time
+uint64_t clock_ns(void);     // for how long a piece of work takes; no source replaces it
 // Tests: NULL restores the real clock.
 void clock_set_source(uint64_t (*monotonic_ms)(void), int64_t (*wall_ms)(void));
 #define CLOCK_TEXT_BYTES 32

@@ -101,6 +101,10 @@ void cluster_facts_free(struct cluster_facts *facts);
 // at once. A Node may have CLUSTER_ITEM_BYTES_MAX; its annotations may have half of that.
 #define CLUSTER_BYTES_MAX ((size_t)3 << 20)
 #define CLUSTER_ITEM_BYTES_MAX ((size_t)512 << 10)
+// What reading its lists and events may take of our one thread, however much it sends: the list of
+// some thousands of nodes at once, and so many percent of the time that follows.
+#define CLUSTER_BURST_MS 5000
+#define CLUSTER_PERCENT 10
 struct clusters;
 struct clusters *clusters_new(struct loop *loop);
 // all requests of its clients must be gone
@@ -116,6 +120,13 @@ struct error *clusters_open(struct clusters *clusters, const char *namespace, co
 uint64_t clusters_note(struct clusters *clusters, const char *key, bool answered);
 
 // --- target clusters, with all that is followed of them ------------------------------------------
+
+// Further ones are not followed, and said to be too many, until one is named no more. Each takes
+// some five connections.
+#define CLUSTER_TARGETS_MAX 500
+extern unsigned cluster_targets_max; // the same; tests change it
+// What happens there calls for a pass, and for another one so much later.
+#define CLUSTER_WAKE_MS 200
 
 struct cluster_targets;
 struct cluster_targets_spec {

@@ -21,6 +21,9 @@ AUTO_DECLARE(http, struct http)
 unsigned http_in_flight(const struct http *http);
 // Closes idle connections: after certificates or tokens were rotated.
 void http_forget_connections(struct http *http);
+// What servers send may take no more of our time than this: burst_ms of work in on_data at once,
+// and of the time after it so many percent. The servers wait meanwhile; nothing is lost.
+void http_pace(struct http *http, uint64_t burst_ms, unsigned percent);
 // Called for each finished request, for metrics: status 0 when there was no answer. took_ms is
 // HTTP_FOLLOWED of a stream that had no end of its own to come to (a watch): how long it lasted
 // says nothing about the server. NULL: nobody listens.

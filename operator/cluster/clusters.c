@@ -141,6 +141,7 @@ static struct error *client_of(struct clusters *all, const char *key, struct sli
         retire(all, target->client);
         target->client = NEW(struct client);
         target->client->http = http_new(all->loop, "drawbridge");
+        http_pace(target->client->http, CLUSTER_BURST_MS, CLUSTER_PERCENT);
         target->client->kube = kube_new(all->loop, target->client->http, config);
         kube_limit_objects(target->client->kube, CLUSTER_ITEM_BYTES_MAX);
         target->failures = 0;

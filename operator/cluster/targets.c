@@ -10,6 +10,7 @@
 
 // Of one kind in a target: it is somebody else's. Some 20,000 workers have room.
 #define OBJECTS_MAX 50000
+#define LINE_MS 10  // between the beginnings of two targets
 #define SEEN_MAX 16 // clusters that one Secret led to
 static const size_t bytes_max[] = {
     [CLUSTER_NODES] = (size_t)32 << 20,
@@ -17,6 +18,7 @@ static const size_t bytes_max[] = {
     [CLUSTER_NODE_CONFIGS] = (size_t)160 << 20,
 };
 
+unsigned cluster_targets_max = CLUSTER_TARGETS_MAX;
 struct error *(*cluster_parse_kubeconfig)(struct slice text, struct kube_config **ret_config) =
     kube_config_parse_untrusted;
 
@@ -25,9 +27,10 @@ struct held {
     struct cluster cluster; // must be first
     unsigned refs;
     struct http *http;
-    struct identity *identity;
-    char *what; // of its target, which may be gone first
+    struct identity *identity; // NULL: it waits in line
+    char *what;                // of its target, which may be gone first
     uint64_t began_ms;
+    uint64_t woken_ms;     // when passes were called for last, or will be
     uint64_t epoch;        // the greatest that an agent there has told of
     struct target *target; // NULL: it has another one by now, or is gone
     struct held *next;     // of those that wait for their last request
@@ -43,7 +46,8 @@ struct target {
     // UID → name of the clusters that it was seen to lead to; the last one's name, NULL: none yet
     json_t *seen;
     char *name_seen;
-    struct watch *secret;
+    bool has_place;                // it is one of those that are followed
+    struct watch *secret;          // NULL: it waits in line, or has no place
     char digest[DOC_DIGEST_BYTES]; // of the kubeconfig that held was made from
     struct held *held;             // NULL: see error
     struct error *error;           // why there is none
@@ -54,6 +58,8 @@ struct cluster_targets {
     struct cluster_targets_spec spec;
     struct identity *home; // NULL: there was no target yet
     struct target *first;
+    unsigned places; // that are taken
+    struct op *line; // until the next is begun; NULL: none waits
     struct held *retired;
     struct op *sweep;
 };
@@ -180,13 +186,34 @@ static void on_synced(void *owner)
         wake(held->target, 0);
 }
 
+static bool was_listed(const struct cluster *cluster)
+{
+    return watch_synced(cluster->nodes) && watch_synced(cluster->pods) &&
+           watch_synced(cluster->node_configs);
+}
+
+// However much happens there, it calls for a pass now and then; what a first list has, at its end.
+static void wake_for_news(struct held *held)
+{
+    uint64_t now_ms = clock_ms(), hold_ms = cluster_hold_ms(&held->cluster);
+
+    if (!was_listed(&held->cluster))
+        return;
+    if (held->woken_ms > 0 && now_ms < held->woken_ms + CLUSTER_WAKE_MS &&
+        hold_ms < held->woken_ms + CLUSTER_WAKE_MS - now_ms)
+        hold_ms = held->woken_ms + CLUSTER_WAKE_MS - now_ms;
+    if (held->woken_ms <= now_ms)
+        held->woken_ms = now_ms + hold_ms;
+    wake(held->target, hold_ms);
+}
+
 static void on_object(void *owner, const char *key, const json_t *was, const json_t *now)
 {
-    const struct held *held = owner;
+    struct held *held = owner;
 
     (void)key;
     if (held->target && !doc_equal(was, now))
-        wake(held->target, cluster_hold_ms(&held->cluster));
+        wake_for_news(held);
 }
 
 static void on_node_config(void *owner, const char *key, const json_t *was, const json_t *now)
@@ -202,7 +229,7 @@ static void on_node_config(void *owner, const char *key, const json_t *was, cons
     if (was && now && doc_equal(json_object_get(was, "spec"), json_object_get(now, "spec")) &&
         doc_equal(json_object_get(was, "status"), json_object_get(now, "status")))
         return;
-    wake(held->target, cluster_hold_ms(&held->cluster));
+    wake_for_news(held);
 }
 
 void cluster_targets_wake(struct cluster_targets *all, const char *by)
@@ -270,11 +297,22 @@ static void start(struct held *held)
     struct cluster *cluster = &held->cluster;
     const struct cluster_targets_spec *spec = &held->all->spec;
 
+    held->began_ms = clock_ms();
     cluster->facts = cluster_facts_new();
     held->identity = identity_new(spec->loop, cluster->kube, on_identity, held);
     cluster->nodes = follow(held, CLUSTER_NODES, on_object);
     cluster->pods = follow(held, CLUSTER_PODS, on_object);
     cluster->node_configs = follow(held, CLUSTER_NODE_CONFIGS, on_node_config);
+}
+
+static void on_line(void *owner);
+
+// Handshakes are work, and the Lease has to be renewed meanwhile: one target is begun, or its
+// Secret, and the next in a later turn, which on a busy machine is late.
+static void line_up(struct cluster_targets *all)
+{
+    if (!all->line)
+        all->line = loop_defer(all->spec.loop, on_line, all);
 }
 
 // --- the kubeconfig ------------------------------------------------------------------------------
@@ -310,9 +348,9 @@ static struct error *open_client(struct target *target, struct slice kubeconfig)
         return err;
     held = NEW(struct held);
     held->all = target->all;
-    held->began_ms = clock_ms();
     held->target = target;
     held->http = http_new(spec->loop, "drawbridge");
+    http_pace(held->http, CLUSTER_BURST_MS, CLUSTER_PERCENT);
     held->cluster.kube = kube_new(spec->loop, held->http, config);
     held->cluster.held = true;
     held->cluster.by = held->what = str_dup(target->what);
@@ -320,7 +358,7 @@ static struct error *open_client(struct target *target, struct slice kubeconfig)
     if (spec->may_write)
         kube_guard(held->cluster.kube, held_may_write, held);
     target->held = held;
-    start(held);
+    line_up(target->all);
     return NULL;
 }
 
@@ -367,6 +405,8 @@ static void on_secret_synced(void *owner)
 
 static void target_free(struct target *target)
 {
+    if (target->has_place)
+        target->all->places--;
     watch_free(target->secret);
     retire(target);
     error_free(target->error);
@@ -381,20 +421,73 @@ static void target_free(struct target *target)
     mem_free(target);
 }
 
-static struct target *target_new(struct cluster_targets *all, const char *namespace,
-                                 const char *name, const char *field)
+static void follow_secret(struct target *target)
 {
-    struct target *target = NEW(struct target);
-    struct watch_spec spec = {.kube = all->spec.home,
-                              .ref = {.group = "", .version = "v1", .resource = "secrets"},
+    struct watch_spec spec = {.kube = target->all->spec.home,
+                              .ref = {.group = "",
+                                      .version = "v1",
+                                      .resource = "secrets",
+                                      .namespace = target->namespace},
+                              .field_selector = target->selector,
                               .objects_max = 1,
                               .trim = trim_secret,
                               .on_change = on_secret,
                               .on_sync = on_secret_synced,
                               .owner = target};
 
-    target->all = all;
     target->began_ms = clock_ms();
+    target->secret = watch_new(target->all->spec.loop, &spec);
+}
+
+// What is there of one goes on before another is begun.
+static bool begin_next(struct cluster_targets *all)
+{
+    struct target *oldest = NULL;
+
+    for (struct target *target = all->first; target; target = target->next) {
+        if (target->held && !target->held->identity) {
+            start(target->held);
+            return true;
+        }
+        oldest = target->has_place && !target->secret ? target : oldest;
+    }
+    if (oldest)
+        follow_secret(oldest);
+    return oldest != NULL;
+}
+
+static void on_line(void *owner)
+{
+    struct cluster_targets *all = owner;
+
+    all->line = NULL;
+    if (begin_next(all))
+        all->line = loop_sleep(all->spec.loop, LINE_MS, on_line, all);
+}
+
+static void take_place(struct target *target)
+{
+    struct cluster_targets *all = target->all;
+
+    error_free(TAKE(target->error));
+    if (all->places >= cluster_targets_max) {
+        target->error = error_new(ERROR_LIMIT,
+                                  "spec.cluster.kubeconfigSecretRef: %s: %u other Secrets with "
+                                  "kubeconfigs are followed, and no more can be",
+                                  target->what, all->places);
+        return;
+    }
+    target->has_place = true;
+    all->places++;
+    line_up(all);
+}
+
+static struct target *target_new(struct cluster_targets *all, const char *namespace,
+                                 const char *name, const char *field)
+{
+    struct target *target = NEW(struct target);
+
+    target->all = all;
     target->namespace = str_dup(namespace);
     target->name = str_dup(name);
     target->field = str_dup(field);
@@ -402,9 +495,7 @@ static struct target *target_new(struct cluster_targets *all, const char *namesp
     target->what = str_format("Secret %s/%s, key %s", namespace, name, field);
     target->keys = json_object();
     target->seen = json_object();
-    spec.ref.namespace = target->namespace;
-    spec.field_selector = target->selector;
-    target->secret = watch_new(all->spec.loop, &spec);
+    take_place(target);
     target->next = all->first;
     all->first = target;
     if (!all->home)
@@ -428,6 +519,19 @@ static bool is_of(const struct target *target, const char *namespace, const char
            str_eq(target->field, field);
 }
 
+// There is room again for who waited longest.
+static void give_place(struct cluster_targets *all)
+{
+    struct target *oldest = NULL;
+
+    for (struct target *target = all->first; target; target = target->next)
+        oldest = target->has_place ? oldest : target;
+    if (!oldest || all->places >= cluster_targets_max)
+        return;
+    take_place(oldest);
+    wake(oldest, 0);
+}
+
 static void leave(struct cluster_targets *all, const char *key)
 {
     struct target **at = &all->first;
@@ -442,6 +546,7 @@ static void leave(struct cluster_targets *all, const char *key)
         }
         *at = target->next;
         target_free(target);
+        give_place(all);
     }
 }
 
@@ -510,6 +615,8 @@ bool cluster_targets_begin(const struct cluster_targets *all, const char *key)
 
     if (!target || target->error)
         return false;
+    if (held ? !held->identity : !target->secret)
+        return true; // it waits in line
     if (!held)
         return !watch_error(target->secret) && clock_ms() - target->began_ms < CLUSTER_ASK_MS;
     if (has_failed(&held->cluster) || identity_error(held->identity) || identity_error(all->home))
@@ -573,6 +680,7 @@ void cluster_targets_free(struct cluster_targets *all)
         target_free(target);
     }
     identity_free(all->home);
+    op_drop(all->line);
     op_drop(all->sweep);
     sweep(all);
     ASSERT(!all->retired);

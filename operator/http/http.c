@@ -31,6 +31,7 @@ struct http *http_new(struct loop *loop, const char *user_agent)
     http->user_agent = str_dup(user_agent);
     http_list_init(&http->waiting);
     http_list_init(&http->ready);
+    http_list_init(&http->held);
     http->pool = http_pool_new(http);
     return http;
 }
@@ -43,6 +44,7 @@ void http_free(struct http *http)
     ASSERT(!http->dispatching);
     ASSERT(!http->old);
     http->dispatch = op_drop(http->dispatch);
+    http->resume = op_drop(http->resume);
     http_pool_free(TAKE(http->pool));
     mem_free(http->user_agent);
     mem_free(http);
@@ -108,6 +110,65 @@ void http_mark_ready(struct http_transfer *transfer)
         http_list_append(&http->ready, &transfer->link);
     if (!http->dispatch)
         http->dispatch = loop_defer(http->loop, on_dispatch, http);
+}
+
+// --- pace ----------------------------------------------------------------------------------------
+
+void http_pace(struct http *http, uint64_t burst_ms, unsigned percent)
+{
+    ASSERT(burst_ms > 0 && burst_ms <= 3600000 && percent > 0 && percent <= 100);
+    http->burst_us = http->left_us = (int64_t)burst_ms * 1000;
+    http->percent = percent;
+    http->left_at_ms = clock_ms();
+}
+
+static void refill(struct http *http)
+{
+    uint64_t now_ms = clock_ms(), passed_ms = now_ms - http->left_at_ms;
+    http->left_at_ms = now_ms;
+    // so long that it is full in any case must not overflow
+    http->left_us += (int64_t)(passed_ms < 86400000 ? passed_ms : 86400000) * 10 * http->percent;
+    if (http->left_us > http->burst_us)
+        http->left_us = http->burst_us;
+}
+
+static void on_resume(void *owner)
+{
+    struct http *http = owner;
+    http->resume = NULL;
+    while (!http_list_empty(&http->held)) {
+        struct http_transfer *transfer = transfer_of(http->held.next);
+        http_list_remove(&transfer->link);
+        transfer->held = false;
+        http_mark_ready(transfer);
+    }
+}
+
+bool http_may_tell(struct http_transfer *transfer)
+{
+    struct http *http = transfer->http;
+    if (http->percent == 0)
+        return true;
+    refill(http);
+    if (http->left_us > 0)
+        return true;
+    transfer->held = true;
+    http_list_append(&http->held, &transfer->link);
+    if (!http->resume)
+        http->resume = loop_sleep(http->loop, (uint64_t)(-http->left_us / 10 / http->percent) + 1,
+                                  on_resume, http);
+    return false;
+}
+
+uint64_t http_now_ns(const struct http *http)
+{
+    return http->percent > 0 ? clock_ns() : 0;
+}
+
+void http_note_work(struct http *http, uint64_t began_ns)
+{
+    if (http->percent > 0)
+        http->left_us -= (int64_t)((clock_ns() - began_ns) / 1000);
 }
 
 struct op *http_send(struct http *http, const struct http_request *request, http_done_fn *done,

@@ -51,6 +51,12 @@ struct http {
     struct http_link waiting; // over HTTP_REQUESTS_MAX, in order
     struct http_link ready;   // with data or an end to tell the owner of
     struct op *dispatch;      // pending while ready has something
+    struct http_link held;    // streams whose data waits until the client may take more
+    struct op *resume;        // pending while held has something
+    unsigned percent;         // of the time that streams may take; 0: no limit
+    int64_t burst_us;         // as much as is ever left
+    int64_t left_us;          // that they may take now; below 0 after much work
+    uint64_t left_at_ms;
     // whose owner is being told something; cleared when it is dropped meanwhile
     struct http_transfer *told;
     unsigned running;   // whole answers in the multi handles
@@ -62,7 +68,7 @@ struct http {
 
 struct http_transfer {
     struct op op;          // first
-    struct http_link link; // in http.waiting or http.ready; second
+    struct http_link link; // in http.waiting, http.ready or http.held; second
     struct http *http;
     struct http_pool *pool; // NULL: not in a multi handle
     CURL *easy;
@@ -74,6 +80,7 @@ struct http_transfer {
     bool begun;      // was in a multi handle
     bool stream;     // on_data gets 2xx bodies
     bool paused;     // the owner is behind: curl was told to wait
+    bool held;       // in http.held
     bool over_limit; // the answer is larger than the request allows
     bool idle_ended; // the watchdog ended it
     bool finished;   // code says how
@@ -96,6 +103,10 @@ void http_pool_free(struct http_pool *pool);
 // http.c
 void http_mark_ready(struct http_transfer *transfer);
 void http_start_waiting(struct http *http);
+// Whether data may be told now. Else the transfer is ready again when it may be.
+bool http_may_tell(struct http_transfer *transfer);
+void http_note_work(struct http *http, uint64_t began_ns);
+uint64_t http_now_ns(const struct http *http); // 0: nobody asks how long it takes
 
 // transfer.c
 struct http_transfer *http_transfer_new(struct http *http, const struct http_request *request,

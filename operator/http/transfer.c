@@ -26,7 +26,7 @@ static size_t on_curl_body(char *bytes, size_t size, size_t count, void *userdat
     if (transfer->status == 0)
         (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &transfer->status);
     struct buf *data = &transfer->data;
-    if (len > data->max - data->len) {
+    if (len > data->max - data->len || transfer->held) {
         if (streams_now(transfer) && data->len > 0) {
             transfer->paused = true;
             return CURL_WRITEFUNC_PAUSE;
@@ -333,10 +333,14 @@ void http_transfer_tell(struct http_transfer *transfer)
 {
     struct http *http = transfer->http;
     if (streams_now(transfer) && transfer->data.len > 0) {
+        if (!http_may_tell(transfer))
+            return;
         struct buf data = transfer->data;
         transfer->data = buf_make(data.max);
+        uint64_t began_ns = http_now_ns(http);
         http->told = transfer;
         transfer->on_data(transfer->owner, buf_slice(&data));
+        http_note_work(http, began_ns);
         bool dropped = http->told != transfer;
         http->told = NULL;
         if (dropped) {

@@ -20,6 +20,7 @@ struct world {
     char *content_type, *retry_after;
     unsigned done, chunks;
     bool drop_in_data;
+    uint64_t work_ms; // that each portion takes
     // what the server does
     server_fn *script;
     struct server_conn *conn;
@@ -99,6 +100,8 @@ static void on_data(void *owner, struct slice bytes)
     struct world *world = owner;
     world->chunks++;
     buf_add_slice(&world->streamed, bytes);
+    for (uint64_t began_ms = clock_ms(); clock_ms() - began_ms < world->work_ms;)
+        continue;
     if (world->drop_in_data) {
         world->op = op_drop(world->op);
         loop_stop(world->loop);
@@ -339,6 +342,43 @@ TEST(a_fast_stream_is_held_back_and_nothing_is_lost)
         AUTO_MEM char *want = str_format("%08zu\n", i);
         CHECK(memcmp(world->streamed.ptr + i * 9, want, 9) == 0);
     }
+    world_free(world);
+}
+
+// A least: on a busy machine it takes longer.
+TEST(what_a_client_is_sent_may_have_a_pace_and_nothing_is_lost)
+{
+    struct world *world = world_new(send_much);
+    uint64_t began_ms = clock_ms();
+    world->work_ms = 3;
+    http_pace(world->http, 20, 50);
+    stream(world, 32768, 5000);
+    loop_run(world->loop);
+    CHECK_OK(TAKE(world->err));
+    CHECK_INT(world->streamed.len, 3600000);
+    for (size_t i = 0; i < 400000; i += 399) {
+        AUTO_MEM char *want = str_format("%08zu\n", i);
+        CHECK(memcmp(world->streamed.ptr + i * 9, want, 9) == 0);
+    }
+    // Of each portion's work more than two milliseconds are seen.
+    CHECK(clock_ms() - began_ms >= 2 * (2 * (uint64_t)world->chunks - 30));
+    world_free(world);
+}
+
+TEST(a_stream_that_is_held_back_may_be_dropped)
+{
+    struct world *world = world_new(send_much);
+    world->work_ms = 300;
+    http_pace(world->http, 1, 1);
+    stream(world, 32768, 5000);
+    run_until(world, &world->chunks, 1);
+    for (unsigned i = 0; i < 20; i++) // what came since is held
+        run_for(world, 1);
+    CHECK_INT(world->chunks, 1);
+    CHECK(world->streamed.len <= 32768); // and what curl has takes no more room
+    world->op = op_drop(world->op);
+    CHECK_INT(http_in_flight(world->http), 0);
+    run_for(world, 50);
     world_free(world);
 }
 

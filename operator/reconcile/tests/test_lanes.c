@@ -222,6 +222,37 @@ TEST(two_of_one_cluster_have_a_pass_one_after_the_other)
     story_free(s);
 }
 
+#define NODE "/api/v1/nodes/n"
+
+static bool much_has_happened(const struct story *s)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        AUTO_MEM char *version = str_format("v1.33.%u", s->wait.ticks % 7 + i);
+
+        fake_edit(s->far[0].api, NODE,
+                  json_pack("{s:{s:{s:s}}}", "status", "nodeInfo", "kubeletVersion", version));
+    }
+    return s->wait.ticks >= 100;
+}
+
+TEST(however_much_happens_in_a_cluster_calls_for_a_pass_now_and_then)
+{
+    struct story *s = story_new();
+    uint64_t adds, began_ms;
+
+    fake_seed(s->far[0].api, NODE,
+              json_pack("{s:{}, s:{s:{s:s, s:s}}}", "metadata", "status", "nodeInfo",
+                        "kubeletVersion", "v1.33.1", "operatingSystem", "linux"));
+    WAIT_FOR(s, is_quiet);
+    adds = stats(s).adds_total;
+    began_ms = clock_ms();
+    WAIT_FOR(s, much_has_happened);
+    CHECK(stats(s).adds_total > adds);
+    CHECK(stats(s).adds_total - adds <= (clock_ms() - began_ms) / CLUSTER_WAKE_MS + 2);
+    WAIT_FOR(s, is_quiet);
+    story_free(s);
+}
+
 static bool has_another_version(const struct story *s)
 {
     AUTO_MEM char *now = str_format("%llu", (unsigned long long)clock_ms());
@@ -244,6 +275,29 @@ TEST(what_one_cluster_says_now_calls_for_no_pass_about_another)
     adds = stats(s).adds_total;
     WAIT_FOR(s, some_time_is_over);
     CHECK(stats(s).adds_total - adds <= 4);
+    story_free(s);
+}
+
+static bool other_is_too_many(const struct story *s)
+{
+    const json_t *valid = fake_condition(s->scene.api, OTHER, "ConfigValid");
+
+    return *version_of(s, CONFIG) && str_eq(doc_str(valid, "reason", NULL), "LimitReached");
+}
+
+static bool other_is_seen(const struct story *s)
+{
+    return *version_of(s, OTHER) != '\0';
+}
+
+TEST(one_of_too_many_targets_is_followed_when_another_is_named_no_more)
+{
+    struct story *s = story_new();
+
+    cluster_targets_max = 1;
+    WAIT_FOR(s, other_is_too_many);
+    fake_delete(s->scene.api, CONFIG);
+    WAIT_FOR(s, other_is_seen);
     story_free(s);
 }
 
