@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// api: typed views of our own kinds, conditions, and the one table of reasons.
+// api: typed views of our own kinds, conditions, the one table of reasons, and what an error means.
 //
 // Purpose   parse, default and validate DRAConfiguration and KubermaticConfiguration; build status;
 //           merge conditions
@@ -137,6 +137,14 @@ const struct api_reason *api_reason_find(const char *name); // NULL: not in the 
 // Whether the change to it is worth an event of type Warning: it is terminal, or something that
 // should be there is not.
 bool api_reason_warns(const struct api_reason *reason);
+
+// The one place that says what an error means for retries, and in a condition.
+struct policy {
+    bool retry;         // with back-off
+    const char *reason; // of the condition, unless the error names one
+};
+struct policy policy_of(const struct error *err);
+const char *policy_reason(const struct error *err);
 
 enum tristate { STATE_FALSE, STATE_TRUE, STATE_UNKNOWN };
 struct api_conditions; // collects what a pass found

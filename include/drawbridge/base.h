@@ -44,7 +44,7 @@ _Noreturn void assert_failed(const char *cond, const char *file, int line);
 
 // --- errors: the one channel. NULL is success; whoever gets one owns it --------------------------
 
-// The kind decides retry and condition reason, in one table (reconcile/policy.c).
+// The kind decides retry and condition reason, in one table (api/policy.c).
 enum error_kind {
     ERROR_TRANSIENT, // the world may do better next time: connection, 5xx, time-out
     ERROR_THROTTLED, // 429: error_retry_after_ms() says when
@@ -185,8 +185,8 @@ void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 void log_set_json(bool json); // one JSON object a line instead of text
 bool log_is_json(void);
-// room: the room's name. Rooms below reconcile log errors at debug alone: whoever handles an error
-// logs it, once. What a room did to somebody's files is news of its own, at info.
+// room: the room's name. Who hands an error on logs it at debug alone: whoever handles it logs it,
+// once. What a room did to somebody's files is news of its own, at info.
 void log_line(enum log_level level, const char *room, const char *fmt, ...) PRINTF(3, 4);
 
 // --- clock and random numbers: seams for tests ---------------------------------------------------

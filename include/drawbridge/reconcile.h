@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // reconcile: the only room that knows the whole story.
 //
-// Purpose   the controller (DRAConfiguration → plan → writes → conditions) and the agent
-//           (NodeDRAConfiguration → node → status)
+// Purpose   the controller: DRAConfiguration → plan → writes → conditions
 // May use   all rooms below
-// Never     decides flags (gates), order (plan) or how to write (platform, node)
+// Never     decides flags (gates), order (plan) or how to write (platform)
 // Limits    one pass a DRAConfiguration at a time
 // Blocking  no
 #pragma once
@@ -54,21 +53,6 @@ bool controller_ready(void *controller, struct buf *why);
 MUST_USE struct op *controller_stop(struct controller *controller, loop_fn *done, void *owner);
 void controller_free(struct controller *controller);
 AUTO_DECLARE(controller, struct controller)
-
-struct node;
-struct agent;
-struct agent_spec {
-    struct kube *kube;
-    struct node *node;     // node_new()'s on_change must call agent_note_change()
-    const char *node_name; // borrowed
-};
-// Follows its NodeDRAConfiguration and writes its status; while the API is away the node goes on
-// with what it was told last.
-struct agent *agent_new(struct loop *loop, const struct agent_spec *spec);
-void agent_note_change(void *agent);
-bool agent_ready(void *agent, struct buf *why);
-void agent_free(struct agent *agent);
-AUTO_DECLARE(agent, struct agent)
 
 // --- the pure middle of a pass, shared with `drawbridge plan` ------------------------------------
 

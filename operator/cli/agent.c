@@ -3,9 +3,9 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "drawbridge/agent.h"
 #include "drawbridge/api.h"
 #include "drawbridge/node.h"
-#include "drawbridge/reconcile.h"
 #include "process.h"
 
 struct settings {

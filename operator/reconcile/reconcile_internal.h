@@ -7,15 +7,6 @@
 #include "drawbridge/platform.h"
 #include "drawbridge/reconcile.h"
 
-// --- policy: the one place that says what an error means for retries -----------------------------
-
-struct policy {
-    bool retry;         // with back-off
-    const char *reason; // of the condition, unless the error names one
-};
-struct policy policy_of(const struct error *err);
-const char *policy_reason(const struct error *err);
-
 // --- intent: what is in force, which after a failure is the last known good ----------------------
 
 struct intent {

@@ -2,7 +2,7 @@
 // A fake API server as a target cluster: the Secret that leads to it, and who it says to be.
 #pragma once
 
-#include "fake_api.h"
+#include "testkit/fake_api.h"
 
 #define SYSTEM "/api/v1/namespaces/kube-system"
 

@@ -6,7 +6,7 @@
 
 #include "drawbridge/reconcile.h"
 
-#include "fake_api.h"
+#include "testkit/fake_api.h"
 #include "reconcile_internal.h"
 
 #define NEVER UINT32_MAX

@@ -3,10 +3,10 @@
 // tried again.
 #include <sys/stat.h>
 
+#include "drawbridge/agent.h"
 #include "drawbridge/node.h"
-#include "drawbridge/reconcile.h"
 
-#include "fake_api.h"
+#include "testkit/fake_api.h"
 
 #define NODE_OBJECT "/apis/drawbridge.dev/v1alpha1/nodedraconfigurations/n-1"
 

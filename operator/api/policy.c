@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an error means: the one table from kind to retry and reason. Nobody else branches on it.
-#include "reconcile_internal.h"
+#include "api_internal.h"
 
 static const struct policy table[] = {
     [ERROR_TRANSIENT] = {true, "APIServerUnreachable"},

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// An API server for tests of the controller: objects by path, resourceVersions, watches, merge
-// patches, status subresources, finalizers, and a fault at whichever request the test chooses.
+// An API server for tests of rooms that stand on kube: objects by path, resourceVersions, watches,
+// merge patches, status subresources, finalizers, and a fault at whichever request a test chooses.
 #pragma once
 
 #include "drawbridge/kube.h"
 
+#include "testkit/fake_path.h"
 #include "testkit/server.h"
-
-#include "fake_path.h"
 
 #define FAKE_WATCHERS_MAX 24
 #define FAKE_CREATED "2026-11-21T10:00:00Z"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent: its NodeDRAConfiguration's spec goes to the node room, the node room's status comes
 // back. No decision is made here.
+#include "drawbridge/agent.h"
+#include "drawbridge/api.h"
 #include "drawbridge/node.h"
 #include "drawbridge/watch.h"
-
-#include "reconcile_internal.h"
 
 #define RETRY_MS_FIRST 500
 #define RETRY_MS_MAX 15000
@@ -49,7 +49,7 @@ static void on_written(void *owner, struct error *take_err, json_t *take_body)
     } else {
         // While the API server of this node is being changed this is what happens: the node goes on
         // without us.
-        log_line(LOG_DEBUG, "reconcile", "status of %s: %s", agent->spec.node_name,
+        log_line(LOG_DEBUG, "agent", "status of %s: %s", agent->spec.node_name,
                  error_text(take_err));
         agent->dirty = error_kind(take_err) != ERROR_NOT_FOUND;
         agent->pending =
@@ -122,7 +122,7 @@ static void note_refused(struct agent *agent, struct error *take_err)
 {
     bool same = agent->refused && str_eq(error_text(agent->refused), error_text(take_err));
 
-    log_line(same ? LOG_DEBUG : LOG_WARN, "reconcile", "NodeDRAConfiguration %s: %s",
+    log_line(same ? LOG_DEBUG : LOG_WARN, "agent", "NodeDRAConfiguration %s: %s",
              agent->spec.node_name, error_text(take_err));
     error_free(agent->refused);
     agent->refused = take_err;
