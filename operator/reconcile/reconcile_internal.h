@@ -6,6 +6,7 @@
 #include "drawbridge/lead.h"
 #include "drawbridge/platform.h"
 #include "drawbridge/reconcile.h"
+#include "drawbridge/walk.h"
 
 // --- intent: what is in force, which after a failure is the last known good ----------------------
 
@@ -31,65 +32,6 @@ bool intent_known_good(const struct api_config *config, struct gates_intent *ret
 // last that was applied.
 json_t *intent_history(const json_t *was, const struct intent *intent, const char *result,
                        const char *reason, const char *message, int64_t now_wall_ms);
-
-// --- events: written in the background, one at a time, the oldest dropped when there are too many;
-// those of a series are combined ---
-
-extern uint64_t events_combine_ms; // the first wait before a series is combined; tests change it
-struct events;
-struct events *events_new(struct loop *loop, struct kube *kube, const char *component,
-                          const char *host);
-void events_free(struct events *events);
-// object: whose event it is. warning: type Warning, else Normal.
-void events_emit(struct events *events, const json_t *object, bool warning, const char *reason,
-                 const char *fmt, ...) PRINTF(5, 6);
-
-// --- walk: how passes go from step to step (walk.c) ----------------------------------------------
-
-enum verdict { VERDICT_NEXT, VERDICT_WAIT }; // WAIT: an op calls walk_continue()
-
-struct walk_step {
-    const char *name;
-    struct error *(*begin)(void *walk, enum verdict *ret_verdict); // NULL: the end
-};
-
-// What tells passes of DRAConfigurations from those of ConfigSources.
-struct walk_kind {
-    const char *controller, *prefix; // in metrics, and before the key in the log
-    const struct walk_step *steps;   // begun at the first
-    uint64_t step_ms_max; // a step that waits longer is given up, and the pass comes again
-    // What comes after walk->step, which failed or did not.
-    unsigned (*next)(const void *walk, bool failed);
-    // at the last step; when to look again, 0: only when something changes
-    uint64_t (*end)(void *walk);
-    void (*drop)(void *walk); // what it has beside its struct walk, and itself
-};
-
-struct walks { // of one queue
-    const struct walk_kind *kind;
-    struct loop *loop;
-    struct queue *queue;
-    struct walk *first;
-    struct metric *total, *seconds, *errors, *terminal; // NULL: not counted
-};
-// From now on passes are counted, in families that both kinds share; metrics NULL: they are not.
-void walks_count(struct walks *walks, struct metrics *metrics);
-
-struct walk {
-    struct walks *walks;
-    struct walk *next;
-    char *key;
-    uint64_t began_ms;
-    unsigned step;
-    struct op *pending, *deadline;
-    struct error *err; // the first one; REPORT tells it
-    bool failed;       // come again with back-off
-};
-void walk_start(struct walk *walk, struct walks *walks, const char *key); // ends with queue_done()
-// For callbacks of a step's op: the step is over, with or without an error.
-void walk_continue(struct walk *walk, struct error *take_err);
-// Where they are: all that which says so of, NULL: all.
-void walks_drop(struct walks *walks, bool (*which)(const void *walk));
 
 // --- the controller ------------------------------------------------------------------------------
 

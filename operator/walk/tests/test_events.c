@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events of a roll-out: the first ones alone, then combined.
+#include "drawbridge/walk.h"
 #include "testkit/fake_api.h"
-#include "reconcile_internal.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 // on changes alone, and of a series (the same object, type and reason again and again, as in a
 // roll-out of a thousand nodes) the first ones are written, then one for all of a minute, of two,
 // of four and so on, as client-go's correlator combines them.
-#include "reconcile_internal.h"
+#include "drawbridge/walk.h"
 
 #define EVENTS_MAX 128         // waiting to be sent
 #define MESSAGE_BYTES_MAX 1024 // the API server's limit for an event's message

@@ -3,7 +3,8 @@
 // through until one waits. Steps never choose their successor; walk_move() is the only writer of
 // walk->step. A pass begins and ends with what the API server and the agents say, so a crash
 // anywhere is resumed by comparing.
-#include "reconcile_internal.h"
+#include "drawbridge/walk.h"
+#include "drawbridge/api.h"
 
 static const char *name_of(const struct walk *walk)
 {
@@ -17,7 +18,7 @@ static void walk_move(struct walk *walk, struct error *take_err)
     bool failed = take_err != NULL;
 
     if (take_err) {
-        log_line(LOG_DEBUG, "reconcile", "%s%s: %s: %s", kind->prefix, walk->key, from,
+        log_line(LOG_DEBUG, "walk", "%s%s: %s: %s", kind->prefix, walk->key, from,
                  error_text(take_err));
         walk->failed = walk->failed || policy_of(take_err).retry;
         if (walk->err)
@@ -26,8 +27,7 @@ static void walk_move(struct walk *walk, struct error *take_err)
             walk->err = take_err;
     }
     walk->step = kind->next(walk, failed);
-    log_line(LOG_DEBUG, "reconcile", "%s%s: %s -> %s", kind->prefix, walk->key, from,
-             name_of(walk));
+    log_line(LOG_DEBUG, "walk", "%s%s: %s -> %s", kind->prefix, walk->key, from, name_of(walk));
 }
 
 static void walk_free(struct walk *walk)
@@ -96,7 +96,7 @@ static void walk_end(struct walk *walk)
         log_line(failed                                    ? LOG_WARN
                  : error_kind(walk->err) == ERROR_CANCELED ? LOG_DEBUG
                                                            : LOG_ERROR,
-                 "reconcile", "%s%s: %s", walk->walks->kind->prefix, key, error_text(walk->err));
+                 "walk", "%s%s: %s", walk->walks->kind->prefix, key, error_text(walk->err));
     count(walk, failed ? "error" : after_ms ? "requeue_after" : "success");
     walk_free(walk);
     queue_done(queue, key, failed, after_ms);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The motor of passes by itself: steps that never end are given up.
-#include "reconcile_internal.h"
+#include "drawbridge/walk.h"
 #include "testkit/test.h"
 
 enum { HANGS, REPORTS, ENDS };
