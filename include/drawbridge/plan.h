@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // plan: from what is desired and what is reported to an ordered list of steps, and which of them
-// may be taken now.
+// may be taken now: the pure middle of a pass and of `drawbridge plan`.
 //
-// Purpose   order, barriers, pace, and when to stop
-// In → Out  instances + desired entries + policy + time → struct plan
+// Purpose   which intent is in force; order, barriers, pace, and when to stop
+// In → Out  configuration → struct intent; instances + intent → desired entries;
+//           instances + desired entries + policy + time → struct plan
 // May use   gates api doc base
 // Never     I/O, a clock of its own, memory of earlier passes: the same input gives the same plan
 // Limits    GATES_INSTANCES_MAX instances
@@ -184,3 +185,50 @@ const char *plan_revision(const struct gates_intent *intent, char *ret);
 // "+DynamicResourceAllocation=true -AllBeta +resource.k8s.io/v1beta1=true": what a step changes
 // beside what is written; "" when nothing.
 char *plan_step_summary(const struct plan_step *step, const struct plan_instance *instance);
+
+// --- intent: what is in force, which after a failure is the last known good ----------------------
+
+struct intent {
+    json_t *feature_gates, *runtime_config; // owned references
+    bool allow_alpha;
+    char revision[PLAN_REVISION_BYTES];       // of what is in force
+    char asked_revision[PLAN_REVISION_BYTES]; // of the spec
+    // when that was tried first, RFC 3339, borrowed from the status; NULL or "": it was not yet
+    const char *started;
+    bool rolled_back; // the spec's revision failed; in force is the last known good (or nothing)
+    bool known_good;  // the spec's revision was applied and is the last known good one itself
+    bool again;       // somebody asks to try again what failed
+    bool fresh;       // the spec's revision was not attempted yet, or somebody asks to try again
+};
+void intent_make(const struct api_config *config, struct intent *ret_intent);
+void intent_fini(struct intent *intent);
+struct gates_intent intent_gates(const struct intent *intent);
+// What would be gone back to, borrowed from the status; false: there is nothing.
+bool intent_known_good(const struct api_config *config, struct gates_intent *ret_good);
+// status.history with a new first entry, or the first one updated when it is of the same revision
+// (but the entry of one that was applied stays when it fails later); at most 5, of which one is the
+// last that was applied.
+json_t *intent_history(const json_t *was, const struct intent *intent, const char *result,
+                       const char *reason, const char *message, int64_t now_wall_ms);
+
+// --- inputs: instances as the gates room takes them ----------------------------------------------
+
+// Foreign entries are what the flags say without what we own, with what ours replaced.
+struct plan_inputs {
+    struct gates_instance *instances; // one for each, in the same order
+    size_t len;
+    json_t *trees; // owned trees that instances borrow from
+};
+void plan_inputs_make(const struct plan_instance *instances, size_t len,
+                      struct plan_inputs *ret_inputs);
+void plan_inputs_fini(struct plan_inputs *inputs);
+#define AUTO_INPUTS CLEANUP(plan_inputs_fini)
+// Resolution of what was observed; instances are those that the inputs were made of. Live
+// components are judged among themselves: a template (kubeadm's ConfigMaps) asks no API server for
+// anything, but is given what live and future clients need.
+struct error *plan_resolve(const struct gates_table *table, const struct gates_intent *intent,
+                           const struct plan_instance *instances, const struct plan_inputs *inputs,
+                           struct gates_resolution *ret_resolution);
+// The direction of a roll-out: Disable when nothing is wanted or DynamicResourceAllocation is
+// wanted off.
+bool plan_enables(const struct gates_intent *intent);

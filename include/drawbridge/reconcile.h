@@ -53,31 +53,3 @@ bool controller_ready(void *controller, struct buf *why);
 MUST_USE struct op *controller_stop(struct controller *controller, loop_fn *done, void *owner);
 void controller_free(struct controller *controller);
 AUTO_DECLARE(controller, struct controller)
-
-// --- the pure middle of a pass, shared with `drawbridge plan` ------------------------------------
-
-struct platform_observed;
-struct plan;
-struct plan_policy;
-// Observed instances as the gates room takes them: foreign entries are what the flags say without
-// what we own, with what ours replaced.
-struct reconcile_inputs {
-    struct gates_instance *instances; // same order as observed's
-    size_t len;
-    json_t *trees; // owned trees that instances borrow from
-};
-void reconcile_inputs_make(const struct platform_observed *observed,
-                           struct reconcile_inputs *ret_inputs);
-void reconcile_inputs_fini(struct reconcile_inputs *inputs);
-#define AUTO_INPUTS CLEANUP(reconcile_inputs_fini)
-// Resolution of what was observed. Live components are judged among themselves: a template
-// (kubeadm's ConfigMaps) asks no API server for anything, but is given what live and future clients
-// need.
-struct gates_resolution;
-struct error *reconcile_resolve(const struct gates_table *table, const struct gates_intent *intent,
-                                const struct platform_observed *observed,
-                                const struct reconcile_inputs *inputs,
-                                struct gates_resolution *ret_resolution);
-// The direction of a roll-out: Disable when nothing is wanted or DynamicResourceAllocation is
-// wanted off.
-bool reconcile_enables(const struct gates_intent *intent);

@@ -354,7 +354,7 @@ static struct error *work_out(struct planning *p, const struct settings *setting
                               const struct api_config *config, char **ret_text)
 {
     struct gates_intent intent = intent_of(config);
-    struct plan_policy policy = {.enable = reconcile_enables(&intent),
+    struct plan_policy policy = {.enable = plan_enables(&intent),
                                  .max_unavailable = config->max_unavailable,
                                  .max_unavailable_percent = config->max_unavailable_percent,
                                  .leaving = config->deleting,
@@ -364,7 +364,7 @@ static struct error *work_out(struct planning *p, const struct settings *setting
                              .kubelet_config = settings->kubelet_config,
                              .node = settings->node,
                              .cluster = &p->cluster};
-    AUTO_INPUTS struct reconcile_inputs inputs = {0};
+    AUTO_INPUTS struct plan_inputs inputs = {0};
     AUTO_RESOLUTION struct gates_resolution resolution = {0};
     struct error *err;
 
@@ -375,8 +375,8 @@ static struct error *work_out(struct planning *p, const struct settings *setting
     err = fill_reports(p);
     if (err)
         return err;
-    reconcile_inputs_make(p->observed, &inputs);
-    err = reconcile_resolve(p->table, &intent, p->observed, &inputs, &resolution);
+    plan_inputs_make(p->observed->instances, p->observed->len, &inputs);
+    err = plan_resolve(p->table, &intent, p->observed->instances, &inputs, &resolution);
     if (!err && resolution.refusals_len > 0)
         err = say_refusals(p, &resolution);
     if (err)

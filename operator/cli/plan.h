@@ -3,7 +3,6 @@
 
 #include "client.h"
 #include "drawbridge/platform.h"
-#include "drawbridge/reconcile.h"
 
 // What `drawbridge plan` worked out.
 struct plan_view {

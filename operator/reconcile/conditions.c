@@ -237,7 +237,7 @@ static void say_waiting(struct pass *pass, enum condition condition, const struc
     // The control plane comes first when something is turned on, the nodes when it is turned off.
     if (pass->config.suspend)
         reason = "Suspended";
-    else if (kubelets == reconcile_enables(&intent) && !is_part_done(pass, !kubelets))
+    else if (kubelets == plan_enables(&intent) && !is_part_done(pass, !kubelets))
         reason = kubelets ? "WaitingForControlPlane" : "WaitingForNodes";
     api_conditions_set(pass->conditions, condition, STATE_FALSE, reason,
                        "%s has to be changed and waits its turn", name_of(pass, step));

@@ -33,7 +33,7 @@ static bool takes_flags_out(const struct pass *pass)
 {
     struct gates_intent intent = intent_gates(&pass->intent);
 
-    return pass_writes(pass) && !pass->plan.done && !reconcile_enables(&intent) &&
+    return pass_writes(pass) && !pass->plan.done && !plan_enables(&intent) &&
            !pass->intent.rolled_back && json_array_size(pass->observed->served) > 0 &&
            json_object_size(pass->config.status) > 0 &&
            *doc_str(pass->config.status, "lastAppliedRevision", NULL);

@@ -95,7 +95,7 @@ static void pass_free(void *walk)
     intent_fini(&pass->intent);
     plan_fini(&pass->plan);
     gates_resolution_fini(&pass->resolution);
-    reconcile_inputs_fini(&pass->inputs);
+    plan_inputs_fini(&pass->inputs);
     platform_observed_free(pass->observed);
     api_conditions_free(pass->conditions);
     driver_result_free(pass->driver);

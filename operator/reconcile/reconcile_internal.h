@@ -8,31 +8,6 @@
 #include "drawbridge/reconcile.h"
 #include "drawbridge/walk.h"
 
-// --- intent: what is in force, which after a failure is the last known good ----------------------
-
-struct intent {
-    json_t *feature_gates, *runtime_config; // owned references
-    bool allow_alpha;
-    char revision[PLAN_REVISION_BYTES];       // of what is in force
-    char asked_revision[PLAN_REVISION_BYTES]; // of the spec
-    // when that was tried first, RFC 3339, borrowed from the status; NULL or "": it was not yet
-    const char *started;
-    bool rolled_back; // the spec's revision failed; in force is the last known good (or nothing)
-    bool known_good;  // the spec's revision was applied and is the last known good one itself
-    bool again;       // somebody asks to try again what failed
-    bool fresh;       // the spec's revision was not attempted yet, or somebody asks to try again
-};
-void intent_make(const struct api_config *config, struct intent *ret_intent);
-void intent_fini(struct intent *intent);
-struct gates_intent intent_gates(const struct intent *intent);
-// What would be gone back to, borrowed from the status; false: there is nothing.
-bool intent_known_good(const struct api_config *config, struct gates_intent *ret_good);
-// status.history with a new first entry, or the first one updated when it is of the same revision
-// (but the entry of one that was applied stays when it fails later); at most 5, of which one is the
-// last that was applied.
-json_t *intent_history(const json_t *was, const struct intent *intent, const char *result,
-                       const char *reason, const char *message, int64_t now_wall_ms);
-
 // --- the controller ------------------------------------------------------------------------------
 
 #define CONTROLLER_LEASE_NAME "drawbridge"
@@ -197,7 +172,7 @@ struct pass {
     struct intent intent;
     struct platform_target target; // borrows from config and object
     struct platform_observed *observed;
-    struct reconcile_inputs inputs;
+    struct plan_inputs inputs;
     struct gates_resolution resolution;
     struct plan plan;
     struct driver_result *driver; // NULL: there was nothing to look at, or it was not reached

@@ -290,9 +290,9 @@ struct error *step_resolve(void *walk, enum verdict *ret_verdict)
     struct error *err;
 
     *ret_verdict = VERDICT_NEXT;
-    reconcile_inputs_make(pass->observed, &pass->inputs);
-    err = reconcile_resolve(pass->controller->spec.table, &intent, pass->observed, &pass->inputs,
-                            &pass->resolution);
+    plan_inputs_make(pass->observed->instances, pass->observed->len, &pass->inputs);
+    err = plan_resolve(pass->controller->spec.table, &intent, pass->observed->instances,
+                       &pass->inputs, &pass->resolution);
     pass->resolved = !err;
     return err;
 }
@@ -307,8 +307,8 @@ static void resolve_good(const struct pass *pass, struct gates_resolution *ret_g
     if (pass->intent.known_good || pass->intent.rolled_back || pass->config.deleting ||
         !intent_known_good(&pass->config, &good))
         return;
-    err = reconcile_resolve(pass->controller->spec.table, &good, pass->observed, &pass->inputs,
-                            ret_good);
+    err = plan_resolve(pass->controller->spec.table, &good, pass->observed->instances,
+                       &pass->inputs, ret_good);
     if (err)
         error_ignore(err, "without it every component counts as changed");
 }
@@ -320,7 +320,7 @@ struct error *step_plan(void *walk, enum verdict *ret_verdict)
     struct gates_intent intent = intent_gates(&pass->intent);
     const struct platform_traits *traits = platform_traits(pass->observed->type);
     struct plan_policy policy = {
-        .enable = reconcile_enables(&intent),
+        .enable = plan_enables(&intent),
         .max_unavailable = pass->config.max_unavailable,
         .max_unavailable_percent = pass->config.max_unavailable_percent,
         .min_ready_ms = pass->config.min_ready_ms,
@@ -384,7 +384,7 @@ struct error *step_apply(void *walk, enum verdict *ret_verdict)
     struct platform_change change = {
         .observed = pass->observed,
         .plan = &pass->plan,
-        .enable = reconcile_enables(&intent),
+        .enable = plan_enables(&intent),
         .owner_namespace = pass->config.namespace,
         .owner_name = pass->config.name,
         .wrote = on_wrote,

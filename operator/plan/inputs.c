@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From what was observed to what the gates room decides on.
-#include "reconcile_internal.h"
+#include "drawbridge/plan.h"
 
 // What the flags say beside what we wrote; where our entry stands in for somebody's, theirs.
 static json_t *foreign(const struct plan_instance *instance, const char *map)
@@ -26,14 +26,14 @@ static json_t *foreign(const struct plan_instance *instance, const char *map)
     return all;
 }
 
-void reconcile_inputs_make(const struct platform_observed *observed,
-                           struct reconcile_inputs *ret_inputs)
+void plan_inputs_make(const struct plan_instance *instances, size_t len,
+                      struct plan_inputs *ret_inputs)
 {
-    struct reconcile_inputs inputs = {.len = observed->len, .trees = json_array()};
+    struct plan_inputs inputs = {.len = len, .trees = json_array()};
 
-    inputs.instances = mem_alloc(observed->len * sizeof(*inputs.instances));
-    for (size_t i = 0; i < observed->len; i++) {
-        const struct plan_instance *from = &observed->instances[i];
+    inputs.instances = mem_alloc(len * sizeof(*inputs.instances));
+    for (size_t i = 0; i < len; i++) {
+        const struct plan_instance *from = &instances[i];
         json_t *gates = foreign(from, "featureGates");
         json_t *runtime = foreign(from, "runtimeConfig");
 
@@ -53,24 +53,23 @@ void reconcile_inputs_make(const struct platform_observed *observed,
     *ret_inputs = inputs;
 }
 
-void reconcile_inputs_fini(struct reconcile_inputs *inputs)
+void plan_inputs_fini(struct plan_inputs *inputs)
 {
     mem_free(inputs->instances);
     json_decref(inputs->trees);
-    *inputs = (struct reconcile_inputs){0};
+    *inputs = (struct plan_inputs){0};
 }
 
 // --- resolution ----------------------------------------------------------------------------------
 
 // The live ones, in order, and where they stand among all.
-static size_t pick_live(const struct platform_observed *observed,
-                        const struct reconcile_inputs *inputs, struct gates_instance *live,
-                        size_t *where)
+static size_t pick_live(const struct plan_instance *instances, const struct plan_inputs *inputs,
+                        struct gates_instance *live, size_t *where)
 {
     size_t len = 0;
 
     for (size_t i = 0; i < inputs->len; i++) {
-        if (observed->instances[i].object)
+        if (instances[i].object)
             continue;
         live[len] = inputs->instances[i];
         where[len++] = i;
@@ -106,14 +105,13 @@ static void take_live_verdict(struct gates_resolution *all, struct gates_resolut
     live->refusals_len = theirs.refusals_len;
 }
 
-struct error *reconcile_resolve(const struct gates_table *table, const struct gates_intent *intent,
-                                const struct platform_observed *observed,
-                                const struct reconcile_inputs *inputs,
-                                struct gates_resolution *ret_resolution)
+struct error *plan_resolve(const struct gates_table *table, const struct gates_intent *intent,
+                           const struct plan_instance *instances, const struct plan_inputs *inputs,
+                           struct gates_resolution *ret_resolution)
 {
     AUTO_MEM struct gates_instance *live = mem_alloc(inputs->len * sizeof(*live));
     AUTO_MEM size_t *where = mem_alloc(inputs->len * sizeof(*where));
-    size_t live_len = pick_live(observed, inputs, live, where);
+    size_t live_len = pick_live(instances, inputs, live, where);
     AUTO_RESOLUTION struct gates_resolution among_live = {0};
     struct gates_resolution all = {0};
     struct error *err;

@@ -3,7 +3,7 @@
 // from the history.
 #include <string.h>
 
-#include "reconcile_internal.h"
+#include "drawbridge/plan.h"
 
 #define HISTORY_MAX 5
 
@@ -91,7 +91,7 @@ struct gates_intent intent_gates(const struct intent *intent)
                                  intent->allow_alpha};
 }
 
-bool reconcile_enables(const struct gates_intent *intent)
+bool plan_enables(const struct gates_intent *intent)
 {
     const json_t *core = json_object_get(intent->feature_gates, "DynamicResourceAllocation");
 

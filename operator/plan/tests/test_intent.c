@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which intent is in force, and what the history keeps of it.
-#include "reconcile_internal.h"
+#include "drawbridge/plan.h"
 #include "test.h"
 
 static struct api_config config_with(json_t *gates, json_t *status)
@@ -171,7 +171,7 @@ TEST(deletion_wants_nothing)
     intent_make(&config, &intent);
     wanted = intent_gates(&intent);
     CHECK_INT(json_object_size(intent.feature_gates), 0);
-    CHECK(!reconcile_enables(&wanted));
+    CHECK(!plan_enables(&wanted));
     intent_fini(&intent);
 }
 
@@ -230,10 +230,10 @@ TEST(the_direction_follows_the_core_gate)
         json_pack("{s:b,s:b}", "DynamicResourceAllocation", 0, "DRAAdminAccess", 1);
     AUTO_JSON json_t *other = json_pack("{s:b}", "ImageVolume", 1);
 
-    CHECK(reconcile_enables(&(struct gates_intent){.feature_gates = on}));
-    CHECK(!reconcile_enables(&(struct gates_intent){.feature_gates = off}));
-    CHECK(reconcile_enables(&(struct gates_intent){.feature_gates = other}));
-    CHECK(!reconcile_enables(&(struct gates_intent){0}));
+    CHECK(plan_enables(&(struct gates_intent){.feature_gates = on}));
+    CHECK(!plan_enables(&(struct gates_intent){.feature_gates = off}));
+    CHECK(plan_enables(&(struct gates_intent){.feature_gates = other}));
+    CHECK(!plan_enables(&(struct gates_intent){0}));
 }
 
 TEST(a_foreign_entry_is_what_the_flags_say_without_ours_and_with_what_ours_replaced)
@@ -242,10 +242,9 @@ TEST(a_foreign_entry_is_what_the_flags_say_without_ours_and_with_what_ours_repla
         "{s:{s:b,s:b,s:b},s:{s:{s:b,s:b}},s:{s:{s:b}}}", "featureGates", "A", 1, "B", 1, "C", 0,
         "owned", "featureGates", "A", 1, "B", 1, "replaced", "featureGates", "B", 0);
     struct plan_instance instance = {.component = COMPONENT_SCHEDULER, .reported = report};
-    struct platform_observed observed = {.instances = &instance, .len = 1};
-    AUTO_INPUTS struct reconcile_inputs inputs = {0};
+    AUTO_INPUTS struct plan_inputs inputs = {0};
 
-    reconcile_inputs_make(&observed, &inputs);
+    plan_inputs_make(&instance, 1, &inputs);
     CHECK(json_object_get(inputs.instances[0].foreign_gates, "A") == NULL);
     CHECK(json_is_false(json_object_get(inputs.instances[0].foreign_gates, "B")));
     CHECK(json_is_false(json_object_get(inputs.instances[0].foreign_gates, "C")));
