@@ -375,6 +375,15 @@ static void start_watches(struct controller *c)
     c->cluster.node_configs = follow(c, cluster_watch_spec(CLUSTER_NODE_CONFIGS), on_node_config);
 }
 
+// What works on DRAConfigurations beside their passes.
+static void start_others(struct controller *c)
+{
+    struct adopter_spec adopter = {
+        .kube = c->spec.kube, .configs = c->configs, .may_write = controller_may_write, .owner = c};
+
+    c->adopter = adopter_new(c->loop, &adopter);
+}
+
 static void print_queue(void *owner)
 {
     struct controller *c = owner;
@@ -474,7 +483,6 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
     c->passes.loop = loop;
     c->passes.queue = c->queue;
     walks_count(&c->passes, spec->metrics);
-    c->adopter = adopter_new(c);
     if (spec->helm_account && !loop_confine_has_paths())
         log_line(LOG_WARN, "reconcile",
                  "this kernel has no Landlock: helm has a token of its own, but nothing keeps it "
@@ -483,6 +491,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
     c->sources = sources_new(c);
     c->shards = shards_new(c, spec->kube);
     start_watches(c);
+    start_others(c);
     if (spec->leader_elect)
         c->lead = lead_new(loop, &lead);
     return c;

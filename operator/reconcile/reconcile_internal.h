@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "drawbridge/adopt.h"
 #include "drawbridge/api.h"
 #include "drawbridge/driver.h"
 #include "drawbridge/lead.h"
@@ -11,7 +12,6 @@
 // --- the controller ------------------------------------------------------------------------------
 
 #define CONTROLLER_LEASE_NAME "drawbridge"
-struct adopter;
 struct shards;
 struct unreadable;
 struct roster;
@@ -216,14 +216,6 @@ void conditions_make(struct pass *pass);
 bool pass_writes(const struct pass *pass);
 
 struct kube_ref config_ref(const struct pass *pass, const char *subresource);
-
-// --- adoption of KubermaticConfigurations --------------------------------------------------------
-
-struct adopter *adopter_new(struct controller *controller);
-void adopter_free(struct adopter *adopter);
-// a DRAConfiguration changed: mirror its conditions
-void adopter_note_config(struct adopter *adopter, const char *key);
-void adopter_wake(struct adopter *adopter); // we lead now
 
 // --- ConfigSources (source*.c) -------------------------------------------------------------------
 

@@ -2,12 +2,14 @@
 // Adoption: each KubermaticConfiguration gets a DRAConfiguration of its name, and its conditions
 // back where the CRD is ours. The kind may come and go while we run, so its CRD is watched, not
 // asked for.
-#include "reconcile_internal.h"
+#include "drawbridge/adopt.h"
+#include "drawbridge/api.h"
 
 #define CRD_NAME "kubermaticconfigurations.kubermatic.k8c.io"
 
 struct adopter {
-    struct controller *controller;
+    struct loop *loop;
+    struct adopter_spec spec;
     struct watch *definition;  // the CRD
     struct watch *kubermatics; // NULL while the kind is not served
     struct queue *queue;
@@ -23,7 +25,7 @@ static void end_work(struct adopter *a, struct error *take_err)
     bool failed = take_err && policy_of(take_err).retry;
 
     if (take_err)
-        log_line(failed ? LOG_WARN : LOG_ERROR, "reconcile", "KubermaticConfiguration %s: %s", key,
+        log_line(failed ? LOG_WARN : LOG_ERROR, "adopt", "KubermaticConfiguration %s: %s", key,
                  error_text(take_err));
     error_free(take_err);
     queue_done(a->queue, key, failed, 0);
@@ -91,7 +93,7 @@ static void mirror(struct adopter *a, const json_t *kubermatic, const json_t *co
     doc_set(body, doc_string(doc_str(kubermatic, "metadata", "resourceVersion", NULL)), "metadata",
             "resourceVersion", NULL);
     json_object_set(body, "status", difference);
-    a->pending = kube_patch(a->controller->spec.kube, &ref, &patch, on_mirrored, a);
+    a->pending = kube_patch(a->spec.kube, &ref, &patch, on_mirrored, a);
 }
 
 // --- adoption ------------------------------------------------------------------------------------
@@ -107,7 +109,7 @@ static void on_adopted(void *owner, struct error *take_err, json_t *take_body)
         end_work(a, error_wrap(take_err, "make the DRAConfiguration"));
         return;
     }
-    watch_note_write(a->controller->configs, body);
+    watch_note_write(a->spec.configs, body);
     mirror(a, kubermatic, body);
 }
 
@@ -128,7 +130,7 @@ static bool is_adopted(const json_t *config, const json_t *wanted)
 static struct error *adopt(struct adopter *a, const json_t *kubermatic)
 {
     AUTO_JSON json_t *wanted = NULL;
-    const json_t *config = watch_get(a->controller->configs, a->key);
+    const json_t *config = watch_get(a->spec.configs, a->key);
     struct kube_ref ref = {
         .group = API_GROUP, .version = API_VERSION, .resource = "draconfigurations"};
     struct kube_patch patch = {
@@ -148,7 +150,7 @@ static struct error *adopt(struct adopter *a, const json_t *kubermatic)
     if (config)
         doc_set(wanted, doc_string(doc_str(config, "metadata", "resourceVersion", NULL)),
                 "metadata", "resourceVersion", NULL);
-    a->pending = kube_patch(a->controller->spec.kube, &ref, &patch, on_adopted, a);
+    a->pending = kube_patch(a->spec.kube, &ref, &patch, on_adopted, a);
     return NULL;
 }
 
@@ -159,7 +161,7 @@ static void on_work(void *owner, const char *key)
     struct error *err;
 
     if (!kubermatic || *doc_str(kubermatic, "metadata", "deletionTimestamp", NULL) ||
-        !controller_may_write(a->controller) || !watch_synced(a->controller->configs)) {
+        !a->spec.may_write(a->spec.owner) || !watch_synced(a->spec.configs)) {
         queue_done(a->queue, key, false, 0);
         return;
     }
@@ -205,7 +207,7 @@ static void on_definition(void *owner, const char *key, const json_t *was, const
 {
     struct adopter *a = owner;
     struct watch_spec spec = {
-        .kube = a->controller->spec.kube,
+        .kube = a->spec.kube,
         .ref = {.group = "kubermatic.k8c.io",
                 .version = "v1",
                 .resource = "kubermaticconfigurations"},
@@ -218,9 +220,9 @@ static void on_definition(void *owner, const char *key, const json_t *was, const
     a->ours =
         str_eq(doc_str(now, "metadata", "labels", "app.kubernetes.io/name", NULL), "drawbridge");
     if (is_established(now) && !a->kubermatics)
-        a->kubermatics = watch_new(a->controller->loop, &spec);
+        a->kubermatics = watch_new(a->loop, &spec);
     else if (!now && a->kubermatics && !a->retire)
-        a->retire = loop_defer(a->controller->loop, on_retire, a);
+        a->retire = loop_defer(a->loop, on_retire, a);
 }
 
 // A CRD is large; of its schema nothing is needed.
@@ -260,7 +262,7 @@ void adopter_note_config(struct adopter *a, const char *key)
         queue_add(a->queue, key);
 }
 
-struct adopter *adopter_new(struct controller *controller)
+struct adopter *adopter_new(struct loop *loop, const struct adopter_spec *spec)
 {
     struct adopter *a = NEW(struct adopter);
     struct queue_spec queue = {.name = "kubermaticconfiguration",
@@ -270,7 +272,7 @@ struct adopter *adopter_new(struct controller *controller)
                                .work = on_work,
                                .owner = a};
     struct watch_spec definition = {
-        .kube = controller->spec.kube,
+        .kube = spec->kube,
         .ref = {.group = "apiextensions.k8s.io",
                 .version = "v1",
                 .resource = "customresourcedefinitions"},
@@ -280,9 +282,10 @@ struct adopter *adopter_new(struct controller *controller)
         .owner = a,
     };
 
-    a->controller = controller;
-    a->queue = queue_new(controller->loop, &queue);
-    a->definition = watch_new(controller->loop, &definition);
+    a->loop = loop;
+    a->spec = *spec;
+    a->queue = queue_new(loop, &queue);
+    a->definition = watch_new(loop, &definition);
     return a;
 }
 
