@@ -380,8 +380,18 @@ static void start_others(struct controller *c)
 {
     struct adopter_spec adopter = {
         .kube = c->spec.kube, .configs = c->configs, .may_write = controller_may_write, .owner = c};
+    struct sources_spec sources = {.kube = c->spec.kube,
+                                   .configs = c->configs,
+                                   .events = c->events,
+                                   .metrics = c->spec.metrics,
+                                   .git_file_root = c->spec.git_file_root,
+                                   .git_pack_bytes_max = c->spec.git_pack_bytes_max,
+                                   .may_write = controller_may_write,
+                                   .on_change = enqueue,
+                                   .owner = c};
 
     c->adopter = adopter_new(c->loop, &adopter);
+    c->sources = sources_new(c->loop, &sources);
 }
 
 static void print_queue(void *owner)
@@ -488,7 +498,6 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
                  "this kernel has no Landlock: helm has a token of its own, but nothing keeps it "
                  "from reading the controller's; nor git workers");
     c->driver = driver_new(loop, &driver);
-    c->sources = sources_new(c);
     c->shards = shards_new(c, spec->kube);
     start_watches(c);
     start_others(c);

@@ -7,6 +7,7 @@
 #include "drawbridge/lead.h"
 #include "drawbridge/platform.h"
 #include "drawbridge/reconcile.h"
+#include "drawbridge/source.h"
 #include "drawbridge/walk.h"
 
 // --- the controller ------------------------------------------------------------------------------
@@ -216,18 +217,3 @@ void conditions_make(struct pass *pass);
 bool pass_writes(const struct pass *pass);
 
 struct kube_ref config_ref(const struct pass *pass, const char *subresource);
-
-// --- ConfigSources (source*.c) -------------------------------------------------------------------
-
-struct sources;
-struct sources *sources_new(struct controller *controller);
-void sources_free(struct sources *sources);
-void sources_wake(struct sources *sources); // we lead now
-void sources_drop(struct sources *sources); // we do not any more: passes end where they are
-// A DRAConfiguration changed: the source that it comes from may have to put it back, or to hold.
-void sources_note_config(struct sources *sources, const json_t *was, const json_t *now);
-// What of a DRAConfiguration that came from a source its note has to be told of.
-uint64_t sources_facet(const json_t *config, uint64_t hash);
-// SourceReady of an object that comes from a source; nothing where it does not.
-void sources_say(const struct sources *sources, const json_t *object,
-                 struct api_conditions *conditions);

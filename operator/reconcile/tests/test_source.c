@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "source_internal.h"
 #include "scene.h"
 #include "source_worker.h"
 
@@ -39,6 +38,14 @@ _Noreturn static void story_fail(const struct story *s, const char *what)
     test_fail(__FILE__, __LINE__, "%s\n%s\nphase %d, at %u, fault %d, kill %d: %s",
               s->scene.api->log.ptr, source, (int)s->phase, s->scene.at, (int)s->scene.fault,
               s->scene.kill, what);
+}
+
+// The commit of "main@sha1:0123".
+static const char *commit_of(const char *revision)
+{
+    const char *at = strstr(revision, "sha1:");
+
+    return at ? at + strlen("sha1:") : "";
 }
 
 // --- the repository ------------------------------------------------------------------------------
@@ -169,8 +176,7 @@ static bool is_in_force(const struct story *s, const char *commit)
     const char *applied =
         doc_str(fake_get(s->scene.api, SOURCE), "status", "lastAppliedRevision", NULL);
 
-    return str_eq(source_commit_of(applied), commit) &&
-           str_eq(condition(s, "Ready", "status"), "True");
+    return str_eq(commit_of(applied), commit) && str_eq(condition(s, "Ready", "status"), "True");
 }
 
 static bool was_handled(const struct story *s, const char *value)
@@ -207,16 +213,15 @@ static void check_second(const struct story *s)
 
 static bool is_good(const struct story *s, const char *commit)
 {
-    return str_eq(source_commit_of(doc_str(fake_get(s->scene.api, SOURCE), "status",
-                                           "lastKnownGoodRevision", NULL)),
-                  commit);
+    return str_eq(
+        commit_of(doc_str(fake_get(s->scene.api, SOURCE), "status", "lastKnownGoodRevision", NULL)),
+        commit);
 }
 
 static bool is_held(const struct story *s, const char *commit)
 {
     return str_eq(
-        source_commit_of(doc_str(fake_get(s->scene.api, SOURCE), "status", "heldRevision", NULL)),
-        commit);
+        commit_of(doc_str(fake_get(s->scene.api, SOURCE), "status", "heldRevision", NULL)), commit);
 }
 
 static void advance_held(struct story *s)
@@ -224,10 +229,9 @@ static void advance_held(struct story *s)
     const char *applied =
         doc_str(fake_get(s->scene.api, SOURCE), "status", "lastAppliedRevision", NULL);
 
-    if (s->phase == PHASE_SECOND &&
-        (is_held(s, SECOND) || str_eq(source_commit_of(applied), SECOND)))
+    if (s->phase == PHASE_SECOND && (is_held(s, SECOND) || str_eq(commit_of(applied), SECOND)))
         s->phase = PHASE_HELD;
-    if (s->phase == PHASE_HELD && is_held(s, SECOND) && str_eq(source_commit_of(applied), FIRST) &&
+    if (s->phase == PHASE_HELD && is_held(s, SECOND) && str_eq(commit_of(applied), FIRST) &&
         str_eq(condition(s, "Ready", "reason"), "Held")) {
         check_first(s);
         if (fake_get(s->scene.api, CONFIGS "three"))

@@ -3,7 +3,8 @@
 #pragma once
 
 #include "drawbridge/git.h"
-#include "reconcile_internal.h"
+#include "drawbridge/plan.h"
+#include "drawbridge/source.h"
 
 // What is remembered of a source between its passes; a new leader or process learns it anew from
 // the repository.
@@ -24,7 +25,8 @@ struct source {
 };
 
 struct sources {
-    struct controller *controller;
+    struct loop *loop;
+    struct sources_spec spec;
     struct watch *watch;
     struct queue *queue;
     struct walks passes;

@@ -47,7 +47,7 @@ static const json_t *config_of(const struct source_pass *pass, const json_t *ent
         !str_eq(doc_str(entry, "kind", NULL), "KubermaticConfiguration"))
         return NULL;
     key = str_format("%s/%s", pass->spec.namespace, doc_str(entry, "name", NULL));
-    return watch_get(pass->sources->controller->configs, key);
+    return watch_get(pass->sources->spec.configs, key);
 }
 
 static bool is_ready(const struct api_config *config)
@@ -70,8 +70,8 @@ static void hold(struct source_pass *pass, const char *applied, const struct api
             str_format("DRAConfiguration %s was put back: %.*s", config->name,
                        TEXT_CUT(700, *why ? why : doc_str(last, "reason", NULL))));
     if (!str_eq(doc_str(pass->spec.status, "heldRevision", NULL), applied))
-        events_emit(pass->sources->controller->events, pass->object, true, "Held", "%s: %s",
-                    applied, pass->held_reason);
+        events_emit(pass->sources->spec.events, pass->object, true, "Held", "%s: %s", applied,
+                    pass->held_reason);
 }
 
 void source_judge(struct source_pass *pass)
@@ -161,7 +161,7 @@ static bool ask_signers(struct source_pass *pass)
 
     if (!pass->spec.verify)
         return false;
-    pass->walk.pending = kube_get(pass->sources->controller->spec.kube, &ref, on_signers, pass);
+    pass->walk.pending = kube_get(pass->sources->spec.kube, &ref, on_signers, pass);
     return true;
 }
 
@@ -185,7 +185,7 @@ struct error *source_secrets(void *walk, enum verdict *ret_verdict)
 
     *ret_verdict = VERDICT_WAIT;
     if (*pass->spec.secret)
-        pass->walk.pending = kube_get(pass->sources->controller->spec.kube, &ref, on_secret, pass);
+        pass->walk.pending = kube_get(pass->sources->spec.kube, &ref, on_secret, pass);
     else if (!ask_signers(pass))
         *ret_verdict = VERDICT_NEXT;
     return NULL;
@@ -384,7 +384,6 @@ static void run_fetch(struct source_pass *pass, const char *known, const char *b
 {
     static const char *const keys[] = {"username",   "password",    "bearerToken", "identity",
                                        "passphrase", "known_hosts", "ca.crt",      "proxy"};
-    const struct controller_spec *controller = &pass->sources->controller->spec;
     char *values[COUNT(keys)];
     AUTO_MEM char *signers = kube_secret_text(pass->signers, "allowed_signers");
     AUTO_MEM char *keyring = join_keyring(pass->signers);
@@ -416,12 +415,12 @@ static void run_fetch(struct source_pass *pass, const char *known, const char *b
         .verify = pass->spec.verify,
         .allowed_signers = signers,
         .keyring = keyring,
-        .file_root = controller->git_file_root,
-        .pack_bytes_max = controller->git_pack_bytes_max,
+        .file_root = pass->sources->spec.git_file_root,
+        .pack_bytes_max = pass->sources->spec.git_pack_bytes_max,
         .timeout_ms = pass->spec.timeout_ms,
     };
     pass->fetch_began_ms = clock_ms();
-    pass->walk.pending = fetch_run(pass->sources->controller->loop, &spec, on_fetched, pass);
+    pass->walk.pending = fetch_run(pass->sources->loop, &spec, on_fetched, pass);
     for (size_t i = 0; i < COUNT(keys); i++) {
         if (values[i])
             explicit_bzero(values[i], strlen(values[i]));

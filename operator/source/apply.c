@@ -44,7 +44,7 @@ static struct op *send(struct source_pass *pass, const struct source_item *item,
 
     if (item->version && !dry_run)
         doc_set(held, doc_string(item->version), "metadata", "resourceVersion", NULL);
-    return kube_patch(pass->sources->controller->spec.kube, &ref, &patch, done, pass);
+    return kube_patch(pass->sources->spec.kube, &ref, &patch, done, pass);
 }
 
 // --- PREVIEW -------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ static void preview_next(struct source_pass *pass)
     if (pass->at < pass->len) {
         struct kube_ref ref =
             item_ref(pass, pass->items[pass->at].kind, name_of(&pass->items[pass->at]));
-        pass->walk.pending = kube_get(pass->sources->controller->spec.kube, &ref, on_live, pass);
+        pass->walk.pending = kube_get(pass->sources->spec.kube, &ref, on_live, pass);
         return;
     }
     if (pass->fetched)
@@ -217,8 +217,8 @@ static void on_applied(void *owner, struct error *take_err, json_t *take_body)
     if (trim(pass, body))
         return;
     if (str_eq(item->kind->kind, "DRAConfiguration"))
-        watch_note_write(pass->sources->controller->configs, body);
-    events_emit(pass->sources->controller->events, pass->object, false, "Applied", "%s, of %s",
+        watch_note_write(pass->sources->spec.configs, body);
+    events_emit(pass->sources->spec.events, pass->object, false, "Applied", "%s, of %s",
                 item->where, pass->commit);
     pass->changed++;
     pass->at++;
@@ -241,8 +241,7 @@ static bool trim(struct source_pass *pass, const json_t *applied)
     doc_set(body, doc_string(doc_str(applied, "metadata", "resourceVersion", NULL)), "metadata",
             "resourceVersion", NULL);
     json_object_set(body, "spec", extra);
-    pass->walk.pending =
-        kube_patch(pass->sources->controller->spec.kube, &ref, &patch, on_applied, pass);
+    pass->walk.pending = kube_patch(pass->sources->spec.kube, &ref, &patch, on_applied, pass);
     return true;
 }
 
@@ -307,7 +306,7 @@ static void on_pruned(void *owner, struct error *take_err, json_t *take_body)
     }
     error_free(take_err);
     pass->changed++;
-    events_emit(pass->sources->controller->events, pass->object, false, "Pruned",
+    events_emit(pass->sources->spec.events, pass->object, false, "Pruned",
                 "%s %s, which %s does not have", doc_str(entry_at(pass), "kind", NULL),
                 doc_str(entry_at(pass), "name", NULL), pass->commit);
     end_entry(pass);
@@ -331,9 +330,9 @@ static void on_doomed(void *owner, struct error *take_err, json_t *take_body)
         end_entry(pass);
         return;
     }
-    pass->walk.pending = kube_delete(
-        pass->sources->controller->spec.kube, &ref, doc_str(object, "metadata", "uid", NULL),
-        doc_str(object, "metadata", "resourceVersion", NULL), on_pruned, pass);
+    pass->walk.pending =
+        kube_delete(pass->sources->spec.kube, &ref, doc_str(object, "metadata", "uid", NULL),
+                    doc_str(object, "metadata", "resourceVersion", NULL), on_pruned, pass);
 }
 
 static bool is_in_commit(const struct source_pass *pass, const json_t *entry)
@@ -354,8 +353,7 @@ static bool prune_next(struct source_pass *pass)
 
         if (kind && !is_in_commit(pass, entry)) {
             struct kube_ref ref = item_ref(pass, kind, doc_str(entry, "name", NULL));
-            pass->walk.pending =
-                kube_get(pass->sources->controller->spec.kube, &ref, on_doomed, pass);
+            pass->walk.pending = kube_get(pass->sources->spec.kube, &ref, on_doomed, pass);
             return true;
         }
         pass->at++;

@@ -341,7 +341,7 @@ static void emit_events(struct source_pass *pass)
         str_eq(doc_str(was, "reason", NULL), doc_str(now, "reason", NULL)) &&
         str_eq(doc_str(was, "message", NULL), doc_str(now, "message", NULL)))
         return;
-    events_emit(pass->sources->controller->events, pass->object, !ready,
+    events_emit(pass->sources->spec.events, pass->object, !ready,
                 ready ? "Ready" : doc_str(now, "reason", NULL), "%s",
                 doc_str(now, "message", NULL));
 }
@@ -356,8 +356,8 @@ static void wake_configs(struct source_pass *pass)
             str_format("%s/%s", doc_str(pass->object, "metadata", "namespace", NULL),
                        doc_str(json_array_get(inventory, i), "name", NULL));
 
-        if (watch_get(pass->sources->controller->configs, key))
-            queue_add(pass->sources->controller->queue, key);
+        if (watch_get(pass->sources->spec.configs, key))
+            pass->sources->spec.on_change(pass->sources->spec.owner, key);
     }
 }
 
@@ -406,8 +406,7 @@ struct error *source_report(void *walk, enum verdict *ret_verdict)
     doc_set(body, doc_string(doc_str(pass->object, "metadata", "resourceVersion", NULL)),
             "metadata", "resourceVersion", NULL);
     json_object_set(body, "status", difference);
-    pass->walk.pending =
-        kube_patch(pass->sources->controller->spec.kube, &ref, &patch, on_reported, pass);
+    pass->walk.pending = kube_patch(pass->sources->spec.kube, &ref, &patch, on_reported, pass);
     *ret_verdict = VERDICT_WAIT;
     return NULL;
 }

@@ -5,7 +5,7 @@
 
 #define BACKOFF_MS 1000
 #define BACKOFF_MS_MAX 60000
-// Passes at once. Those that look at a repository are fewer: source_turns.c.
+// Passes at once. Those that look at a repository are fewer: turns.c.
 #define WORKERS 8
 #define QUEUED_MS 15000 // who waits for a worker is woken; this is for the case that nobody does
 
@@ -193,7 +193,7 @@ static void on_work(void *owner, const char *key)
     struct sources *sources = owner;
     struct source_pass *pass;
 
-    if (!controller_may_write(sources->controller) || !watch_synced(sources->controller->configs)) {
+    if (!sources->spec.may_write(sources->spec.owner) || !watch_synced(sources->spec.configs)) {
         // everything is queued again when we lead and see
         queue_done(sources->queue, key, false, 0);
         return;
@@ -218,7 +218,7 @@ void sources_wake(struct sources *sources)
 }
 
 struct made_from {
-    struct controller *controller;
+    const struct sources *sources;
     const char *source;
 };
 
@@ -228,7 +228,7 @@ static void look_at_one(void *owner, const char *key, const json_t *object)
 
     if (str_eq(doc_str(object, "metadata", "annotations", API_ANNOTATION_SOURCE, NULL),
                made->source))
-        queue_add(made->controller->queue, key);
+        made->sources->spec.on_change(made->sources->spec.owner, key);
 }
 
 static bool same(const json_t *was, const json_t *now, const char *a, const char *b)
@@ -239,11 +239,11 @@ static bool same(const json_t *was, const json_t *now, const char *a, const char
 static void on_source(void *owner, const char *key, const json_t *was, const json_t *now)
 {
     struct sources *sources = owner;
-    struct made_from made = {sources->controller, key};
+    struct made_from made = {sources, key};
 
     // SourceReady of what came from it; our own status shows there when it is written.
     if (!now || !was)
-        watch_each(sources->controller->configs, look_at_one, &made);
+        watch_each(sources->spec.configs, look_at_one, &made);
     if (!now && !in_work(sources, key))
         forget(sources, key);
     if (!was || !now || !same(was, now, "metadata", "generation") ||
@@ -334,7 +334,7 @@ void sources_say(const struct sources *sources, const json_t *object,
 
 static void make_metrics(struct sources *sources)
 {
-    struct metrics *m = sources->controller->spec.metrics;
+    struct metrics *m = sources->spec.metrics;
 
     if (!m)
         return;
@@ -353,7 +353,7 @@ static void make_metrics(struct sources *sources)
                                    "namespace,name,revision", "1 for the revision that is applied");
 }
 
-struct sources *sources_new(struct controller *controller)
+struct sources *sources_new(struct loop *loop, const struct sources_spec *spec)
 {
     struct sources *sources = NEW(struct sources);
     struct queue_spec queue = {.name = "configsource",
@@ -363,20 +363,21 @@ struct sources *sources_new(struct controller *controller)
                                .work = on_work,
                                .owner = sources};
     struct watch_spec watch = {
-        .kube = controller->spec.kube,
+        .kube = spec->kube,
         .ref = {.group = API_GROUP, .version = API_VERSION, .resource = "configsources"},
         .on_change = on_source,
         .owner = sources,
     };
 
-    sources->controller = controller;
+    sources->loop = loop;
+    sources->spec = *spec;
     make_metrics(sources);
-    sources->queue = queue_new(controller->loop, &queue);
+    sources->queue = queue_new(loop, &queue);
     sources->passes.kind = &kind;
-    sources->passes.loop = controller->loop;
+    sources->passes.loop = loop;
     sources->passes.queue = sources->queue;
-    walks_count(&sources->passes, controller->spec.metrics);
-    sources->watch = watch_new(controller->loop, &watch);
+    walks_count(&sources->passes, spec->metrics);
+    sources->watch = watch_new(loop, &watch);
     return sources;
 }
 
