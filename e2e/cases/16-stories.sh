@@ -9,6 +9,6 @@
 case_each_request() {
   local story
   for story in torture hosted source; do
-    DRAWBRIDGE_TORTURE_ALL=1 DRAWBRIDGE_TEST_TIMEOUT=3600 "${DRAWBRIDGE%/*}/operator/reconcile/test_reconcile_$story" || return 1
+    DRAWBRIDGE_TORTURE_ALL=1 DRAWBRIDGE_TEST_TIMEOUT=3600 "${DRAWBRIDGE%/*}/operator/controller/test_controller_$story" || return 1
   done
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "drawbridge/lead.h"
-#include "drawbridge/reconcile.h"
+#include "drawbridge/controller.h"
 #include "process.h"
 
 struct settings {

@@ -3,7 +3,7 @@
 #include "drawbridge/driver.h"
 #include "drawbridge/git.h"
 #include "drawbridge/platform.h"
-#include "drawbridge/reconcile.h"
+#include "drawbridge/controller.h"
 #include "test.h"
 
 // "1280Mi"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One pass of one DRAConfiguration: its steps, and what comes after each.
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 // Of some requests one after the other, each of which has KUBE_TIMEOUT_MS. What takes longer (a
 // roll-out, helm, pods) no step waits for.

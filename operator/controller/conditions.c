@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a pass found, in conditions: one sentence each that says what is true and what to do next.
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 #define OTHERS_NAMED 4 // manifests, in one message
 

@@ -3,7 +3,7 @@
 // allows them.
 #include <string.h>
 
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 #define BACKOFF_MS 500
 #define BACKOFF_MS_MAX 30000
@@ -271,7 +271,8 @@ static void on_gained(void *owner)
 {
     struct controller *c = owner;
 
-    log_line(LOG_INFO, "reconcile", "leading, epoch=%llu", (unsigned long long)controller_epoch(c));
+    log_line(LOG_INFO, "controller", "leading, epoch=%llu",
+             (unsigned long long)controller_epoch(c));
     if (c->leader_status)
         metric_set(c->leader_status, 1, CONTROLLER_LEASE_NAME);
     shards_note_gained(c->shards);
@@ -325,7 +326,7 @@ static void on_lost(void *owner)
 {
     struct controller *c = owner;
 
-    log_line(LOG_WARN, "reconcile",
+    log_line(LOG_WARN, "controller",
              "the lease is lost: nothing is written until it is gained again");
     if (c->leader_status)
         metric_set(c->leader_status, 0, CONTROLLER_LEASE_NAME);
@@ -494,7 +495,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
     c->passes.queue = c->queue;
     walks_count(&c->passes, spec->metrics);
     if (spec->helm_account && !loop_confine_has_paths())
-        log_line(LOG_WARN, "reconcile",
+        log_line(LOG_WARN, "controller",
                  "this kernel has no Landlock: helm has a token of its own, but nothing keeps it "
                  "from reading the controller's; nor git workers");
     c->driver = driver_new(loop, &driver);

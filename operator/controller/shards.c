@@ -6,7 +6,7 @@
 //
 // How many shards there are is the leader's word, on the Lease: nobody writes a target by a number
 // that is not said. When it changes, it is unsaid for longer than a word may be believed.
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 struct shards_timing shards_timing = {.believed_ms = 10000, .unsaid_ms = 15000, .look_ms = 1000};
 
@@ -76,7 +76,7 @@ void shards_note_gained(struct shards *s)
         settle(s);
         return;
     }
-    log_line(LOG_INFO, "reconcile",
+    log_line(LOG_INFO, "controller",
              "target clusters were spread over %s shards, and are over %u from now on: in %llu s, "
              "when nobody works by the number before",
              said, s->count, (unsigned long long)shards_timing.unsaid_ms / 1000);
@@ -210,7 +210,7 @@ static void on_gained(void *owner, unsigned shard)
 {
     struct shards *s = owner;
 
-    log_line(LOG_INFO, "reconcile", "shard %u of %u is ours, epoch=%llu", shard, s->count,
+    log_line(LOG_INFO, "controller", "shard %u of %u is ours, epoch=%llu", shard, s->count,
              (unsigned long long)lead_shards_epoch(s->leads, shard));
     controller_note_shards(s->controller);
 }
@@ -219,7 +219,7 @@ static void on_lost(void *owner, unsigned shard)
 {
     struct shards *s = owner;
 
-    log_line(LOG_INFO, "reconcile", "shard %u of %u is ours no more", shard, s->count);
+    log_line(LOG_INFO, "controller", "shard %u of %u is ours no more", shard, s->count);
     controller_note_shards(s->controller);
 }
 

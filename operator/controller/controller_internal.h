@@ -3,10 +3,10 @@
 
 #include "drawbridge/adopt.h"
 #include "drawbridge/api.h"
+#include "drawbridge/controller.h"
 #include "drawbridge/driver.h"
 #include "drawbridge/lead.h"
 #include "drawbridge/platform.h"
-#include "drawbridge/reconcile.h"
 #include "drawbridge/source.h"
 #include "drawbridge/walk.h"
 

@@ -4,7 +4,7 @@
 // as much as all of them are large.
 #include <string.h>
 
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 struct roster {
     // key → {writes, home, targets: [names of what it writes and may write], lane, created}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // When a pass is repeated that nobody wakes.
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 #include "test.h"
 
 // When a pass looks again that could not ask the API server of its hosted cluster. again_ms: what

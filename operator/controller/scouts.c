@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scouts: of the DRAConfigurations of one cluster that wait for somebody else to turn DRA on, one
 // looks for all of them. Each cluster has its own: what one says is nothing to the others.
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 struct scouts {
     struct controller *controller;

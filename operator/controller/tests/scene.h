@@ -4,10 +4,10 @@
 // is waiting.
 #pragma once
 
-#include "drawbridge/reconcile.h"
+#include "drawbridge/controller.h"
 
 #include "testkit/fake_api.h"
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 #define NEVER UINT32_MAX
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The steps of a pass up to the writes: LOAD, CLAIM, OBSERVE, RESOLVE, PLAN, APPLY.
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 struct kube_ref config_ref(const struct pass *pass, const char *subresource)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // REPORT: the status of a DRAConfiguration, written only when it differs, and the events that its
 // changes are.
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 #define OBSERVE_AGAIN_MS 30000 // nobody tells us when somebody else turns the API on
 #define SERVED_AGAIN_MS 5000   // everything is read back, discovery lags a moment

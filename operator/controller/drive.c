@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // RETIRE and DRIVER: the driver's place in a pass. It goes before what it needs is turned off, and
 // comes after everything else is right.
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 static bool is_installed(const struct pass *pass)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// reconcile: the only room that knows the whole story.
+// controller: the only room that knows the whole story.
 //
-// Purpose   the controller: DRAConfiguration → plan → writes → conditions
-// May use   all rooms below
+// Purpose   passes of DRAConfigurations: plan → writes → conditions; whose they are; tells adopt
+//           and source what its watch says
+// May use   all rooms below but node and agent
 // Never     decides flags (gates), order (plan) or how to write (platform)
 // Limits    one pass a DRAConfiguration at a time
 // Blocking  no

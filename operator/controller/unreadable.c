@@ -3,7 +3,7 @@
 // about it, is written into its status all the same: its name is known.
 #include <string.h>
 
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 #define WAITING_MAX 1000
 #define AGAIN_MS 1000 // after a write that failed, and twice as late each time, up to
@@ -66,7 +66,7 @@ static void on_sent(void *owner, struct error *take_err, struct slice text)
     if (err)
         log_line(error_kind(err) == ERROR_NOT_FOUND || error_kind(err) == ERROR_CONFLICT ? LOG_DEBUG
                                                                                          : LOG_WARN,
-                 "reconcile", "%s: write that it cannot be read: %s", key, error_text(err));
+                 "controller", "%s: write that it cannot be read: %s", key, error_text(err));
     if (!err) {
         note_told(u, key, sent);
     } else if (now && (now != sent || is_tried_again(err))) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who writes a cluster, of all DRAConfigurations that there are.
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 #include "testkit/test.h"
 
 #define HOSTED(namespace)                                                                          \

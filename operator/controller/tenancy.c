@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tenancy: whose DRAConfigurations may configure this cluster, and which other namespaces they may
 // name. The administrator lists both; what is not listed takes nothing away from anybody.
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 bool tenancy_governs(const struct controller_spec *spec, const char *namespace)
 {

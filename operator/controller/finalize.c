@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // RELEASE: the end of a DRAConfiguration. The agents' objects go, then our finalizer; with Revert
 // this comes after every file is as it was.
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 static void on_finalizer_removed(void *owner, struct error *take_err, json_t *take_body)
 {

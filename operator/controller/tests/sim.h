@@ -4,10 +4,10 @@
 // Many of them run at once on one loop, as most of their time is waiting.
 #pragma once
 
-#include "drawbridge/reconcile.h"
+#include "drawbridge/controller.h"
 
 #include "testkit/fake_api.h"
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 #define SIM_CONFIG                                                                                 \
     "/apis/drawbridge.dev/v1alpha1/namespaces/kubermatic/draconfigurations/kubermatic"

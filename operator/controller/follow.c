@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watches of the objects that platforms write beside nodes. They only wake passes, which look for
 // themselves. Nothing is followed that no configuration names, and nothing twice.
-#include "reconcile_internal.h"
+#include "controller_internal.h"
 
 #define OBJECTS_MAX 2000 // of one kind in one namespace: it is somebody else's, and may be full
 
