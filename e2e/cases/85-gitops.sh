@@ -18,7 +18,8 @@ gitops() {
 gitops_controller() { start_controller --git-file-root "$GIT_DIR_E2E/srv" --git-pack-max-mib 2; }
 
 gitops_clean() {
-  kubectl delete configsources,kubermaticconfigurations,draconfigurations --all --wait=false >/dev/null
+  kubectl delete configsources --all >/dev/null # first: each puts back what it applied
+  kubectl delete kubermaticconfigurations,draconfigurations --all --wait=false >/dev/null
   eventually 180 none_of kubermaticconfigurations,draconfigurations
   kubectl delete role,rolebinding drawbridge-controller-configsource >/dev/null
   kubectl delete secret,configmap git signers values --ignore-not-found >/dev/null

@@ -248,6 +248,8 @@ static bool trim(struct source_pass *pass, const json_t *applied)
 // False: nothing is left.
 static bool apply_next(struct source_pass *pass)
 {
+    if (source_is_over(pass))
+        return false;
     while (pass->at < pass->len && (pass->items[pass->at].skip || !pass->items[pass->at].differs))
         pass->at++;
     if (pass->at == pass->len)

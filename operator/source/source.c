@@ -21,11 +21,20 @@ static const struct walk_step steps[SOURCE_STEP_COUNT] = {
     [SOURCE_END] = {"END", NULL},
 };
 
+bool source_is_over(const struct source_pass *pass)
+{
+    const json_t *now = watch_get(pass->sources->watch, pass->walk.key);
+
+    return !now || doc_get(now, "metadata", "deletionTimestamp", NULL);
+}
+
 static unsigned step_after(const void *walk, bool failed)
 {
     const struct source_pass *pass = walk;
     enum source_step step = (enum source_step)pass->walk.step;
 
+    if (step != SOURCE_LOAD && source_is_over(pass))
+        return SOURCE_END;
     if (failed)
         return step == SOURCE_REPORT || !pass->object ? SOURCE_END : SOURCE_REPORT;
     switch (step) {

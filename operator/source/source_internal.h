@@ -101,6 +101,8 @@ struct error *source_secrets(void *walk, enum verdict *ret_verdict);
 struct error *source_fetch(void *walk, enum verdict *ret_verdict);
 struct error *source_check(void *walk, enum verdict *ret_verdict);
 struct error *source_preview(void *walk, enum verdict *ret_verdict);
+// It is deleted: who deletes what it applied as well is not to find that again.
+bool source_is_over(const struct source_pass *pass);
 struct error *source_apply(void *walk, enum verdict *ret_verdict);
 struct error *source_prune(void *walk, enum verdict *ret_verdict);
 struct error *source_report(void *walk, enum verdict *ret_verdict);
