@@ -105,6 +105,30 @@ char *kube_path(const struct kube_ref *ref);
 // (Kubernetes 1.35, API concepts, resource versions). May be NULL.
 bool kube_is_newer(const char *version, const char *than);
 
+// What the text of an object tells without a tree of it. All are parts of the text; strings are
+// without their quotes and have no escapes in them.
+#define KUBE_FIELDS_MAX 32
+struct kube_field {
+    struct slice key, value; // value: the JSON text of it
+};
+struct kube_fields {
+    struct kube_field items[KUBE_FIELDS_MAX];
+    size_t len;
+};
+struct kube_glance {
+    struct slice text;
+    struct slice namespace, name, version; // of its metadata; namespace: may be empty
+    struct kube_fields metadata, status;   // empty where they are not there, or no objects
+    struct slice status_text;              // the JSON text of it; empty: none
+};
+// False: in doubt, or no object with a name and a resourceVersion. True: the parser takes this text
+// and reads the same in it.
+bool kube_glance(struct slice text, struct kube_glance *ret_glance);
+// The JSON text of a field; empty: it is not there.
+struct slice kube_field_text(const struct kube_fields *fields, const char *key);
+// Borrowed for the call. False: a tree is wanted.
+typedef bool kube_glance_fn(void *owner, const struct kube_glance *glance);
+
 // take_err: kind by HTTP status and Status.reason (404 NOT_FOUND, 409 CONFLICT, 410 GONE, 401/403
 // DENIED, 422/400/415 REJECTED, 413 LIMIT, 429 THROTTLED, 5xx TRANSIENT), text: the server's
 // message; error_reason() is "AlreadyExists" or "ResourceVersionTooLarge" where it was that, else
@@ -163,6 +187,11 @@ struct kube_patch {
 };
 MUST_USE struct op *kube_patch(struct kube *kube, const struct kube_ref *ref,
                                const struct kube_patch *patch, kube_done_fn *done, void *owner);
+// The same for who can often do without a tree: glance sees the answer first, where the text is
+// plain enough and of the object that was asked for. True: that was all, and done gets JSON null.
+MUST_USE struct op *kube_patch_glance(struct kube *kube, const struct kube_ref *ref,
+                                      const struct kube_patch *patch, kube_glance_fn *glance,
+                                      kube_done_fn *done, void *owner);
 // As kube_create_text(): the answer may be an object that cannot be read.
 MUST_USE struct op *kube_patch_text(struct kube *kube, const struct kube_ref *ref,
                                     const struct kube_patch *patch, kube_text_fn *done,
@@ -224,3 +253,6 @@ MUST_USE struct op *kube_watch(struct kube *kube, const struct kube_ref *ref,
                                const char *label_selector, const char *field_selector,
                                const char *resource_version, kube_event_fn *on_event,
                                kube_done_fn *done, void *owner);
+// To see what is ADDED or MODIFIED before there is a tree of it (without managedFields): call this
+// with the op at once after it was made. True: that event is over; fn must not drop the op.
+void kube_watch_on_glance(struct op *op, kube_glance_fn *fn);

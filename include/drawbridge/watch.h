@@ -33,6 +33,9 @@ struct watch_spec {
     // A digest of what on_change wants to hear of; NULL: of every change. A change that leaves it
     // the same is kept and not told, at the price of one parse.
     uint64_t (*facet)(const json_t *object);
+    // Tells from the texts alone that facet gives the same for both. False: a tree decides. For who
+    // has a facet and keeps whole texts; NULL: always a tree.
+    bool (*same_facet)(const struct kube_glance *was, const struct kube_glance *now);
     // An object is new or changed (was: what was kept before, NULL when new) or gone (now NULL). A
     // watch that starts over reports differences only. An object whose resourceVersion did not
     // change is not reported.
@@ -72,6 +75,9 @@ void watch_each(const struct watch *watch, watch_each_fn *fn, void *owner);
 // put there survives a list only if its resourceVersion is greater than the list's. An answer whose
 // version cannot be compared with what is there is left to the server to tell.
 void watch_note_write(struct watch *watch, const json_t *object);
+
+// The same from the text of the answer alone. False: nothing was done, and it takes the tree.
+bool watch_note_glance(struct watch *watch, const struct kube_glance *glance);
 
 // --- queue: each key at most once, one worker a key, and one a lane of keys; what is added while
 // it is worked on runs once more after ---

@@ -104,22 +104,6 @@ static bool same(const json_t *was, const json_t *now, const char *a, const char
                      b ? doc_get(now, a, b, NULL) : json_object_get(now, a));
 }
 
-// A label or our own status is no news.
-static uint64_t facet_of_config(const json_t *config)
-{
-    const json_t *metadata = json_object_get(config, "metadata");
-    uint64_t hash = (uint64_t)doc_int(metadata, 0, "generation", NULL);
-
-    hash = slice_hash(slice_of(doc_str(metadata, "uid", NULL)), hash);
-    hash = slice_hash(slice_of(doc_str(metadata, "deletionTimestamp", NULL)), hash);
-    hash = slice_hash(slice_of(doc_str(metadata, "annotations", API_ANNOTATION_RECONCILE, NULL)),
-                      hash);
-    hash = slice_hash(slice_of(doc_str(config, "status", "observedClusterUID", NULL)), hash);
-    if (*doc_str(metadata, "annotations", API_ANNOTATION_SOURCE, NULL))
-        hash = sources_facet(config, hash);
-    return hash | 1; // 0 stands for none
-}
-
 // What a hosted control plane's kubeconfig leads to is asked by its passes, and not followed.
 static void note_target(struct controller *c, const char *key, const json_t *config)
 {
@@ -354,6 +338,7 @@ static void start_watches(struct controller *c)
     struct watch_spec configs = {
         .ref = {.group = API_GROUP, .version = API_VERSION, .resource = "draconfigurations"},
         .facet = facet_of_config,
+        .same_facet = facet_is_same,
         .on_unreadable = on_unreadable_config};
     struct cluster_targets_spec targets = {.loop = c->loop,
                                            .home = c->spec.kube,

@@ -87,6 +87,11 @@ void unreadable_forget(struct unreadable *unreadable, const char *key); // it wa
 void unreadable_wake(struct unreadable *unreadable);                    // we may write now
 void unreadable_drop(struct unreadable *unreadable);                    // we may not any more
 
+// --- facet: what watch.h calls facet and same_facet, of DRAConfigurations -----------------------
+
+uint64_t facet_of_config(const json_t *config);
+bool facet_is_same(const struct kube_glance *was, const struct kube_glance *now);
+
 // --- tenancy: what the administrator allows the DRAConfigurations of a namespace -----------------
 
 bool tenancy_governs(const struct controller_spec *spec, const char *namespace);

@@ -324,12 +324,20 @@ static void emit_ready_event(struct pass *pass)
 
 // --- the step ------------------------------------------------------------------------------------
 
+static bool on_report_seen(void *owner, const struct kube_glance *glance)
+{
+    const struct pass *pass = owner;
+
+    return watch_note_glance(pass->controller->configs, glance);
+}
+
 static void on_reported(void *owner, struct error *take_err, json_t *take_body)
 {
     struct pass *pass = owner;
 
     if (!take_err) {
-        watch_note_write(pass->controller->configs, take_body);
+        if (!json_is_null(take_body)) // else a look at its text was enough
+            watch_note_write(pass->controller->configs, take_body);
         // A status is no news to on_config(), but it is what a mirror shows.
         adopter_note_config(pass->controller->adopter, pass->walk.key);
         emit_component_events(pass);
@@ -398,7 +406,8 @@ struct error *step_report(void *walk, enum verdict *ret_verdict)
             "metadata", "resourceVersion", NULL);
     json_object_set(body, "status", difference);
     patch.body = body;
-    pass->walk.pending = kube_patch(pass->home, &ref, &patch, on_reported, pass);
+    pass->walk.pending =
+        kube_patch_glance(pass->home, &ref, &patch, on_report_seen, on_reported, pass);
     *ret_verdict = VERDICT_WAIT;
     return NULL;
 }

@@ -127,12 +127,13 @@ struct call {
     struct op *pending;
     kube_done_fn *done;
     kube_text_fn *text_done;
-    bool wrote;       // the answer is what became of the object
-    bool reads;       // the answer is a JSON object: nothing is no answer to a question
-    bool lists;       // and has items
-    bool deletes;     // the answer may be a Status of success too
-    char *name;       // the answer is the object of this name; NULL: it may be anything
-    size_t nodes_max; // of the answer; 0: KUBE_NODES_MAX
+    kube_glance_fn *glance; // NULL: a tree is wanted
+    bool wrote;             // the answer is what became of the object
+    bool reads;             // the answer is a JSON object: nothing is no answer to a question
+    bool lists;             // and has items
+    bool deletes;           // the answer may be a Status of success too
+    char *name;             // the answer is the object of this name; NULL: it may be anything
+    size_t nodes_max;       // of the answer; 0: KUBE_NODES_MAX
     void *owner;
 };
 
@@ -165,6 +166,14 @@ static struct error *check_answer(const struct call *call, json_t **body)
     return error_new(ERROR_TRANSIENT, "%s", wrong);
 }
 
+// Whether a look at the text was enough.
+static bool glance_at(const struct call *call, struct slice text)
+{
+    struct kube_glance glance;
+    return call->glance && kube_glance(slice_trim(text), &glance) && call->name &&
+           slice_eq(glance.name, call->name) && call->glance(call->owner, &glance);
+}
+
 static void on_answer(void *owner, struct error *take_err, const struct http_response *response)
 {
     struct call call = *(struct call *)owner;
@@ -180,6 +189,10 @@ static void on_answer(void *owner, struct error *take_err, const struct http_res
         struct slice text = call.wrote
                                 ? kube_cut_managed_fields(response->body, KUBE_DEPTH_ITEM, &scratch)
                                 : response->body;
+        if (glance_at(&call, text)) {
+            call.done(call.owner, NULL, json_null());
+            return;
+        }
         take_err = kube_parse_answer(text, call.nodes_max ? call.nodes_max : KUBE_NODES_MAX, &body);
         if (!take_err)
             take_err = check_answer(&call, &body);
@@ -362,6 +375,16 @@ struct op *kube_patch(struct kube *kube, const struct kube_ref *ref, const struc
     return send_patch(
         kube, ref, patch,
         &(struct call){.done = done, .wrote = true, .name = name_of(ref), .owner = owner});
+}
+
+struct op *kube_patch_glance(struct kube *kube, const struct kube_ref *ref,
+                             const struct kube_patch *patch, kube_glance_fn *glance,
+                             kube_done_fn *done, void *owner)
+{
+    return send_patch(
+        kube, ref, patch,
+        &(struct call){
+            .done = done, .glance = glance, .wrote = true, .name = name_of(ref), .owner = owner});
 }
 
 struct op *kube_patch_text(struct kube *kube, const struct kube_ref *ref,

@@ -19,7 +19,8 @@ struct stream {
     struct kube *kube;
     char *resource;
     kube_event_fn *on_event;
-    kube_skip_fn *on_skip; // NULL: nobody asks
+    kube_skip_fn *on_skip;     // NULL: nobody asks
+    kube_glance_fn *on_glance; // likewise
     kube_done_fn *done;
     void *owner;
 };
@@ -47,20 +48,35 @@ static const struct {
     const char *type;
     enum kube_event event;
 } EVENTS[] = {
-    {"ADDED", KUBE_ADDED},
-    {"MODIFIED", KUBE_MODIFIED},
-    {"DELETED", KUBE_DELETED},
-    {"BOOKMARK", KUBE_BOOKMARK},
+    [KUBE_ADDED] = {"ADDED", KUBE_ADDED},
+    [KUBE_MODIFIED] = {"MODIFIED", KUBE_MODIFIED},
+    [KUBE_DELETED] = {"DELETED", KUBE_DELETED},
+    [KUBE_BOOKMARK] = {"BOOKMARK", KUBE_BOOKMARK},
 };
 
-// The text of the object in an event as API servers write it; empty where it is written otherwise.
-static struct slice object_text(struct slice line, const json_t *tree, const char *type)
+// What stands where an event as API servers write it has its object; empty where it is written
+// otherwise.
+static struct slice object_text(struct slice line, const char *type)
 {
     char head[64];
     int len = snprintf(head, sizeof(head), "{\"type\":\"%s\",\"object\":", type);
-    bool known = len < (int)sizeof(head) && json_object_size(tree) == 2 &&
-                 slice_starts(line, head) && line.ptr[line.len - 1] == '}';
+    bool known =
+        len < (int)sizeof(head) && slice_starts(line, head) && line.ptr[line.len - 1] == '}';
     return known ? slice_sub(line, (size_t)len, line.len - 1) : slice_of("");
+}
+
+// Whether a look at the text was enough. It has to be one object and nothing else, so that the line
+// is what it looks like.
+static bool glance_at(struct stream *stream, struct slice line)
+{
+    static const enum kube_event of_objects[] = {KUBE_MODIFIED, KUBE_ADDED};
+    struct kube_glance glance;
+    for (size_t i = 0; stream->on_glance && i < COUNT(of_objects); i++) {
+        struct slice text = object_text(line, EVENTS[of_objects[i]].type);
+        if (text.len > 0)
+            return kube_glance(text, &glance) && stream->on_glance(stream->owner, &glance);
+    }
+    return false;
 }
 
 // Whether the line begins as an event of an object does, and which one.
@@ -119,6 +135,8 @@ static struct error *take_line(struct stream *stream, struct slice line)
     bool exact;
     enum kube_event unread;
     line = kube_cut_managed_fields(line, KUBE_DEPTH_EVENT, &stream->scratch);
+    if (!stream->lines.too_long && glance_at(stream, line))
+        return NULL;
     struct error *err = parse_event(stream, line, &tree, &exact);
     if (err && is_event(stream, line, &unread)) {
         skip_event(stream, unread, line, err);
@@ -138,7 +156,8 @@ static struct error *take_line(struct stream *stream, struct slice line)
     for (size_t i = 0; i < COUNT(EVENTS); i++) {
         if (str_eq(type, EVENTS[i].type) && json_is_object(object)) {
             stream->on_event(stream->owner, EVENTS[i].event, object,
-                             exact ? object_text(line, tree, type) : slice_of(""));
+                             exact && json_object_size(tree) == 2 ? object_text(line, type)
+                                                                  : slice_of(""));
             return NULL;
         }
     }
@@ -223,4 +242,10 @@ void kube_watch_on_skip(struct op *op, kube_skip_fn *fn)
 {
     struct stream *stream = (struct stream *)(void *)op;
     stream->on_skip = fn;
+}
+
+void kube_watch_on_glance(struct op *op, kube_glance_fn *fn)
+{
+    struct stream *stream = (struct stream *)(void *)op;
+    stream->on_glance = fn;
 }

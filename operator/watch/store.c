@@ -158,6 +158,11 @@ struct store_entry *store_put(struct store *store, const char *key, const json_t
     return entry;
 }
 
+struct slice store_text(const struct store_entry *entry)
+{
+    return slice_of(entry->bytes + entry->text_at);
+}
+
 void store_remove(struct store *store, struct store_entry *entry)
 {
     bool there;
@@ -174,18 +179,25 @@ json_t *store_parse(const struct store *store, const struct store_entry *entry)
     json_t *tree = NULL;
     if (store->shares)
         return json_incref(entry->tree);
-    AUTO(error) struct error *err =
-        doc_parse_json(slice_of(entry->bytes + entry->text_at), store_key(entry), &tree);
+    AUTO(error) struct error *err = doc_parse_json(store_text(entry), store_key(entry), &tree);
     ASSERT(!err); // foreign: it was parsed before it was kept
     return tree;
+}
+
+void store_lend(struct store *store, struct store_entry *entry, json_t *tree)
+{
+    if (store->shares)
+        return;
+    entry->tree = tree;
+    entry->turn = store->turn;
+    hold_for_turn(store, json_incref(tree));
 }
 
 const json_t *store_borrow(struct store *store, struct store_entry *entry)
 {
     if (store->shares || (entry->tree && entry->turn == store->turn))
         return entry->tree;
-    entry->tree = store_parse(store, entry);
-    entry->turn = store->turn;
-    hold_for_turn(store, entry->tree);
-    return entry->tree;
+    AUTO_JSON json_t *tree = store_parse(store, entry);
+    store_lend(store, entry, tree);
+    return tree;
 }

@@ -8,8 +8,9 @@
 
 #define BACKOFF_MS 800
 #define BACKOFF_MS_MAX 30000
-#define BACKOFF_RESET_MS 120000 // of success
-#define SHORT_WATCH_MS 1000     // a watch that ends so soon without an event is a failure
+#define BACKOFF_RESET_MS 120000           // of success
+#define LEND_BYTES_MAX ((size_t)64 << 10) // of text: trees that wait for the end of the turn
+#define SHORT_WATCH_MS 1000               // a watch that ends so soon without an event is a failure
 // longer than a connect may take: a watch that is still there then was accepted
 #define FOLLOWS_AFTER_MS 12000
 
@@ -48,6 +49,13 @@ char *watch_key(const json_t *object)
     const char *namespace = doc_str(object, "metadata", "namespace", NULL),
                *name = doc_str(object, "metadata", "name", NULL);
     return namespace[0] ? str_format("%s/%s", namespace, name) : str_dup(name);
+}
+
+static char *glance_key(const struct kube_glance *glance)
+{
+    AUTO_MEM char *namespace = slice_dup(glance->namespace);
+    AUTO_MEM char *name = slice_dup(glance->name);
+    return namespace[0] ? str_format("%s/%s", namespace, name) : TAKE(name);
 }
 
 static const char *version_of(const json_t *object)
@@ -132,7 +140,35 @@ static bool is_news(struct watch *watch, struct store_entry *entry, const char *
     return false;
 }
 
-// The one way into the store. text: the object as it came where it is at hand, else empty. False:
+// Who heard of a change often looks at the object in the same turn.
+static void lend(struct watch *watch, const char *key, const char *version, json_t *tree)
+{
+    struct store_entry *entry = store_find(watch->store, key);
+    if (entry && str_eq(store_version(entry), version))
+        store_lend(watch->store, entry, tree);
+}
+
+// What the text alone tells to be no news: true, and it is in the store where it belongs there.
+static bool take_text(struct watch *watch, const struct kube_glance *now, enum origin origin)
+{
+    AUTO_MEM char *key = glance_key(now);
+    AUTO_MEM char *version = slice_dup(now->version);
+    struct store_entry *entry = store_find(watch->store, key);
+    struct kube_glance was;
+    if (!entry)
+        return false;
+    if (!is_news(watch, entry, version, origin))
+        return true;
+    if (!watch->spec.same_facet || watch->spec.trim || watch->spec.trees || entry->facet == 0 ||
+        !kube_glance(store_text(entry), &was) || !watch->spec.same_facet(&was, now))
+        return false;
+    entry = store_put(watch->store, key, NULL, now->text, version);
+    entry->noted = origin == FROM_WRITE;
+    entry->noted_round = watch->round;
+    return true;
+}
+
+// The other way into the store. text: the object as it came where it is at hand, else empty. False:
 // the watch is gone.
 static bool take_object(struct watch *watch, json_t *object, struct slice text, enum origin origin)
 {
@@ -163,7 +199,11 @@ static bool take_object(struct watch *watch, json_t *object, struct slice text, 
     entry->noted_round = watch->round;
     if (origin == FROM_LIST)
         entry->round = watch->round;
-    return told || report(watch, key, was, now);
+    if (!told && !report(watch, key, was, now))
+        return false;
+    if (!told && origin == FROM_EVENT && text.len <= LEND_BYTES_MAX)
+        lend(watch, key, version, now);
+    return true;
 }
 
 static bool drop_entry(struct watch *watch, struct store_entry *entry)
@@ -182,9 +222,8 @@ static void take_deletion(struct watch *watch, const json_t *object)
         (void)drop_entry(watch, entry);
 }
 
-static void set_version(struct watch *watch, const json_t *object)
+static void set_version(struct watch *watch, const char *version)
 {
-    const char *version = version_of(object);
     if (!version[0] || str_eq(version, watch->version))
         return;
     mem_free(watch->version);
@@ -357,7 +396,7 @@ static void on_list_end(void *owner, struct error *take_err, json_t *take_body)
         list_failed(watch, take_err);
         return;
     }
-    set_version(watch, body);
+    set_version(watch, version_of(body));
     set_error(watch, NULL);
     if (!sweep(watch))
         return;
@@ -399,7 +438,7 @@ static void on_event(void *owner, enum kube_event event, const json_t *object, s
     struct watch *watch = owner;
     watch->got_event = true;
     note_follows(watch);
-    set_version(watch, object);
+    set_version(watch, version_of(object));
     switch (event) {
     case KUBE_BOOKMARK:
         return;
@@ -415,6 +454,18 @@ static void on_event(void *owner, enum kube_event event, const json_t *object, s
         return;
     }
     }
+}
+
+static bool on_glance(void *owner, const struct kube_glance *glance)
+{
+    struct watch *watch = owner;
+    if (!take_text(watch, glance, FROM_EVENT))
+        return false;
+    AUTO_MEM char *version = slice_dup(glance->version);
+    watch->got_event = true;
+    note_follows(watch);
+    set_version(watch, version);
+    return true;
 }
 
 static void on_watch_end(void *owner, struct error *take_err, json_t *take_body UNUSED)
@@ -450,6 +501,7 @@ static void begin_watch(struct watch *watch)
         kube_watch(watch->spec.kube, &watch->spec.ref, watch->spec.label_selector,
                    watch->spec.field_selector, watch->version, on_event, on_watch_end, watch);
     kube_watch_on_skip(watch->pending, on_skip);
+    kube_watch_on_glance(watch->pending, on_glance);
 }
 
 struct watch *watch_new(struct loop *loop, const struct watch_spec *spec)
@@ -529,4 +581,9 @@ void watch_note_write(struct watch *watch, const json_t *object)
 {
     AUTO_JSON json_t *held = hold(object);
     (void)take_object(watch, held, slice_of(""), FROM_WRITE);
+}
+
+bool watch_note_glance(struct watch *watch, const struct kube_glance *glance)
+{
+    return take_text(watch, glance, FROM_WRITE);
 }

@@ -55,7 +55,10 @@ struct store_entry *store_find(const struct store *store, const char *key);
 // NULL: there is no room for a tree, and what was there stays.
 struct store_entry *store_put(struct store *store, const char *key, const json_t *kept,
                               struct slice text, const char *version);
+struct slice store_text(const struct store_entry *entry);
 void store_remove(struct store *store, struct store_entry *entry);
 const json_t *store_borrow(struct store *store, struct store_entry *entry); // until the next turn
+// The tree of what it keeps, at hand: the next to borrow it in this turn makes none.
+void store_lend(struct store *store, struct store_entry *entry, json_t *tree);
 // a reference of the caller's own to a tree that may be the store's: not to be changed
 json_t *store_parse(const struct store *store, const struct store_entry *entry);

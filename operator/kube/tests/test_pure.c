@@ -321,4 +321,148 @@ TEST(managed_fields_are_cut_out_of_metadata_alone)
         CHECK_STR_TAKE(cut(whole[i], 2), whole[i]);
 }
 
+// Namespace, name, version, status and the metadata's fields; "in doubt" where that is so.
+static char *glance_at(const char *text)
+{
+    struct kube_glance glance;
+    AUTO_BUF struct buf out = buf_make(4096);
+    if (!kube_glance(slice_of(text), &glance))
+        return str_dup("in doubt");
+    struct slice parts[] = {glance.namespace, glance.name, glance.version, glance.status_text};
+    for (size_t i = 0; i < COUNT(parts); i++)
+        buf_printf(&out, "%.*s|", (int)parts[i].len, parts[i].ptr);
+    const struct kube_fields *both[] = {&glance.metadata, &glance.status};
+    for (size_t b = 0; b < COUNT(both); b++)
+        for (size_t i = 0; i < both[b]->len; i++)
+            buf_printf(&out, "%s%.*s",
+                       i   ? ","
+                       : b ? ";"
+                           : "",
+                       (int)both[b]->items[i].key.len, both[b]->items[i].key.ptr);
+    return buf_take(&out);
+}
+
+TEST(a_glance_sees_what_the_parser_would)
+{
+    CHECK_STR_TAKE(glance_at("{\"metadata\":{\"name\":\"n\",\"resourceVersion\":\"1\"}}"),
+                   "|n|1||name,resourceVersion");
+    CHECK_STR_TAKE(
+        glance_at(
+            "{\"status\":{\"a\":[1,-2,0]} ,\"spec\":{\"metadata\":{\"name\":\"x\"},\"status\":1},"
+            "\"metadata\":{\"resourceVersion\":\"1\" , \"name\":\"n\",\"namespace\":\"s\","
+            "\"l\":{\"name\":null}}}"),
+        "s|n|1|{\"a\":[1,-2,0]}|resourceVersion,name,namespace,l;a");
+    // Any text that the parser takes as it is, also one that no API server writes like this.
+    CHECK_STR_TAKE(glance_at("{\"metadata\":{\"name\":\"\xC3\xA9\",\"resourceVersion\":\"1\",\"a\":"
+                             "\"\\u00e9\\n\\\"\\\\\",\"b\":[[],{},true,false,null]}}\n"),
+                   "|\xC3\xA9|1||name,resourceVersion,a,b");
+}
+
+TEST(a_glance_leaves_the_rest_to_the_parser)
+{
+    static const char *const rest[] = {
+        "",
+        "x",
+        "{",
+        "[]",
+        "{}",
+        "{\"metadata\":{}}",
+        "{\"metadata\":1}",
+        "{\"metadata\":[\"name\"]}",
+        "{\"metadata\":{\"name\":\"n\"}}",
+        "{\"metadata\":{\"name\":\"\",\"resourceVersion\":\"1\"}}",
+        "{\"metadata\":{\"name\":1,\"resourceVersion\":\"1\"}}",
+        "{\"metadata\":{\"name\":\"n\",\"resourceVersion\":\"1\",\"namespace\":null}}",
+    };
+    for (size_t i = 0; i < COUNT(rest); i++)
+        CHECK_STR_TAKE(glance_at(rest[i]), "in doubt");
+    static const char *const values[] = {
+        "",
+        "tru",
+        "nul",
+        "truex",
+        "01",
+        "-",
+        "+1",
+        ".5",
+        "1.5",
+        "1e5",
+        "1E5",
+        "--1",
+        "0x1",
+        "1234567890123456789",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{a:1}",
+        "{\"a\":1,}",
+        "{1:2}",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u00zz\"",
+        "\"\\u0000\"",
+        "\"\\ud83d\"",
+        "\"\n\"",
+        "\"\xFF\"",
+        "\"\xC3\"",
+        "\"a",
+        "[1}",
+        "{\"a\":1]",
+        "1,\"b\":1,\"b\":2",
+        "{\"a\":1,\"a\":1}",
+        "{\"\\u0061\":1}",
+        "1,\"metadata\":{}",
+        "1}{",
+        "'a'",
+        "/**/1",
+        "\"\\ud83d\\ude00\"",
+    };
+    for (size_t i = 0; i < COUNT(values); i++) {
+        AUTO_MEM char *text = str_format(
+            "{\"metadata\":{\"name\":\"n\",\"resourceVersion\":\"1\"},\"v\":%s}", values[i]);
+        AUTO_MEM char *in_array = str_format(
+            "{\"metadata\":{\"name\":\"n\",\"resourceVersion\":\"1\"},\"v\":[%s]}", values[i]);
+        CHECK_STR_TAKE(glance_at(text), "in doubt");
+        if (values[i][0])
+            CHECK_STR_TAKE(glance_at(in_array), "in doubt");
+    }
+}
+
+// Each limit: what is at it is taken, what is above it is the parser's.
+TEST(a_glance_has_limits)
+{
+    for (int above = 0; above <= 1; above++) {
+        const char *want = above ? "in doubt" : "|n|1|";
+        AUTO_BUF struct buf deep = buf_make(4096), fields = buf_make(4096), keys = buf_make(16384);
+        buf_add_str(&deep, "{\"metadata\":{\"name\":\"n\",\"resourceVersion\":\"1\"},\"v\":");
+        for (int i = 0; i < 31 + above; i++)
+            buf_add_str(&deep, "[");
+        for (int i = 0; i < 31 + above; i++)
+            buf_add_str(&deep, "]");
+        buf_add_str(&deep, "}");
+        buf_add_str(&fields, "{\"metadata\":{\"name\":\"n\",\"resourceVersion\":\"1\"");
+        for (int i = 0; i < KUBE_FIELDS_MAX - 2 + above; i++)
+            buf_printf(&fields, ",\"f%d\":1", i);
+        buf_add_str(&fields, "}}");
+        buf_add_str(&keys,
+                    "{\"metadata\":{\"name\":\"n\",\"resourceVersion\":\"1\"},\"v\":{\"k\":1");
+        for (int i = 0; i < 253 + above; i++)
+            buf_printf(&keys, ",\"k%d\":1", i);
+        buf_add_str(&keys, "}}");
+        const char *texts[] = {deep.ptr, fields.ptr, keys.ptr};
+        for (size_t i = 0; i < COUNT(texts); i++) {
+            AUTO_MEM char *got = glance_at(texts[i]);
+            CHECK(str_starts(got, want));
+        }
+    }
+    AUTO_BUF struct buf large = buf_make(KUBE_NODES_MAX + 100);
+    buf_add_str(&large, "{\"metadata\":{\"name\":\"n\",\"resourceVersion\":\"1\"},\"v\":\"");
+    while (large.len < KUBE_NODES_MAX)
+        buf_add_str(&large, "x");
+    buf_add_str(&large, "\"}");
+    CHECK_STR_TAKE(glance_at(large.ptr), "in doubt");
+}
+
 TEST_MAIN()

@@ -41,6 +41,7 @@ struct fake {
     struct watch *watch;
     bool free_in_change;
     uint64_t (*facet)(const json_t *object);
+    bool (*same_facet)(const struct kube_glance *was, const struct kube_glance *now);
     size_t objects_max; // 0: as many as a store has by itself
     size_t bytes_max;   // 0: it keeps texts
     bool refusal_ends;
@@ -282,6 +283,7 @@ static inline void fake_follow(struct fake *fake)
     struct watch_spec spec = {.kube = fake->world->kube,
                               .ref = {.group = "e", .version = "v1", .resource = "things"},
                               .facet = fake->facet,
+                              .same_facet = fake->same_facet,
                               .objects_max = fake->objects_max,
                               .trees = fake->bytes_max > 0,
                               .bytes_max = fake->bytes_max,

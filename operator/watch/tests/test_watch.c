@@ -56,6 +56,195 @@ TEST(a_change_of_another_facet_is_kept_and_not_told)
     fake_free(fake);
 }
 
+static unsigned trees; // that a facet was made of
+
+static uint64_t tag(const json_t *object)
+{
+    trees++;
+    return slice_hash(slice_of(doc_str(object, "metadata", "tag", NULL)), 0) | 1;
+}
+
+static bool same_tag(const struct kube_glance *was, const struct kube_glance *now)
+{
+    struct slice a = kube_field_text(&was->metadata, "tag"),
+                 b = kube_field_text(&now->metadata, "tag");
+    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
+}
+
+// line: of MODIFIED, with %s where the next version belongs. What was told of it since.
+static const char *send_text(struct fake *fake, const char *line)
+{
+    AUTO_MEM char *version = str_format("%lld", (long long)++fake->version);
+    const char *at = strstr(line, "%s");
+    AUTO_MEM char *sent = str_format("{\"type\":\"MODIFIED\",\"object\":%.*s%s%s}\n",
+                                     (int)(at - line), line, version, at + 2);
+    buf_reset(&fake->log);
+    trees = 0;
+    fake_send_event(fake, sent);
+    world_run_for(fake->world, 30);
+    return fake->log.len ? fake->log.ptr : "";
+}
+
+static struct fake *follow_tags(void)
+{
+    struct fake *fake = fake_new();
+    fake->facet = tag;
+    fake->same_facet = same_tag;
+    fake_follow(fake);
+    CHECK(fake_wait_agreed(fake, 2000));
+    world_run_for(fake->world, 30);
+    CHECK_STR(send_text(fake, "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\","
+                              "\"tag\":\"x\"},\"value\":1}"),
+              "a:-1>1 ");
+    CHECK_INT(trees, 1);
+    return fake;
+}
+
+// Kept, with its version, and no tree is made to find that out.
+TEST(a_change_whose_text_says_that_it_is_no_news_costs_no_tree)
+{
+    static const char *const rows[] = {
+        "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"tag\":\"x\",\"labels\":{\"l\":"
+        "\"1\"}},\"value\":2}",
+        "{\"value\":3,\"metadata\":{\"tag\":\"x\",\"resourceVersion\":\"%s\",\"name\":\"a\"}}",
+        "{ \"value\" : 4 , \"metadata\" :{\"tag\":\"x\" ,\"name\": \"a\",\"resourceVersion\" : "
+        "\"%s\"} }",
+        "{\"metadata\":{\"tag\":\"x\",\"name\":\"a\",\"resourceVersion\":\"%s\",\"managedFields\":["
+        "{"
+        "\"f:tag\":{\"k:{\\\"tag\\\"}\":1}}]},\"value\":5}",
+    };
+    struct fake *fake = follow_tags();
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        CHECK_STR(send_text(fake, rows[i]), "");
+        CHECK_INT(trees, 0);
+        const json_t *a = watch_get(fake->watch, "a");
+        AUTO_MEM char *version = str_format("%lld", (long long)fake->version);
+        CHECK_INT(doc_int(a, 0, "value", NULL), (int64_t)i + 2);
+        CHECK_STR(doc_str(a, "metadata", "resourceVersion", NULL), version);
+        CHECK(!doc_get(a, "metadata", "managedFields", NULL));
+        CHECK(kube_is_newer(version, "101"));
+    }
+    // The watch goes on from the last of them.
+    fake_end_watches(fake, false);
+    world_run_for(fake->world, 30);
+    CHECK_HAS(fake->world->target, "resourceVersion=105");
+    fake_free(fake);
+}
+
+// However it is written: it is told, or named as one that cannot be read.
+TEST(a_change_that_means_something_is_never_taken_for_none)
+{
+    static const struct {
+        const char *text, *told;
+    } rows[] = {
+        {"{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"tag\":\"y\"},\"value\":2}",
+         "a:1>2 "},
+        {"{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\"},\"value\":2}", "a:1>2 "},
+        {"{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"t\\u0061g\":\"y\"},\"value\":"
+         "2}",
+         "a:1>2 "},
+        {"{\"metadata\":{\"name\":\"\\u0061\",\"resourceVersion\":\"%s\",\"tag\":\"y\"},\"value\":"
+         "2}",
+         "a:1>2 "},
+        {"{\"met\\u0061data\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"tag\":\"y\"},\"value\":"
+         "2}",
+         "a:1>2 "},
+        {"{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"tag\":[\"x\"]},\"value\":2}",
+         "a:1>2 "},
+        {"{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"x\":{\"tag\":\"x\"}},"
+         "\"value\":2}",
+         "a:1>2 "},
+        {"{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\"},\"tag\":\"x\",\"value\":2}",
+         "a:1>2 "},
+        {"{\"spec\":{\"metadata\":{\"tag\":\"x\"}},\"metadata\":{\"name\":\"a\","
+         "\"resourceVersion\":\"%s\","
+         "\"tag\":\"y\"},\"value\":2}",
+         "a:1>2 "},
+        {"{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"tag\":\"x\",\"tag\":\"y\"},"
+         "\"value\":2}",
+         "(a Invalid) "},
+        {"{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"tag\":\"x\",\"t\\u0061g\":"
+         "\"y\"},"
+         "\"value\":2}",
+         "(a Invalid) "},
+        {"{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"tag\":\"x\"},\"value\":2,"
+         "\"metadata\":{"
+         "\"tag\":\"y\"}}",
+         "(a Invalid) "},
+        {"{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"tag\":\"x\"},\"value\":2},"
+         "\"object\":{"
+         "\"metadata\":{\"tag\":\"y\"}}",
+         "(a Invalid) "},
+        {"{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"tag\":\"x\"},\"value\":2,"
+         "\"l\":{\"b\":1,"
+         "\"b\":2}}",
+         "(a Invalid) "},
+        {"{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"tag\":\"x\"},\"value\":2,"
+         "\"l\":tru}",
+         "(a Invalid) "},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct fake *fake = follow_tags();
+        CHECK_STR(send_text(fake, rows[i].text), rows[i].told);
+        fake_free(fake);
+    }
+}
+
+// What a look at the text leaves in doubt, the tree decides.
+TEST(a_change_that_is_in_doubt_costs_a_tree_and_is_no_news_all_the_same)
+{
+    static const char *const rows[] = {
+        "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"tag\":\"\\u0078\"},\"value\":"
+        "2}",
+        "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"t\\u0061g\":\"x\"},\"value\":"
+        "2}",
+        "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"tag\":\"x\"},\"value\":2,\"l\":"
+        "123456789012345678901234567890}",
+        "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\",\"tag\":\"x\"},\"value\":2,\"l\":"
+        "\"\\u0000\"}",
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct fake *fake = follow_tags();
+        CHECK_STR(send_text(fake, rows[i]), "");
+        CHECK_INT(trees, 1);
+        CHECK_INT(doc_int(watch_get(fake->watch, "a"), 0, "value", NULL), 2);
+        fake_free(fake);
+    }
+}
+
+// The answer to our own write, then its echo.
+TEST(an_answer_and_its_echo_cost_no_tree)
+{
+    static const char text[] = "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"%s\","
+                               "\"tag\":\"x\"},\"value\":2}",
+                      older[] = "{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"102\","
+                                "\"tag\":\"y\"},\"value\":9,\"l\":\"%s\"}";
+    struct fake *fake = follow_tags();
+    struct kube_glance glance;
+    AUTO_MEM char *other = str_dup("{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"103\","
+                                   "\"tag\":\"y\"},\"value\":2}"),
+                  *answer = str_dup("{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"103\","
+                                    "\"tag\":\"x\"},\"value\":2}");
+    trees = 0;
+    buf_reset(&fake->log);
+    CHECK(kube_glance(slice_of(other), &glance));
+    CHECK(!watch_note_glance(fake->watch, &glance)); // news: somebody has to look at it
+    CHECK_INT(doc_int(watch_get(fake->watch, "a"), 0, "value", NULL), 1);
+    CHECK(kube_glance(slice_of(answer), &glance));
+    CHECK(watch_note_glance(fake->watch, &glance));
+    CHECK_INT(doc_int(watch_get(fake->watch, "a"), 0, "value", NULL), 2);
+    // An event from before our write comes late: what we know is newer.
+    CHECK_STR(send_text(fake, older), "");
+    CHECK_INT(trees, 0);
+    CHECK_INT(doc_int(watch_get(fake->watch, "a"), 0, "value", NULL), 2);
+    CHECK_STR(send_text(fake, text), ""); // 103
+    CHECK_INT(trees, 0);
+    AUTO_MEM char *unknown = str_dup("{\"metadata\":{\"name\":\"b\",\"resourceVersion\":\"104\"}}");
+    CHECK(kube_glance(slice_of(unknown), &glance));
+    CHECK(!watch_note_glance(fake->watch, &glance));
+    fake_free(fake);
+}
+
 TEST(a_watch_that_ends_goes_on_from_its_version)
 {
     struct fake *fake = fake_new();
