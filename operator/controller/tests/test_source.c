@@ -13,7 +13,7 @@
 #define SOURCE NAMESPACE "configsources/src"
 #define CONFIGS NAMESPACE "draconfigurations/"
 #define TICK_MS 10
-#define STUCK_TICKS 4000 // looks in a row without a request: on a busy machine seconds say little
+#define STUCK_TICKS 12000 // looks in a row without a request: on a busy machine seconds say little
 
 enum phase { PHASE_FIRST, PHASE_SECOND, PHASE_QUIET, PHASE_HELD, PHASE_ON, PHASE_OVER };
 
