@@ -34,8 +34,9 @@ struct lead_shared {
     // Whether to make it where there is none. Nobody has it for lease_ms then: who had one that was
     // deleted may not know that yet.
     bool (*makes)(void *owner);
-    // who asks that we step down (lead_ask()). Neither frees lead nor releases it.
-    void (*on_asked)(void *owner, const char *who);
+    // who asks that we step down (lead_ask()). True: we do, in the next turn of the loop
+    // (lead_release()); false: the question is taken off. Neither frees lead nor releases it.
+    bool (*on_asked)(void *owner, const char *who);
 };
 struct lead *lead_new(struct loop *loop, const struct lead_spec *spec);
 // What was last read of the Lease: who holds it ("": nobody), where that is alive; for whom it was

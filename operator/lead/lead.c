@@ -246,6 +246,11 @@ static uint64_t epoch_to_write(const struct lead *lead)
     return last < INT32_MAX ? last : INT32_MAX;
 }
 
+static void forget_asked(json_t *lease)
+{
+    json_object_del(json_object_get(json_object_get(lease, "metadata"), "annotations"), ASKED_BY);
+}
+
 static void write_lease(struct lead *lead)
 {
     char now[CLOCK_TEXT_BYTES];
@@ -260,8 +265,7 @@ static void write_lease(struct lead *lead)
     if (!lead->leading || fresh)
         doc_set(body, doc_string(now), "spec", "acquireTime", NULL);
     if (!lead->leading)
-        json_object_del(json_object_get(json_object_get(body, "metadata"), "annotations"),
-                        ASKED_BY);
+        forget_asked(body);
     if (lead->says)
         doc_set(body, doc_string(lead->says), "metadata", "annotations", SAYS, NULL);
     struct kube_ref ref = lease_ref(lead);
@@ -320,8 +324,13 @@ static void take_or_keep(struct lead *lead)
         try_later(lead);
         return;
     }
-    if (shared && lead->leading && *who && !str_eq(who, lead->spec.identity))
-        shared->on_asked(lead->spec.owner, who);
+    bool asked = shared && lead->leading && *who && !str_eq(who, lead->spec.identity);
+    if (asked && shared->on_asked(lead->spec.owner, who)) {
+        try_later(lead); // a renewal now would be in the way of the release
+        return;
+    }
+    if (asked) // who asks may do so again when things have changed
+        forget_asked(lead->lease);
     write_lease(lead);
 }
 

@@ -25,7 +25,7 @@ struct lead_shards {
 
 static bool shard_wants(void *owner, uint64_t stands_ms);
 static bool shard_makes(void *owner);
-static void shard_on_asked(void *owner, const char *who);
+static bool shard_on_asked(void *owner, const char *who);
 static const struct lead_shared shared = {shard_wants, shard_makes, shard_on_asked};
 
 unsigned lead_shard_of(const char *text, unsigned count)
@@ -149,15 +149,16 @@ static void on_give(void *owner)
     }
 }
 
-static void shard_on_asked(void *owner, const char *who)
+static bool shard_on_asked(void *owner, const char *who)
 {
     struct shard *shard = owner;
     struct lead_shards *shards = shard->shards;
     if (shard->given_to || count_of(shards, shards->spec.identity) < count_of(shards, who) + 2)
-        return;
+        return shard->given_to != NULL;
     shard->given_to = str_dup(who);
     if (!shards->give) // the lease is being renewed just now
         shards->give = loop_defer(shards->loop, on_give, shards);
+    return true;
 }
 
 // Those of the one who has most that nobody has asked for: as many as make us equal.

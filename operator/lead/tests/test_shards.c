@@ -272,6 +272,37 @@ TEST(a_lease_that_somebody_deletes_is_nobodys_for_a_while)
     town_free(town);
 }
 
+static const char *asked_by(const struct town *town, unsigned shard)
+{
+    AUTO_MEM char *name = str_format("drawbridge-shard-%u-of-%u", shard, COUNT_OF);
+    return doc_str(json_object_get(town->leases, name), "metadata", "annotations",
+                   "drawbridge.dev/asked-by", NULL);
+}
+
+// As it is seen when counts have changed since: the question is over, and may be asked anew.
+TEST(who_asks_for_more_than_the_half_is_refused)
+{
+    struct town *town = town_new();
+    struct replica *one = join(town, 0, "one");
+    one->makes = true;
+    CHECK(wait_for(town, 6, 0, 0));
+    join(town, 1, "two");
+    CHECK(wait_for(town, 3, 3, 0));
+    unsigned shard = 0;
+    while (!one->has[shard])
+        shard++;
+    AUTO_MEM char *name = str_format("drawbridge-shard-%u-of-%u", shard, COUNT_OF);
+    AUTO_MEM char *version = str_format("%lld", (long long)++town->version);
+    json_t *lease = json_object_get(town->leases, name);
+    doc_set(lease, json_string("two"), "metadata", "annotations", "drawbridge.dev/asked-by", NULL);
+    doc_set(lease, json_string(version), "metadata", "resourceVersion", NULL);
+    for (unsigned ran_ms = 0; *asked_by(town, shard) && ran_ms < LIMIT_MS; ran_ms += 10)
+        world_run_for(town->world, 10);
+    CHECK_STR(asked_by(town, shard), "");
+    CHECK(one->has[shard] && count(town, 0) == 3 && count(town, 1) == 3);
+    town_free(town);
+}
+
 TEST(a_text_has_one_shard_and_texts_are_spread)
 {
     unsigned seen[COUNT_OF] = {0};
