@@ -136,6 +136,9 @@ struct cluster_targets_spec {
     void (*on_change)(void *owner, const char *key, uint64_t hold_ms);
     // cluster_targets_names() of this key has another answer than before
     void (*on_name)(void *owner, const char *key);
+    // Which cluster Drawbridge runs in is asked from the start, and known from now on; NULL: it is
+    // asked when there is a target.
+    void (*on_home)(void *owner);
     // Guards the clients, each by the UID of its cluster ("": it is not known yet); NULL: nothing
     // does.
     bool (*may_write)(void *owner, const char *uid);

@@ -56,7 +56,7 @@ struct target {
 
 struct cluster_targets {
     struct cluster_targets_spec spec;
-    struct identity *home; // NULL: there was no target yet
+    struct identity *home; // NULL: nobody needed it yet
     struct target *first;
     unsigned places; // that are taken
     struct op *line; // until the next is begun; NULL: none waits
@@ -276,6 +276,14 @@ static void on_home(void *owner)
 
     for (struct target *target = all->first; target; target = target->next)
         tell_name(target);
+    if (all->spec.on_home && *identity_uid(all->home))
+        all->spec.on_home(all->spec.owner);
+}
+
+static void ask_home(struct cluster_targets *all)
+{
+    if (!all->home)
+        all->home = identity_new(all->spec.loop, all->spec.home, on_home, all);
 }
 
 static struct watch *follow(struct held *held, enum cluster_kind kind,
@@ -498,8 +506,7 @@ static struct target *target_new(struct cluster_targets *all, const char *namesp
     take_place(target);
     target->next = all->first;
     all->first = target;
-    if (!all->home)
-        all->home = identity_new(all->spec.loop, all->spec.home, on_home, all);
+    ask_home(all);
     return target;
 }
 
@@ -666,6 +673,8 @@ struct cluster_targets *cluster_targets_new(const struct cluster_targets_spec *s
     struct cluster_targets *all = NEW(struct cluster_targets);
 
     all->spec = *spec;
+    if (spec->on_home)
+        ask_home(all);
     return all;
 }
 

@@ -333,6 +333,12 @@ static struct watch *follow(struct controller *c, struct watch_spec spec,
     return watch_new(c->loop, &spec);
 }
 
+// Who has the shard of its UID does nothing for whoever names it: that is ours, if we lead.
+static void on_home(void *owner)
+{
+    controller_note_shards(owner);
+}
+
 static void start_watches(struct controller *c)
 {
     struct watch_spec configs = {
@@ -344,6 +350,7 @@ static void start_watches(struct controller *c)
                                            .home = c->spec.kube,
                                            .on_change = on_target,
                                            .on_name = on_name,
+                                           .on_home = shards_count(c->shards) ? on_home : NULL,
                                            .may_write = shards_may_write_target,
                                            .owner = c};
 

@@ -58,9 +58,10 @@ extern struct shards_timing {
 // kube: the client that Leases are written with.
 struct shards *shards_new(struct controller *controller, struct kube *kube);
 MUST_USE struct op *shards_release(struct shards *shards, loop_fn *done, void *owner);
-void shards_free(struct shards *shards);        // all requests of its clients must be gone
-void shards_note_gained(struct shards *shards); // we lead
-void shards_note_lost(struct shards *shards);   // we do not any more
+void shards_free(struct shards *shards);            // all requests of its clients must be gone
+unsigned shards_count(const struct shards *shards); // 0: the leader has all
+void shards_note_gained(struct shards *shards);     // we lead
+void shards_note_lost(struct shards *shards);       // we do not any more
 // Whether we may write the cluster of this UID ("": none that is known).
 bool shards_may_write_target(void *controller, const char *uid);
 // Whether passes of this DRAConfiguration are ours, and may write.

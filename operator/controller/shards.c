@@ -247,6 +247,11 @@ struct shards *shards_new(struct controller *c, struct kube *kube)
     return s;
 }
 
+unsigned shards_count(const struct shards *s)
+{
+    return s->count;
+}
+
 struct op *shards_release(struct shards *s, loop_fn *done, void *owner)
 {
     return s->leads ? lead_shards_release(s->leads, done, owner)

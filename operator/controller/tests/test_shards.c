@@ -233,6 +233,37 @@ TEST(who_has_a_shard_goes_on_without_a_leader)
     story_free(s);
 }
 
+// A Lease that its holder never lets go.
+static void give_shard_to(const struct story *s, const char *uid, const char *identity)
+{
+    AUTO_MEM char *path =
+        str_format(LEASES "drawbridge-shard-%u-of-%u", lead_shard_of(uid, s->shards), s->shards);
+
+    fake_seed(s->scene.api, path,
+              json_pack("{s:{}, s:{s:s, s:i, s:i}}", "metadata", "spec", "holderIdentity", identity,
+                        "leaseDurationSeconds", 3600, "leaseTransitions", 1));
+}
+
+static bool has_a_condition(const struct story *s)
+{
+    return condition(s, "ConfigValid") != NULL;
+}
+
+// Who has the shard of its UID leaves it to the leader, which follows no target that could tell.
+TEST(a_kubeconfig_that_leads_home_is_the_leaders_also_where_it_has_no_target)
+{
+    struct story *s = story_new(SHARDS);
+
+    give_shard_to(s, "home", "two");
+    fake_delete(s->scene.api, SECRET);
+    fake_seed(s->scene.api, SECRET, far_secret(s->scene.api, "one"));
+    fake_edit(s->scene.api, CONFIG, json_pack("{s:{s:s}}", "status", "observedClusterUID", "home"));
+    start(s, 0, "one");
+    WAIT_FOR(s, has_a_condition);
+    CHECK_INT(s->far->asked, 0);
+    story_free(s);
+}
+
 static bool target_is_followed(const struct story *s)
 {
     return s->far->asked > 0;
