@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Adds one Kubernetes minor to operator/gates/data/gates.yaml, or reads it again:
 #     e2e/tools/gates/update.sh 1.36.3 [1.35.4 ...]
+# A pre-release (1.38.0-beta.0) is in the table as a preview.
 # It builds, from the real modules of that release, one small program a component that prints what this component registers
 # (about a minute each on two cores when nothing is cached), and merges their output. Needs Go and its module proxy.
 set -euo pipefail
@@ -14,13 +15,13 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/drawbridge/gates
 # The version of one sibling module: the release's own, or, where the proxy does not have that, the nearest older patch of the
 # same minor (gates and API versions do not change in patches).
 sibling() {
-    local module=$1 minor=$2 patch=$3
+    local module=$1 minor=$2 patch=${3%%-*} pre=${3#"${3%%-*}"}
     for ((; patch >= 0; patch--)); do
-        if (cd / && go mod download "$module@v0.$minor.$patch") >/dev/null 2>&1; then
-            echo "v0.$minor.$patch"
+        if (cd / && go mod download "$module@v0.$minor.$patch$pre") >/dev/null 2>&1; then
+            echo "v0.$minor.$patch$pre"
             return
         fi
-        echo "update.sh: $module v0.$minor.$patch is not to be had, trying an older patch" >&2
+        echo "update.sh: $module v0.$minor.$patch$pre is not to be had, trying an older patch" >&2
     done
     return 1
 }
@@ -28,7 +29,8 @@ sibling() {
 # A module of its own for this release: k8s.io/kubernetes names its siblings by path, which only works inside its own tree.
 make_module() {
     local version=$1 dir=$2 gomod module minor patch
-    local pinned=$root/e2e/tools/kubernetes-${version%.*}
+    minor=${version#*.} patch=${minor#*.} minor=${minor%%.*}
+    local pinned=$root/e2e/tools/kubernetes-1.$minor
     mkdir -p "$dir"
     cp "$here"/dump/*.go "$dir/"
     cd "$dir"
@@ -37,7 +39,6 @@ make_module() {
         sed "1s|.*|module drawbridge.dev/e2e/gates/dump|; /^tool/,/^)/d" "$pinned/go.mod" >go.mod
         cp "$pinned/go.sum" go.sum
     else
-        minor=${version#*.} minor=${minor%.*} patch=${version##*.}
         gomod=$(cd / && go mod download -json "k8s.io/kubernetes@v$version" | sed -n 's/^\t"GoMod": "\(.*\)",\{0,1\}$/\1/p')
         {
             echo "module drawbridge.dev/e2e/gates/dump"
