@@ -56,8 +56,14 @@ struct error *gates_table_load(struct slice yaml, const char *name, struct gates
 void gates_table_free(struct gates_table *table);
 AUTO_DECLARE(gates_table, struct gates_table)
 struct version gates_table_oldest(const struct gates_table *table);
-// of the minors that cover every gate
+// of the minors that cover every gate; a preview counts
 struct version gates_table_newest(const struct gates_table *table);
+// The newest that is no preview; the newest where all are.
+struct version gates_table_newest_release(const struct gates_table *table);
+// "1.38.0-beta.0", what that minor was read from; NULL: not of those that cover every gate.
+const char *gates_table_release(const struct gates_table *table, struct version minor);
+// Read from something that is not released yet ("1.38.0-beta.0"): it may still change.
+bool gates_table_is_preview(const struct gates_table *table, struct version minor);
 
 struct gate {
     enum stage stage;
@@ -87,6 +93,36 @@ json_t *gates_list(const struct gates_table *table, struct version minor, bool a
 // Versions of a group in that minor: {"registered": [..], "default": [..], "clients": "v1beta1"};
 // NULL: unknown group or minor. Borrowed.
 const json_t *gates_api(const struct gates_table *table, const char *group, struct version minor);
+
+// --- features: what people want of DRA, in the field's words -------------------------------------
+
+// A feature is a set of gates and API versions, another one in each minor.
+struct feature {
+    const char *name, *summary; // a sentence
+    // NULL-terminated: those of that minor, without what they depend on
+    const char *const *gates;
+    const char *const *apis; // "group/version" in which it is used, NULL-terminated
+};
+// The feature in that minor (beyond the table's end: in its last). False: there is none of that
+// name, or that minor does not have it.
+bool gates_feature_find(const struct gates_table *table, const char *name, struct version minor,
+                        struct feature *ret_feature);
+// The first minor that has it; false: no feature has that name.
+bool gates_feature_since(const struct gates_table *table, const char *name,
+                         struct version *ret_first);
+// From which minor on it is there without anything being said; false: in none.
+bool gates_feature_default_since(const struct gates_table *table, const char *name,
+                                 struct version *ret_minor);
+// The names of its gates in that minor and of all that they depend on, each once; empty where it is
+// not there.
+json_t *gates_feature_needs(const struct gates_table *table, const char *name,
+                            struct version minor);
+// "did you mean", or NULL
+const char *gates_feature_nearest(const struct gates_table *table, const char *name);
+// For `features`: [{name, summary, state, since, defaultSince, gates: [{name, stage, default,
+// components}], apis}], sorted. state: Default, Off (to be asked for), Alpha (and allowed besides)
+// or Unavailable. since and defaultSince are absent where no minor is.
+json_t *gates_features_list(const struct gates_table *table, struct version minor);
 
 // --- flags: what a command line says -------------------------------------------------------------
 
@@ -149,13 +185,16 @@ enum refusal {
     REFUSAL_SKEW,
     // APIVersionNeeded: runtimeConfig turns off what a gate that is on needs
     REFUSAL_API_NEEDED,
+    REFUSAL_FEATURE_UNKNOWN,     // UnknownFeature: the table has none of that name
+    REFUSAL_FEATURE_UNAVAILABLE, // FeatureUnavailable: that minor does not have it
+    REFUSAL_FEATURE_CONFLICT,    // FeatureConflict: featureGates turns off what it needs
     REFUSAL_COUNT,
 };
 const char *refusal_reason(enum refusal refusal); // the CamelCase reason
 
 struct gates_refusal {
     enum refusal kind;
-    char *subject; // the gate, or group/version
+    char *subject; // the gate, the feature, or group/version
     enum component component;
     struct version version;
     char *instance; // the first instance that would refuse it
@@ -168,6 +207,7 @@ struct gates_intent {
     const json_t *feature_gates;  // name → bool; NULL: none
     const json_t *runtime_config; // key → "true"/"false"; NULL: none
     bool allow_alpha;
+    const json_t *features; // array of names; NULL: none
 };
 
 struct gates_instance {
@@ -205,7 +245,7 @@ struct gates_resolution {
     // version priority
     json_t *needed;
     json_t *ignored; // names that are KKP's own flags
-    bool dra;        // the intent wants DynamicResourceAllocation on
+    bool dra;        // the intent wants Dynamic Resource Allocation on
 };
 // Pure. The rules are product.md's: each instance by its own (emulated) version; a gate of DRA goes
 // to the components that read it, any other to every component whose binary registers it; nothing
@@ -213,7 +253,8 @@ struct gates_resolution {
 // the union of the API versions that live API servers register and live clients ask for. An API
 // server gets what any client needs. A gate that only some instances' versions know (a roll between
 // minors) goes to those that know it, when their minor is the newest or the oldest that is there; a
-// gate that none of them knows is refused.
+// gate that none of them knows is refused. A feature is, for each instance, the gates that it takes
+// in its minor and what they depend on; the minors of the API servers decide whether it is there.
 struct error *gates_resolve(const struct gates_table *table, const struct gates_intent *intent,
                             const struct gates_instance *instances, size_t instances_len,
                             struct gates_resolution *ret_resolution);

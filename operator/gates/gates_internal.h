@@ -58,11 +58,25 @@ struct client_row {
     uint8_t spans_len;
 };
 
+struct feature_row {
+    const char *name, *summary;
+    const struct names_span *gates; // of a minor without a span the feature is not there
+    const struct names_span *apis;  // absent: no version of its own
+    uint8_t gates_len, apis_len;
+};
+
+struct release_row {
+    uint8_t minor;
+    const char *text; // "1.33.13"
+};
+
 struct gates_table {
     const struct gate_row *gates; // sorted by name
     const struct api_row *apis;   // sorted by group, then version
     const struct client_row *clients;
-    size_t gates_len, apis_len, clients_len;
+    const struct feature_row *features; // sorted by name
+    const struct release_row *releases; // what the minors that cover every gate were read from
+    size_t gates_len, apis_len, clients_len, features_len, releases_len;
     uint8_t oldest, newest;    // the minors that cover every gate
     json_t **api_cache;        // what gates_api() gave out: "group minor" → answer
     struct gates_arena *arena; // owns all of the above in a loaded table, NULL in the built-in one
@@ -96,8 +110,21 @@ enum api_level gates_api_level(const char *version); // of "v1beta1"
 // one).
 int gates_api_compare(const char *a, const char *b);
 
+// NULL: not of the table.
+const struct feature_row *gates_feature_row(const struct gates_table *table, const char *name);
+// The minor that the table has and that says what this one needs: beyond its end, the last.
+int gates_feature_minor(const struct gates_table *table, int minor);
+// NULL-terminated; NULL: the feature is not there.
+const char *const *gates_feature_gates(const struct feature_row *row, int minor);
+const char *const *gates_feature_apis(const struct feature_row *row, int minor); // never NULL
+// The gates of the feature and all that they depend on in that minor, each once: an array.
+json_t *gates_feature_closure(const struct gates_table *table, const struct feature_row *row,
+                              int minor);
+
 // Go's strconv.ParseBool.
 bool gates_bool_parse(struct slice text, bool *ret_value);
+// ["kube-apiserver", ...]; ["*"] for no bit.
+json_t *gates_components_json(unsigned bits);
 bool gates_names_have(const char *const *names, const char *name);
 
 // --- runtime.c: what --runtime-config makes of the API versions ----------------------------------

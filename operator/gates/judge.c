@@ -78,6 +78,13 @@ enum knowledge judge_knowledge(const struct resolver *r, const struct class *c,
     const struct gates_instance *i = c->instance;
     struct gate gate;
     bool in_table = w->row != NULL && gates_row_at(w->row, c->minor, &gate);
+    // In other minors the feature takes other gates.
+    if (w->feature != NULL && wants_feature(r, c, w->name) == NULL)
+        return NOT_RELEVANT;
+    // A binary beyond the table that does not list it: what it was for is built in by then.
+    if (w->feature != NULL && c->minor > r->table->newest && i->extra_gates != NULL &&
+        json_object_get(i->extra_gates, w->name) == NULL)
+        return NOT_RELEVANT;
     if (w->row != NULL && !reads_ever(w->row, i->component))
         return NOT_RELEVANT;
     if (json_object_get(i->extra_gates, w->name) != NULL && !in_table)

@@ -38,7 +38,9 @@ struct builder {
     struct gate_row *gates;
     struct api_row *apis;
     struct client_row *clients;
-    size_t gates_len, apis_len, clients_len;
+    struct feature_row *features;
+    struct release_row *releases;
+    size_t gates_len, apis_len, clients_len, features_len, releases_len;
     const char *name; // of the file, for messages
 };
 
@@ -58,11 +60,11 @@ static struct error *read_minor(const struct builder *b, const char *where, cons
     return NULL;
 }
 
-// The two ends of a row [from, to, ...] and at least one value behind them.
+// The two ends of a row [from, to, value...].
 static struct error *read_ends(const struct builder *b, const char *where, const json_t *row,
                                uint8_t *ret_from, uint8_t *ret_to)
 {
-    if (!json_is_array(row) || json_array_size(row) < 3)
+    if (!json_is_array(row) || json_array_size(row) < 2)
         return bad(b, where, "a span is [from, to, value...]");
     struct error *err = read_minor(b, where, json_array_get(row, 0), ret_from);
     if (err == NULL)
@@ -170,6 +172,8 @@ static struct error *add_bits(struct builder *b, const char *where, const json_t
         err = read_ends(b, where, r, &span->from, &span->to);
         if (err != NULL)
             return err;
+        if (json_array_size(r) < 3)
+            return bad(b, where, "a component is expected behind the two minors");
         for (size_t n = 2; n < json_array_size(r); n++) {
             enum component component;
             if (!component_parse(json_string_value(json_array_get(r, n)), &component))
@@ -297,9 +301,45 @@ static struct error *read_client(struct builder *b, const char *group, const jso
     return add_texts(b, group, rows, &row->spans, &row->spans_len);
 }
 
+static struct feature_row *feature_of(struct builder *b, const char *name)
+{
+    for (size_t i = 0; i < b->features_len; i++)
+        if (str_eq(b->features[i].name, name))
+            return &b->features[i];
+    ASSERT(b->features_len < ROWS_MAX);
+    b->features[b->features_len] =
+        (struct feature_row){.name = arena_str(b->arena, name), .summary = ""};
+    return &b->features[b->features_len++];
+}
+
+static struct error *read_feature(struct builder *b, const char *name, const json_t *value)
+{
+    struct feature_row *row = feature_of(b, name);
+    const char *key;
+    json_t *rows;
+    struct error *err = json_is_object(value) ? NULL : bad(b, name, "a mapping is expected");
+    if (err == NULL && !gates_name_valid(name))
+        err = bad(b, name, "a feature is called like a feature gate");
+    json_object_foreach((json_t *)(uintptr_t)value, key, rows) {
+        if (err != NULL)
+            return err;
+        if (str_eq(key, "gates"))
+            err = add_names(b, name, rows, &row->gates, &row->gates_len);
+        else if (str_eq(key, "apis"))
+            err = add_names(b, name, rows, &row->apis, &row->apis_len);
+        else if (!str_eq(key, "summary") || !json_is_string(rows))
+            err = bad(b, name, "a feature has a summary, gates and apis");
+        else
+            row->summary = arena_str(b->arena, json_string_value(rows));
+    }
+    return err;
+}
+
 static struct error *read_entry(struct builder *b, const char *section, const char *key,
                                 const json_t *value)
 {
+    if (str_eq(section, "features"))
+        return read_feature(b, key, value);
     if (str_eq(section, "gates"))
         return read_gate(b, key, value);
     if (str_eq(section, "apis"))
@@ -331,7 +371,8 @@ static struct error *read_section(struct builder *b, const json_t *doc, const ch
     return NULL;
 }
 
-// kubernetes: {"1.33": "1.33.13"}: the minors that cover every gate, without a gap.
+// kubernetes: {"1.33": "1.33.13"}: the minors that cover every gate, without a gap. One of a
+// release that is not out ("1.38.0-beta.0") is a preview.
 static struct error *read_coverage(struct builder *b, const json_t *docs, struct gates_table *table)
 {
     unsigned count = 0;
@@ -343,8 +384,12 @@ static struct error *read_coverage(struct builder *b, const json_t *docs, struct
             AUTO_JSON json_t *text = doc_string(key);
             uint8_t minor = 0;
             struct error *err = read_minor(b, "kubernetes", text, &minor);
+            if (err == NULL && !json_is_string(value))
+                err = bad(b, "kubernetes", "a release is a string like \"1.33.13\"");
             if (err != NULL)
                 return err;
+            b->releases[b->releases_len++] =
+                (struct release_row){minor, arena_str(b->arena, json_string_value(value))};
             table->oldest = minor < table->oldest ? minor : table->oldest;
             table->newest = minor > table->newest ? minor : table->newest;
             count++;
@@ -360,6 +405,11 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct gate_row *)a)->name, ((const struct gate_row *)b)->name);
 }
 
+static int by_feature(const void *a, const void *b)
+{
+    return strcmp(((const struct feature_row *)a)->name, ((const struct feature_row *)b)->name);
+}
+
 static int by_group(const void *a, const void *b)
 {
     const struct api_row *x = a, *y = b;
@@ -369,7 +419,7 @@ static int by_group(const void *a, const void *b)
 
 static struct error *read_docs(struct builder *b, const json_t *docs)
 {
-    static const char *const sections[] = {"gates", "apis", "resources", "clients"};
+    static const char *const sections[] = {"gates", "apis", "resources", "clients", "features"};
     for (size_t i = 0; i < json_array_size(docs); i++) {
         const json_t *doc = json_array_get(docs, i);
         if (doc_int(doc, 0, "schema", NULL) != 1)
@@ -391,8 +441,10 @@ struct error *gates_table_load(struct slice yaml, const char *name, struct gates
         return err;
     size_t gates_max = entries_of(docs, "gates");
     size_t apis_max = entries_of(docs, "apis") + entries_of(docs, "resources"),
-           clients_max = entries_of(docs, "clients");
-    if (gates_max > ROWS_MAX || apis_max > ROWS_MAX || clients_max > ROWS_MAX)
+           clients_max = entries_of(docs, "clients"), features_max = entries_of(docs, "features"),
+           releases_max = entries_of(docs, "kubernetes");
+    if (gates_max > ROWS_MAX || apis_max > ROWS_MAX || clients_max > ROWS_MAX ||
+        features_max > ROWS_MAX || releases_max > ROWS_MAX)
         return error_new(ERROR_LIMIT, "%s: more than %d entries", name, ROWS_MAX);
     AUTO(gates_table) struct gates_table *table = NEW(struct gates_table);
     table->arena = NEW(struct gates_arena);
@@ -401,6 +453,8 @@ struct error *gates_table_load(struct slice yaml, const char *name, struct gates
     b.gates = arena_alloc(b.arena, gates_max * sizeof(*b.gates));
     b.apis = arena_alloc(b.arena, apis_max * sizeof(*b.apis));
     b.clients = arena_alloc(b.arena, clients_max * sizeof(*b.clients));
+    b.features = arena_alloc(b.arena, features_max * sizeof(*b.features));
+    b.releases = arena_alloc(b.arena, releases_max * sizeof(*b.releases));
     err = read_docs(&b, docs);
     if (err == NULL)
         err = read_coverage(&b, docs, table);
@@ -410,12 +464,18 @@ struct error *gates_table_load(struct slice yaml, const char *name, struct gates
         qsort(b.gates, b.gates_len, sizeof(*b.gates), by_name);
     if (b.apis_len > 0)
         qsort(b.apis, b.apis_len, sizeof(*b.apis), by_group);
+    if (b.features_len > 0)
+        qsort(b.features, b.features_len, sizeof(*b.features), by_feature);
     table->gates = b.gates;
     table->apis = b.apis;
     table->clients = b.clients;
     table->gates_len = b.gates_len;
     table->apis_len = b.apis_len;
     table->clients_len = b.clients_len;
+    table->features = b.features;
+    table->features_len = b.features_len;
+    table->releases = b.releases;
+    table->releases_len = b.releases_len;
     *ret_table = TAKE(table);
     return NULL;
 }

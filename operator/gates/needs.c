@@ -7,7 +7,8 @@
 // One version that one class of clients asks for.
 struct need {
     char *group, *version, *group_version;
-    const char *gate; // what makes it needed
+    const char *gate; // what makes it needed: a gate, or a feature
+    bool feature;
     const struct class *client;
 };
 
@@ -26,8 +27,13 @@ static void needs_fini(struct needs *n)
     mem_free(n->items);
 }
 
-static void add_need(struct needs *n, const struct class *client, const char *gate,
-                     const char *group, const char *version)
+static const char *kind_of(const struct need *n)
+{
+    return n->feature ? "feature" : "feature gate";
+}
+
+static struct need *add_need(struct needs *n, const struct class *client, const char *gate,
+                             const char *group, const char *version)
 {
     n->items = mem_realloc(n->items, (n->len + 1) * sizeof(*n->items));
     n->items[n->len++] = (struct need){
@@ -37,6 +43,7 @@ static void add_need(struct needs *n, const struct class *client, const char *ga
         .gate = gate,
         .client = client,
     };
+    return &n->items[n->len - 1];
 }
 
 // On, and on because of the intent: what others turned on without us is theirs to serve.
@@ -67,6 +74,23 @@ static void collect_required(const struct resolver *r, const struct class *c, st
     }
 }
 
+// The versions in which the features are used, on the API servers that have them.
+static void collect_features(const struct resolver *r, const struct class *server,
+                             struct needs *needs)
+{
+    int minor = gates_feature_minor(r->table, server->emulated);
+    for (size_t f = 0; f < r->features_len; f++) {
+        const char *const *api = gates_feature_apis(r->features[f], minor);
+        for (; *api != NULL; api++) {
+            AUTO_MEM char *group = NULL;
+            AUTO_MEM char *version = NULL;
+            AUTO_MEM char *resource = NULL;
+            if (gates_runtime_split(*api, &group, &version, &resource))
+                add_need(needs, server, r->features[f]->name, group, version)->feature = true;
+        }
+    }
+}
+
 static void collect(struct resolver *r, struct needs *needs)
 {
     const struct gate_row *dra = gates_row(r->table, DRA_GATE);
@@ -79,6 +103,8 @@ static void collect(struct resolver *r, struct needs *needs)
                 add_need(needs, c, DRA_GATE, DRA_GROUP, version);
         }
         collect_required(r, c, needs);
+        if (c->instance->component == COMPONENT_APISERVER)
+            collect_features(r, c, needs);
     }
     for (size_t i = 0; i < needs->len; i++) {
         const struct need *n = &needs->items[i];
@@ -152,19 +178,20 @@ static void serve(struct resolver *r, struct class *server, const struct need *n
     bool by_default = gates_api_at(row, server->emulated) == 1;
     AUTO_JSON json_t *merged = merged_runtime(r, server);
     if (intent_turns_off(r, n, resources)) {
-        refuse_api(r, server, REFUSAL_API_NEEDED, n->group_version,
-                   "spec.runtimeConfig turns off %s, which %s needs for feature gate %s; take that "
-                   "entry out",
-                   n->group_version, n->client->instance->id, n->gate);
+        refuse_with(
+            r, server, REFUSAL_API_NEEDED, n->group_version,
+            "spec.runtimeConfig turns off %s, which %s needs for %s %s; take that entry out",
+            n->group_version, n->client->instance->id, kind_of(n), n->gate);
         return;
     }
     if (gates_runtime_serves(merged, n->group, n->version, by_default, resources))
         return;
     if (gates_api_level(n->version) == API_ALPHA && !r->intent->allow_alpha) {
-        refuse_api(r, server, REFUSAL_ALPHA, n->group_version,
-                   "%s is an alpha API that %s needs for feature gate %s; set spec.allowAlpha to "
-                   "true or take the gate out",
-                   n->group_version, n->client->instance->id, n->gate);
+        refuse_with(
+            r, server, REFUSAL_ALPHA, n->group_version,
+            "%s is an alpha API that %s needs for %s %s; set spec.allowAlpha to true or take "
+            "the %s out",
+            n->group_version, n->client->instance->id, kind_of(n), n->gate, kind_of(n));
         return;
     }
     json_object_set_new(server->desired.runtime_config, n->group_version, json_string("true"));
@@ -183,16 +210,17 @@ static void refuse_skew(struct resolver *r, const struct class *server, const st
 {
     AUTO_MEM char *version = version_format(server->instance->version);
     if (str_eq(n->gate, DRA_GATE))
-        refuse_api(r, n->client, REFUSAL_SKEW, n->group_version,
-                   "asks for %s, which %s (%s) cannot serve%s; bring them to versions that share "
-                   "one, or turn %s off",
-                   n->group_version, server->instance->id, version,
-                   server->emulated != server->minor ? " at the version it emulates" : "",
-                   DRA_GATE);
+        refuse_with(r, n->client, REFUSAL_SKEW, n->group_version,
+                    "asks for %s, which %s (%s) cannot serve%s; bring them to versions that share "
+                    "one, or turn %s off",
+                    n->group_version, server->instance->id, version,
+                    server->emulated != server->minor ? " at the version it emulates" : "",
+                    DRA_GATE);
     else
-        refuse_api(r, n->client, REFUSAL_API_NOT_REGISTERED, n->group_version,
-                   "needs %s for feature gate %s, which %s (%s) does not have; take the gate out",
-                   n->group_version, n->gate, server->instance->id, version);
+        refuse_with(r, n->client, REFUSAL_API_NOT_REGISTERED, n->group_version,
+                    "needs %s for %s %s, which %s (%s) does not have; take the %s out",
+                    n->group_version, kind_of(n), n->gate, server->instance->id, version,
+                    kind_of(n));
 }
 
 static void satisfy(struct resolver *r, struct class *server, const struct need *n)
@@ -236,32 +264,32 @@ static void refuse_entry(struct resolver *r, const struct class *server, const c
 {
     switch (state) {
     case ENTRY_UNKNOWN_GROUP:
-        refuse_api(r, server, REFUSAL_API_INVALID, key,
-                   "there is no API group of spec.runtimeConfig entry %s; correct it", key);
+        refuse_with(r, server, REFUSAL_API_INVALID, key,
+                    "there is no API group of spec.runtimeConfig entry %s; correct it", key);
         return;
     case ENTRY_UNREGISTERED:
-        refuse_api(r, server, REFUSAL_API_NOT_REGISTERED, key,
-                   "the API version of spec.runtimeConfig entry %s does not exist there and the "
-                   "API server would not start; take it out",
-                   key);
+        refuse_with(r, server, REFUSAL_API_NOT_REGISTERED, key,
+                    "the API version of spec.runtimeConfig entry %s does not exist there and the "
+                    "API server would not start; take it out",
+                    key);
         return;
     case ENTRY_NOT_EMULATED:
-        refuse_api(r, server, REFUSAL_API_NOT_REGISTERED, key,
-                   "spec.runtimeConfig entry %s is newer than the emulated version; raise "
-                   "--emulated-version or take it out",
-                   key);
+        refuse_with(r, server, REFUSAL_API_NOT_REGISTERED, key,
+                    "spec.runtimeConfig entry %s is newer than the emulated version; raise "
+                    "--emulated-version or take it out",
+                    key);
         return;
     case ENTRY_TABLE_ENDED:
-        refuse_api(r, server, REFUSAL_TOO_NEW, key,
-                   "whether spec.runtimeConfig entry %s exists there is not known, the table ends "
-                   "with Kubernetes 1.%d; take it out",
-                   key, r->table->newest);
+        refuse_with(r, server, REFUSAL_TOO_NEW, key,
+                    "whether spec.runtimeConfig entry %s exists there is not known, the table ends "
+                    "with Kubernetes 1.%d; take it out",
+                    key, r->table->newest);
         return;
     case ENTRY_TABLE_BEGINS:
-        refuse_api(r, server, REFUSAL_TOO_OLD, key,
-                   "whether spec.runtimeConfig entry %s exists there is not known, the table "
-                   "begins with Kubernetes 1.%d; upgrade first",
-                   key, r->table->oldest);
+        refuse_with(r, server, REFUSAL_TOO_OLD, key,
+                    "whether spec.runtimeConfig entry %s exists there is not known, the table "
+                    "begins with Kubernetes 1.%d; upgrade first",
+                    key, r->table->oldest);
         return;
     case ENTRY_OK:
         return;
@@ -276,10 +304,10 @@ static void ask_entry(struct resolver *r, struct class *server, const char *key,
     const struct api_row *row = gates_api_row(r->table, group, version);
     bool on = str_eq(value, "true");
     if (on && gates_api_level(version) == API_ALPHA && !r->intent->allow_alpha) {
-        refuse_api(r, server, REFUSAL_ALPHA, key,
-                   "spec.runtimeConfig entry %s is an alpha API; set spec.allowAlpha to true or "
-                   "take it out",
-                   key);
+        refuse_with(r, server, REFUSAL_ALPHA, key,
+                    "spec.runtimeConfig entry %s is an alpha API; set spec.allowAlpha to true or "
+                    "take it out",
+                    key);
         return;
     }
     // What is there without this entry: foreign ones and the intent's wildcards.
@@ -301,10 +329,10 @@ static void ask_wildcard(struct resolver *r, struct class *server, const char *k
 {
     bool on = str_eq(value, "true");
     if (on && (str_eq(key, "api/all") || str_eq(key, "api/alpha")) && !r->intent->allow_alpha) {
-        refuse_api(r, server, REFUSAL_ALPHA, key,
-                   "spec.runtimeConfig entry %s turns on alpha APIs; set spec.allowAlpha to true "
-                   "or name the versions one by one",
-                   key);
+        refuse_with(r, server, REFUSAL_ALPHA, key,
+                    "spec.runtimeConfig entry %s turns on alpha APIs; set spec.allowAlpha to true "
+                    "or name the versions one by one",
+                    key);
         return;
     }
     const char *foreign =
@@ -345,15 +373,15 @@ static void ask(struct resolver *r, struct class *server, const char *key, const
     AUTO_MEM char *version = NULL;
     AUTO_MEM char *resource = NULL;
     if (!str_eq(value, "true") && !str_eq(value, "false")) {
-        refuse_api(r, server, REFUSAL_API_INVALID, key,
-                   "spec.runtimeConfig entry %s must be \"true\" or \"false\"", key);
+        refuse_with(r, server, REFUSAL_API_INVALID, key,
+                    "spec.runtimeConfig entry %s must be \"true\" or \"false\"", key);
     } else if (gates_runtime_is_wildcard(key)) {
         ask_wildcard(r, server, key, value);
     } else if (!gates_runtime_split(key, &group, &version, &resource)) {
-        refuse_api(r, server, REFUSAL_API_INVALID, key,
-                   "spec.runtimeConfig entry %s is neither group/version nor "
-                   "group/version/resource nor api/all, ga, beta or alpha",
-                   key);
+        refuse_with(r, server, REFUSAL_API_INVALID, key,
+                    "spec.runtimeConfig entry %s is neither group/version nor "
+                    "group/version/resource nor api/all, ga, beta or alpha",
+                    key);
     } else {
         enum entry_state state = entry_state(r, server, group, version);
         struct takers t = takers_of(r, group, version);
@@ -383,11 +411,11 @@ static void check_together(struct resolver *r, const struct class *server)
             return;
         if (!str_eq(value, "false"))
             continue;
-        refuse_api(r, server, REFUSAL_API_INVALID, flow_control[i],
-                   "spec.runtimeConfig entry %s=false turns off what API priority and fairness "
-                   "needs and the API server would not "
-                   "start; take it out",
-                   flow_control[i]);
+        refuse_with(r, server, REFUSAL_API_INVALID, flow_control[i],
+                    "spec.runtimeConfig entry %s=false turns off what API priority and fairness "
+                    "needs and the API server would not "
+                    "start; take it out",
+                    flow_control[i]);
         return;
     }
 }

@@ -116,9 +116,15 @@ void refuse_locked(struct resolver *r, const struct class *c, const struct want 
 void refuse_alpha_gate(struct resolver *r, const struct class *c, const struct want *w)
 {
     AUTO_MEM char *instance = who(c);
-    add(r, c, REFUSAL_ALPHA, w->name,
-        str_format("feature gate %s is alpha on %s; set spec.allowAlpha to true or take it out",
-                   w->name, instance));
+    if (w->feature != NULL)
+        add(r, c, REFUSAL_ALPHA, w->name,
+            str_format("feature %s needs feature gate %s, which is alpha on %s; set "
+                       "spec.allowAlpha to true or take the feature out",
+                       w->feature, w->name, instance));
+    else
+        add(r, c, REFUSAL_ALPHA, w->name,
+            str_format("feature gate %s is alpha on %s; set spec.allowAlpha to true or take it out",
+                       w->name, instance));
 }
 
 // asked_gate: the intent names the gate; else it names the dependency (turned off) and the gate is
@@ -139,8 +145,8 @@ void refuse_dependency(struct resolver *r, const struct class *c, const char *ga
                        dependency, instance, gate, gate));
 }
 
-void refuse_api(struct resolver *r, const struct class *c, enum refusal kind, const char *subject,
-                const char *fmt, ...)
+void refuse_with(struct resolver *r, const struct class *c, enum refusal kind, const char *subject,
+                 const char *fmt, ...)
 {
     AUTO_MEM char *instance = who(c);
     va_list args;

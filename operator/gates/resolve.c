@@ -26,6 +26,8 @@ static void resolver_fini(struct resolver *r)
     mem_free(r->wants);
     mem_free(r->classes);
     mem_free(r->refusals);
+    mem_free(r->features);
+    json_decref(r->given);
     json_decref(r->needed);
     json_decref(r->ignored);
 }
@@ -51,34 +53,6 @@ void gates_resolution_fini(struct gates_resolution *resolution)
 }
 
 // --- input ---------------------------------------------------------------------------------------
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct want *)a)->name, ((const struct want *)b)->name);
-}
-
-static struct error *read_wants(struct resolver *r)
-{
-    const json_t *map = r->intent->feature_gates;
-    const char *key;
-    json_t *value;
-    if (json_object_size(map) > GATES_ENTRIES_MAX ||
-        json_object_size(r->intent->runtime_config) > GATES_ENTRIES_MAX)
-        return error_new(ERROR_LIMIT, "the intent has more than %d entries", GATES_ENTRIES_MAX);
-    r->wants = mem_alloc(json_object_size(map) * sizeof(*r->wants));
-    json_object_foreach((json_t *)(uintptr_t)map, key, value) {
-        if (!json_is_boolean(value))
-            return error_new(ERROR_INVALID, "feature gate %s must be true or false", key);
-        if (gates_is_kkp_flag(key))
-            json_array_append_new(r->ignored, doc_string(key));
-        else
-            r->wants[r->wants_len++] =
-                (struct want){key, json_is_true(value), gates_row(r->table, key)};
-    }
-    if (r->wants_len > 0)
-        qsort(r->wants, r->wants_len, sizeof(*r->wants), by_name);
-    return NULL;
-}
 
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
@@ -343,6 +317,7 @@ static void decide(struct resolver *r)
     for (size_t i = 0; i < r->classes_len; i++)
         for (size_t w = 0; w < r->wants_len; w++)
             r->classes[i].know[w] = (uint8_t)judge_knowledge(r, &r->classes[i], &r->wants[w]);
+    wants_judge_features(r);
     for (size_t w = 0; w < r->wants_len; w++)
         judge_want_everywhere(r, w);
     for (size_t i = 0; i < r->classes_len; i++) {
@@ -350,7 +325,8 @@ static void decide(struct resolver *r)
         decide_class(r, &r->classes[i]);
     }
     size_t dra = judge_want(r, DRA_GATE);
-    r->dra = dra < r->wants_len && r->wants[dra].value;
+    // Whoever asks for a feature asks for what it is a feature of, also where that has no gate.
+    r->dra = (dra < r->wants_len && r->wants[dra].value) || r->features_len > 0;
     needs_resolve(r);
 }
 
@@ -401,7 +377,7 @@ struct error *gates_resolve(const struct gates_table *table, const struct gates_
     AUTO_RESOLVER struct resolver r = {
         .table = table, .intent = intent, .needed = json_array(), .ignored = json_array()};
     AUTO_MEM size_t *class_of = mem_alloc(instances_len * sizeof(*class_of));
-    struct error *err = read_wants(&r);
+    struct error *err = wants_read(&r, instances, instances_len);
     if (err == NULL)
         err = sort_into_classes(&r, instances, instances_len, class_of);
     if (err != NULL)

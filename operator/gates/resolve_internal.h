@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The resolution in parts: judge.c says what an instance knows and which value a gate has there,
-// needs.c what must be served, refuse.c words the refusals, resolve.c leads.
+// needs.c what must be served, wants.c what the intent asks for, refuse.c words the refusals,
+// resolve.c leads.
 #pragma once
 
 #include "gates_internal.h"
@@ -29,6 +30,8 @@ struct want {
     const char *name;
     bool value;
     const struct gate_row *row; // NULL: in no minor of the table
+    // which feature asks for it, in the minors in which it takes it; NULL: the intent by itself
+    const char *feature;
 };
 
 // Instances that are judged alike.
@@ -55,7 +58,9 @@ struct resolver {
     struct class *classes;
     struct found_refusal *refusals;
     json_t *needed, *ignored;
-    size_t wants_len, classes_len, refusals_len;
+    const struct feature_row **features; // those of the intent that there are
+    json_t *given;                       // minor → {gate: feature}
+    size_t wants_len, classes_len, refusals_len, features_len;
     bool dra;
 };
 
@@ -79,6 +84,14 @@ bool judge_value_unasked(const struct resolver *r, const struct class *c, const 
 // it.
 void judge_dependencies(struct resolver *r, struct class *c);
 
+// --- wants.c
+// Before the classes are made.
+struct error *wants_read(struct resolver *r, const struct gates_instance *instances, size_t len);
+// Which feature takes the gate in that minor; NULL: none.
+const char *wants_feature(const struct resolver *r, const struct class *c, const char *gate);
+// Refuses those that are not there, and those whose gates the intent turns off.
+void wants_judge_features(struct resolver *r);
+
 // --- needs.c
 void needs_resolve(struct resolver *r);
 
@@ -90,5 +103,5 @@ void refuse_locked(struct resolver *r, const struct class *c, const struct want 
 void refuse_alpha_gate(struct resolver *r, const struct class *c, const struct want *w);
 void refuse_dependency(struct resolver *r, const struct class *c, const char *gate,
                        const char *dependency, bool asked_gate);
-void refuse_api(struct resolver *r, const struct class *c, enum refusal kind, const char *subject,
-                const char *fmt, ...) PRINTF(5, 6);
+void refuse_with(struct resolver *r, const struct class *c, enum refusal kind, const char *subject,
+                 const char *fmt, ...) PRINTF(5, 6);

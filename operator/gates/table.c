@@ -127,7 +127,7 @@ const char *gates_nearest(const struct gates_table *table, const char *name, str
     return best != NULL && best_distance <= strlen(name) / 3 ? best : NULL;
 }
 
-static json_t *components_json(unsigned bits)
+json_t *gates_components_json(unsigned bits)
 {
     json_t *array = json_array();
     if (bits == 0)
@@ -154,7 +154,7 @@ json_t *gates_list(const struct gates_table *table, struct version minor, bool a
         json_object_set_new(entry, "stage", doc_string(stage_name(gate.stage)));
         json_object_set_new(entry, "default", json_boolean(gate.value));
         json_object_set_new(entry, "locked", json_boolean(gate.locked));
-        json_object_set_new(entry, "components", components_json(gate.components));
+        json_object_set_new(entry, "components", gates_components_json(gate.components));
         json_object_set_new(entry, "dependsOn", depends_on);
         json_array_append_new(list, entry);
     }
@@ -169,6 +169,28 @@ struct version gates_table_oldest(const struct gates_table *table)
 struct version gates_table_newest(const struct gates_table *table)
 {
     return (struct version){1, table->newest, 0};
+}
+
+const char *gates_table_release(const struct gates_table *table, struct version minor)
+{
+    for (size_t i = 0; i < table->releases_len; i++)
+        if (minor.major == 1 && table->releases[i].minor == minor.minor)
+            return table->releases[i].text;
+    return NULL;
+}
+
+bool gates_table_is_preview(const struct gates_table *table, struct version minor)
+{
+    const char *release = gates_table_release(table, minor);
+    return release != NULL && strchr(release, '-') != NULL;
+}
+
+struct version gates_table_newest_release(const struct gates_table *table)
+{
+    for (int minor = table->newest; minor >= table->oldest; minor--)
+        if (!gates_table_is_preview(table, (struct version){1, minor, 0}))
+            return (struct version){1, minor, 0};
+    return gates_table_newest(table);
 }
 
 bool gates_covers(const struct gates_table *table, int minor)

@@ -151,6 +151,9 @@ const char *refusal_reason(enum refusal refusal)
         [REFUSAL_TOO_NEW] = "KubernetesTooNew",
         [REFUSAL_SKEW] = "VersionSkewUnsupported",
         [REFUSAL_API_NEEDED] = "APIVersionNeeded",
+        [REFUSAL_FEATURE_UNKNOWN] = "UnknownFeature",
+        [REFUSAL_FEATURE_UNAVAILABLE] = "FeatureUnavailable",
+        [REFUSAL_FEATURE_CONFLICT] = "FeatureConflict",
     };
     ASSERT(refusal < REFUSAL_COUNT);
     return reasons[refusal];

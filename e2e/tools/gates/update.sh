@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Adds one Kubernetes minor to operator/gates/data/gates.yaml, or reads it again:
 #     e2e/tools/gates/update.sh 1.36.3 [1.35.4 ...]
+#     e2e/tools/gates/update.sh --check
 # A pre-release (1.38.0-beta.0) is in the table as a preview.
 # It builds, from the real modules of that release, one small program a component that prints what this component registers
-# (about a minute each on two cores when nothing is cached), and merges their output. Needs Go and its module proxy.
+# (about a minute each on two cores when nothing is cached), and merges their output. Then, and with --check alone, it says
+# what the newest minor changed, and what is left to do by hand: it fails while something is missing. Needs Go and its module
+# proxy; a release that needs a newer Go than is there: GOTOOLCHAIN=go1.27.3 in the environment.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -54,6 +57,11 @@ make_module() {
     touch complete
 }
 
+[ $# -gt 0 ] || {
+    echo "usage: $0 VERSION... | --check" >&2
+    exit 2
+}
+[ "$1" != --check ] || shift
 for version in "$@"; do
     dir=$cache/v$version
     (
@@ -69,3 +77,4 @@ for version in "$@"; do
     (cd "$here/merge" && go run . "$version" "$table" "$dir"/{apiserver,controllermanager,scheduler,kubelet}.json)
     echo "update.sh: $version: merged into $table" >&2
 done
+(cd "$here/check" && go run . "$table" "$root/operator/gates/data/dra.yaml" "$root/operator/gates/data/features.yaml")

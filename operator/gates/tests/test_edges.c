@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define FIRST 30
-#define LAST 36
+#define LAST 38
 
 struct fact {
     bool known, value, locked, alpha;

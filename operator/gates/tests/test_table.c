@@ -31,13 +31,13 @@ TEST(dra_gates_are_as_the_release_sources_say)
     AUTO_MEM char *text = test_read(TEST_CASES_DIR "/dra-stages.txt");
     struct slice rest = slice_of(text), line;
     int rows = 0;
-    slice_cut(&rest, '\n', &line); // the header: gate 1.26 .. 1.37
+    slice_cut(&rest, '\n', &line); // the header: gate 1.26 .. 1.38
     while (slice_cut(&rest, '\n', &line) && line.len > 0) {
         struct slice name, want;
         slice_cut(&line, ' ', &name);
         AUTO_MEM char *gate = slice_dup(name);
         CHECK(gates_is_dra(t(), gate));
-        for (int minor = 26; minor <= 37; minor++) {
+        for (int minor = 26; minor <= 38; minor++) {
             CHECK(slice_cut(&line, ' ', &want));
             AUTO_MEM char *expected = slice_dup(want);
             AUTO_MEM char *got = cell_of(gate, minor);
@@ -53,7 +53,11 @@ TEST(dra_gates_are_as_the_release_sources_say)
 TEST(covers_the_minors_without_a_gap)
 {
     CHECK_INT(gates_table_oldest(t()).minor, 30);
-    CHECK_INT(gates_table_newest(t()).minor, 36);
+    CHECK_INT(gates_table_newest(t()).minor, 38);
+    CHECK_INT(gates_table_newest_release(t()).minor, 37);
+    CHECK_STR(gates_table_release(t(), v(37)), "1.37.2");
+    CHECK(!gates_table_is_preview(t(), v(37)) && gates_table_is_preview(t(), v(38)));
+    CHECK(!gates_table_release(t(), v(39)) && !gates_table_is_preview(t(), v(39)));
     // Figures of the feature gates that the binaries of these minors list.
     AUTO_JSON json_t *newest = gates_list(t(), v(36), true);
     AUTO_JSON json_t *dra = gates_list(t(), v(36), false);
@@ -184,17 +188,22 @@ TEST(a_loaded_table_equals_the_compiled_one)
 {
     AUTO_MEM char *a = test_read(TEST_SOURCE_ROOT "/operator/gates/data/gates.yaml");
     AUTO_MEM char *b = test_read(TEST_SOURCE_ROOT "/operator/gates/data/dra.yaml");
-    AUTO_MEM char *both = str_format("%s\n---\n%s", a, b);
+    AUTO_MEM char *c = test_read(TEST_SOURCE_ROOT "/operator/gates/data/features.yaml");
+    AUTO_MEM char *both = str_format("%s\n---\n%s\n---\n%s", a, b, c);
     AUTO(gates_table) struct gates_table *loaded = NULL;
     CHECK_OK(gates_table_load(slice_of(both), "both", &loaded));
-    for (int minor = 25; minor <= 38; minor++) {
+    for (int minor = 25; minor <= 39; minor++) {
+        AUTO_JSON json_t *features_x = gates_features_list(loaded, v(minor));
+        AUTO_JSON json_t *features_y = gates_features_list(t(), v(minor));
+        CHECK(json_array_size(features_x) > 0 && doc_equal(features_x, features_y));
         AUTO_JSON json_t *x = gates_list(loaded, v(minor), true);
         AUTO_JSON json_t *y = gates_list(t(), v(minor), true);
         CHECK(doc_equal(x, y));
         CHECK(doc_equal(gates_api(loaded, "resource.k8s.io", v(minor)),
                         gates_api(t(), "resource.k8s.io", v(minor))));
     }
-    CHECK_INT(gates_table_newest(loaded).minor, 36);
+    CHECK_INT(gates_table_newest(loaded).minor, 38);
+    CHECK(gates_table_is_preview(loaded, v(38)));
 }
 
 static void check_load_fails(const char *yaml, const char *part)
@@ -219,6 +228,11 @@ TEST(a_broken_table_is_refused)
     check_load_fails("schema: 1\ngates: {A: {what: []}}", "not a field");
     check_load_fails("schema: 1\ngates: {A: {read_by: [[\"1.30\", \"1.30\", kube-proxy]]}}",
                      "not a component");
+    check_load_fails("schema: 1\nfeatures: {A: {gates: [[\"1.30\", \"1.30\", 7]]}}",
+                     "a name is a string");
+    check_load_fails("schema: 1\nfeatures: {A: {what: x}}", "summary, gates and apis");
+    check_load_fails("schema: 1\nfeatures: {\"A b\": {}}", "called like a feature gate");
+    check_load_fails("schema: 1\nkubernetes: {\"1.30\": 1}", "a release is a string");
     check_load_fails("schema: 1\napis: {nothing: []}", "group/version is expected");
     check_load_fails("schema: 1\ngates: [", "t.yaml");
 }

@@ -41,11 +41,13 @@ TEST(names_what_the_next_minor_refuses)
     check(COMPONENT_SCHEDULER, 34,
           "{\"DRAResourceClaimDeviceStatus\":false,\"DRADeviceBindingConditions\":true}", "{}",
           UPGRADEABLE_FALSE, "DRADeviceBindingConditions needs DRAResourceClaimDeviceStatus");
-    check(COMPONENT_SCHEDULER, 36, "{}", "{}", UPGRADEABLE_UNKNOWN, "ends with Kubernetes 1.36");
-    check(COMPONENT_SCHEDULER, 36, "{\"ContainerCheckpoint\":true}", "{}", UPGRADEABLE_UNKNOWN,
-          "ends with");
     check(COMPONENT_APISERVER, 36, "{}", "{\"scheduling.k8s.io/v1alpha2\":\"true\"}",
-          UPGRADEABLE_UNKNOWN, "ends with");
+          UPGRADEABLE_FALSE, "API version scheduling.k8s.io/v1alpha2 does not exist");
+    check(COMPONENT_KUBELET, 37, "{\"DynamicResourceAllocation\":true}", "{}", UPGRADEABLE_FALSE,
+          "kubelet 1.38: feature gate DynamicResourceAllocation is removed");
+    check(COMPONENT_SCHEDULER, 38, "{}", "{}", UPGRADEABLE_UNKNOWN, "ends with Kubernetes 1.38");
+    check(COMPONENT_SCHEDULER, 38, "{\"ContainerCheckpoint\":true}", "{}", UPGRADEABLE_UNKNOWN,
+          "ends with");
     check(COMPONENT_SCHEDULER, 36, "{\"DRAResourceClaimDeviceStatus\":false}", "{}",
           UPGRADEABLE_FALSE, "locked to true");
 }

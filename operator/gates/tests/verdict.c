@@ -52,7 +52,9 @@ static struct error *judge(struct version version, enum component component, con
                                       .component = component,
                                       .version = version,
                                       .emulated = flags.emulated};
-    struct gates_intent intent = {flags.feature_gates, flags.runtime_config, true};
+    struct gates_intent intent = {.feature_gates = flags.feature_gates,
+                                  .runtime_config = flags.runtime_config,
+                                  .allow_alpha = true};
     AUTO_RESOLUTION struct gates_resolution r = {0};
     err = gates_resolve(gates_table_builtin(), &intent, &instance, 1, &r);
     if (err != NULL)

@@ -128,12 +128,51 @@ static void print_apis(FILE *out, const struct gates_table *table)
     fprintf(out, "};\n");
 }
 
+// A text of data as a C string. What data says is one line of plain words.
+static void print_string(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            fputc('\\', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}
+
+static void print_features(FILE *out, const struct gates_table *table)
+{
+    for (size_t i = 0; i < table->features_len; i++) {
+        print_names(out, table->features[i].gates, table->features[i].gates_len, "feature_gates",
+                    i);
+        print_names(out, table->features[i].apis, table->features[i].apis_len, "feature_apis", i);
+    }
+    fprintf(out, "static const struct feature_row features[] = {\n");
+    for (size_t i = 0; i < table->features_len; i++) {
+        const struct feature_row *row = &table->features[i];
+        fprintf(out, "    {.name = \"%s\", .summary = ", row->name);
+        print_string(out, row->summary);
+        fprintf(out, ", ");
+        print_ref(out, "gates", row->gates_len, "feature_gates", i);
+        print_ref(out, "apis", row->apis_len, "feature_apis", i);
+        fprintf(out, "},\n");
+    }
+    fprintf(out, "};\nstatic const struct release_row releases[] = {\n");
+    for (size_t i = 0; i < table->releases_len; i++) {
+        fprintf(out, "    {%d, ", table->releases[i].minor);
+        print_string(out, table->releases[i].text);
+        fprintf(out, "},\n");
+    }
+    fprintf(out, "};\n");
+}
+
 static void print_table(FILE *out, const struct gates_table *table)
 {
     fprintf(out, "// Made by gates_compile from operator/gates/data; not to be edited.\n#include "
                  "\"gates_internal.h\"\n\n");
     print_gates(out, table);
     print_apis(out, table);
+    print_features(out, table);
     for (size_t i = 0; i < table->clients_len; i++)
         print_texts(out, table->clients[i].spans, table->clients[i].spans_len, "client", i);
     fprintf(out, "static const struct client_row clients[] = {\n");
@@ -146,7 +185,10 @@ static void print_table(FILE *out, const struct gates_table *table)
         out,
         "};\nstatic json_t *api_cache;\nconst struct gates_table gates_table_compiled = {\n"
         "    .gates = gates, .gates_len = COUNT(gates), .apis = apis, .apis_len = COUNT(apis),\n"
-        "    .clients = clients, .clients_len = COUNT(clients), .oldest = %d, .newest = %d, "
+        "    .clients = clients, .clients_len = COUNT(clients), .features = features,\n"
+        "    .features_len = COUNT(features), .releases = releases, .releases_len = "
+        "COUNT(releases),\n"
+        "    .oldest = %d, .newest = %d, "
         ".api_cache = &api_cache,\n};\n"
         "\nconst struct gates_table *gates_table_builtin(void)\n{\n    return "
         "&gates_table_compiled;\n}\n",
