@@ -62,6 +62,7 @@ struct api_config {
     bool deleting; // deletionTimestamp is set
     bool has_finalizer;
     const json_t *feature_gates, *runtime_config; // objects, never NULL
+    const json_t *features;                       // array of names, each once; NULL: none
     bool allow_alpha, suspend, revert;            // revert: deletionPolicy Revert
     enum platform_type platform;
     const json_t *cluster;                             // spec.cluster or NULL

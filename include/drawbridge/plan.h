@@ -190,6 +190,7 @@ char *plan_step_summary(const struct plan_step *step, const struct plan_instance
 
 struct intent {
     json_t *feature_gates, *runtime_config; // owned references
+    json_t *features;                       // array of names, sorted; NULL: none
     bool allow_alpha;
     char revision[PLAN_REVISION_BYTES];       // of what is in force
     char asked_revision[PLAN_REVISION_BYTES]; // of the spec

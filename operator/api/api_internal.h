@@ -14,8 +14,9 @@ enum api_field_type {
     FIELD_DURATION,           // text in the schema
     FIELD_MAP_BOOL,
     FIELD_MAP_TEXT,
-    FIELD_LIST, // of objects
-    FIELD_ANY,  // an object that is not looked into
+    FIELD_LIST,  // of objects
+    FIELD_NAMES, // a list of names like those of feature gates, each once
+    FIELD_ANY,   // an object that is not looked into
 };
 
 #define API_ANY_BYTES_MAX 262144 // of a FIELD_ANY, as JSON

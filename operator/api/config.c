@@ -141,6 +141,7 @@ static struct error *read_spec(const json_t *spec, struct api_config *config)
         return err;
     config->feature_gates = map_or_empty(doc_get(spec, "featureGates", NULL));
     config->runtime_config = map_or_empty(doc_get(spec, "runtimeConfig", NULL));
+    config->features = set_or_null(doc_get(spec, "features", NULL));
     config->allow_alpha = doc_bool(spec, false, "allowAlpha", NULL);
     config->suspend = doc_bool(spec, false, "suspend", NULL);
     config->revert = str_eq(doc_str(spec, "deletionPolicy", NULL), "Revert");

@@ -20,6 +20,7 @@ static const struct api_field fields[] = {
      .values = "true false",
      .fallback = "{}",
      .read = true},
+    {.path = "spec.features", .type = FIELD_NAMES, .max = 64, .read = true},
     {.path = "spec.allowAlpha", .type = FIELD_BOOL, .fallback = "false", .read = true},
     {.path = "spec.cluster", .type = FIELD_OBJECT, .read = true},
     {.path = "spec.cluster.kubeconfigSecretRef", .type = FIELD_OBJECT, .required = true},
@@ -332,6 +333,35 @@ static struct error *check_list(const struct api_field *field, const char *path,
     return NULL;
 }
 
+static bool has_before(const json_t *list, size_t at, const char *text)
+{
+    for (size_t i = 0; i < at; i++)
+        if (str_eq(json_string_value(json_array_get(list, i)), text))
+            return true;
+    return false;
+}
+
+static struct error *check_names(const struct api_field *field, const char *path,
+                                 const json_t *list)
+{
+    if (!json_is_array(list))
+        return api_invalid(path, "must be a list");
+    if ((int64_t)json_array_size(list) > field->max)
+        return api_invalid(path, "must have at most %d entries", (int)field->max);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        AUTO_MEM char *item = str_format("%s[%zu]", path, i);
+        const char *text = json_string_value(json_array_get(list, i));
+        if (!text || !gates_name_valid(text))
+            return api_invalid(item,
+                               "must be a name of 1 to %d letters and digits that begins with a "
+                               "letter",
+                               GATES_NAME_BYTES_MAX);
+        if (has_before(list, i, text))
+            return api_invalid(item, "%s is there twice", text);
+    }
+    return NULL;
+}
+
 static struct error *check_value(const struct api_field *field, const char *path,
                                  const json_t *value, unsigned depth)
 {
@@ -352,6 +382,8 @@ static struct error *check_value(const struct api_field *field, const char *path
         return check_map(field, path, value);
     case FIELD_LIST:
         return check_list(field, path, value, depth);
+    case FIELD_NAMES:
+        return check_names(field, path, value);
     case FIELD_ANY:
         return check_any(path, value);
     }

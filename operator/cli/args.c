@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli_internal.h"
+#include "drawbridge/gates.h"
 #include "drawbridge/api.h"
 
 struct walk {
@@ -184,4 +185,22 @@ struct error *cli_args_parse(const struct cli_verb *verb, int argc, char **argv,
             err = take_rest(rest, text);
     }
     return err;
+}
+
+struct error *cli_minor_parse(const struct gates_table *table, const char *text,
+                              struct version *ret_minor)
+{
+    struct version oldest = gates_table_oldest(table), newest = gates_table_newest(table);
+    AUTO_MEM char *first = version_format_minor(oldest);
+    AUTO_MEM char *last = version_format_minor(newest);
+    struct version minor = gates_table_newest_release(table);
+
+    if (text && !version_parse(text, &minor))
+        return error_new(ERROR_INVALID,
+                         "--kubernetes: \"%.*s\" is no version; write for example %s",
+                         TEXT_CUT(100, text), last);
+    if (version_compare_minor(minor, oldest) < 0 || version_compare_minor(minor, newest) > 0)
+        return error_new(ERROR_INVALID, "--kubernetes: the table knows %s to %s", first, last);
+    *ret_minor = minor;
+    return NULL;
 }

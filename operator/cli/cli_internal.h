@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "drawbridge/cli.h"
+#include "drawbridge/doc.h"
 
 #define CLI_FILE_BYTES_MAX ((size_t)16 << 20)
 
@@ -69,7 +70,14 @@ void cli_table_print(const struct cli_table *table, FILE *out);
 void cli_table_fini(struct cli_table *table);
 #define AUTO_TABLE CLEANUP(cli_table_fini)
 
+// The texts of a list with commas between them.
+char *cli_join(const json_t *list);
+
 struct gates_table;
+struct version;
+// What --kubernetes says, within the table; text NULL: its newest minor that is released.
+struct error *cli_minor_parse(const struct gates_table *table, const char *text,
+                              struct version *ret_minor);
 // The table in a file (--gates-table); NULL path: *ret_table NULL, the built-in one is meant.
 struct error *cli_load_table(const char *path, struct gates_table **ret_table);
 
@@ -79,4 +87,5 @@ extern const struct cli_verb cli_verb_plan;
 extern const struct cli_verb cli_verb_status;
 extern const struct cli_verb cli_verb_doctor;
 extern const struct cli_verb cli_verb_gates;
+extern const struct cli_verb cli_verb_features;
 extern const struct cli_verb cli_verb_version;

@@ -15,7 +15,7 @@ static const struct cli_option options[] = {
      .type = CLI_TEXT,
      .offset = offsetof(struct settings, kubernetes),
      .argument = "VERSION",
-     .help = "a version such as 1.33; without it the newest of the table"},
+     .help = "a version such as 1.33; without it the newest of the table that is released"},
     {.name = "all",
      .type = CLI_BOOL,
      .offset = offsetof(struct settings, all),
@@ -31,33 +31,6 @@ static const struct cli_option options[] = {
     {.name = NULL},
 };
 
-static struct error *read_minor(const struct gates_table *table, const char *text,
-                                struct version *ret_minor)
-{
-    struct version oldest = gates_table_oldest(table), newest = gates_table_newest(table);
-    AUTO_MEM char *first = version_format_minor(oldest);
-    AUTO_MEM char *last = version_format_minor(newest);
-    struct version minor = newest;
-
-    if (text && !version_parse(text, &minor))
-        return error_new(ERROR_INVALID,
-                         "--kubernetes: \"%.*s\" is no version; write for example %s",
-                         TEXT_CUT(100, text), last);
-    if (version_compare_minor(minor, oldest) < 0 || version_compare_minor(minor, newest) > 0)
-        return error_new(ERROR_INVALID, "--kubernetes: the table knows %s to %s", first, last);
-    *ret_minor = minor;
-    return NULL;
-}
-
-static char *join(const json_t *list)
-{
-    AUTO_STRLIST struct strlist words = {0};
-
-    for (size_t i = 0; i < json_array_size(list); i++)
-        strlist_add(&words, json_string_value(json_array_get(list, i)));
-    return strlist_join(&words, ",");
-}
-
 static void print_table(const json_t *list)
 {
     static const char *const headers[] = {"NAME",   "STAGE",      "DEFAULT",
@@ -68,8 +41,8 @@ static void print_table(const json_t *list)
         cli_table_cell(&table, headers[i]);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *gate = json_array_get(list, i);
-        AUTO_MEM char *components = join(doc_get(gate, "components", NULL));
-        AUTO_MEM char *depends = join(doc_get(gate, "dependsOn", NULL));
+        AUTO_MEM char *components = cli_join(doc_get(gate, "components", NULL));
+        AUTO_MEM char *depends = cli_join(doc_get(gate, "dependsOn", NULL));
         cli_table_cell(&table, doc_str(gate, "name", NULL));
         cli_table_cell(&table, doc_str(gate, "stage", NULL));
         cli_table_cell(&table, doc_bool(gate, false, "default", NULL) ? "true" : "false");
@@ -88,13 +61,22 @@ static const char *or_none(const char *text)
 static void print_api(const struct gates_table *table, struct version minor)
 {
     const json_t *api = gates_api(table, "resource.k8s.io", minor);
-    AUTO_MEM char *registered = join(doc_get(api, "registered", NULL));
-    AUTO_MEM char *served = join(doc_get(api, "default", NULL));
+    AUTO_MEM char *registered = cli_join(doc_get(api, "registered", NULL));
+    AUTO_MEM char *served = cli_join(doc_get(api, "default", NULL));
     AUTO_MEM char *name = version_format_minor(minor);
 
     printf("\nresource.k8s.io in Kubernetes %s: registered %s; served by default %s; components "
            "ask for %s\n",
            name, or_none(registered), or_none(served), or_none(doc_str(api, "clients", NULL)));
+}
+
+static void print_preview(const struct gates_table *table, struct version minor)
+{
+    AUTO_MEM char *name = version_format_minor(minor);
+
+    if (gates_table_is_preview(table, minor))
+        printf("\nKubernetes %s is a preview here, as it is in %s: what is released may differ.\n",
+               name, gates_table_release(table, minor));
 }
 
 static int run(int argc, char **argv)
@@ -107,13 +89,14 @@ static int run(int argc, char **argv)
         cli_args_parse(&cli_verb_gates, argc, argv, &settings, sizeof(settings), NULL);
 
     if (!err)
-        err = read_minor(table, settings.kubernetes, &minor);
+        err = cli_minor_parse(table, settings.kubernetes, &minor);
     if (err)
         return cli_usage_error(&cli_verb_gates, err);
     list = gates_list(table, minor, settings.all);
     if (str_eq(settings.output, "table")) {
         print_table(list);
         print_api(table, minor);
+        print_preview(table, minor);
     } else {
         AUTO_MEM char *text =
             str_eq(settings.output, "json") ? doc_print_json_pretty(list) : doc_print_yaml(list);

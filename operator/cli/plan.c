@@ -319,9 +319,9 @@ static struct error *say_refusals(struct planning *p, const struct gates_resolut
 static struct gates_intent intent_of(const struct api_config *config)
 {
     if (config->deleting)
-        return (struct gates_intent){NULL, NULL, false};
-    return (struct gates_intent){config->feature_gates, config->runtime_config,
-                                 config->allow_alpha};
+        return (struct gates_intent){0};
+    return (struct gates_intent){config->feature_gates, config->runtime_config, config->allow_alpha,
+                                 config->features};
 }
 
 // The diff says what is to be changed; what holds it up stands in the object. On stderr, so that

@@ -43,3 +43,12 @@ void cli_table_fini(struct cli_table *table)
 {
     strlist_fini(&table->cells);
 }
+
+char *cli_join(const json_t *list)
+{
+    AUTO_STRLIST struct strlist words = {0};
+
+    for (size_t i = 0; i < json_array_size(list); i++)
+        strlist_add(&words, json_string_value(json_array_get(list, i)));
+    return strlist_join(&words, ",");
+}

@@ -361,7 +361,8 @@ static bool writes_anything(const struct pass *pass)
 static const char *wanted_nothing(const struct pass *pass)
 {
     if (json_object_size(pass->intent.feature_gates) == 0 &&
-        json_object_size(pass->intent.runtime_config) == 0)
+        json_object_size(pass->intent.runtime_config) == 0 &&
+        json_array_size(pass->intent.features) == 0)
         return "NotRequested";
     return NULL;
 }
@@ -398,7 +399,7 @@ static void say_control_plane(struct pass *pass)
                            "What was written is out again");
     else if (wanted_nothing(pass))
         api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "NotRequested",
-                           "No feature gate is asked for; set "
+                           "Nothing is asked for; name what is wanted in spec.features, or set "
                            "spec.featureGates.DynamicResourceAllocation to true");
     else if (pass->observed->read_back)
         api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "AsExpected",
@@ -566,17 +567,23 @@ static char *advice(const struct pass *pass)
     return buf_take(&text);
 }
 
-static bool is_reported_off(const struct pass *pass)
+// A gate that is wanted on and that an API server itself says to be off. NULL: none.
+static const char *reported_off(const struct pass *pass)
 {
     for (size_t i = 0; i < pass->observed->len; i++) {
         const struct plan_instance *instance = &pass->observed->instances[i];
-        const json_t *now =
-            doc_get(instance->reported, "enabled", "DynamicResourceAllocation", NULL);
+        const json_t *enabled = json_object_get(instance->reported, "enabled");
+        const char *name;
+        json_t *value;
 
-        if (instance->component == COMPONENT_APISERVER && now)
-            return !json_is_true(now);
+        if (instance->component != COMPONENT_APISERVER || !enabled)
+            continue;
+        json_object_foreach(pass->resolution.desired[i].effective, name, value) {
+            if (json_is_true(value) && json_is_false(json_object_get(enabled, name)))
+                return name;
+        }
     }
-    return false;
+    return NULL;
 }
 
 static void say_observed(struct pass *pass)
@@ -584,11 +591,11 @@ static void say_observed(struct pass *pass)
     struct api_conditions *c = pass->conditions;
     AUTO_MEM char *todo = advice(pass);
     AUTO_MEM char *ignored = ignored_text(pass);
+    const char *off = pass->resolution.dra ? reported_off(pass) : NULL;
 
-    if (pass->resolution.dra && is_reported_off(pass))
+    if (off)
         api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_FALSE, "EnableElsewhere",
-                           "kube-apiserver reports DynamicResourceAllocation off; whoever owns its "
-                           "flags must set %s",
+                           "kube-apiserver reports %s off; whoever owns its flags must set %s", off,
                            todo);
     else
         api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "Observing",
@@ -622,7 +629,7 @@ static void say_api(struct pass *pass)
             c, CONDITION_RESOURCE_API_SERVED, *served ? STATE_TRUE : STATE_FALSE,
             doc_get(pass->intent.feature_gates, "DynamicResourceAllocation", NULL) ? "DRADisabled"
                                                                                    : "NotRequested",
-            "DynamicResourceAllocation is not asked for; served of resource.k8s.io: %s",
+            "Dynamic Resource Allocation is not asked for; served of resource.k8s.io: %s",
             *served ? served : "nothing");
         return;
     }

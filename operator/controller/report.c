@@ -201,6 +201,7 @@ static void put_observed(const struct pass *pass, json_t *status)
     summary = strlist_join(&served, ",");
     put_str(status, "apiSummary", summary);
     put_components(pass, status);
+    report_put_features(pass, status);
     put_nodes(pass, status);
 }
 

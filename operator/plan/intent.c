@@ -27,10 +27,30 @@ bool intent_known_good(const struct api_config *config, struct gates_intent *ret
 
     if (!found)
         return false;
-    *ret_good = (struct gates_intent){json_object_get(found, "featureGates"),
-                                      json_object_get(found, "runtimeConfig"),
-                                      doc_bool(found, false, "allowAlpha", NULL)};
+    *ret_good = (struct gates_intent){
+        json_object_get(found, "featureGates"), json_object_get(found, "runtimeConfig"),
+        doc_bool(found, false, "allowAlpha", NULL), json_object_get(found, "features")};
     return true;
+}
+
+// Names in any order are the same wish.
+static json_t *sorted_names(const json_t *names)
+{
+    AUTO_STRLIST struct strlist list = {0};
+    json_t *sorted;
+
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        if (name)
+            strlist_add(&list, name);
+    }
+    if (!list.len)
+        return NULL;
+    strlist_sort(&list);
+    sorted = json_array();
+    for (size_t i = 0; i < list.len; i++)
+        json_array_append_new(sorted, doc_string(list.items[i]));
+    return sorted;
 }
 
 static json_t *object_or_empty(const json_t *tree)
@@ -40,8 +60,9 @@ static json_t *object_or_empty(const json_t *tree)
 
 void intent_make(const struct api_config *config, struct intent *ret_intent)
 {
-    struct gates_intent asked = {config->feature_gates, config->runtime_config,
-                                 config->allow_alpha};
+    AUTO_JSON json_t *features = sorted_names(config->features);
+    struct gates_intent asked = {config->feature_gates, config->runtime_config, config->allow_alpha,
+                                 features};
     struct intent intent = {.allow_alpha = config->allow_alpha};
     const json_t *from = NULL;
     bool retry;
@@ -68,10 +89,12 @@ void intent_make(const struct api_config *config, struct intent *ret_intent)
     } else if (intent.rolled_back) {
         intent.feature_gates = object_or_empty(json_object_get(from, "featureGates"));
         intent.runtime_config = object_or_empty(json_object_get(from, "runtimeConfig"));
+        intent.features = sorted_names(json_object_get(from, "features"));
         intent.allow_alpha = doc_bool(from, false, "allowAlpha", NULL);
     } else {
         intent.feature_gates = doc_copy(config->feature_gates);
         intent.runtime_config = doc_copy(config->runtime_config);
+        intent.features = json_incref(features);
     }
     asked = intent_gates(&intent);
     plan_revision(&asked, intent.revision);
@@ -82,13 +105,14 @@ void intent_fini(struct intent *intent)
 {
     json_decref(intent->feature_gates);
     json_decref(intent->runtime_config);
+    json_decref(intent->features);
     *intent = (struct intent){0};
 }
 
 struct gates_intent intent_gates(const struct intent *intent)
 {
-    return (struct gates_intent){intent->feature_gates, intent->runtime_config,
-                                 intent->allow_alpha};
+    return (struct gates_intent){intent->feature_gates, intent->runtime_config, intent->allow_alpha,
+                                 intent->features};
 }
 
 bool plan_enables(const struct gates_intent *intent)
@@ -98,7 +122,7 @@ bool plan_enables(const struct gates_intent *intent)
     if (core)
         return json_is_true(core);
     return json_object_size(intent->feature_gates) > 0 ||
-           json_object_size(intent->runtime_config) > 0;
+           json_object_size(intent->runtime_config) > 0 || json_array_size(intent->features) > 0;
 }
 
 static json_t *make_entry(const struct intent *intent, const char *result, const char *reason,
@@ -170,6 +194,8 @@ json_t *intent_history(const json_t *was, const struct intent *intent, const cha
 
         json_object_set(kept, "featureGates", intent->feature_gates);
         json_object_set(kept, "runtimeConfig", intent->runtime_config);
+        if (intent->features)
+            json_object_set(kept, "features", intent->features);
         json_object_set_new(kept, "allowAlpha", json_boolean(intent->allow_alpha));
         json_object_set_new(entry, "intent", kept);
     }

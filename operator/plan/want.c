@@ -139,6 +139,9 @@ const char *plan_revision(const struct gates_intent *intent, char *ret)
     json_object_set_new(tree, "runtimeConfig",
                         intent->runtime_config ? doc_copy(intent->runtime_config) : json_object());
     json_object_set_new(tree, "allowAlpha", json_boolean(intent->allow_alpha));
+    // Where there are none, a revision is what it was before there were features.
+    if (json_array_size(intent->features))
+        json_object_set_new(tree, "features", doc_copy(intent->features));
     doc_digest_tree(tree, digest);
     memcpy(ret, digest, PLAN_REVISION_BYTES - 1);
     ret[PLAN_REVISION_BYTES - 1] = '\0';

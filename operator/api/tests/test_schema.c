@@ -36,6 +36,7 @@ static const char *type_in_schema(const struct api_field *field)
         return "integer";
     case FIELD_INTEGER_OR_PERCENT:
         return ""; // x-kubernetes-int-or-string stands in for it
+    case FIELD_NAMES:
     case FIELD_LIST:
         return "array";
     case FIELD_OBJECT:
@@ -77,6 +78,7 @@ static void check_limits(const struct api_field *field, const json_t *schema)
         {FIELD_TEXT, "minLength", "maxLength"},
         {FIELD_DURATION, "minLength", "maxLength"},
         {FIELD_LIST, "minItems", "maxItems"},
+        {FIELD_NAMES, "minItems", "maxItems"},
         {FIELD_MAP_BOOL, "minProperties", "maxProperties"},
         {FIELD_MAP_TEXT, "minProperties", "maxProperties"},
     };
@@ -172,11 +174,13 @@ static char *describe(const struct api_config *config)
     AUTO_MEM char *gates = doc_print_json_sorted(config->feature_gates);
     AUTO_MEM char *runtime = doc_print_json_sorted(config->runtime_config);
 
-    return str_format("%s %s %d %d %d %s %u %llu %llu %d %d", gates, runtime, config->allow_alpha,
-                      config->suspend, config->revert, platform_type_name(config->platform),
-                      config->max_unavailable, (unsigned long long)config->component_timeout_ms,
-                      (unsigned long long)config->min_ready_ms, config->rollback,
-                      config->driver != NULL);
+    AUTO_MEM char *features = config->features ? doc_print_json(config->features) : str_dup("");
+
+    return str_format(
+        "%s %s %s %d %d %d %s %u %llu %llu %d %d", gates, runtime, features, config->allow_alpha,
+        config->suspend, config->revert, platform_type_name(config->platform),
+        config->max_unavailable, (unsigned long long)config->component_timeout_ms,
+        (unsigned long long)config->min_ready_ms, config->rollback, config->driver != NULL);
 }
 
 // A value that is allowed and is not the default.
@@ -194,6 +198,8 @@ static json_t *other_value(const struct api_field *field)
         return json_pack("{s: b}", "Gate", 1);
     case FIELD_MAP_TEXT:
         return json_pack("{s: s}", "group/v1", "true");
+    case FIELD_NAMES:
+        return json_pack("[s]", "Name");
     case FIELD_TEXT:
         // the last one allowed; the defaults stand first
         return json_string(strrchr(field->values, ' ') + 1);

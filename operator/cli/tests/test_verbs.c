@@ -100,7 +100,7 @@ TEST(mistakes)
     CHECK_INT(drawbridge("drawbridge gates --kubernetes latest"), CLI_USAGE);
     CHECK_HAS(complained, "\"latest\" is no version");
     CHECK_INT(drawbridge("drawbridge gates --kubernetes 1.12"), CLI_USAGE);
-    CHECK_HAS(complained, "the table knows 1.30 to 1.36");
+    CHECK_HAS(complained, "the table knows 1.30 to 1.38");
     CHECK_INT(drawbridge("drawbridge run --reach tenant-a"), CLI_USAGE);
     CHECK_HAS(complained, "--reach: write FROM=TO, two names of namespaces, not \"tenant-a\"");
     CHECK_INT(drawbridge("drawbridge run --reach a=b=c"), CLI_USAGE);
@@ -120,13 +120,15 @@ TEST(version)
     AUTO_JSON json_t *about = NULL;
 
     CHECK_INT(drawbridge("drawbridge version"), CLI_OK);
-    CHECK_STR(said, "drawbridge v" DRAWBRIDGE_VERSION ", knows Kubernetes 1.30 to 1.36\n");
+    CHECK_STR(said, "drawbridge v" DRAWBRIDGE_VERSION ", knows Kubernetes 1.30 to 1.37, and "
+                    "1.38 as a preview (1.38.0-beta.0)\n");
     CHECK_INT(drawbridge("drawbridge --version"), CLI_OK);
     CHECK_HAS(said, "drawbridge v");
     CHECK_INT(drawbridge("drawbridge version -o json"), CLI_OK);
     CHECK_OK(doc_parse_json(slice_of(said), "version", &about));
     CHECK_STR(doc_str(about, "version", NULL), "v" DRAWBRIDGE_VERSION);
-    CHECK_STR(doc_str(about, "kubernetes", "newest", NULL), "1.36");
+    CHECK_STR(doc_str(about, "kubernetes", "newest", NULL), "1.37");
+    CHECK_STR(doc_str(about, "kubernetes", "preview", NULL), "1.38");
 }
 
 static const json_t *find_gate(const json_t *list, const char *name)
@@ -167,7 +169,7 @@ TEST(gates_as_a_table)
     CHECK_HAS(said, "resource.k8s.io in Kubernetes 1.33: registered ");
     CHECK_HAS(said, "; served by default none; components ask for v1beta1\n");
     CHECK_INT(drawbridge("drawbridge gates"), CLI_OK);
-    CHECK_HAS(said, "resource.k8s.io in Kubernetes 1.36: ");
+    CHECK_HAS(said, "resource.k8s.io in Kubernetes 1.37: ");
 }
 
 TEST(gates_as_yaml)

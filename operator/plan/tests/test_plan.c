@@ -576,10 +576,10 @@ TEST(the_revision_follows_the_intent_and_not_the_order_of_its_keys)
     AUTO_JSON json_t *three = json_pack("{s:b,s:b}", "A", 1, "B", 1);
     char a[PLAN_REVISION_BYTES], b[PLAN_REVISION_BYTES];
 
-    plan_revision(&(struct gates_intent){one, NULL, false}, a);
-    plan_revision(&(struct gates_intent){two, NULL, false}, b);
+    plan_revision(&(struct gates_intent){.feature_gates = one}, a);
+    plan_revision(&(struct gates_intent){.feature_gates = two}, b);
     CHECK_STR(a, b);
-    plan_revision(&(struct gates_intent){three, NULL, false}, b);
+    plan_revision(&(struct gates_intent){.feature_gates = three}, b);
     CHECK(!str_eq(a, b));
 }
 
