@@ -153,6 +153,8 @@ static char *proof(struct look *look)
         buf_printf(&text, "%s%s served", text.len ? "; " : "", apis);
     if (look->unknown)
         buf_printf(&text, "%s%s", text.len ? "; " : "", look->missing);
+    if (!text.len)
+        buf_add_str(&text, "No component that reads its feature gates is there to be asked");
     return buf_take(&text);
 }
 
@@ -178,7 +180,7 @@ static const char *state_of(const struct look *look)
 {
     if (look->off)
         return is_under_way(look->pass) ? "RollingOut" : "Off";
-    if (!look->on && look->unknown)
+    if (!look->on && (look->unknown || !look->apis.len))
         return "Unknown";
     if (look->unknown && is_under_way(look->pass))
         return "RollingOut";
