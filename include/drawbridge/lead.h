@@ -43,6 +43,10 @@ struct lead *lead_new(struct loop *loop, const struct lead_spec *spec);
 // asked ("": for nobody). Borrowed until the next turn of the loop.
 const char *lead_holder(const struct lead *lead);
 const char *lead_asked_by(const struct lead *lead);
+// Why it could not be read or written the last time that one of the two was tried; NULL: it could,
+// or that is not known. One that can be read and not written keeps what the write said. Borrowed
+// as those.
+const struct error *lead_error(const struct lead *lead);
 // Asks the one who holds it to step down for us; best effort.
 void lead_ask(struct lead *lead);
 // A word of the leader's to all candidates, in an annotation of the Lease: kept from term to term
@@ -93,5 +97,9 @@ void lead_shards_free(struct lead_shards *shards);
 bool lead_shards_may_write(const struct lead_shards *shards, unsigned shard);
 uint64_t lead_shards_epoch(const struct lead_shards *shards, unsigned shard);
 void lead_shards_note_epoch(struct lead_shards *shards, unsigned shard, uint64_t seen);
+// Its Lease; who holds that, as far as is known ("": nobody who lives), and lead_error() of it.
+const char *lead_shards_name(const struct lead_shards *shards, unsigned shard);
+const char *lead_shards_holder(const struct lead_shards *shards, unsigned shard);
+const struct error *lead_shards_error(const struct lead_shards *shards, unsigned shard);
 // The shard that a text belongs to: the same in all controllers of one count.
 unsigned lead_shard_of(const char *text, unsigned count);

@@ -391,6 +391,13 @@ static const struct api_reason reasons[] = {
      "The roll-out of the newest commit was put back; the last known good commit is in force.",
      "Push a commit that corrects it.", true},
 
+    // who is to do it
+    {"ShardNotHeld", "ConfigValid ControlPlaneUpdated NodesUpdated ResourceAPIServed",
+     "No controller has the shard that the cluster belongs to; nothing is done there.",
+     "Give Drawbridge's ServiceAccount the rights on the Lease that the message names (the chart's "
+     "value controller.shards does).",
+     false},
+
     // the way there
     {"APIServerUnreachable", ANY, "The API server does not answer.",
      "Nothing, it is tried again; the last good state is kept.", false},

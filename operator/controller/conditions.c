@@ -718,11 +718,19 @@ static void say_degraded(struct pass *pass)
     }
 }
 
-static void say_error(struct pass *pass)
+static void say_unknown(struct pass *pass, const char *reason, const char *why)
 {
     static const enum condition told[] = {CONDITION_CONFIG_VALID, CONDITION_CONTROL_PLANE_UPDATED,
                                           CONDITION_NODES_UPDATED, CONDITION_RESOURCE_API_SERVED};
-    struct policy policy = policy_of(pass->walk.err);
+
+    for (size_t i = 0; i < COUNT(told); i++) {
+        if (!*api_conditions_reason(pass->conditions, told[i]))
+            api_conditions_set(pass->conditions, told[i], STATE_UNKNOWN, reason, "%s", why);
+    }
+}
+
+static void say_error(struct pass *pass)
+{
     const char *reason = policy_reason(pass->walk.err);
 
     // The components are as they are, whatever becomes of the ConfigMaps.
@@ -733,17 +741,13 @@ static void say_error(struct pass *pass)
             error_text(pass->walk.err));
         return;
     }
-    if (!policy.retry) {
+    if (!policy_of(pass->walk.err).retry) {
         api_conditions_set(pass->conditions, CONDITION_CONFIG_VALID, STATE_FALSE,
                            str_eq(reason, "Progressing") ? "InvalidConfiguration" : reason, "%s",
                            error_text(pass->walk.err));
         return;
     }
-    for (size_t i = 0; i < COUNT(told); i++) {
-        if (!*api_conditions_reason(pass->conditions, told[i]))
-            api_conditions_set(pass->conditions, told[i], STATE_UNKNOWN, reason, "%s",
-                               error_text(pass->walk.err));
-    }
+    say_unknown(pass, reason, error_text(pass->walk.err));
 }
 
 // The driver and the claims go first: until then nothing else is begun, and its own condition says
@@ -785,6 +789,8 @@ void conditions_make(struct pass *pass)
     sources_say(pass->controller->sources, pass->object, pass->conditions);
     if (pass->walk.err)
         say_error(pass);
+    else if (pass->unheld)
+        say_unknown(pass, "ShardNotHeld", pass->unheld);
     // Suspended and as wanted is Ready all the same: nothing is waiting to be done.
     if (pass->config.suspend && pass->planned && !pass->plan.done)
         api_conditions_set(

@@ -61,6 +61,7 @@ bool controller_ready(void *owner, struct buf *why)
         buf_printf(why, "draconfigurations: not followed for a minute: %s\n", failed);
     else if (!ready)
         buf_printf(why, "draconfigurations: %s\n", err ? error_text(err) : "not synced yet");
+    ready = shards_ready(c->shards, why) && ready;
     return cluster_synced(&c->cluster, why) && ready;
 }
 
@@ -251,14 +252,19 @@ static void on_synced(void *owner)
     controller_wake(owner);
 }
 
+void controller_note_leader(struct controller *c, const char *lease, bool leads)
+{
+    if (c->leader_status)
+        metric_set(c->leader_status, leads, lease);
+}
+
 static void on_gained(void *owner)
 {
     struct controller *c = owner;
 
     log_line(LOG_INFO, "controller", "leading, epoch=%llu",
              (unsigned long long)controller_epoch(c));
-    if (c->leader_status)
-        metric_set(c->leader_status, 1, CONTROLLER_LEASE_NAME);
+    controller_note_leader(c, CONTROLLER_LEASE_NAME, true);
     shards_note_gained(c->shards);
     controller_wake(c);
 }
@@ -312,8 +318,7 @@ static void on_lost(void *owner)
 
     log_line(LOG_WARN, "controller",
              "the lease is lost: nothing is written until it is gained again");
-    if (c->leader_status)
-        metric_set(c->leader_status, 0, CONTROLLER_LEASE_NAME);
+    controller_note_leader(c, CONTROLLER_LEASE_NAME, false);
     shards_note_lost(c->shards);
     drop_passes(c);
     driver_interrupt(c->driver); // helm ends with the lease
@@ -430,7 +435,7 @@ static void make_metrics(struct controller *c)
         return;
     c->leader_status = metrics_family(m, "leader_election_master_status", METRIC_GAUGE, "name",
                                       "1 for the one that leads");
-    metric_set(c->leader_status, c->spec.leader_elect ? 0 : 1, CONTROLLER_LEASE_NAME);
+    controller_note_leader(c, CONTROLLER_LEASE_NAME, !c->spec.leader_elect);
     metric_set(metrics_family(m, "controller_runtime_max_concurrent_reconciles", METRIC_GAUGE,
                               "controller", "Passes that may be in work at once"),
                WORKERS, "draconfiguration");

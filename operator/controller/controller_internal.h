@@ -42,6 +42,7 @@ struct controller {
 };
 bool controller_may_write(void *controller); // we lead
 uint64_t controller_epoch(const struct controller *controller);
+void controller_note_leader(struct controller *controller, const char *lease, bool leads);
 void controller_wake(struct controller *controller); // there is something that we may write now
 // What we have of the shards is another than before.
 void controller_note_shards(struct controller *controller);
@@ -54,6 +55,7 @@ extern struct shards_timing {
     uint64_t believed_ms; // how old the leader's word may be
     uint64_t unsaid_ms;   // from the end of one word to the next
     uint64_t look_ms, lease_ms;
+    uint64_t unheld_ms; // so long a shard may be nobody's while another one takes over
 } shards_timing;
 // kube: the client that Leases are written with.
 struct shards *shards_new(struct controller *controller, struct kube *kube);
@@ -69,6 +71,11 @@ bool shards_has(const struct shards *shards, const json_t *config);
 // Whether we follow the target cluster that it names.
 bool shards_follows(const struct shards *shards, const json_t *config);
 bool shards_works(const struct shards *shards); // whether anything is ours
+// Why nobody works for this DRAConfiguration, where we lead and so are the one to say it (yours);
+// NULL: somebody does, or soon will.
+char *shards_why_unheld(const struct shards *shards, const json_t *config);
+// False, with a line for each shard: nobody has it, and we cannot.
+bool shards_ready(const struct shards *shards, struct buf *why);
 // Whether the cluster that it was found to name decides whose it is, and its status does not say so
 // yet.
 bool shards_notes(const struct shards *shards, const struct cluster *cluster, const json_t *config);
@@ -175,6 +182,7 @@ struct pass {
     // The one that its platform is about; NULL: it cannot be had, and need not.
     struct cluster *cluster;
     char *conflict; // key of the configuration that writes this cluster in our place, NULL: none
+    char *unheld;   // why nobody has its shard; all that is done is to say so
     bool forbidden; // the administrator does not allow its namespace what it names
     struct intent intent;
     struct platform_target target; // borrows from config and object

@@ -56,6 +56,8 @@ static unsigned step_after(const void *walk, bool failed)
             return STEP_END;
         if (pass->config.deleting && !pass->config.has_finalizer)
             return STEP_END;
+        if (pass->unheld)
+            return STEP_REPORT;
         if (pass->config.deleting && releases_at_once(pass))
             return STEP_RELEASE;
         return pass->conflict ? STEP_REPORT : STEP_CLAIM;
@@ -103,6 +105,7 @@ static void pass_free(void *walk)
     json_decref(pass->object);
     cluster_unref(pass->cluster);
     mem_free(pass->conflict);
+    mem_free(pass->unheld);
     mem_free(pass);
 }
 
@@ -132,5 +135,6 @@ void pass_start(struct controller *controller, const char *key)
 
     pass->controller = controller;
     pass->home = shards_kube(controller->shards, watch_get(controller->configs, key));
+    pass->unheld = shards_why_unheld(controller->shards, watch_get(controller->configs, key));
     walk_start(&pass->walk, &controller->passes, key);
 }

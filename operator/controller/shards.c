@@ -8,7 +8,8 @@
 // that is not said. When it changes, it is unsaid for longer than a word may be believed.
 #include "controller_internal.h"
 
-struct shards_timing shards_timing = {.believed_ms = 10000, .unsaid_ms = 15000, .look_ms = 1000};
+struct shards_timing shards_timing = {
+    .believed_ms = 10000, .unsaid_ms = 15000, .look_ms = 1000, .unheld_ms = 30000};
 
 struct shard_kube {
     struct controller *controller;
@@ -25,6 +26,11 @@ struct shards {
     bool settled; // we lead, and nobody works by another number
     struct op *look;
     uint64_t unsaid_ms; // monotonic, when it was first seen; 0: not yet
+    struct op *survey;
+    uint64_t free_ms[LEAD_SHARDS_MAX]; // monotonic, since when nobody has it; 0: somebody has
+    uint64_t unheld;                   // a bit for each that nobody has had for too long
+    uint64_t other_ms;                 // monotonic, since when the leader's number is another one
+    bool told_other;
 };
 
 static bool says_so(const struct shards *s, const char *word)
@@ -128,12 +134,23 @@ static unsigned shard_of(const struct shards *s, const json_t *config)
     return lead_shard_of(named, s->count);
 }
 
+static bool is_unheld(const struct shards *s, unsigned shard)
+{
+    return shard != SHARD_NONE && s->unheld >> shard & 1 && !*lead_shards_holder(s->leads, shard);
+}
+
+// The leader says in the place of its holder that there is none.
+static bool speaks_for(const struct shards *s, unsigned shard)
+{
+    return is_unheld(s, shard) && s->settled && controller_may_write(s->controller);
+}
+
 bool shards_has(const struct shards *s, const json_t *config)
 {
     unsigned shard = shard_of(s, config);
 
     if (shard != SHARD_NONE)
-        return may_write_shard(s, shard);
+        return may_write_shard(s, shard) || speaks_for(s, shard);
     return controller_may_write(s->controller) &&
            (s->count > 0 || s->settled || !platform_names_target(config));
 }
@@ -181,13 +198,101 @@ struct kube *shards_kube(struct shards *s, const json_t *config)
     unsigned shard = shard_of(s, config);
     struct shard_kube *k = &s->kubes[shard % LEAD_SHARDS_MAX];
 
-    if (shard == SHARD_NONE)
+    if (shard == SHARD_NONE || speaks_for(s, shard))
         return s->controller->spec.kube;
     if (!k->kube) {
         *k = (struct shard_kube){s->controller, shard, kube_new_as(s->controller->spec.kube, NULL)};
         kube_guard(k->kube, may_write_as_shard, k);
     }
     return k->kube;
+}
+
+// --- those that nobody has -----------------------------------------------------------------------
+
+static char *tell_unheld(const struct shards *s, unsigned shard)
+{
+    const struct error *err = lead_shards_error(s->leads, shard);
+
+    return str_format("no controller has shard %u of %u, Lease %s/%s%s%s", shard, s->count,
+                      s->controller->spec.lease_namespace, lead_shards_name(s->leads, shard),
+                      err ? ": " : "", err ? error_text(err) : "");
+}
+
+char *shards_why_unheld(const struct shards *s, const json_t *config)
+{
+    unsigned shard = shard_of(s, config);
+
+    return speaks_for(s, shard) ? tell_unheld(s, shard) : NULL;
+}
+
+bool shards_ready(const struct shards *s, struct buf *why)
+{
+    bool ready = true;
+
+    for (unsigned i = 0; i < s->count; i++) {
+        AUTO_MEM char *text = NULL;
+
+        if (!is_unheld(s, i) || !lead_shards_error(s->leads, i))
+            continue;
+        text = tell_unheld(s, i);
+        buf_printf(why, "shards: %s\n", text);
+        ready = false;
+    }
+    return ready;
+}
+
+static bool is_over(uint64_t *since_ms, bool still)
+{
+    if (!still)
+        *since_ms = 0;
+    else if (*since_ms == 0)
+        *since_ms = clock_ms();
+    return still && clock_ms() - *since_ms >= shards_timing.unheld_ms;
+}
+
+static void survey_number(struct shards *s)
+{
+    uint64_t age_ms;
+    const char *said = lead_said(s->controller->lead, &age_ms);
+    bool other = age_ms < shards_timing.believed_ms && !str_eq(said, s->word);
+
+    if (is_over(&s->other_ms, other) && !s->told_other)
+        log_line(LOG_WARN, "controller",
+                 "the controller that leads was started with --shards=%s and this one with "
+                 "--shards=%s, which is no use: it gets no shard before the two are the same",
+                 *said ? said : "0", s->word);
+    s->told_other = s->other_ms > 0 && (s->told_other || is_over(&s->other_ms, other));
+}
+
+// A line for all of them: they are lost together as a rule.
+static void tell_new(const struct shards *s, uint64_t unheld)
+{
+    unsigned first = (unsigned)__builtin_ctzll(unheld),
+             more = (unsigned)__builtin_popcountll(unheld) - 1;
+    AUTO_MEM char *text = tell_unheld(s, first);
+    AUTO_MEM char *others = more > 0 ? str_format("; nor %u others", more) : str_dup("");
+
+    log_line(LOG_WARN, "controller",
+             "%s%s. Nothing is done for the DRAConfigurations of their clusters", text, others);
+}
+
+static void on_survey(void *owner)
+{
+    struct shards *s = owner;
+    uint64_t was = s->unheld;
+
+    s->survey = loop_sleep(s->controller->loop, shards_timing.look_ms, on_survey, s);
+    survey_number(s);
+    s->unheld = 0;
+    for (unsigned i = 0; i < s->count; i++) {
+        bool is_free = says_so(s, s->word) && !*lead_shards_holder(s->leads, i);
+
+        s->unheld |= (uint64_t)is_over(&s->free_ms[i], is_free) << i;
+    }
+    if (s->unheld & ~was) {
+        tell_new(s, s->unheld & ~was);
+        controller_wake(s->controller);
+    }
 }
 
 // --- making and ending ---------------------------------------------------------------------------
@@ -212,6 +317,7 @@ static void on_gained(void *owner, unsigned shard)
 
     log_line(LOG_INFO, "controller", "shard %u of %u is ours, epoch=%llu", shard, s->count,
              (unsigned long long)lead_shards_epoch(s->leads, shard));
+    controller_note_leader(s->controller, lead_shards_name(s->leads, shard), true);
     controller_note_shards(s->controller);
 }
 
@@ -220,6 +326,7 @@ static void on_lost(void *owner, unsigned shard)
     struct shards *s = owner;
 
     log_line(LOG_INFO, "controller", "shard %u of %u is ours no more", shard, s->count);
+    controller_note_leader(s->controller, lead_shards_name(s->leads, shard), false);
     controller_note_shards(s->controller);
 }
 
@@ -242,8 +349,12 @@ struct shards *shards_new(struct controller *c, struct kube *kube)
     s->settled = !c->spec.leader_elect;
     s->count = c->spec.leader_elect ? c->spec.shards : 0;
     s->word = s->count > 0 ? str_format("%u", s->count) : str_dup("");
-    if (s->count > 0)
-        s->leads = lead_shards_new(c->loop, &spec);
+    if (s->count == 0)
+        return s;
+    s->leads = lead_shards_new(c->loop, &spec);
+    s->survey = loop_sleep(c->loop, shards_timing.look_ms, on_survey, s);
+    for (unsigned i = 0; i < s->count; i++)
+        controller_note_leader(c, lead_shards_name(s->leads, i), false);
     return s;
 }
 
@@ -263,6 +374,7 @@ void shards_free(struct shards *s)
     if (!s)
         return;
     op_drop(s->look);
+    op_drop(s->survey);
     lead_shards_free(s->leads);
     for (size_t i = 0; i < COUNT(s->kubes); i++)
         kube_free(s->kubes[i].kube);

@@ -136,6 +136,8 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
     if (err)
         return err;
     intent_make(&pass->config, &pass->intent);
+    if (pass->unheld)
+        return NULL;
     if (!pass->config.deleting)
         err = platform_check(&pass->config);
     // Its watches call for the next pass.

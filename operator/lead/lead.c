@@ -31,11 +31,12 @@ struct lead {
     char *observed;             // version of the Lease
     uint64_t observed_ms;       // monotonic, when it was first seen
     uint64_t epoch;
-    uint64_t floor;   // the greatest that an agent has seen
-    uint64_t seen;    // the greatest that the Lease has had
-    char *says;       // what we have it say while we lead; NULL: what it said before
-    char *said;       // by the last answer
-    uint64_t said_ms; // monotonic, before that was asked for
+    uint64_t floor;      // the greatest that an agent has seen
+    uint64_t seen;       // the greatest that the Lease has had
+    char *says;          // what we have it say while we lead; NULL: what it said before
+    char *said;          // by the last answer
+    uint64_t said_ms;    // monotonic, before that was asked for
+    struct error *error; // why it could not be read or written the last time; NULL: it could
     struct release *release;
 };
 
@@ -114,6 +115,19 @@ const char *lead_asked_by(const struct lead *lead)
     return doc_str(lead->lease, "metadata", "annotations", ASKED_BY, NULL);
 }
 
+const struct error *lead_error(const struct lead *lead)
+{
+    return lead->error;
+}
+
+static void note_error(struct lead *lead, struct error *take_err)
+{
+    if (take_err)
+        log_line(LOG_DEBUG, "lead", "%s", error_text(take_err));
+    error_free(lead->error);
+    lead->error = take_err;
+}
+
 static void forget_lease(struct lead *lead)
 {
     json_decref(lead->lease);
@@ -125,6 +139,9 @@ static void on_timer(void *owner)
     struct lead *lead = owner;
     lead->timer = NULL;
     // it took too long; whether it arrived, the next read tells
+    if (lead->request)
+        note_error(lead,
+                   error_new(ERROR_TRANSIENT, "Lease %s: no answer in time", lead->spec.name));
     lead->request = op_drop(lead->request);
     begin_attempt(lead);
 }
@@ -196,12 +213,12 @@ static void take_lease(struct lead *lead, json_t *take_lease)
 static void on_written(void *owner, struct error *take_err, json_t *take_body)
 {
     struct lead *lead = owner;
-    AUTO(error) struct error *err = take_err;
     lead->request = NULL;
-    if (err) {
-        log_line(LOG_DEBUG, "lead", "%s", error_text(err));
+    note_error(lead, take_err);
+    if (take_err) {
         forget_lease(lead);
-        bool raced = error_kind(err) == ERROR_CONFLICT || error_kind(err) == ERROR_NOT_FOUND;
+        bool raced =
+            error_kind(take_err) == ERROR_CONFLICT || error_kind(take_err) == ERROR_NOT_FOUND;
         if (raced && !lead->trying_again) {
             lead->trying_again = true;
             read_lease(lead);
@@ -279,9 +296,8 @@ static void on_made(void *owner, struct error *take_err, json_t *take_body)
 {
     struct lead *lead = owner;
     lead->request = NULL;
-    if (take_err)
-        error_ignore(take_err, "another one may have made it: the next read tells");
-    else
+    note_error(lead, take_err); // another one may have made it: the next read tells
+    if (!take_err)
         take_lease(lead, take_body);
     try_later(lead);
 }
@@ -337,18 +353,20 @@ static void take_or_keep(struct lead *lead)
 static void on_read(void *owner, struct error *take_err, json_t *take_body)
 {
     struct lead *lead = owner;
-    AUTO(error) struct error *err = take_err;
     lead->request = NULL;
-    if (err && error_kind(err) != ERROR_NOT_FOUND) {
-        log_line(LOG_DEBUG, "lead", "%s", error_text(err));
-        try_later(lead);
-        return;
-    }
-    if (err) {
+    if (take_err && error_kind(take_err) == ERROR_NOT_FOUND) {
+        error_ignore(take_err, "there is none yet");
         on_missing(lead);
         return;
     }
+    if (take_err) {
+        note_error(lead, take_err);
+        try_later(lead);
+        return;
+    }
     take_lease(lead, take_body);
+    if (!is_free(lead))
+        note_error(lead, NULL);
     bool ours = str_eq(holder_of(lead), lead->spec.identity);
     if (lead->leading && !ours)
         lose(lead);
@@ -509,6 +527,7 @@ void lead_free(struct lead *lead)
     lead->asking = op_drop(lead->asking);
     lead->timer = op_drop(lead->timer);
     forget_lease(lead);
+    error_free(lead->error);
     mem_free(lead->observed);
     mem_free(lead->says);
     mem_free(lead->said);

@@ -299,6 +299,22 @@ void lead_shards_free(struct lead_shards *shards)
     mem_free(shards);
 }
 
+const char *lead_shards_name(const struct lead_shards *shards, unsigned shard)
+{
+    return shards->items[shard].name;
+}
+
+const char *lead_shards_holder(const struct lead_shards *shards, unsigned shard)
+{
+    const struct shard *item = &shards->items[shard];
+    return item->held ? shards->spec.identity : lead_holder(item->lead);
+}
+
+const struct error *lead_shards_error(const struct lead_shards *shards, unsigned shard)
+{
+    return lead_error(shards->items[shard].lead);
+}
+
 bool lead_shards_may_write(const struct lead_shards *shards, unsigned shard)
 {
     return shards->items[shard].held && lead_may_write(shards->items[shard].lead);

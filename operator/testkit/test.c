@@ -126,6 +126,26 @@ char *test_read(const char *path)
     return buf_take(&b);
 }
 
+static int saved_stderr;
+
+void test_capture(void)
+{
+    AUTO_MEM char *path = test_path("stderr");
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    saved_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0 || saved_stderr < 0 || dup2(fd, STDERR_FILENO) < 0)
+        test_fail(__FILE__, __LINE__, "%s: %s", path, strerror(errno));
+    close(fd);
+}
+
+char *test_captured(void)
+{
+    AUTO_MEM char *path = test_path("stderr");
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stderr);
+    return test_read(path);
+}
+
 bool test_exists(const char *path)
 {
     struct stat st;

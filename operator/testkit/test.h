@@ -74,3 +74,6 @@ char *test_path(const char *name);
 void test_write(const char *path, const char *text);
 char *test_read(const char *path); // yours; fails the test when the file cannot be read
 bool test_exists(const char *path);
+// What is written to stderr from now on, the log too, goes into a file; the end gives what that is.
+void test_capture(void);
+char *test_captured(void); // yours

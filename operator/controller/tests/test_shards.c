@@ -25,6 +25,8 @@ struct story {
     int64_t epoch; // what agents there say to have seen
     char *shard;   // path of the Lease of the cluster's shard
     unsigned shards;
+    bool refuse; // the Lease of its shard
+    struct metrics *metrics;
     struct replica replicas[REPLICAS];
     const char *writer; // who had the shard when the target was last written
     struct story_wait wait;
@@ -93,6 +95,7 @@ static void start(struct story *s, unsigned i, const char *identity)
                                    .look = &s->scene.look,
                                    .identity = identity,
                                    .leader_elect = true,
+                                   .metrics = s->metrics,
                                    .shards = s->shards,
                                    .backoff_ms_max = 500};
 
@@ -121,7 +124,7 @@ static struct story *story_new(unsigned shards)
 {
     struct story *s = NEW(struct story);
 
-    shards_timing = (struct shards_timing){10000, 3000, 50, 3000};
+    shards_timing = (struct shards_timing){10000, 3000, 50, 3000, 30000};
     cluster_parse_kubeconfig = far_parse;
     s->batch.loop = loop_new();
     scene_open(&s->scene, &s->batch, s);
@@ -153,6 +156,7 @@ static void story_free(struct story *s)
             kill_replica(s, i);
     }
     fake_api_free(s->far);
+    metrics_free(s->metrics);
     scene_fini(&s->scene);
     loop_free(s->batch.loop);
     mem_free(s->shard);
@@ -234,10 +238,9 @@ TEST(who_has_a_shard_goes_on_without_a_leader)
 }
 
 // A Lease that its holder never lets go.
-static void give_shard_to(const struct story *s, const char *uid, const char *identity)
+static void give_shard_to(const struct story *s, unsigned shard, const char *identity)
 {
-    AUTO_MEM char *path =
-        str_format(LEASES "drawbridge-shard-%u-of-%u", lead_shard_of(uid, s->shards), s->shards);
+    AUTO_MEM char *path = str_format(LEASES "drawbridge-shard-%u-of-%u", shard, s->shards);
 
     fake_seed(s->scene.api, path,
               json_pack("{s:{}, s:{s:s, s:i, s:i}}", "metadata", "spec", "holderIdentity", identity,
@@ -254,13 +257,111 @@ TEST(a_kubeconfig_that_leads_home_is_the_leaders_also_where_it_has_no_target)
 {
     struct story *s = story_new(SHARDS);
 
-    give_shard_to(s, "home", "two");
+    give_shard_to(s, lead_shard_of("home", SHARDS), "two");
     fake_delete(s->scene.api, SECRET);
     fake_seed(s->scene.api, SECRET, far_secret(s->scene.api, "one"));
     fake_edit(s->scene.api, CONFIG, json_pack("{s:{s:s}}", "status", "observedClusterUID", "home"));
     start(s, 0, "one");
     WAIT_FOR(s, has_a_condition);
     CHECK_INT(s->far->asked, 0);
+    story_free(s);
+}
+
+static enum fault on_choose(void *owner, unsigned index UNUSED,
+                            const struct server_request *request)
+{
+    const struct story *s = owner;
+
+    return s->refuse && str_eq(request->target, s->shard) ? FAULT_403 : FAULT_NONE;
+}
+
+static bool is_told_unheld(const struct story *s)
+{
+    return is(s, "ControlPlaneUpdated", "Unknown", "ShardNotHeld") &&
+           is(s, "Ready", "Unknown", "ShardNotHeld");
+}
+
+static void check_master(const struct story *s, const char *lease, int want)
+{
+    AUTO_MEM char *line =
+        str_format("leader_election_master_status{name=\"%s\"} %d\n", lease, want);
+    AUTO_MEM char *page = metrics_print(s->metrics);
+
+    CHECK_HAS(page, line);
+}
+
+static unsigned count_of(const char *text, const char *part)
+{
+    unsigned count = 0;
+
+    for (const char *at = text; (at = strstr(at, part)); at++)
+        count++;
+    return count;
+}
+
+// The controller's account may do nothing with its Lease.
+TEST(a_shard_that_nobody_can_have_is_told)
+{
+    struct story *s = story_new(SHARDS);
+    const char *lease = s->shard + strlen(LEASES);
+    AUTO_BUF struct buf why = buf_make(4096);
+    AUTO_MEM char *log = NULL;
+
+    give_shard_to(s, 1 - lead_shard_of("far", SHARDS), "two");
+    fake_edit(s->scene.api, CONFIG, json_pack("{s:{s:s}}", "status", "observedClusterUID", "far"));
+    shards_timing.unheld_ms = 300;
+    s->metrics = metrics_new();
+    s->refuse = true;
+    s->scene.api->choose = on_choose;
+    test_capture();
+    start(s, 0, "one");
+    WAIT_FOR(s, is_told_unheld);
+    CHECK(!controller_ready(s->replicas[0].controller, &why));
+    CHECK_HAS(why.ptr, lease);
+    CHECK_HAS(message(s, "Ready"), lease);
+    check_master(s, CONTROLLER_LEASE_NAME, 1);
+    check_master(s, lease, 0);
+    s->refuse = false;
+    WAIT_FOR(s, is_written_by_one);
+    log = test_captured();
+    CHECK_INT(count_of(log, "no controller has shard"), 1);
+    CHECK(controller_ready(s->replicas[0].controller, &why));
+    check_master(s, lease, 1);
+    story_free(s);
+}
+
+static unsigned count_warnings(void)
+{
+    AUTO_MEM char *path = test_path("stderr");
+    AUTO_MEM char *log = test_read(path);
+
+    return count_of(log, "the controller that leads was started with --shards=2");
+}
+
+static bool has_warned(const struct story *s UNUSED)
+{
+    return count_warnings() > 0;
+}
+
+static bool some_looks_are_over(const struct story *s)
+{
+    return s->wait.ticks > 30;
+}
+
+TEST(who_was_started_with_another_number_of_shards_says_so_once)
+{
+    struct story *s = story_new(SHARDS);
+
+    shards_timing.unheld_ms = 300;
+    start(s, 0, "one");
+    WAIT_FOR(s, is_written_by_one);
+    s->shards = SHARDS + 1;
+    test_capture();
+    start(s, 1, "two");
+    WAIT_FOR(s, has_warned);
+    WAIT_FOR(s, some_looks_are_over);
+    CHECK_INT(count_warnings(), 1);
+    mem_free(test_captured());
     story_free(s);
 }
 
