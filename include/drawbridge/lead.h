@@ -17,7 +17,8 @@ struct lead;
 struct lead_spec {
     struct kube *kube;
     const char *namespace, *name, *identity; // of the Lease and its holder; borrowed
-    uint64_t lease_ms; // others may take it when it stood still for so long; 0: 15 s
+    const char *says_first; // lead_say() of a Lease that was not there; borrowed; NULL: nothing
+    uint64_t lease_ms;      // others may take it when it stood still for so long; 0: 15 s
     // The right to write begins; also, without on_lost, when it had lapsed for a moment because the
     // answer to a renewal was late (nobody else had it then, and the epoch is the same), and when
     // the term got a greater epoch.
@@ -50,7 +51,8 @@ const struct error *lead_error(const struct lead *lead);
 // Asks the one who holds it to step down for us; best effort.
 void lead_ask(struct lead *lead);
 // A word of the leader's to all candidates, in an annotation of the Lease: kept from term to term
-// until another one is said. ret_ms: how old what we have of it is; UINT64_MAX: nothing was read.
+// until another one is said. A deleted Lease takes it along, where it is not made again by who said
+// it. ret_ms: how old what we have of it is; UINT64_MAX: nothing was read.
 void lead_say(struct lead *lead, const char *text);
 const char *lead_said(const struct lead *lead, uint64_t *ret_ms);
 // Steps down: writes an empty holder (best effort, 2 s at most), then done. Nothing fires after.

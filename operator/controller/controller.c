@@ -457,6 +457,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
     struct lead_spec lead = {.kube = spec->kube,
                              .namespace = spec->lease_namespace,
                              .name = CONTROLLER_LEASE_NAME,
+                             .says_first = SHARDS_WORD_LOST,
                              .identity = spec->identity,
                              .on_gained = on_gained,
                              .on_lost = on_lost,

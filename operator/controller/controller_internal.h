@@ -57,6 +57,7 @@ extern struct shards_timing {
     uint64_t look_ms, lease_ms;
     uint64_t unheld_ms; // so long a shard may be nobody's while another one takes over
 } shards_timing;
+#define SHARDS_WORD_LOST "unknown" // what a Lease says that was not there
 // kube: the client that Leases are written with.
 struct shards *shards_new(struct controller *controller, struct kube *kube);
 MUST_USE struct op *shards_release(struct shards *shards, loop_fn *done, void *owner);

@@ -5,11 +5,15 @@
 // claim to be one cluster meet in one controller.
 //
 // How many shards there are is the leader's word, on the Lease: nobody writes a target by a number
-// that is not said. When it changes, it is unsaid for longer than a word may be believed.
+// that is not said. When it changes, it is unsaid for longer than a word may be believed, and the
+// Lease says so: whoever leads next waits too. So it is where the Lease was lost, and with it the
+// word, unless no DRAConfiguration was ever noted to have a shard.
 #include "controller_internal.h"
 
 struct shards_timing shards_timing = {
     .believed_ms = 10000, .unsaid_ms = 15000, .look_ms = 1000, .unheld_ms = 30000};
+
+#define CHANGING "changing"
 
 struct shard_kube {
     struct controller *controller;
@@ -57,16 +61,34 @@ static void look_later(struct shards *s)
     s->look = loop_sleep(s->controller->loop, shards_timing.look_ms, on_look, s);
 }
 
+static void look_for_noted(void *owner, const char *key, const json_t *config)
+{
+    bool *noted = owner;
+
+    (void)key;
+    *noted = *noted || *doc_str(config, "status", "observedClusterUID", NULL);
+}
+
+static bool was_never_spread(const struct shards *s)
+{
+    bool noted = false;
+
+    watch_each(s->controller->configs, look_for_noted, &noted);
+    return watch_synced(s->controller->configs) && !noted;
+}
+
 static void on_look(void *owner)
 {
     struct shards *s = owner;
+    bool lost = says_so(s, SHARDS_WORD_LOST);
 
     s->look = NULL;
-    if (!says_so(s, ""))
+    if (!lost && !says_so(s, CHANGING))
         s->unsaid_ms = 0;
     else if (s->unsaid_ms == 0)
         s->unsaid_ms = clock_ms();
-    if (s->unsaid_ms > 0 && clock_ms() - s->unsaid_ms >= shards_timing.unsaid_ms)
+    if ((lost && was_never_spread(s)) ||
+        (s->unsaid_ms > 0 && clock_ms() - s->unsaid_ms >= shards_timing.unsaid_ms))
         settle(s);
     else
         look_later(s);
@@ -77,17 +99,22 @@ void shards_note_gained(struct shards *s)
     uint64_t age_ms;
     const char *said = lead_said(s->controller->lead, &age_ms);
 
-    s->look = op_drop(s->look);
+    if (s->look)
+        return; // the term goes on, and so does the wait
     if (s->settled || !*said || str_eq(said, s->word)) {
         settle(s);
         return;
     }
-    log_line(LOG_INFO, "controller",
-             "target clusters were spread over %s shards, and are over %u from now on: in %llu s, "
-             "when nobody works by the number before",
-             said, s->count, (unsigned long long)shards_timing.unsaid_ms / 1000);
     s->unsaid_ms = 0;
-    lead_say(s->controller->lead, "");
+    if (str_eq(said, SHARDS_WORD_LOST)) {
+        s->look = loop_defer(s->controller->loop, on_look, s);
+        return;
+    }
+    log_line(LOG_INFO, "controller",
+             "target clusters are spread over %u shards from now on, where the Lease says \"%s\": "
+             "in %llu s, when nobody works by the number before",
+             s->count, said, (unsigned long long)shards_timing.unsaid_ms / 1000);
+    lead_say(s->controller->lead, CHANGING);
     look_later(s);
 }
 

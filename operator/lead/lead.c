@@ -33,7 +33,7 @@ struct lead {
     uint64_t epoch;
     uint64_t floor;      // the greatest that an agent has seen
     uint64_t seen;       // the greatest that the Lease has had
-    char *says;          // what we have it say while we lead; NULL: what it said before
+    char *says;          // what we have it say in this term; NULL: what it said before
     char *said;          // by the last answer
     uint64_t said_ms;    // monotonic, before that was asked for
     struct error *error; // why it could not be read or written the last time; NULL: it could
@@ -182,6 +182,7 @@ static void lose(struct lead *lead)
 {
     lead->leading = false;
     forget_lease(lead);
+    mem_free(TAKE(lead->says)); // others say it from now on
     try_later(lead);
     if (lead->spec.on_lost)
         lead->spec.on_lost(lead->spec.owner);
@@ -273,6 +274,7 @@ static void write_lease(struct lead *lead)
     char now[CLOCK_TEXT_BYTES];
     clock_format_micro(clock_wall_ms(), now);
     bool fresh = !lead->lease;
+    const char *says = lead->says ? lead->says : fresh ? lead->spec.says_first : NULL;
     AUTO_JSON json_t *body = fresh ? new_lease(lead) : doc_copy(lead->lease);
     doc_set(body, doc_string(lead->spec.identity), "spec", "holderIdentity", NULL);
     doc_set(body, json_integer((json_int_t)(lead->spec.lease_ms / 1000)), "spec",
@@ -283,8 +285,8 @@ static void write_lease(struct lead *lead)
         doc_set(body, doc_string(now), "spec", "acquireTime", NULL);
     if (!lead->leading)
         forget_asked(body);
-    if (lead->says)
-        doc_set(body, doc_string(lead->says), "metadata", "annotations", SAYS, NULL);
+    if (says)
+        doc_set(body, doc_string(says), "metadata", "annotations", SAYS, NULL);
     struct kube_ref ref = lease_ref(lead);
     if (fresh)
         lead->request = kube_create(lead->spec.kube, &ref, body, on_written, lead);

@@ -370,23 +370,84 @@ static bool target_is_followed(const struct story *s)
     return s->far->asked > 0;
 }
 
-// Those who work by the number before may not know yet that it is another.
-TEST(another_number_of_shards_begins_when_nobody_works_by_the_one_before)
+static const char *word(const struct story *s)
+{
+    return doc_str(fake_get(s->scene.api, LEASE), "metadata", "annotations",
+                   "drawbridge.dev/shards", NULL);
+}
+
+static bool number_is_unsaid(const struct story *s)
+{
+    return !str_eq(word(s), "8");
+}
+
+// There were 8 shards, and are none any more.
+static struct story *story_of_change(void)
 {
     struct story *s = story_new(0);
 
+    fake_edit(s->scene.api, CONFIG, json_pack("{s:{s:s}}", "status", "observedClusterUID", "far"));
     fake_seed(s->scene.api, LEASE,
               json_pack("{s:{s:{s:s}}, s:{s:s, s:i, s:i}}", "metadata", "annotations",
                         "drawbridge.dev/shards", "8", "spec", "holderIdentity", "",
                         "leaseDurationSeconds", 1, "leaseTransitions", 7));
+    return s;
+}
+
+// Who leads makes it again, and has not waited any longer for that.
+TEST(a_lease_that_is_deleted_ends_no_change_of_the_number_of_shards)
+{
+    struct story *s = story_of_change();
     uint64_t began_ms = clock_ms();
+
+    shards_timing.unsaid_ms = 8000; // longer than until it sees
+    start(s, 2, "three");
+    WAIT_FOR(s, number_is_unsaid);
+    fake_delete(s->scene.api, LEASE);
+    WAIT_FOR(s, target_is_followed);
+    WAIT_FOR(s, is_written_by_three);
+    CHECK(clock_ms() - began_ms >= shards_timing.unsaid_ms);
+    story_free(s);
+}
+
+TEST(who_leads_next_waits_for_all_of_a_change_of_the_number_of_shards)
+{
+    struct story *s = story_of_change();
+
+    start(s, 0, "one");
+    WAIT_FOR(s, number_is_unsaid);
+    kill_replica(s, 0);
+    fake_edit(s->scene.api, LEASE, json_pack("{s:{s:s}}", "spec", "holderIdentity", ""));
+    uint64_t began_ms = clock_ms();
+    start(s, 2, "three");
+    WAIT_FOR(s, is_written_by_three);
+    CHECK(clock_ms() - began_ms >= shards_timing.unsaid_ms);
+    story_free(s);
+}
+
+TEST(where_nobody_knows_the_number_of_shards_it_is_waited_for_too)
+{
+    struct story *s = story_of_change();
+
+    fake_delete(s->scene.api, LEASE);
+    uint64_t began_ms = clock_ms();
+    start(s, 2, "three");
+    WAIT_FOR(s, is_written_by_three);
+    CHECK(clock_ms() - began_ms >= shards_timing.unsaid_ms);
+    story_free(s);
+}
+
+// Those who work by the number before may not know yet that it is another.
+TEST(another_number_of_shards_begins_when_nobody_works_by_the_one_before)
+{
+    struct story *s = story_of_change();
+    uint64_t began_ms = clock_ms();
+
     start(s, 2, "three");
     WAIT_FOR(s, target_is_followed);
     WAIT_FOR(s, is_written_by_three);
     CHECK(clock_ms() - began_ms >= shards_timing.unsaid_ms);
-    CHECK_STR(doc_str(fake_get(s->scene.api, LEASE), "metadata", "annotations",
-                      "drawbridge.dev/shards", NULL),
-              "");
+    CHECK_STR(word(s), "");
     story_free(s);
 }
 

@@ -86,6 +86,7 @@ struct candidate {
     struct lead *lead;
     unsigned gained, lost;
     bool free_when_lost;
+    const char *says_first;
 };
 
 static void on_gained(void *owner)
@@ -123,6 +124,7 @@ static void join(struct lease *lease, struct candidate *candidate, const char *i
                              .namespace = "ns",
                              .name = "drawbridge",
                              .identity = identity,
+                             .says_first = candidate->says_first,
                              .on_gained = on_gained,
                              .on_lost = on_lost,
                              .owner = candidate};
@@ -396,6 +398,54 @@ static void on_released(void *owner)
     world->op = NULL;
     world->done++;
     loop_stop(world->loop);
+}
+
+static json_t *lease_saying(const char *identity, int seconds, const char *word)
+{
+    json_t *lease = lease_of(identity, seconds, 99);
+    doc_set(lease, json_string(word), "metadata", "annotations", "drawbridge.dev/shards", NULL);
+    return lease;
+}
+
+static void check_said(const struct lease *lease, const struct candidate *one, const char *want)
+{
+    uint64_t age_ms;
+    CHECK_STR(lead_said(one->lead, &age_ms), want);
+    CHECK_STR(doc_str(lease->object, "metadata", "annotations", "drawbridge.dev/shards", NULL),
+              want);
+}
+
+TEST(who_leads_again_does_not_say_what_it_said_before)
+{
+    struct lease *lease = lease_new();
+    struct candidate one = {0};
+    join(lease, &one, "one");
+    CHECK(wait_for(lease, &one.gained, 1, 2000));
+    lead_say(one.lead, "8");
+    CHECK(wait_for(lease, &lease->writes, 2, 2000));
+    store(lease, lease_saying("other", 15, "4"));
+    CHECK(wait_for(lease, &one.lost, 1, 6000));
+    store(lease, lease_saying("", 1, "4"));
+    CHECK(wait_for(lease, &one.gained, 2, 12000));
+    check_said(lease, &one, "4");
+    lead_free(one.lead);
+    lease_free(lease);
+}
+
+TEST(a_lease_that_is_made_says_what_nobody_said)
+{
+    struct lease *lease = lease_new();
+    struct candidate one = {.says_first = "unknown"};
+    join(lease, &one, "one");
+    CHECK(wait_for(lease, &one.gained, 1, 2000));
+    check_said(lease, &one, "unknown");
+    lead_say(one.lead, "8");
+    CHECK(wait_for(lease, &lease->writes, 2, 2000));
+    json_decref(TAKE(lease->object)); // who leads knows what it says
+    CHECK(wait_for(lease, &one.gained, 2, 8000));
+    check_said(lease, &one, "8");
+    lead_free(one.lead);
+    lease_free(lease);
 }
 
 TEST(releasing_lets_the_next_one_in)
