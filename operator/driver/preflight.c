@@ -2,6 +2,7 @@
 // What is looked at before helm runs, so that what must fail is a reason and leaves nothing behind.
 #include <string.h>
 
+#include "drawbridge/gates.h"
 #include "driver_internal.h"
 
 typedef const char *check_fn(const struct driver_work *work, const struct want *want,
@@ -428,29 +429,68 @@ static char *note_device_plugin(const struct want *want, const json_t *facts)
                       resource, len, doc_str(first, "name", NULL));
 }
 
-// Gates that the driver's devices need and that are off by default in this minor, unless the spec
-// turns them on.
-static char *note_gates(const struct driver_work *work, const struct want *want)
+static bool names_feature(const struct driver_work *work, const char *name)
 {
-    const json_t *gates = json_object_get(want->preset, "gates");
-    AUTO_STRLIST struct strlist names = {0};
-    AUTO_MEM char *all = NULL;
+    const json_t *list = doc_get(work->object, "spec", "features", NULL);
 
-    for (size_t i = 0; i < json_array_size(gates); i++) {
-        const json_t *gate = json_array_get(gates, i);
-        const char *name = doc_str(gate, "name", NULL);
-        uint64_t on_since = 0;
-
-        if (slice_to_u64(slice_of(doc_str(gate, "onSince", NULL) + 2), &on_since) &&
-            work->minor > 0 && work->minor < on_since &&
-            !doc_bool(work->object, false, "spec", "featureGates", name, NULL))
-            strlist_add(&names, name);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (str_eq(json_string_value(json_array_get(list, i)), name))
+            return true;
     }
-    all = strlist_join(&names, ", ");
-    return *all ? str_format("; the driver needs the feature gate %s, which is off by default in "
-                             "Kubernetes 1.%u: turn it on in spec.featureGates",
-                             all, work->minor)
-                : str_dup("");
+    return false;
+}
+
+// Whether spec.featureGates turns on by hand what the feature takes; *alpha: one of these is.
+static bool has_gates(const struct driver_work *work, const struct feature *feature, bool *alpha)
+{
+    bool all = true;
+
+    for (size_t i = 0; feature->gates[i]; i++) {
+        struct version minor = {1, (int)work->minor, 0};
+        struct gate gate = {0};
+
+        if (gates_find(gates_table_builtin(), feature->gates[i], minor, &gate))
+            *alpha = *alpha || gate.stage == STAGE_ALPHA;
+        all = all && doc_bool(work->object, false, "spec", "featureGates", feature->gates[i], NULL);
+    }
+    return all;
+}
+
+// One feature that the driver needs: "" when it is there. Where the version does not have it yet
+// there is no line to add.
+static char *note_feature(const struct driver_work *work, const char *name)
+{
+    const struct gates_table *table = gates_table_builtin();
+    struct version minor = {1, (int)work->minor, 0}, since = {0};
+    struct feature feature;
+    bool alpha = false;
+
+    if (gates_feature_default_since(table, name, &since) &&
+        version_compare_minor(minor, since) >= 0)
+        return str_dup("");
+    if (!gates_feature_find(table, name, minor, &feature)) {
+        bool known = gates_feature_since(table, name, &since);
+        AUTO_MEM char *first = version_format_minor(since);
+        return str_format("; the driver needs the feature %s, which Kubernetes has from %s on",
+                          name, known ? first : "a later version");
+    }
+    if (names_feature(work, name) || has_gates(work, &feature, &alpha))
+        return str_dup("");
+    return str_format("; the driver needs the feature %s, which is off by default in Kubernetes "
+                      "1.%u: add it to the spec, \"features: [%s]\"%s",
+                      name, work->minor, name, alpha ? " with \"allowAlpha: true\"" : "");
+}
+
+static char *note_features(const struct driver_work *work, const struct want *want)
+{
+    const json_t *needs = doc_get(want->preset, "features", "needs", NULL);
+    AUTO_BUF struct buf text = buf_make(4096);
+
+    for (size_t i = 0; work->minor > 0 && i < json_array_size(needs); i++) {
+        AUTO_MEM char *note = note_feature(work, json_string_value(json_array_get(needs, i)));
+        buf_add_str(&text, note);
+    }
+    return buf_take(&text);
 }
 
 char *driver_preflight_notes(const struct driver_work *work, const struct want *want,
@@ -458,7 +498,7 @@ char *driver_preflight_notes(const struct driver_work *work, const struct want *
 {
     AUTO_MEM char *cdi = note_cdi(want, facts);
     AUTO_MEM char *plugin = note_device_plugin(want, facts);
-    AUTO_MEM char *gates = note_gates(work, want);
+    AUTO_MEM char *features = note_features(work, want);
 
-    return str_format("%s%s%s", gates, cdi, plugin);
+    return str_format("%s%s%s", features, cdi, plugin);
 }

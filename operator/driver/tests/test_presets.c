@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drawbridge/gates.h"
 #include "objects.h"
 
 #define BEGIN                                                                                      \
@@ -49,15 +50,20 @@ static char *kubernetes_text(const json_t *preset)
                       *api ? ", with resource.k8s.io/" : "", api);
 }
 
-static char *gates_text(const json_t *preset)
+// Features with the minor from which nobody has to ask for them.
+static char *features_text(const json_t *names)
 {
-    const json_t *gates = json_object_get(preset, "gates");
     AUTO_BUF struct buf text = buf_make(1024);
 
-    for (size_t i = 0; i < json_array_size(gates); i++)
-        buf_printf(&text, "%s`%s`, on by default since %s", text.len ? "; " : "",
-                   doc_str(json_array_get(gates, i), "name", NULL),
-                   doc_str(json_array_get(gates, i), "onSince", NULL));
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        struct version since;
+        AUTO_MEM char *minor = NULL;
+
+        CHECK(gates_feature_default_since(gates_table_builtin(), name, &since));
+        minor = version_format_minor(since);
+        buf_printf(&text, "%s`%s`, on by default since %s", text.len ? "; " : "", name, minor);
+    }
     return buf_take(&text);
 }
 
@@ -83,7 +89,8 @@ static void add_preset(struct buf *text, const json_t *preset)
     AUTO_MEM char *drivers = code(json_object_get(preset, "drivers"));
     AUTO_MEM char *classes = code(json_object_get(preset, "classes"));
     AUTO_MEM char *nodes = nodes_text(preset);
-    AUTO_MEM char *gates = gates_text(preset);
+    AUTO_MEM char *needed = features_text(doc_get(preset, "features", "needs", NULL));
+    AUTO_MEM char *used = features_text(doc_get(preset, "features", "uses", NULL));
     AUTO_MEM char *owners = code(json_object_get(preset, "operators"));
     AUTO_MEM char *values = json_object_get(preset, "values")
                                 ? doc_print_json(json_object_get(preset, "values"))
@@ -99,7 +106,8 @@ static void add_preset(struct buf *text, const json_t *preset)
     add_line(text, "DeviceClasses", *classes ? classes : "none: they are yours to make");
     add_line(text, "nodes that get the plugin", nodes);
     add_line(text, "values that Drawbridge sets", values_code);
-    add_line(text, "feature gates", gates);
+    add_line(text, "features that it needs", needed);
+    add_line(text, "features that it can use", used);
     add_line(text, "not beside", owners);
     buf_add_str(text, "- needs:\n");
     for (size_t i = 0; i < json_array_size(needs); i++)
@@ -144,6 +152,16 @@ TEST(the_page_shows_what_the_presets_hold)
     CHECK_STR(begin, made);
 }
 
+// Each is one that spec.features takes.
+static void check_features(const json_t *names)
+{
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        struct version first;
+        CHECK(gates_feature_since(gates_table_builtin(),
+                                  json_string_value(json_array_get(names, i)), &first));
+    }
+}
+
 // What people read about a preset, and where it comes from, is never left out.
 TEST(each_preset_says_what_it_needs_and_what_it_was_held_against)
 {
@@ -154,6 +172,8 @@ TEST(each_preset_says_what_it_needs_and_what_it_was_held_against)
         AUTO_MEM char *name = slice_dup(slice_trim(part));
         const json_t *preset = driver_preset(name);
 
+        check_features(doc_get(preset, "features", "needs", NULL));
+        check_features(doc_get(preset, "features", "uses", NULL));
         CHECK(json_array_size(json_object_get(preset, "needs")) > 0);
         CHECK(str_starts(doc_str(preset, "source", NULL), "https://"));
         CHECK(*doc_str(preset, "seen", NULL) && *doc_str(preset, "rendered", NULL) &&

@@ -530,8 +530,8 @@ TEST(a_device_plugin_beside_it_is_noted)
     CHECK_HAS(notes, "gives nvidia.com/gpu away on 1 nodes too (b)");
 }
 
-// A gate that is off by default, for devices that are given several times.
-TEST(a_gate_that_the_driver_needs_is_named)
+// A feature that is off by default, for devices that are given several times.
+TEST(a_feature_that_the_driver_needs_is_named)
 {
     AUTO_JSON json_t *object = configuration("{preset: CPU}", "{}");
     AUTO_JSON json_t *facts = json_object();
@@ -541,13 +541,22 @@ TEST(a_gate_that_the_driver_needs_is_named)
 
     CHECK_OK(driver_want_make(object, &want));
     notes = driver_preflight_notes(&work, &want, facts);
-    CHECK_HAS(notes, "needs the feature gate DRAConsumableCapacity, which is off by default in "
-                     "Kubernetes 1.35: turn it on in spec.featureGates");
+    CHECK_HAS(notes, "needs the feature ConsumableCapacity, which is off by default in Kubernetes "
+                     "1.35: add it to the spec, \"features: [ConsumableCapacity]\" with "
+                     "\"allowAlpha: true\"");
     work.minor = 36;
     CHECK_STR_TAKE(driver_preflight_notes(&work, &want, facts), "");
     work.minor = 35;
     doc_set(object, json_true(), "spec", "featureGates", "DRAConsumableCapacity", NULL);
     CHECK_STR_TAKE(driver_preflight_notes(&work, &want, facts), "");
+    doc_set(object, json_object(), "spec", "featureGates", NULL);
+    doc_set(object, json_pack("[s, s]", "AdminAccess", "ConsumableCapacity"), "spec", "features",
+            NULL);
+    CHECK_STR_TAKE(driver_preflight_notes(&work, &want, facts), "");
+    work.minor = 33;
+    mem_free(TAKE(notes));
+    notes = driver_preflight_notes(&work, &want, facts);
+    CHECK_HAS(notes, "needs the feature ConsumableCapacity, which Kubernetes has from 1.34 on");
 }
 
 // The chart writes a field that DeviceClasses have since v1.
