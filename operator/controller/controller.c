@@ -150,8 +150,10 @@ static void on_config(void *owner, const char *key, const json_t *was, const jso
     note_target(c, key, now);
     note_writer(c, key, now);
     sources_note_config(c->sources, was, now);
-    if (!now)
+    if (!now) {
         driver_forget_notes(c->driver, key);
+        moves_forget(c->moves, key);
+    }
     queue_add(c->queue, key);
 }
 
@@ -498,6 +500,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
                  "from reading the controller's; nor git workers");
     c->driver = driver_new(loop, &driver);
     c->shards = shards_new(c, spec->kube);
+    c->moves = moves_new();
     start_watches(c);
     start_others(c);
     if (spec->leader_elect)
@@ -578,6 +581,7 @@ void controller_free(struct controller *c)
     cluster_facts_free(c->cluster.facts);
     clusters_free(c->cluster.others);
     shards_free(c->shards);
+    moves_free(c->moves);
     lead_free(c->lead);
     events_free(c->events);
     kube_free(c->events_kube);

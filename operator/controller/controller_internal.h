@@ -15,6 +15,7 @@
 #define CONTROLLER_LEASE_NAME "drawbridge"
 struct shards;
 struct unreadable;
+struct moves;
 struct roster;
 struct scouts;
 struct controller {
@@ -25,6 +26,7 @@ struct controller {
     struct queue *queue;
     struct lead *lead;
     struct shards *shards;
+    struct moves *moves;
     struct kube *events_kube; // guarded by whether there is anything that we work for
     struct adopter *adopter;
     struct follows *follows;
@@ -84,6 +86,14 @@ uint64_t shards_epoch(const struct shards *shards, const struct cluster *cluster
 // The client of the cluster that we run in, for what passes of it write there: it refuses when they
 // are another's. Borrowed for the life of the shards.
 struct kube *shards_kube(struct shards *shards, const json_t *config);
+
+// --- moves: targets that name another UID than before (moves.c) ----------------------------------
+
+struct moves *moves_new(void);
+void moves_free(struct moves *moves);
+uint64_t moves_left_ms(const struct moves *moves, const char *key); // until it may move again
+void moves_note(struct moves *moves, const char *key);              // it moves now
+void moves_forget(struct moves *moves, const char *key);
 
 // --- unreadable: DRAConfigurations that are there and cannot be read -----------------------------
 

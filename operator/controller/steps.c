@@ -109,8 +109,10 @@ static void on_noted(void *owner, struct error *take_err, json_t *take_body)
 
 // Whose this DRAConfiguration is follows from it, and so may not be told together with anything
 // that only that one may do.
-static void note_cluster(struct pass *pass)
+static struct error *note_cluster(struct pass *pass)
 {
+    struct moves *moves = pass->controller->moves;
+    bool moves_on = *doc_str(pass->config.status, "observedClusterUID", NULL);
     AUTO_JSON json_t *body =
         json_pack("{s:{s:o}, s:{s:o}}", "metadata", "resourceVersion",
                   doc_string(pass->config.resource_version), "status", "observedClusterUID",
@@ -119,7 +121,16 @@ static void note_cluster(struct pass *pass)
     struct kube_patch patch = {
         .type = KUBE_PATCH_MERGE, .body = body, .field_manager = API_FIELD_MANAGER};
 
+    if (moves_on && moves_left_ms(moves, pass->walk.key) > 0)
+        return error_because(ERROR_TRANSIENT, "Progressing",
+                             "spec.cluster.kubeconfigSecretRef: %s: the cluster names another UID "
+                             "of its namespace kube-system than before, and not for the first "
+                             "time: it is taken at its word later",
+                             pass->cluster->by);
+    if (moves_on)
+        moves_note(moves, pass->walk.key);
     pass->walk.pending = kube_patch(pass->home, &ref, &patch, on_noted, pass);
+    return NULL;
 }
 
 struct error *step_load(void *walk, enum verdict *ret_verdict)
@@ -153,9 +164,8 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
         let_others(pass);
     if (!err && pass->cluster &&
         shards_notes(pass->controller->shards, pass->cluster, pass->object)) {
-        note_cluster(pass);
         *ret_verdict = VERDICT_WAIT;
-        return NULL;
+        return note_cluster(pass);
     }
     if (!err)
         err = check_same_cluster(pass);

@@ -237,6 +237,44 @@ TEST(who_has_a_shard_goes_on_without_a_leader)
     story_free(s);
 }
 
+static const char *noted(const struct story *s)
+{
+    return doc_str(fake_get(s->scene.api, CONFIG), "status", "observedClusterUID", NULL);
+}
+
+// The same Secret leads to a server that says to be another cluster.
+static void move_target(struct story *s, const char *uid)
+{
+    fake_edit(s->far, SYSTEM, json_pack("{s:{s:s}}", "metadata", "uid", uid));
+    fake_edit(s->scene.api, SECRET, far_secret(s->far, uid));
+}
+
+static bool is_noted_as_second(const struct story *s)
+{
+    return str_eq(noted(s), "second");
+}
+
+static bool is_told_restless(const struct story *s)
+{
+    return is(s, "ConfigValid", "Unknown", "Progressing") &&
+           strstr(message(s, "ConfigValid"), "names another UID");
+}
+
+// Each name is a write, and may be another controller's.
+TEST(a_target_that_names_another_uid_each_time_moves_at_a_pace)
+{
+    struct story *s = story_new(SHARDS);
+
+    start(s, 0, "one");
+    WAIT_FOR(s, is_written_by_one);
+    move_target(s, "second");
+    WAIT_FOR(s, is_noted_as_second);
+    move_target(s, "third");
+    WAIT_FOR(s, is_told_restless);
+    CHECK_STR(noted(s), "second");
+    story_free(s);
+}
+
 // A Lease that its holder never lets go.
 static void give_shard_to(const struct story *s, unsigned shard, const char *identity)
 {
