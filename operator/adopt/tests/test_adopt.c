@@ -20,9 +20,9 @@ struct story {
     struct adopter *adopter;
     bool may_write;
     unsigned asked; // whether it may write
-    bool (*holds)(const struct story *s);
-    struct op *tick;
 };
+
+#include "testkit/until.h"
 
 static bool may_write(void *owner)
 {
@@ -90,24 +90,6 @@ static void story_free(struct story *s)
     http_free(s->http);
     loop_free(s->loop);
     mem_free(s);
-}
-
-static void on_tick(void *owner)
-{
-    struct story *s = owner;
-
-    s->tick = NULL;
-    if (s->holds(s))
-        loop_stop(s->loop);
-    else
-        s->tick = loop_sleep(s->loop, 5, on_tick, s);
-}
-
-static void until(struct story *s, bool (*holds)(const struct story *s))
-{
-    s->holds = holds;
-    on_tick(s);
-    loop_run(s->loop);
 }
 
 static bool is_there(const struct story *s)

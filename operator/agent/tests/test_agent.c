@@ -17,9 +17,9 @@ struct story {
     struct kube *kube;
     struct node *node;
     struct agent *agent;
-    bool (*holds)(const struct story *s);
-    struct op *tick;
 };
+
+#include "testkit/until.h"
 
 static const json_t *status_of(const struct story *s)
 {
@@ -77,24 +77,6 @@ static void story_free(struct story *s)
     http_free(s->http);
     loop_free(s->loop);
     mem_free(s);
-}
-
-static void on_tick(void *owner)
-{
-    struct story *s = owner;
-
-    s->tick = NULL;
-    if (s->holds(s))
-        loop_stop(s->loop);
-    else
-        s->tick = loop_sleep(s->loop, 5, on_tick, s);
-}
-
-static void until(struct story *s, bool (*holds)(const struct story *s))
-{
-    s->holds = holds;
-    on_tick(s);
-    loop_run(s->loop);
 }
 
 static bool took_5(const struct story *s)

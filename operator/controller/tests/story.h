@@ -3,6 +3,8 @@
 // says. Included behind struct story, which has a scene and a story_wait.
 #pragma once
 
+#include <unistd.h>
+
 #include "scene.h"
 
 #define TICK_MS 10
@@ -10,6 +12,26 @@
 
 // What else is told when a wait is in vain; owned.
 static char *story_tell(const struct story *s);
+
+// One whose controller WAIT_FOR() starts; nothing goes wrong by itself.
+FAKE struct story *story_open(void)
+{
+    struct story *s = NEW(struct story);
+
+    s->batch.loop = loop_new();
+    scene_open(&s->scene, &s->batch, s);
+    s->scene.at = NEVER;
+    s->scene.backoff_ms_max = 500;
+    return s;
+}
+
+// What else it has must be gone.
+FAKE void story_close(struct story *s)
+{
+    scene_fini(&s->scene);
+    loop_free(s->batch.loop);
+    mem_free(s);
+}
 
 FAKE const json_t *condition(const struct story *s, const char *type)
 {
@@ -61,6 +83,7 @@ FAKE void wait_for(struct story *s, story_fn *until, const char *what)
 {
     if (!s->scene.controller)
         scene_start_controller(&s->scene);
+    alarm(LIMIT_MS / 1000 + 10); // what it waits for is told before
     s->wait = (struct story_wait){.until = until, .what = what};
     s->scene.tick = loop_sleep(s->scene.loop, TICK_MS, on_tick, s);
     loop_run(s->scene.loop);

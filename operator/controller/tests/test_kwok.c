@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A kwok cluster: one NodeDRAConfiguration that is no node's, three components, and fake nodes.
+#include "fleet.h"
 #include "scene.h"
 
 #define CONFIG "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/dra"
-#define NODE_CONFIG "/apis/drawbridge.dev/v1alpha1/nodedraconfigurations/kwok"
+#define NODE_CONFIG NODE_CONFIGS "kwok"
 
 struct story {
     struct scene scene;
@@ -14,47 +15,17 @@ struct story {
 
 #include "story.h"
 
-static const json_t *asked(const struct story *s, const char *component)
-{
-    const json_t *entries =
-        doc_get(fake_get(s->scene.api, NODE_CONFIG), "spec", "components", NULL);
-
-    for (size_t i = 0; i < json_array_size(entries); i++) {
-        if (str_eq(doc_str(json_array_get(entries, i), "name", NULL), component))
-            return json_array_get(entries, i);
-    }
-    return NULL;
-}
-
-static json_t *report(const struct story *s, const char *component)
-{
-    const json_t *entry = asked(s, component);
-    AUTO_JSON json_t *none = json_object();
-    json_t *gates = doc_copy(entry ? json_object_get(entry, "featureGates") : none);
-    json_t *runtime = doc_copy(
-        json_object_get(entry, "runtimeConfig") ? json_object_get(entry, "runtimeConfig") : none);
-
-    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:O, s:O, s:{s:o, s:o}, s:{s:b}}", "name",
-                     component, "state", entry ? "UpToDate" : "Observed", "revision",
-                     doc_str(entry, "revision", NULL), "version", "v1.33.13", "healthy", 1,
-                     "featureGates", gates, "runtimeConfig", runtime, "owned", "featureGates",
-                     gates, "runtimeConfig", runtime, "enabled", "DynamicResourceAllocation",
-                     json_object_size(gates) > 0);
-}
-
 static void on_agent(void *owner)
 {
     struct story *s = owner;
-    const json_t *object = fake_get(s->scene.api, NODE_CONFIG);
+    struct fake_api *api = s->scene.api;
 
     s->agent = NULL;
-    if (!object)
-        return;
-    fake_edit(s->scene.api, NODE_CONFIG,
-              json_pack("{s:{s:i, s:I, s:[o, o, o]}}", "status", "observedGeneration", 1, "epoch",
-                        (json_int_t)doc_int(object, 0, "spec", "epoch", NULL), "components",
-                        report(s, "kube-apiserver"), report(s, "kube-controller-manager"),
-                        report(s, "kube-scheduler")));
+    if (fake_get(api, NODE_CONFIG))
+        fleet_say(api, "kwok", doc_int(fake_get(api, NODE_CONFIG), 0, "spec", "epoch", NULL),
+                  json_pack("[o, o, o]", fleet_report(api, "kwok", "kube-apiserver"),
+                            fleet_report(api, "kwok", "kube-controller-manager"),
+                            fleet_report(api, "kwok", "kube-scheduler")));
 }
 
 static void on_write(void *owner, const struct fake_path *path, const json_t *was UNUSED,
@@ -69,7 +40,8 @@ static void on_write(void *owner, const struct fake_path *path, const json_t *wa
 static json_t *on_page(void *owner, const char *path)
 {
     const struct story *s = owner;
-    const json_t *runtime = json_object_get(asked(s, "kube-apiserver"), "runtimeConfig");
+    const json_t *runtime =
+        json_object_get(fleet_asked(s->scene.api, "kwok", "kube-apiserver"), "runtimeConfig");
 
     if (str_starts(path, "/apis/resource.k8s.io/v1beta1/resourceclaims?"))
         return json_pack("{s:{}, s:[]}", "metadata", "items");
@@ -80,12 +52,8 @@ static json_t *on_page(void *owner, const char *path)
 
 static struct story *story_new(void)
 {
-    struct story *s = NEW(struct story);
+    struct story *s = story_open();
 
-    s->batch.loop = loop_new();
-    scene_open(&s->scene, &s->batch, s);
-    s->scene.at = NEVER;
-    s->scene.backoff_ms_max = 1000;
     strlist_add(&s->scene.governing, "default");
     s->scene.api->on_write = on_write;
     s->scene.api->on_page = on_page;
@@ -104,9 +72,7 @@ static struct story *story_new(void)
 static void story_free(struct story *s)
 {
     op_drop(s->agent);
-    scene_fini(&s->scene);
-    loop_free(s->batch.loop);
-    mem_free(s);
+    story_close(s);
 }
 
 static char *story_tell(const struct story *s)
@@ -125,7 +91,8 @@ TEST(on_and_reverted)
     CHECK_STR(
         doc_str(fake_get(s->scene.api, NODE_CONFIG), "metadata", "labels", API_LABEL_SITE, NULL),
         "kwok");
-    CHECK(doc_get(asked(s, "kube-scheduler"), "featureGates", "DynamicResourceAllocation", NULL));
+    CHECK(doc_get(fleet_asked(s->scene.api, "kwok", "kube-scheduler"), "featureGates",
+                  "DynamicResourceAllocation", NULL));
     CHECK_STR(doc_str(fake_get(s->scene.api, CONFIG), "status", "platform", NULL), "Kwok");
     fake_delete(s->scene.api, CONFIG);
     WAIT_FOR(s, is_gone);

@@ -77,13 +77,9 @@ static void seed_config(struct story *s, const char *path, const char *secret)
 static struct story *story_new(void)
 {
     static const char *const uids[] = {"far", "further"};
-    struct story *s = NEW(struct story);
+    struct story *s = story_open();
 
     cluster_parse_kubeconfig = far_parse;
-    s->batch.loop = loop_new();
-    scene_open(&s->scene, &s->batch, s);
-    s->scene.at = NEVER;
-    s->scene.backoff_ms_max = 500;
     far_identity(s->scene.api, "home");
     for (size_t i = 0; i < FARS; i++) {
         struct far *far = &s->far[i];
@@ -105,9 +101,7 @@ static void story_free(struct story *s)
     controller_free(TAKE(s->scene.controller));
     for (size_t i = 0; i < FARS; i++)
         fake_api_free(s->far[i].api);
-    scene_fini(&s->scene);
-    loop_free(s->batch.loop);
-    mem_free(s);
+    story_close(s);
 }
 
 static struct queue_stats stats(const struct story *s)

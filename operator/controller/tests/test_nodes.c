@@ -4,12 +4,10 @@
 // waited for and who is not.
 #include <time.h>
 
+#include "fleet.h"
 #include "scene.h"
 
 #define CONFIG "/apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/dra"
-#define NODE_CONFIGS "/apis/drawbridge.dev/v1alpha1/nodedraconfigurations/"
-#define KUBEADM "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
-#define LONG_AGO "2001-01-01T00:00:00Z"
 
 struct story {
     struct scene scene;
@@ -39,21 +37,12 @@ static uint64_t slow_clock(void)
 
 static const json_t *node_config(const struct story *s, const char *node)
 {
-    AUTO_MEM char *path = str_format(NODE_CONFIGS "%s", node);
-
-    return fake_get(s->scene.api, path);
+    return fleet_object(s->scene.api, node);
 }
 
-// What the node is asked for of this component; NULL: nothing.
 static const json_t *asked(const struct story *s, const char *node, const char *component)
 {
-    const json_t *entries = doc_get(node_config(s, node), "spec", "components", NULL);
-
-    for (size_t i = 0; i < json_array_size(entries); i++) {
-        if (str_eq(doc_str(json_array_get(entries, i), "name", NULL), component))
-            return json_array_get(entries, i);
-    }
-    return NULL;
+    return fleet_asked(s->scene.api, node, component);
 }
 
 static bool config_map_has_gate(const struct story *s)
@@ -75,37 +64,22 @@ static bool has_event(const struct story *s, const char *start)
 
 static json_t *report(const struct story *s, const char *node, const char *component)
 {
-    const json_t *entry = asked(s, node, component);
-    const json_t *gates = json_object_get(entry, "featureGates");
-    json_t *runtime = doc_copy(json_object_get(entry, "runtimeConfig"));
-    bool on = json_object_size(gates) > 0;
-
     if (str_eq(component, "kubelet") && json_object_get(s->unreadable, node))
         return json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", component, "state", "Unreadable",
                          "version", "v1.33.13", "reason", "ManifestInvalid", "message",
                          "config.yaml:8:1: key \"featureGates\" is there twice");
-    return json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:o, s:o, s:{s:o, s:o}, s:{s:b}}", "name",
-                     component, "state", entry ? "UpToDate" : "Observed", "revision",
-                     doc_str(entry, "revision", NULL), "version", "v1.33.13", "healthy", 1,
-                     "updatedAt", LONG_AGO, "featureGates", gates ? doc_copy(gates) : json_object(),
-                     "runtimeConfig", runtime ? json_deep_copy(runtime) : json_object(), "owned",
-                     "featureGates", gates ? doc_copy(gates) : json_object(), "runtimeConfig",
-                     runtime ? runtime : json_object(), "enabled", "DynamicResourceAllocation", on);
+    return fleet_report(s->scene.api, node, component);
 }
 
 static void answer(struct story *s, const char *node)
 {
     static const char *const all[] = {"kube-apiserver", "kube-controller-manager", "kube-scheduler",
                                       "kubelet"};
-    AUTO_MEM char *path = str_format(NODE_CONFIGS "%s", node);
     json_t *reports = json_array();
 
     for (size_t i = str_starts(node, "cp-") ? 0 : 3; i < COUNT(all); i++)
         json_array_append_new(reports, report(s, node, all[i]));
-    fake_edit(s->scene.api, path,
-              json_pack("{s:{s:i, s:I, s:o}}", "status", "observedGeneration", 1, "epoch",
-                        (json_int_t)doc_int(node_config(s, node), 0, "spec", "epoch", NULL),
-                        "components", reports));
+    fleet_say(s->scene.api, node, doc_int(node_config(s, node), 0, "spec", "epoch", NULL), reports);
 }
 
 static void on_agents(void *owner)
@@ -186,37 +160,13 @@ static json_t *on_page(void *owner, const char *path)
 
 static void add_node(struct story *s, const char *name, const char *not_ready_since)
 {
-    AUTO_MEM char *path = str_format("/api/v1/nodes/%s", name);
-
-    fake_seed(
-        s->scene.api, path,
-        json_pack("{s:{s:{s:s}}, s:{s:{s:s, s:s}, s:[{s:s, s:s, s:s}]}}", "metadata", "labels",
-                  str_starts(name, "cp-") ? "node-role.kubernetes.io/control-plane" : "any", "",
-                  "status", "nodeInfo", "kubeletVersion", "v1.33.13", "operatingSystem", "linux",
-                  "conditions", "type", "Ready", "status", not_ready_since ? "Unknown" : "True",
-                  "lastTransitionTime", not_ready_since ? not_ready_since : LONG_AGO));
-}
-
-static void add_pod(struct story *s, const char *component)
-{
-    AUTO_MEM char *path = str_format("/api/v1/namespaces/kube-system/pods/%s-cp-1", component);
-    AUTO_MEM char *image = str_format("images.example/%s:v1.33.13", component);
-
-    fake_seed(s->scene.api, path,
-              json_pack("{s:{s:{s:s, s:s}, s:{s:s}}, s:{s:s, s:[{s:s, s:s, s:[s]}]}}", "metadata",
-                        "labels", "component", component, "tier", "control-plane", "annotations",
-                        "kubernetes.io/config.mirror", "0123", "spec", "nodeName", "cp-1",
-                        "containers", "name", component, "image", image, "command", component));
+    fleet_add_node(s->scene.api, name, not_ready_since);
 }
 
 static struct story *story_new(void)
 {
-    struct story *s = NEW(struct story);
+    struct story *s = story_open();
 
-    s->batch.loop = loop_new();
-    scene_open(&s->scene, &s->batch, s);
-    s->scene.at = NEVER;
-    s->scene.backoff_ms_max = 1000;
     strlist_add(&s->scene.governing, "default");
     s->scene.api->on_write = on_write;
     s->scene.api->on_page = on_page;
@@ -224,14 +174,7 @@ static struct story *story_new(void)
     s->silent = json_object();
     s->unreadable = json_object();
     s->events = json_array();
-    add_node(s, "cp-1", NULL);
-    add_pod(s, "kube-apiserver");
-    add_pod(s, "kube-controller-manager");
-    add_pod(s, "kube-scheduler");
-    fake_seed(s->scene.api, KUBEADM,
-              json_pack("{s:{}, s:{s:s}}", "metadata", "data", "ClusterConfiguration",
-                        "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n"
-                        "kubernetesVersion: v1.33.13\n"));
+    fleet_add_cluster(s->scene.api);
     fake_seed(s->scene.api, CONFIG,
               json_pack("{s:s, s:s, s:{}, s:{s:{s:b}, s:s, s:{s:s}}}", "apiVersion",
                         API_GROUP_VERSION, "kind", "DRAConfiguration", "metadata", "spec",
@@ -243,12 +186,10 @@ static struct story *story_new(void)
 static void story_free(struct story *s)
 {
     op_drop(s->agents);
-    scene_fini(&s->scene);
     json_decref(s->silent);
     json_decref(s->unreadable);
     json_decref(s->events);
-    loop_free(s->batch.loop);
-    mem_free(s);
+    story_close(s);
 }
 
 static char *story_tell(const struct story *s)

@@ -77,8 +77,8 @@ static void on_write(void *owner, const struct fake_path *path, const json_t *wa
 static json_t *on_page(void *owner, const char *path)
 {
     const struct story *s = owner;
-    bool on =
-        json_object_size(json_object_get(asked(s->far, "kube-apiserver"), "runtimeConfig")) > 0;
+    bool on = json_object_size(json_object_get(fleet_asked(s->far, "cp-1", "kube-apiserver"),
+                                               "runtimeConfig")) > 0;
 
     if (str_eq(path, "/apis/resource.k8s.io") && on)
         return json_pack("{s:[{s:s}]}", "versions", "version", "v1beta1");
@@ -122,12 +122,10 @@ static void kill_replica(struct story *s, unsigned i)
 
 static struct story *story_new(unsigned shards)
 {
-    struct story *s = NEW(struct story);
+    struct story *s = story_open();
 
     shards_timing = (struct shards_timing){10000, 3000, 50, 3000, 30000};
     cluster_parse_kubeconfig = far_parse;
-    s->batch.loop = loop_new();
-    scene_open(&s->scene, &s->batch, s);
     s->shards = shards;
     if (shards > 0)
         s->shard =
@@ -137,7 +135,7 @@ static struct story *story_new(unsigned shards)
     far_identity(s->scene.api, "home");
     s->far->on_write = on_write;
     s->far->on_page = on_page;
-    target_fill(s);
+    fleet_add_cluster(s->far);
     fake_seed(s->scene.api, SECRET, far_secret(s->far, "one"));
     fake_seed(s->scene.api, CONFIG,
               json_pack("{s:s, s:s, s:{}, s:{s:{s:b}, s:s, s:{s:s}, s:{s:{s:s}}}}", "apiVersion",
@@ -157,10 +155,8 @@ static void story_free(struct story *s)
     }
     fake_api_free(s->far);
     metrics_free(s->metrics);
-    scene_fini(&s->scene);
-    loop_free(s->batch.loop);
     mem_free(s->shard);
-    mem_free(s);
+    story_close(s);
 }
 
 // --- the stories ---------------------------------------------------------------------------------

@@ -13,6 +13,7 @@
 
 struct story {
     struct scene scene;
+    struct batch batch;
     struct story_wait wait;
 };
 
@@ -48,14 +49,12 @@ static void let_pass(struct story *s, uint64_t ms)
 
 TEST(one_that_is_deleted_meanwhile_applies_nothing)
 {
-    struct batch batch = {.loop = loop_new()};
-    struct story *s = NEW(struct story);
+    struct story *s = story_open();
     AUTO_MEM char *head = test_path("head.1");
     int fd;
 
     make_worker();
     CHECK(mkfifo(head, 0600) == 0); // the worker waits for it
-    scene_open(&s->scene, &batch, s);
     strlist_add(&s->scene.governing, "ns");
     fake_seed(s->scene.api, SOURCE,
               json_pack("{s:s, s:s, s:{s:s, s:s}}", "apiVersion", API_GROUP_VERSION, "kind",
@@ -68,9 +67,7 @@ TEST(one_that_is_deleted_meanwhile_applies_nothing)
     close(fd);
     let_pass(s, 700);
     CHECK(!fake_get(s->scene.api, CONFIG));
-    scene_fini(&s->scene);
-    loop_free(batch.loop);
-    mem_free(s);
+    story_close(s);
 }
 
 TEST_MAIN()

@@ -87,8 +87,8 @@ static json_t *on_page(void *owner, const char *path)
 {
     const struct story *s = owner;
 
-    bool on = s->serves || json_object_size(json_object_get(asked(s->far, "kube-apiserver"),
-                                                            "runtimeConfig")) > 0;
+    bool on = s->serves || json_object_size(json_object_get(
+                               fleet_asked(s->far, "cp-1", "kube-apiserver"), "runtimeConfig")) > 0;
 
     if (str_eq(path, "/apis/resource.k8s.io") && on)
         return json_pack("{s:[{s:s}]}", "versions", "version", "v1beta1");
@@ -101,7 +101,7 @@ static void fill_target(struct story *s)
     s->far->on_write = on_write;
     s->far->on_page = on_page;
     s->far->choose = on_choose;
-    target_fill(s);
+    fleet_add_cluster(s->far);
 }
 
 // --- the Secret ----------------------------------------------------------------------------------
@@ -132,13 +132,9 @@ static void seed_home(struct story *s, const char *path)
 
 static struct story *story_new(void)
 {
-    struct story *s = NEW(struct story);
+    struct story *s = story_open();
 
     cluster_parse_kubeconfig = far_parse;
-    s->batch.loop = loop_new();
-    scene_open(&s->scene, &s->batch, s);
-    s->scene.at = NEVER;
-    s->scene.backoff_ms_max = 500;
     s->far = fake_api_new(s->scene.loop, s);
     fill_target(s);
     far_identity(s->scene.api, "home");
@@ -152,10 +148,8 @@ static void story_free(struct story *s)
     op_drop(s->kubelet);
     controller_free(TAKE(s->scene.controller));
     fake_api_free(s->far);
-    scene_fini(&s->scene);
-    loop_free(s->batch.loop);
     mem_free(s->helm);
-    mem_free(s);
+    story_close(s);
 }
 
 static char *story_tell(const struct story *s)
@@ -176,7 +170,7 @@ TEST(a_cluster_behind_a_kubeconfig_is_configured_and_given_back)
 
     fake_seed(s->scene.api, SECRET, make_secret(s, "one"));
     WAIT_FOR(s, is_ready);
-    CHECK(asked(s->far, "kube-apiserver") && asked(s->far, "kubelet"));
+    CHECK(fleet_asked(s->far, "cp-1", "kube-apiserver") && fleet_asked(s->far, "cp-1", "kubelet"));
     CHECK(!fake_get(s->scene.api, NODE_CONFIGS "cp-1")); // not in the one that Drawbridge runs in
     CHECK(strstr(doc_str(fake_get(s->far, KUBEADM), "data", "ClusterConfiguration", NULL),
                  "DynamicResourceAllocation"));
@@ -282,7 +276,7 @@ TEST(a_kubeconfig_that_leads_home_is_in_conflict_with_who_writes_there)
                         "cluster"));
     fake_seed(s->scene.api, SECRET, far_secret(s->scene.api, "one"));
     WAIT_FOR(s, is_in_conflict_with_home);
-    CHECK(!asked(s->scene.api, "kube-apiserver"));
+    CHECK(!fleet_asked(s->scene.api, "cp-1", "kube-apiserver"));
     story_free(s);
 }
 
@@ -326,7 +320,7 @@ TEST(what_was_written_in_one_cluster_is_not_left_for_another)
     fake_edit(s->scene.api, CONFIG, json_pack("{s:{s:s}}", "spec", "deletionPolicy", "Retain"));
     fake_delete(s->scene.api, CONFIG);
     WAIT_FOR(s, is_gone);
-    CHECK(asked(s->far, "kube-apiserver"));
+    CHECK(fleet_asked(s->far, "cp-1", "kube-apiserver"));
     story_free(s);
 }
 
@@ -341,7 +335,7 @@ TEST(an_end_that_takes_nothing_back_needs_no_cluster)
     fake_edit(s->scene.api, CONFIG, json_pack("{s:{s:s}}", "spec", "deletionPolicy", "Retain"));
     fake_delete(s->scene.api, CONFIG);
     WAIT_FOR(s, is_gone);
-    CHECK(asked(s->far, "kube-apiserver"));
+    CHECK(fleet_asked(s->far, "cp-1", "kube-apiserver"));
     story_free(s);
 }
 

@@ -6,12 +6,15 @@
 #include "sim.h"
 
 #define QUIET_MS 300 // without a request: whatever was to be done about it is done
-#define TICK_MS 20
 
 struct wait {
+    struct loop *loop;
     struct sim *sim;
     const char *type, *wanted; // of a condition: "True", or "False ManifestInvalid"
 };
+
+#define UNTIL_OF struct wait
+#include "testkit/until.h"
 
 static bool says(const struct sim *sim, const char *type, const char *wanted)
 {
@@ -25,25 +28,18 @@ static bool says(const struct sim *sim, const char *type, const char *wanted)
                doc_int(config, 0, "metadata", "generation", NULL);
 }
 
-static void on_tick(void *owner)
+static bool is_so(const struct wait *wait)
 {
-    struct wait *wait = owner;
-    struct sim *sim = wait->sim;
-
-    sim->tick = NULL;
-    if (says(sim, wait->type, wait->wanted) && clock_ms() - sim->api->asked_ms >= QUIET_MS)
-        loop_stop(sim->loop);
-    else
-        sim->tick = loop_sleep(sim->loop, TICK_MS, on_tick, wait);
+    return says(wait->sim, wait->type, wait->wanted) &&
+           clock_ms() - wait->sim->api->asked_ms >= QUIET_MS;
 }
 
 // Until the condition is so, and the controller has nothing more to do about it.
 static void wait_until(struct sim *sim, const char *type, const char *wanted)
 {
-    struct wait wait = {sim, type, wanted};
+    struct wait wait = {sim->loop, sim, type, wanted};
 
-    sim->tick = loop_sleep(sim->loop, TICK_MS, on_tick, &wait);
-    loop_run(sim->loop);
+    until(&wait, is_so);
 }
 
 static void check_says(const struct sim *sim, const char *type, const char *wanted)

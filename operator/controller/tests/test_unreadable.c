@@ -2,46 +2,37 @@
 // A DRAConfiguration that cannot be read hides no other one, and its status says so; and what is
 // not followed any more makes the process not ready.
 #include <string.h>
-#include <unistd.h>
 
 #include "scene.h"
 
 #define BAD "/apis/drawbridge.dev/v1alpha1/namespaces/a/draconfigurations/bad"
 #define FIRST "/apis/drawbridge.dev/v1alpha1/namespaces/a/draconfigurations/a-first"
 #define GOOD "/apis/drawbridge.dev/v1alpha1/namespaces/a/draconfigurations/good"
+#define CONFIG BAD
+#define TWICE ", driver: {values: {" FAKE_TWICE ": true}}"
 #define TOLD "Drawbridge cannot read this object: "
-#define LIMIT_MS 20000
 
-struct tale {
+struct story {
     struct scene scene;
-    bool (*over)(struct tale *tale);
-    uint64_t began_ms;
+    struct batch batch;
     bool failing;
     enum fault first; // of the writes to FIRST
     // Noted while BAD is being written for the first time; "": the same again; NULL: nothing.
     const char *words;
     unsigned writes; // to BAD
     bool other;      // these words were among them
+    struct story_wait wait;
 };
 
-static const char *condition(const struct tale *tale, const char *path, const char *type,
-                             const char *field)
+#include "story.h"
+
+static char *story_tell(const struct story *s)
 {
-    return doc_str(fake_condition(tale->scene.api, path, type), field, NULL);
+    (void)s;
+    return str_dup("");
 }
 
-static void on_tick(void *owner)
-{
-    struct tale *tale = owner;
-
-    tale->scene.tick = loop_sleep(tale->scene.loop, 10, on_tick, tale);
-    if (tale->over(tale))
-        scene_close(&tale->scene);
-    else if (clock_ms() - tale->began_ms > LIMIT_MS)
-        test_fail(__FILE__, __LINE__, "%s", tale->scene.api->log.ptr);
-}
-
-static void seed(struct tale *tale, const char *path, const char *more)
+static void seed(struct story *s, const char *path, const char *more)
 {
     AUTO_JSON json_t *parsed = NULL;
     AUTO_MEM char *text =
@@ -50,87 +41,71 @@ static void seed(struct tale *tale, const char *path, const char *more)
                    more);
 
     CHECK_OK(doc_parse_yaml(slice_of(text), "config", &parsed));
-    fake_seed(tale->scene.api, path, TAKE(parsed));
+    fake_seed(s->scene.api, path, TAKE(parsed));
 }
 
 static enum fault choose(void *owner, unsigned index, const struct server_request *request)
 {
-    const struct tale *tale = owner;
+    const struct story *s = owner;
 
     (void)index;
     if (str_eq(request->method, "PATCH") && str_starts(request->target, FIRST "/status"))
-        return tale->first;
-    return tale->failing && strstr(request->target, "/draconfigurations") ? FAULT_500 : FAULT_NONE;
+        return s->first;
+    return s->failing && strstr(request->target, "/draconfigurations") ? FAULT_500 : FAULT_NONE;
 }
 
 // The watch has more to say of it before the answer to the write is there.
 static void on_write(void *owner, const struct fake_path *path, const json_t *was UNUSED,
                      const json_t *now UNUSED)
 {
-    struct tale *tale = owner;
+    struct story *s = owner;
     AUTO_MEM char *version = NULL;
     AUTO(error) struct error *why = NULL;
     const char *said = doc_str(now, "status", "conditions", "0", "message", NULL);
 
     if (!str_eq(path->object, BAD))
         return;
-    tale->writes++;
+    s->writes++;
     CHECK_HAS(said, TOLD);
-    tale->other = tale->other || strstr(said, "other words");
-    if (!tale->words || tale->writes > 1)
+    s->other = s->other || strstr(said, "other words");
+    if (!s->words || s->writes > 1)
         return;
-    version = str_format("%lld", (long long)tale->scene.api->version + 1);
-    why = error_new(ERROR_INVALID, "%s", *tale->words ? tale->words : said + strlen(TOLD));
-    unreadable_note(tale->scene.controller->unreadable, "a/bad", version, why);
+    version = str_format("%lld", (long long)s->scene.api->version + 1);
+    why = error_new(ERROR_INVALID, "%s", *s->words ? s->words : said + strlen(TOLD));
+    unreadable_note(s->scene.controller->unreadable, "a/bad", version, why);
 }
 
-static struct tale *tale_begin(struct batch *batch, bool (*over)(struct tale *))
+static struct story *begin(void)
 {
-    struct tale *tale = NEW(struct tale);
+    struct story *s = story_open();
 
-    alarm(60);
-    *tale = (struct tale){
-        .scene = {.at = NEVER, .backoff_ms_max = 500}, .began_ms = clock_ms(), .over = over};
-    scene_open(&tale->scene, batch, tale);
-    tale->scene.api->choose = choose;
-    tale->scene.api->on_write = on_write;
-    seed(tale, GOOD, "");
-    return tale;
+    s->scene.api->choose = choose;
+    s->scene.api->on_write = on_write;
+    seed(s, GOOD, "");
+    return s;
 }
 
-static void tale_run(struct tale *tale, struct batch *batch)
+static bool good_is_looked_at(const struct story *s)
 {
-    tale->scene.tick = loop_sleep(tale->scene.loop, 10, on_tick, tale);
-    scene_start_controller(&tale->scene);
-    loop_run(batch->loop);
-    scene_fini(&tale->scene);
-    mem_free(tale);
-    loop_free(batch->loop);
+    return fake_condition(s->scene.api, GOOD, "Ready") != NULL;
 }
 
-static bool bad_is_told_and_good_is_looked_at(struct tale *tale)
+static bool bad_is_told_and_good_is_looked_at(const struct story *s)
 {
-    return *condition(tale, BAD, "ConfigValid", "reason") &&
-           *condition(tale, GOOD, "Ready", "reason");
+    return condition(s, "ConfigValid") && good_is_looked_at(s);
 }
 
 TEST(a_configuration_with_keys_that_are_there_twice_is_told_and_does_not_stop_the_others)
 {
-    struct batch batch = {.loop = loop_new()};
-    struct tale *tale = tale_begin(&batch, bad_is_told_and_good_is_looked_at);
+    struct story *s = begin();
 
-    seed(tale, BAD, ", driver: {values: {" FAKE_TWICE ": true}}");
-    tale->scene.tick = loop_sleep(tale->scene.loop, 10, on_tick, tale);
-    scene_start_controller(&tale->scene);
-    loop_run(batch.loop);
-    CHECK_STR(condition(tale, BAD, "ConfigValid", "status"), "False");
-    CHECK_STR(condition(tale, BAD, "ConfigValid", "reason"), "InvalidConfiguration");
-    CHECK_HAS(condition(tale, BAD, "ConfigValid", "message"), "duplicate object key");
-    CHECK_STR(condition(tale, BAD, "Ready", "status"), "False");
-    CHECK_STR(condition(tale, BAD, "Stalled", "status"), "True");
-    scene_fini(&tale->scene);
-    mem_free(tale);
-    loop_free(batch.loop);
+    seed(s, BAD, TWICE);
+    WAIT_FOR(s, bad_is_told_and_good_is_looked_at);
+    CHECK(is(s, "ConfigValid", "False", "InvalidConfiguration"));
+    CHECK_HAS(message(s, "ConfigValid"), "duplicate object key");
+    CHECK(is(s, "Ready", "False", "InvalidConfiguration"));
+    CHECK(is(s, "Stalled", "True", "InvalidConfiguration"));
+    story_close(s);
 }
 
 TEST(one_whose_status_is_refused_does_not_keep_the_others_from_theirs)
@@ -138,71 +113,65 @@ TEST(one_whose_status_is_refused_does_not_keep_the_others_from_theirs)
     static const enum fault faults[] = {FAULT_422, FAULT_403, FAULT_500};
 
     for (size_t i = 0; i < COUNT(faults); i++) {
-        struct batch batch = {.loop = loop_new()};
-        struct tale *tale = tale_begin(&batch, bad_is_told_and_good_is_looked_at);
+        struct story *s = begin();
 
-        tale->first = faults[i];
-        seed(tale, FIRST, ", driver: {values: {" FAKE_TWICE ": true}}");
-        seed(tale, BAD, ", driver: {values: {" FAKE_TWICE ": true}}");
-        tale_run(tale, &batch);
+        s->first = faults[i];
+        seed(s, FIRST, TWICE);
+        seed(s, BAD, TWICE);
+        WAIT_FOR(s, bad_is_told_and_good_is_looked_at);
+        story_close(s);
     }
 }
 
-static bool other_words_are_told(struct tale *tale)
+static bool other_words_are_told(const struct story *s)
 {
-    return tale->other;
+    return s->other;
 }
 
 TEST(what_is_noted_while_another_text_is_written_is_written_too)
 {
-    struct batch batch = {.loop = loop_new()};
-    struct tale *tale = tale_begin(&batch, other_words_are_told);
+    struct story *s = begin();
 
-    tale->words = "other words";
-    seed(tale, BAD, ", driver: {values: {" FAKE_TWICE ": true}}");
-    tale_run(tale, &batch);
+    s->words = "other words";
+    seed(s, BAD, TWICE);
+    WAIT_FOR(s, other_words_are_told);
+    story_close(s);
 }
 
-static bool all_is_quiet(struct tale *tale)
+static bool all_is_quiet(const struct story *s)
 {
-    return bad_is_told_and_good_is_looked_at(tale) && clock_ms() - tale->scene.api->asked_ms > 300;
+    return bad_is_told_and_good_is_looked_at(s) && clock_ms() - s->scene.api->asked_ms > 300;
 }
 
 // Each write is an event, which may be here before the answer.
 TEST(the_event_of_the_write_itself_is_no_reason_for_another)
 {
-    struct batch batch = {.loop = loop_new()};
-    struct tale *tale = tale_begin(&batch, all_is_quiet);
+    struct story *s = begin();
 
-    seed(tale, BAD, ", driver: {values: {" FAKE_TWICE ": true}}");
-    tale->words = "";
-    tale->scene.tick = loop_sleep(tale->scene.loop, 10, on_tick, tale);
-    scene_start_controller(&tale->scene);
-    loop_run(batch.loop);
-    CHECK_INT(tale->writes, 1);
-    scene_fini(&tale->scene);
-    mem_free(tale);
-    loop_free(batch.loop);
+    seed(s, BAD, TWICE);
+    s->words = "";
+    WAIT_FOR(s, all_is_quiet);
+    CHECK_INT(s->writes, 1);
+    story_close(s);
 }
 
-static bool large_is_told(struct tale *tale)
+static bool large_is_told(const struct story *s)
 {
-    return str_eq(condition(tale, BAD, "ConfigValid", "reason"), "LimitReached") &&
-           *condition(tale, GOOD, "Ready", "reason");
+    return is(s, "ConfigValid", "False", "LimitReached") && good_is_looked_at(s);
 }
 
 TEST(a_configuration_of_too_many_values_is_told_and_not_parsed)
 {
-    struct batch batch = {.loop = loop_new()};
-    struct tale *tale = tale_begin(&batch, large_is_told);
+    struct story *s = begin();
     AUTO_BUF struct buf driver = buf_make((size_t)4 << 20);
 
     buf_add_str(&driver, ", driver: {values: {x: [0");
     for (size_t i = 0; i < KUBE_NODES_MAX; i++)
         buf_add_str(&driver, ",0");
     buf_add_str(&driver, "]}}");
-    seed(tale, BAD, driver.ptr);
-    tale_run(tale, &batch);
+    seed(s, BAD, driver.ptr);
+    WAIT_FOR(s, large_is_told);
+    story_close(s);
 }
 
 static uint64_t later_ms;
@@ -215,44 +184,38 @@ static uint64_t later_clock(void)
     return now_ms;
 }
 
-static bool is_ready(const struct tale *tale, const char *words)
+static bool controller_is_ready(const struct story *s, const char *words)
 {
     AUTO_BUF struct buf why = buf_make(1000);
-    bool ready = controller_ready(tale->scene.controller, &why);
+    bool ready = controller_ready(s->scene.controller, &why);
 
     if (!ready)
         CHECK_HAS(why.ptr, words);
     return ready;
 }
 
-static bool not_ready_after_a_minute(struct tale *tale)
+static bool watch_has_failed(const struct story *s)
 {
-    const struct watch *configs = tale->scene.controller->configs;
+    const struct watch *configs = s->scene.controller->configs;
 
-    if (!*condition(tale, GOOD, "Ready", "reason"))
-        return false;
-    if (!tale->failing) {
-        CHECK(is_ready(tale, ""));
-        tale->failing = true;
-        fake_cut_watches(tale->scene.api);
-        return false;
-    }
-    if (!watch_error(configs) || watch_term(configs))
-        return false;
-    CHECK(is_ready(tale, ""));
-    later_ms = WATCH_FAILED_MS;
-    CHECK(!is_ready(tale, "draconfigurations: not followed for a minute: "));
-    later_ms = 0;
-    return true;
+    return watch_error(configs) && !watch_term(configs);
 }
 
 TEST(a_watch_that_has_failed_for_a_minute_makes_the_controller_not_ready)
 {
-    struct batch batch = {.loop = loop_new()};
-    struct tale *tale = tale_begin(&batch, not_ready_after_a_minute);
+    struct story *s = begin();
 
     clock_set_source(later_clock, NULL);
-    tale_run(tale, &batch);
+    WAIT_FOR(s, good_is_looked_at);
+    CHECK(controller_is_ready(s, ""));
+    s->failing = true;
+    fake_cut_watches(s->scene.api);
+    WAIT_FOR(s, watch_has_failed);
+    CHECK(controller_is_ready(s, ""));
+    later_ms = WATCH_FAILED_MS;
+    CHECK(!controller_is_ready(s, "draconfigurations: not followed for a minute: "));
+    later_ms = 0;
+    story_close(s);
 }
 
 TEST_MAIN()

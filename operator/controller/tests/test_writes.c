@@ -4,10 +4,11 @@
 #include <unistd.h>
 
 #include "sim.h"
+#define UNTIL_OF struct sim
+#include "testkit/until.h"
 
 #define NODES "/api/v1/nodes/"
 #define NODE_CONFIGS "/apis/drawbridge.dev/v1alpha1/nodedraconfigurations/"
-#define TICK_MS 20
 
 static unsigned deleted; // NodeDRAConfigurations of nodes that are gone
 
@@ -29,25 +30,6 @@ static json_t *node_config(void)
 static bool is_ready(const struct sim *sim)
 {
     return str_eq(doc_str(fake_condition(sim->api, SIM_CONFIG, "Ready"), "status", NULL), "True");
-}
-
-static bool (*holds)(const struct sim *sim);
-static void on_tick(void *owner)
-{
-    struct sim *sim = owner;
-
-    sim->tick = NULL;
-    if (holds(sim))
-        loop_stop(sim->loop);
-    else
-        sim->tick = loop_sleep(sim->loop, TICK_MS, on_tick, sim);
-}
-
-static void until(struct sim *sim, bool (*wanted)(const struct sim *sim))
-{
-    holds = wanted;
-    on_tick(sim);
-    loop_run(sim->loop);
 }
 
 static struct sim *start(void)
