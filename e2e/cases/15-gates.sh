@@ -12,11 +12,13 @@ same_verdicts() {
 
 # case: what is written by hand beside the registries lacks nothing of any minor; a table that does is refused with what is missing
 case_written_by_hand() {
-  "$E2E/tools/gates/update.sh" --check >out || fail "update.sh --check: $(cat out)"
-  grep -q '^1.38, as in 1.38.0-beta.0: 17 gates came$' out
-  sed '/^  DRADerivedAttributes:/,/read_by/d' "$ROOT/operator/gates/data/dra.yaml" >dra.yaml
-  ! (cd "$E2E/tools/gates/check" && go run . "$ROOT/operator/gates/data/gates.yaml" "$OLDPWD/dra.yaml" "$ROOT/operator/gates/data/features.yaml") 2>err >out
-  grep -q 'dra.yaml: DRADerivedAttributes has no read_by for 1.38' err
+  local said=$CASE_DIR/said dra=$CASE_DIR/dra.yaml
+  install_go
+  "$E2E/tools/gates/update.sh" --check >"$said" || die "update.sh --check: $(cat "$said")"
+  assert grep -q '^1.38, as in 1.38.0-beta.0: 17 gates came$' "$said"
+  sed '/^  DRADerivedAttributes:/,/read_by/d' "$ROOT/operator/gates/data/dra.yaml" >"$dra"
+  refuse go -C "$E2E/tools/gates/check" run . "$ROOT/operator/gates/data/gates.yaml" "$dra" "$ROOT/operator/gates/data/features.yaml" >"$said" 2>&1
+  assert grep -q 'dra.yaml: DRADerivedAttributes has no read_by for 1.38' "$said"
 }
 
 # case: every flag that the table refuses for 1.33 is refused by its binaries, what it takes is taken, and the gates they list are the table's
