@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # The table of gates and its verdicts against the binaries themselves.
 # needs: drawbridge
-# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubelet 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubelet
+# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubelet 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubelet
 
 same_verdicts() {
   local version
@@ -25,6 +25,6 @@ case_written_by_hand() {
 # timeout: 1800
 case_binaries_of_1_33() { same_verdicts 1.33; }
 
-# case: the same for 1.36
+# case: the same for 1.37
 # timeout: 1800
-case_binaries_of_1_36() { same_verdicts 1.36; }
+case_binaries_of_1_37() { same_verdicts 1.37; }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # The CRDs on real API servers.
-# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl
+# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl
 
 crds_of() {
   use_cluster "$1"
@@ -12,5 +12,5 @@ crds_of() {
 # case: Established and structural on 1.33; good objects are accepted, bad ones refused with their message
 case_on_1_33() { crds_of 1.33; }
 
-# case: the same on 1.36
-case_on_1_36() { crds_of 1.36; }
+# case: the same on 1.37
+case_on_1_37() { crds_of 1.37; }

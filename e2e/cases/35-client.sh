@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Our own client against real API servers.
 # needs: drawbridge
-# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl
+# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl
 
 client_on() {
   use_cluster "$1"
@@ -16,5 +16,5 @@ client_on() {
 # case: requests, list, watch, apply, patch, conflicts on 1.33
 case_on_1_33() { client_on 1.33; }
 
-# case: the same on 1.36
-case_on_1_36() { client_on 1.36; }
+# case: the same on 1.37
+case_on_1_37() { client_on 1.37; }

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # DRA goes on where it is off, and nothing is written where it is on.
 # needs: drawbridge
-# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl 1.36/kubelet
+# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl 1.37/kubelet
 
 request_pass() { kubectl annotate draconfiguration "$1" drawbridge.dev/reconcile-requested-at="$(date +%s%N)" --overwrite "${@:2}" >/dev/null; }
 
@@ -68,9 +68,9 @@ second_pass() {
   assert_same_file "$CASE_DIR/writes-1" "$CASE_DIR/writes-2" 'a second pass wrote'
 }
 
-# case: on 1.36 nothing is rewritten, and Ready says why
-case_default_on_1_36() {
-  use_cluster 1.36 kubelet
+# case: on 1.37 nothing is rewritten, and Ready says why
+case_default_on_1_37() {
+  use_cluster 1.37 kubelet
   start_both
   writes >"$CASE_DIR/before"
   dra_on dra

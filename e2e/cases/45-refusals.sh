@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # What would not start is refused with a reason, and nothing is touched.
 # needs: drawbridge
-# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl 1.36/kubelet
+# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl 1.37/kubelet
 
 # refused REASON MESSAGE-PATTERN: reads the spec from stdin; one after the other on one cluster.
 refused() {
@@ -47,10 +47,11 @@ EOF
   nothing_touched
 }
 
-# case: 1.36: a gate locked to the other value, a removed one, and a dependency that is off
-case_on_1_36() {
-  refusals_on 1.36
+# case: 1.37: gates locked to the other value, a removed one, and a dependency that is off
+case_on_1_37() {
+  refusals_on 1.37
   refused FeatureGateLocked 'DynamicResourceAllocation' <<<'featureGates: {DynamicResourceAllocation: false}'
+  refused FeatureGateLocked 'DRAExtendedResource' <<<'featureGates: {DRAExtendedResource: false}'
   refused FeatureGateRemoved 'AppArmor' <<<'featureGates: {AppArmor: true}'
   refused FeatureGateDependency 'DRADeviceTaint' <<<'featureGates: {DRADeviceTaints: false, DRADeviceTaintRules: true}'
   nothing_touched

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2153 # from case.sh
 # spec.cluster: the controller in one cluster, all that it configures in another one, reached by the kubeconfig of a Secret.
 # needs: drawbridge
-# tools: kwok 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl helm
+# tools: kwok 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl helm
 
 # shellcheck source=../lib/driver.sh
 source "$E2E/lib/driver.sh"
@@ -29,7 +29,7 @@ far_cluster() {
 
 # home_cluster: HOME_CLUSTER, in use afterwards.
 home_cluster() {
-  use_cluster 1.36 # test clusters of one version begin as copies of one etcd, with the same UIDs
+  use_cluster 1.37 # test clusters of one version begin as copies of one etcd, with the same UIDs
   HOME_CLUSTER=$CLUSTER
   chart_roles target-rbac.yaml --set 'targetClusters[0].namespace=default,targetClusters[0].kubeconfigSecrets[0]=far' | kubectl apply -f - >/dev/null
   keep_files "$CASE_DIR/home-before"

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2153,SC2317 # from case.sh; called by it
 # A real node by kubeadm: containerd, kubelet, static pods. The agent runs in the node's namespaces.
 # needs: drawbridge root-node
-# tools: helm 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.33/kubeadm 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl 1.36/kubelet 1.36/kubeadm
+# tools: helm 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.33/kubeadm 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl 1.37/kubelet 1.37/kubeadm
 
 # shellcheck source=../lib/node-case.sh
 source "$E2E/lib/node-case.sh"
@@ -47,10 +47,10 @@ case_kubeadm_1_33() {
   assert node_is_gone
 }
 
-# case: kubeadm 1.36: DRA is on by default, Ready says so, and not a byte is written
+# case: kubeadm 1.37: DRA is on by default, Ready says so, and not a byte is written
 # timeout: 600
-case_kubeadm_1_36() {
-  use_node 1.36
+case_kubeadm_1_37() {
+  use_node 1.37
   keep_files "$CASE_DIR/before"
   config_maps >"$CASE_DIR/config-maps"
   start_on_node

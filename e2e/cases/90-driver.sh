@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2153 # from case.sh
 # The driver: charts by the real helm, releases, readiness, the smoke test, and the way out. Nodes and pods are kwok's.
 # needs: drawbridge
-# tools: helm kwok 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl
+# tools: helm kwok 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl
 
 # shellcheck source=../lib/driver.sh
 source "$E2E/lib/driver.sh"
@@ -351,11 +351,11 @@ case_giant_swarm_page() {
   kkp_page v1beta1
 }
 
-# case: the same pages in v1 and v1beta2, on 1.36
+# case: the same pages in v1 and v1beta2, on 1.37
 # timeout: 480
-case_pages_on_1_36() {
+case_pages_on_1_37() {
   local was
-  use_driver_cluster 1.36
+  use_driver_cluster 1.37
   start_driver_controller
   giant_swarm_page v1
   kkp_page v1
@@ -463,12 +463,12 @@ doctor_says() {
   }
 }
 
-# case: charts from an OCI registry (by digest; another digest is refused), from a chart repository behind nginx, and from such as do not answer, or by half; v1 on 1.36
+# case: charts from an OCI registry (by digest; another digest is refused), from a chart repository behind nginx, and from such as do not answer, or by half; v1 on 1.37
 # timeout: 600
 case_sources() {
   local chart digest
   install_packages docker-registry nginx-light
-  use_driver_cluster 1.36
+  use_driver_cluster 1.37
   chart=$(pack_chart)
   cp -r "$E2E/driver/chart" "$CASE_DIR/chart-0.2.0"
   sed -i 's/{type: object}}$/{type: object, properties: {spec: {type: object, properties: {size: {type: integer}}}}}}/' "$CASE_DIR/chart-0.2.0/crds/things.yaml"
@@ -596,7 +596,7 @@ privileged_is_forbidden() {
   [[ $said == *'disallowed by cluster policy'* ]]
 }
 
-# case: from 1.33 to 1.36 the API version of two releases goes away: one takes over its objects and is deployed again, the other one is to go and goes
+# case: from 1.33 to 1.37 the API version of two releases goes away: one takes over its objects and is deployed again, the other one is to go and goes
 # timeout: 480
 case_api_removed() {
   local chart
@@ -609,8 +609,8 @@ case_api_removed() {
   eventually 120 condition_is dra DriverReady 'True AsExpected'
   eventually 120 condition_is old DriverReady 'True AsExpected'
   kill_hard "$CONTROLLER"
-  # an API server of 1.36 that serves v1 alone; of the others nothing is needed here
-  edit kube-apiserver -e "s/kube-apiserver:v[0-9.]*/kube-apiserver:$(tools_version 1.36)/" -e '/--runtime-config=/d' -e '/--feature-gates=/d'
+  # an API server of 1.37 that serves v1 alone; of the others nothing is needed here
+  edit kube-apiserver -e "s/kube-apiserver:v[0-9.]*/kube-apiserver:$(tools_version 1.37)/" -e '/--runtime-config=/d' -e '/--feature-gates=/d'
   eventually 180 served_is v1
   patch_at "$(dracfg_at old)" '[{"op":"remove","path":"/spec/driver"}]'
   KUBECACHEDIR=$CASE_DIR/no-cache refuse helm_run uninstall old -n old # as a person would find it

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2153,SC2317 # from case.sh; called by it
 # A real DRA driver (the kubelet plugin of dra-example-driver, in the tests' small chart) on a real node: kubelet, containerd with CDI, helm.
 # needs: drawbridge root-node
-# tools: helm dra-example-driver 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.33/kubeadm 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl 1.36/kubelet 1.36/kubeadm
+# tools: helm dra-example-driver 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.33/kubeadm 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl 1.37/kubelet 1.37/kubeadm
 
 # shellcheck source=../lib/node-case.sh
 source "$E2E/lib/node-case.sh"
@@ -98,11 +98,11 @@ case_v1beta1() {
   "$DRAWBRIDGE" doctor || die 'doctor finds something'
 }
 
-# case: 1.36 (v1): a driver that is gone, whose slices are still there, is told of at once; so is a node that is away; both come back, and a user's container with them
+# case: 1.37 (v1): a driver that is gone, whose slices are still there, is told of at once; so is a node that is away; both come back, and a user's container with them
 # timeout: 1200
 case_v1() {
   local before
-  use_device_node 1.36 2
+  use_device_node 1.37 2
   devices_on
   eventually 400 condition_is dra Ready True
   assert devices_are 8 2
