@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # An upgrade while DRA is on: each instance is judged by its own version.
 # needs: drawbridge
-# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.34/kube-apiserver 1.34/kube-controller-manager 1.34/kube-scheduler 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubelet
+# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.34/kube-apiserver 1.34/kube-controller-manager 1.34/kube-scheduler 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubelet 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubelet
 
 # upload_config MINOR: as kubeadm upgrade does once the control plane is new.
 upload_config() {
@@ -32,7 +32,15 @@ serves_not() {
 }
 flag_of() { tr '\0' '\n' <"/proc/$(pid_of "$1")/cmdline" | grep -E "^--$2" || true; }
 
-# case: 1.33 to 1.34 to 1.36, one component after the other: v1beta1 is served as long as a client of 1.33 lives, and goes after that
+# upgrade_kubelet MINOR
+upgrade_kubelet() {
+  note "upgrade the kubelet to $(tools_version "$1")"
+  tools_version "$1" >"$NODE/kubelet/version"
+  "$NODE/restart-kubelet"
+  eventually 60 runs kubelet "$(tools_version "$1")"
+}
+
+# case: 1.33 to 1.34 to 1.36, one component after the other: v1beta1 is served as long as a client of 1.33 lives, and goes after that; on to 1.37, where nothing is left to write
 # timeout: 1200
 case_one_after_the_other() {
   use_cluster 1.33 kubelet
@@ -51,13 +59,24 @@ case_one_after_the_other() {
   done
   note 'the last client of 1.33 is the kubelet'
   assert_match "$(flag_of kube-apiserver runtime-config)" 'resource.k8s.io/v1beta1=true'
-  tools_version 1.36 >"$NODE/kubelet/version"
-  "$NODE/restart-kubelet"
-  eventually 60 runs kubelet "$(tools_version 1.36)"
+  upgrade_kubelet 1.36
   eventually 240 served_is v1
   eventually 360 settled dra # watches that lost the API server three times within two minutes come back after up to half a minute
+  nothing_is_left
+  assert dra_is_on
+
+  for component in "${CONTROL_PLANE[@]}"; do upgrade "$component" 1.37; done
+  eventually 40 upload_config 1.37
+  upgrade_kubelet 1.37
+  eventually 240 settled dra
+  nothing_is_left
+  assert_equal "$(served)" v1 'versions of resource.k8s.io'
+  assert dra_is_on
+  assert_match "$(conditions dra)" 'Ready=True DefaultOn'
+}
+
+nothing_is_left() {
+  local component
   assert_equal "$(flag_of kube-apiserver runtime-config)" '' 'runtime-config that is no longer needed'
   for component in "${CONTROL_PLANE[@]}"; do assert_equal "$(flag_of "$component" feature-gates)" '' "gates of $component that are the default"; done
-  assert dra_is_on
-  assert_match "$(conditions dra)" 'Ready=True'
 }

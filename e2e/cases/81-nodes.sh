@@ -2,10 +2,12 @@
 # shellcheck shell=bash disable=SC2153,SC2317 # from case.sh; called by it
 # Several real nodes, and a real upgrade: kubeadm joins them and upgrades them, while Drawbridge is at work.
 # needs: drawbridge root-node
-# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.33/kubeadm 1.34/kube-apiserver 1.34/kube-controller-manager 1.34/kube-scheduler 1.34/kubectl 1.34/kubelet 1.34/kubeadm
+# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.33/kubeadm 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl 1.36/kubelet 1.36/kubeadm 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl 1.37/kubelet 1.37/kubeadm
 
 # shellcheck source=../lib/node-case.sh
 source "$E2E/lib/node-case.sh"
+# shellcheck source=../lib/node-upgrade.sh
+source "$E2E/lib/node-upgrade.sh"
 
 GATE=DynamicResourceAllocation
 MORE=KubeletPodResourcesDynamicResources # of 1.33's alpha gates the kubelet alone reads these two: no other component has to restart
@@ -156,122 +158,10 @@ case_several() {
   assert_same_file "$CASE_DIR/node-4.yaml" "$(kubelet_file 4)" 'the file of the node that joined last'
 }
 
-# --- the upgrade ------------------------------------------------------------------------------------------------------------------------
-
-# watch_dra: what every component, the object, the API and the files say, round after round, for as long as the case runs.
-watch_dra() {
-  local component value object
-  while sleep 2; do
-    for component in "${CONTROL_PLANE[@]}" kubelet; do
-      value=$(gate "$component" "$GATE" 2>/dev/null) || value=''
-      echo "$(date +%T) $component ${value:--}"
-    done >>"$CASE_DIR/gates"
-    object=$(dracfg dra 2>/dev/null | jq -c '[(.status.conditions[]? | "\(.type)=\(.status) \(.reason): \(.message)"),
-      (.status.history[]? | "history \(.result)"), "failed \(.status.failedRevision // "-")"]') || object=''
-    [[ ! $object ]] || echo "$(date +%T) $object" >>"$CASE_DIR/objects"
-    if api -f -o /dev/null "$API/readyz" 2>/dev/null && value=$(served 2>/dev/null); then
-      echo "$(date +%T) ${value:-nothing}" >>"$CASE_DIR/served"
-    fi
-    for component in "${CONTROL_PLANE[@]}"; do
-      value=$(sha256sum "$MANIFESTS/$component.yaml" 2>/dev/null) || continue # between two renames of kubeadm's
-      [[ $(tail -n1 "$CASE_DIR/digests-$component" 2>/dev/null) == "$value" ]] || echo "$value" >>"$CASE_DIR/digests-$component"
-    done
-  done
-}
-
-# written_at: when each component was last edited by the agent.
-written_at() { jq -cS '.components | map_values(.updatedAt)' "$(journal 1)"; }
-generation() { kubectl get nodedra "$NODE_NAME" -o jsonpath='{.metadata.generation}'; }
-runs_version() { [[ $(metrics "$1" | grep '^kubernetes_build_info{') == *git_version=\"$2\"* ]]; }
-control_plane_runs() {
-  local component
-  for component in "${CONTROL_PLANE[@]}"; do runs_version "$component" "$1" || return 1; done
-}
-manifest_says() { grep -q -- "$2" "$MANIFESTS/$1.yaml"; }
-
-nothing_is_left() {
-  ! grep -lE "$GATE|resource.k8s.io/" "$MANIFESTS"/kube-*.yaml "$(kubelet_file 1)" && ! config_maps | grep -E "$GATE|resource.k8s.io/"
-}
-
-# it_was_always_on: of what watch_dra saw.
-it_was_always_on() {
-  local component
-  for component in "${CONTROL_PLANE[@]}" kubelet; do
-    note "$component answered $(grep -c " $component 1$" "$CASE_DIR/gates") times of $(grep -c " $component " "$CASE_DIR/gates")"
-    (($(grep -c " $component 1$" "$CASE_DIR/gates") >= 10)) || die "$component was hardly ever asked"
-  done
-  ! grep ' 0$' "$CASE_DIR/gates" || die 'a component said that DRA is off'
-  ! grep -E 'Degraded=True|RolledBack|RollingBack|ResourceAPIServed=False' "$CASE_DIR/objects" || die 'the object said that something is wrong'
-  ! grep -v '"failed -"' "$CASE_DIR/objects" || die 'a revision failed'
-  # what we wrote, what kubeadm wrote with our flags, and what we left
-  for component in "${CONTROL_PLANE[@]}"; do
-    assert_equal "$(wc -l <"$CASE_DIR/digests-$component")" 3 "contents of $component.yaml one after the other"
-  done
-}
-
-# takes_jobs: one runs to its end in the 15 s that kubeadm's preflight gives it. Healthy is not yet leading: the lease of the process before must run out.
-takes_jobs() {
-  kubectl delete job probe --ignore-not-found >/dev/null
-  kubectl apply -f - >/dev/null <<END
-apiVersion: batch/v1
-kind: Job
-metadata: {name: probe}
-spec:
-  template:
-    spec:
-      restartPolicy: Never
-      containers: [{name: "true", image: "$NODE_REPOSITORY/busybox:1", args: ["true"]}]
-END
-  kubectl wait --for=condition=Complete job/probe --timeout=15s
-}
-
-# case: kubeadm upgrade to 1.34 with DRA on: never off, nothing fought over; what 1.33 needed stays as long as its kubelet, and goes with it
+# case: kubeadm upgrade from 1.36 to 1.37 with a gate and an API version that 1.36 does not have by itself: never off, nothing fought over; they stay as long as the node's kubelet is of 1.36, and go then
 # timeout: 1800
 case_upgrade() {
-  local new watcher archive component
-  new=$(tools_version 1.34)
-  node_need 1.34
-  use_node 1.33
-  plain_pods
-  start_on_node
-  dra_on dra 'rollout: {componentTimeout: 300s, minReady: 0s}'
-  eventually 480 settled dra
-  eventually 60 config_map_says kubelet-config "$GATE: true"
-  eventually 240 takes_jobs
-  watch_dra &
-  watcher=$!
-  STARTED+=("$watcher")
-  written_at >"$CASE_DIR/written"
-  generation >"$CASE_DIR/generation"
-
-  note "kubeadm upgrade apply $new"
-  for archive in "$NODE_CACHE/images/$new"/*.tar; do node_import "$CLUSTER" "$archive"; done
-  innode timeout 500 "$TOOLS_BIN/$new/kubeadm" upgrade apply "$new" --yes --skip-phases=addon \
-    --ignore-preflight-errors=CoreDNSUnsupportedPlugins,CoreDNSMigration >"$CASE_DIR/kubeadm-upgrade.log" 2>&1 ||
-    die "kubeadm upgrade: $(tail -n 20 "$CASE_DIR/kubeadm-upgrade.log")"
-  note 'kubeadm is done'
-  assert config_map_says kubeadm-config "kubernetesVersion: $new"
-  eventually 120 control_plane_runs "$new"
-  eventually 360 settled dra
-  runs_version kubelet "$VERSION" || die 'the kubelet is another one already'
-  eventually 120 condition_is dra ControlPlaneUpdated 'True AsExpected'
-  assert_match "$(condition_message dra ControlPlaneUpdated)" 'not needed any more go when the upgrade of the control plane is over'
-  for component in "${CONTROL_PLANE[@]}"; do assert manifest_says "$component" "$GATE=true"; done
-  assert manifest_says kube-apiserver '--runtime-config=resource.k8s.io/v1beta1=true'
-  assert_equal "$(written_at)" "$(cat "$CASE_DIR/written")" 'when the agent wrote what'
-  assert_equal "$(generation)" "$(cat "$CASE_DIR/generation")" 'the generation of what the agent is asked for'
-  ! grep -v v1beta1 "$CASE_DIR/served" || die 'v1beta1 was away while a kubelet of 1.33 needs it'
-
-  note 'the kubelet follows'
-  ln -s "$TOOLS_BIN/$new/kubelet" "$CLUSTER/bin/kubelet"
-  innode systemctl restart kubelet
-  eventually 120 runs_version kubelet "$new"
-  eventually 600 nothing_is_left
-  eventually 360 settled dra
-  assert condition_is dra ControlPlaneUpdated 'True DefaultOn'
-  eventually 60 served_is v1
-  assert gates_are 1 "$GATE" "${CONTROL_PLANE[@]}" kubelet
-  assert kubectl wait --for=condition=Ready pod -l app=plain --timeout=60s
-  kill_hard "$watcher"
-  it_was_always_on
+  upgrade_begins 1.36 1.37 DRADeviceTaintRules v1beta2
+  upgrade_control_plane
+  upgrade_kubelet
 }
