@@ -105,10 +105,22 @@ tools_build_kubernetes() {
   ((${#packages[@]})) || return 0
   mkdir -p "$dir/.new"
   local x=k8s.io/component-base/version
-  (cd "$E2E/tools/kubernetes-$minor" && tools_go_build -o "$dir/.new/" \
+  (tools_enter_kubernetes "$minor" "$dir/.module" && tools_go_build -o "$dir/.new/" \
     -ldflags "-s -w -X $x.gitVersion=$version -X $x.gitMajor=1 -X $x.gitMinor=${minor#1.}" "${packages[@]}")
   mv "$dir/.new"/* "$dir/"
-  rmdir "$dir/.new"
+  rm -rf "$dir/.new" "$dir/.module"
+}
+
+# tools_enter_kubernetes MINOR DIR: to where it is pinned, with the Go that is named there, if one is; or to a copy in DIR, where a module is made that cannot be had.
+tools_enter_kubernetes() {
+  local toolchain
+  cd "$E2E/tools/kubernetes-$1" || return 1
+  toolchain=$(awk '$1 == "toolchain" { print $2 }' go.mod)
+  [[ ! $toolchain ]] || export GOTOOLCHAIN=$toolchain
+  [[ -x stage ]] || return 0
+  rm -rf "$2"
+  cp -r . "$2"
+  cd "$2" && ./stage
 }
 
 # tools_need_cluster MINOR...: what a control plane needs.
