@@ -12,6 +12,8 @@ feature_state() { dracfg "$1" | jq -r --arg name "$2" '.status.features[]? | sel
 feature_is() { [[ $(feature_state "$1" "$2") == "$3" ]]; }
 feature_message() { dracfg "$1" | jq -r --arg name "$2" '.status.features[]? | select(.name == $name).message'; }
 
+# allocated CLAIM PATTERN
+# shellcheck disable=SC2053 # a pattern
 allocated() { [[ $(kubectl get resourceclaim "$1" -o jsonpath='{.status.allocation.devices.results[*].device}') == $2 ]]; }
 running() { [[ $(kubectl get pod "$1" -o jsonpath='{.status.phase}') == Running ]]; }
 
