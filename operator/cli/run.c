@@ -157,13 +157,13 @@ static bool on_ready(void *owner, struct buf *why)
 
 struct error *cli_load_table(const char *path, struct gates_table **ret_table)
 {
-    AUTO_MEM char *text = NULL;
-    struct error *err;
-
     *ret_table = NULL;
     if (!path)
         return NULL;
-    err = cli_read_file(path, &text);
+
+    AUTO_MEM char *text = NULL;
+    struct error *err = cli_read_file(path, &text);
+
     return err ? err : gates_table_load(slice_of(text), path, ret_table);
 }
 

@@ -132,7 +132,7 @@ static struct error *parse_event(struct stream *stream, struct slice line, json_
 static struct error *take_line(struct stream *stream, struct slice line)
 {
     AUTO_JSON json_t *tree = NULL;
-    bool exact;
+    bool exact = false;
     enum kube_event unread;
     line = kube_cut_managed_fields(line, KUBE_DEPTH_EVENT, &stream->scratch);
     if (!stream->lines.too_long && glance_at(stream, line))

@@ -157,6 +157,8 @@ void sources_limit_memory(struct sources *sources, size_t bytes_max)
     while (bytes > bytes_max) {
         struct source *source = find_largest(sources);
 
+        ASSERT(source); // somebody has what is kept
+
         bytes -= kept_of(source);
         mem_free(TAKE(source->documents));
         mem_free(TAKE(source->head)); // so that the next pass fetches it again
