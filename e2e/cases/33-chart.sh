@@ -85,7 +85,7 @@ ServiceAccount drawbridge-system drawbridge-controller
 ValidatingAdmissionPolicy  drawbridge-agent
 ValidatingAdmissionPolicyBinding  drawbridge-agent'
   assert_equal "$(jq -c 'select(.kind | endswith("Role")) | select(.metadata.name | contains("controller")) | .rules[] | [.resources // .nonResourceURLs, .verbs]' "$CASE_DIR/objects" | sort)" \
-    '[["/metrics"],["get"]]
+    '[["/metrics","/flagz"],["get"]]
 [["configmaps"],["create"]]
 [["configmaps"],["delete"]]
 [["configmaps"],["get","patch"]]
@@ -111,7 +111,7 @@ RoleBinding drawbridge-system drawbridge-helm-token
 ServiceAccount drawbridge-system drawbridge-helm
 ValidatingAdmissionPolicy  drawbridge-controller-smoke-test
 ValidatingAdmissionPolicyBinding  drawbridge-controller-smoke-test'
-  assert_equal "$(object ClusterRole drawbridge-controller '.rules[] | [.resources // .nonResourceURLs, .verbs]' | sort)" '[["/metrics"],["get"]]
+  assert_equal "$(object ClusterRole drawbridge-controller '.rules[] | [.resources // .nonResourceURLs, .verbs]' | sort)" '[["/metrics","/flagz"],["get"]]
 [["clusterpolicies","gpuclusters"],["list"]]
 [["deviceclasses","resourceslices"],["list","watch"]]
 [["deviceconfigs"],["list"]]

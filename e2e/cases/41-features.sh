@@ -198,3 +198,23 @@ case_all_of_1_36() { every_feature 1.36; }
 # case: every feature that 1.37 has
 # timeout: 600
 case_all_of_1_37() { every_feature 1.37 kubelet; }
+
+# case: Observe on 1.37, as on a managed cluster: no agent is there, and a leftover that 1.38 refuses is seen in /flagz; what is off is told, with what its owner must set
+case_observed_by_flagz() {
+  use_cluster 1.37
+  edit kube-apiserver 's/^( *)- kube-apiserver$/\1- kube-apiserver\n\1- --feature-gates=DynamicResourceAllocation=true/'
+  eventually 60 flagz_has ':DynamicResourceAllocation=true'
+  eventually 60 api -f -o /dev/null "$API/readyz"
+  start_controller
+  configure dra <<<'features: [PoolStatus, DeviceTaintRules]
+allowAlpha: true
+platform: {type: Observe}'
+  eventually 60 condition_is dra Upgradeable 'False GatesIncompatible'
+  assert_match "$(condition_message dra Upgradeable)" 'kube-apiserver.*DynamicResourceAllocation'
+  assert condition_is dra ControlPlaneUpdated 'False EnableElsewhere'
+  assert_match "$(condition_message dra ControlPlaneUpdated)" 'kube-apiserver reports DRAResourcePoolStatus off; whoever owns its flags must set .*DRAResourcePoolStatus=true'
+  assert feature_is dra PoolStatus Off
+  assert_equal "$(feature_state dra DeviceTaintRules)" Default 'as far as the API server can say'
+}
+
+flagz_has() { [[ $(api -f -H 'Accept: application/json;v=v1beta1;g=config.k8s.io;as=Flagz' "$API/flagz" | jq -r '.flags["feature-gates"]') == *"$1"* ]]; }

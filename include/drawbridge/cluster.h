@@ -54,8 +54,11 @@ struct cluster_said {
     struct version server, emulated; // major 0: it names none
     json_t *served;                  // versions of resource.k8s.io in discovery; [] without it
     json_t *gates;                   // name → bool of its /metrics; NULL: not asked for, not read
-    struct error *unread;            // why the gates were not read
-    uint64_t edition;                // of cluster_facts; 0: facts of its own
+    // {"featureGates": .., "runtimeConfig": ..} of its /flagz: what it was given. NULL: not asked
+    // for, not served, not ours to read
+    json_t *flags;
+    struct error *unread; // why the gates were not read
+    uint64_t edition;     // of cluster_facts; 0: facts of its own
 };
 void cluster_said_fini(struct cluster_said *said);
 // take_err: version or discovery could not be had. Else take_said is yours (cluster_said_fini()).
@@ -66,13 +69,14 @@ typedef void cluster_said_fn(void *owner, struct error *take_err, struct cluster
 // is kept.
 struct cluster_question {
     bool gates;
+    bool flags; // beside the gates
     struct cluster_facts *facts;
     uint64_t term; // watch_term() of a watch of that API server
 };
 MUST_USE struct op *cluster_ask(struct loop *loop, struct kube *kube,
                                 const struct cluster_question *question, cluster_said_fn *done,
                                 void *owner);
-// The gates alone, into what was said; borrowed until done.
+// Gates and flags alone, into what was said; borrowed until done.
 MUST_USE struct op *cluster_ask_gates(struct kube *kube, struct cluster_said *said, loop_fn *done,
                                       void *owner);
 

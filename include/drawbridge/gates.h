@@ -141,6 +141,13 @@ struct error *gates_flags_read(enum component component, const json_t *argv,
 void gates_flags_fini(struct gates_flags *flags);
 #define AUTO_FLAGS CLEANUP(gates_flags_fini)
 
+// What an API server's /flagz says (Kubernetes 1.36, component-base/zpages/flagz, Flagz of
+// config.k8s.io/v1beta1; asked for as GATES_FLAGZ_ACCEPT): its flags as they were given, repeats
+// joined, an entry without a prefix written ":Name=true". INVALID for another document.
+#define GATES_FLAGZ_ACCEPT "application/json;v=v1beta1;g=config.k8s.io;as=Flagz"
+#define GATES_FLAGZ_FROM 36 // the minor from which it is served by default
+struct error *gates_flagz_read(const json_t *body, struct gates_flags *ret_flags);
+
 // A change of one element of an argv array, to be carried out on whatever holds it, in order.
 struct gates_edit {
     enum { EDIT_SET, EDIT_INSERT, EDIT_REMOVE } what;

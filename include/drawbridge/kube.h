@@ -211,6 +211,9 @@ MUST_USE struct op *kube_delete_now(struct kube *kube, const struct kube_ref *re
 // for each 16 bytes of bytes_max.
 MUST_USE struct op *kube_get_path(struct kube *kube, const char *path, size_t bytes_max,
                                   kube_done_fn *done, void *owner);
+// The same in another type than application/json, accept as in RFC 9110.
+MUST_USE struct op *kube_get_path_as(struct kube *kube, const char *path, const char *accept,
+                                     size_t bytes_max, kube_done_fn *done, void *owner);
 MUST_USE struct op *kube_get_text(struct kube *kube, const char *path, size_t bytes_max,
                                   kube_text_fn *done, void *owner);
 // Of a text of which little is wanted, such as /metrics: each line is shown to keep(), without its

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an API server says of itself: /version, the group resource.k8s.io in discovery, and the
-// gates of its /metrics. One request after the other.
+// What an API server says of itself: /version, the group resource.k8s.io in discovery, the gates
+// of its /metrics, and the flags of its /flagz. One request after the other.
 #include "cluster_internal.h"
 
-enum phase { PHASE_KEPT, PHASE_VERSION, PHASE_GROUP, PHASE_GATES, PHASE_END };
+enum phase { PHASE_KEPT, PHASE_VERSION, PHASE_GROUP, PHASE_GATES, PHASE_FLAGS, PHASE_END };
 
 struct asking {
     struct op op; // must be first
@@ -23,6 +23,7 @@ void cluster_said_fini(struct cluster_said *said)
 {
     json_decref(said->served);
     json_decref(said->gates);
+    json_decref(said->flags);
     error_free(said->unread);
     *said = (struct cluster_said){0};
 }
@@ -117,17 +118,64 @@ static void take_metrics(struct cluster_said *said, struct error *take_err, stru
     said->unread = take_err;
 }
 
-static void on_metrics(void *owner, struct error *take_err, struct slice text)
+// Who may not read them, or has an older server, does without.
+static void take_flags(struct cluster_said *said, struct error *take_err, json_t *take_body)
 {
-    struct asking *asking = owner;
+    AUTO_FLAGS struct gates_flags flags = {0};
+    AUTO_JSON json_t *body = take_body;
+
+    if (!take_err)
+        take_err = gates_flagz_read(body, &flags);
+    if (!take_err) {
+        json_decref(said->flags);
+        said->flags = json_object();
+        json_object_set(said->flags, "featureGates", flags.feature_gates);
+        json_object_set(said->flags, "runtimeConfig", flags.runtime_config);
+    }
+    error_ignore(take_err, "what its flags are is not known");
+}
+
+static bool has_flagz(const struct cluster_said *said)
+{
+    return said->server.major == 1 && said->server.minor >= GATES_FLAGZ_FROM;
+}
+
+static struct op *get_flags(struct kube *kube, kube_done_fn *done, void *owner)
+{
+    return kube_get_path_as(kube, "/flagz", GATES_FLAGZ_ACCEPT, FLAGZ_BYTES_MAX, done, owner);
+}
+
+static void keep_facts(struct asking *asking)
+{
     const struct cluster_question *question = &asking->question;
 
-    asking->pending = NULL;
-    take_metrics(&asking->said, take_err, text);
     // What merely failed is asked again by the next.
     if (!asking->said.unread || error_kind(asking->said.unread) == ERROR_DENIED)
         cluster_facts_keep(question->facts, question->term, asking->began_ms, &asking->said);
     asking->phase = PHASE_END;
+    asking_advance(asking);
+}
+
+static void on_flags(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct asking *asking = owner;
+
+    asking->pending = NULL;
+    take_flags(&asking->said, take_err, take_body);
+    keep_facts(asking);
+}
+
+static void on_metrics(void *owner, struct error *take_err, struct slice text)
+{
+    struct asking *asking = owner;
+
+    asking->pending = NULL;
+    take_metrics(&asking->said, take_err, text);
+    if (!asking->question.flags || !has_flagz(&asking->said)) {
+        keep_facts(asking);
+        return;
+    }
+    asking->phase = PHASE_FLAGS;
     asking_advance(asking);
 }
 
@@ -166,6 +214,9 @@ static void asking_advance(void *owner)
     case PHASE_GATES:
         asking->pending = get_metrics(asking->kube, on_metrics, asking);
         return;
+    case PHASE_FLAGS:
+        asking->pending = get_flags(asking->kube, on_flags, asking);
+        return;
     case PHASE_END:
         asking_finish(asking, NULL);
     }
@@ -190,10 +241,11 @@ struct op *cluster_ask(struct loop *loop, struct kube *kube,
     return &asking->op;
 }
 
-// --- the gates alone -----------------------------------------------------------------------------
+// --- gates and flags alone -----------------------------------------------------------------------
 
 struct reading {
     struct op op; // must be first
+    struct kube *kube;
     struct cluster_said *said;
     loop_fn *done;
     void *owner;
@@ -208,13 +260,33 @@ static void reading_drop(struct op *op)
     mem_free(reading);
 }
 
+static void reading_finish(struct reading *reading)
+{
+    loop_fn *done = reading->done;
+    void *owner = reading->owner;
+
+    mem_free(reading);
+    done(owner);
+}
+
+static void on_flags_read(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct reading *reading = owner;
+
+    take_flags(reading->said, take_err, take_body);
+    reading_finish(reading);
+}
+
 static void on_read(void *owner, struct error *take_err, struct slice text)
 {
-    struct reading reading = *(struct reading *)owner;
+    struct reading *reading = owner;
 
-    mem_free(owner);
-    take_metrics(reading.said, take_err, text);
-    reading.done(reading.owner);
+    reading->pending = NULL;
+    take_metrics(reading->said, take_err, text);
+    if (has_flagz(reading->said))
+        reading->pending = get_flags(reading->kube, on_flags_read, reading);
+    else
+        reading_finish(reading);
 }
 
 struct op *cluster_ask_gates(struct kube *kube, struct cluster_said *said, loop_fn *done,
@@ -222,7 +294,7 @@ struct op *cluster_ask_gates(struct kube *kube, struct cluster_said *said, loop_
 {
     struct reading *reading = NEW(struct reading);
 
-    *reading = (struct reading){{reading_drop}, said, done, owner, NULL};
+    *reading = (struct reading){{reading_drop}, kube, said, done, owner, NULL};
     reading->pending = get_metrics(kube, on_read, reading);
     return &reading->op;
 }

@@ -4,6 +4,7 @@
 #include "drawbridge/cluster.h"
 
 #define METRICS_BYTES_MAX ((size_t)32 << 20) // read; GATES_METRICS_BYTES_MAX are kept
+#define FLAGZ_BYTES_MAX ((size_t)256 << 10)  // some kilobytes
 
 // --- facts.c
 

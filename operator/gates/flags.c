@@ -147,3 +147,39 @@ struct error *gates_flags_read(enum component component, const json_t *argv,
     flags = (struct gates_flags){0};
     return NULL;
 }
+
+// --- /flagz --------------------------------------------------------------------------------------
+
+// "--feature-gates=A=true,kube:B=true" from ":A=true,kube:B=true".
+static json_t *flagz_gates(const char *text)
+{
+    AUTO_BUF struct buf flag = buf_make(GATES_METRICS_BYTES_MAX);
+    struct slice rest = slice_of(text), entry;
+    buf_add_str(&flag, "--feature-gates=");
+    for (bool first = true; slice_cut(&rest, ',', &entry); first = false) {
+        if (entry.len > 0 && entry.ptr[0] == ':')
+            entry = slice_sub(entry, 1, entry.len);
+        buf_printf(&flag, "%s%.*s", first ? "" : ",", (int)entry.len, entry.ptr);
+    }
+    return doc_string_of(buf_slice(&flag), GATES_METRICS_BYTES_MAX);
+}
+
+static void add_flag(json_t *argv, const char *flag, const char *value)
+{
+    AUTO_MEM char *text = str_format("--%s=%s", flag, value);
+    // A list that is empty is printed so.
+    if (*value != '\0' && !str_eq(value, "[]"))
+        json_array_append_new(argv, doc_string(text));
+}
+
+struct error *gates_flagz_read(const json_t *body, struct gates_flags *ret_flags)
+{
+    const json_t *flags = json_object_get(body, "flags");
+    if (!str_eq(doc_str(body, "kind", NULL), "Flagz") || !json_is_object(flags))
+        return error_new(ERROR_INVALID, "/flagz: the answer is no Flagz");
+    AUTO_JSON json_t *argv = json_array();
+    json_array_append_new(argv, json_string("kube-apiserver"));
+    json_array_append_new(argv, flagz_gates(doc_str(flags, "feature-gates", NULL)));
+    add_flag(argv, "runtime-config", doc_str(flags, "runtime-config", NULL));
+    return error_wrap(gates_flags_read(COMPONENT_APISERVER, argv, ret_flags), "/flagz");
+}

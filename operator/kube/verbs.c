@@ -291,7 +291,15 @@ struct op *kube_list_metadata(struct kube *kube, const struct kube_ref *ref,
 struct op *kube_get_path(struct kube *kube, const char *path, size_t bytes_max, kube_done_fn *done,
                          void *owner)
 {
+    return kube_get_path_as(kube, path, NULL, bytes_max, done, owner);
+}
+
+struct op *kube_get_path_as(struct kube *kube, const char *path, const char *accept,
+                            size_t bytes_max, kube_done_fn *done, void *owner)
+{
     struct kube_request request = request_of(kube, "GET", str_dup(path));
+    if (accept)
+        request.accept = accept;
     request.body_bytes_max = bytes_max;
     return send_call(
         kube, &request,

@@ -156,15 +156,16 @@ static struct error *find_platform(const struct observation *o,
 }
 
 // Where nobody's agent asks, the API server that answers us is asked itself: discovery never proves
-// a gate.
+// a gate. What it was given is not what is in effect, but what an upgrade may refuse.
 static void put_gates(struct observation *o)
 {
     json_t *report;
 
-    if (!o->said.gates)
+    if (!o->said.gates && !o->said.flags)
         return;
-    report = json_object();
-    json_object_set(report, "enabled", o->said.gates);
+    report = o->said.flags ? doc_copy(o->said.flags) : json_object();
+    if (o->said.gates)
+        json_object_set(report, "enabled", o->said.gates);
     json_array_append_new(o->observed->reports, report);
     for (size_t i = 0; i < o->observed->len; i++) {
         if (o->observed->instances[i].component == COMPONENT_APISERVER)
@@ -273,8 +274,10 @@ static struct op *observe_common(struct loop *loop, const struct cluster *cluste
 {
     struct observation *o = NEW(struct observation);
     bool looks = target->type == PLATFORM_OBSERVE;
-    struct cluster_question question = {
-        .gates = looks, .facts = looks ? cluster->facts : NULL, .term = watch_term(cluster->nodes)};
+    struct cluster_question question = {.gates = looks,
+                                        .flags = looks,
+                                        .facts = looks ? cluster->facts : NULL,
+                                        .term = watch_term(cluster->nodes)};
 
     o->op.drop = observation_drop;
     o->loop = loop;

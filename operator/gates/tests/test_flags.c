@@ -349,4 +349,40 @@ TEST(runtime_config_for_another_component_than_the_api_server_is_refused)
                   ERROR_INVALID, "kube-scheduler has no --runtime-config");
 }
 
+// As Kubernetes 1.37.2 answers, with --feature-gates given twice.
+TEST(reads_flagz)
+{
+    AUTO_JSON json_t *body = parse(
+        "{\"kind\":\"Flagz\",\"apiVersion\":\"config.k8s.io/v1beta1\",\"flags\":{\"feature-gates\":"
+        "\":DRAListTypeAttributes=true,:DRAResourcePoolStatus=false,:ContainerCheckpoint=true\","
+        "\"runtime-config\":\"batch/v1=true,resource.k8s.io/v1alpha3=false\",\"emulated-version\":"
+        "\"[]\"}}");
+    AUTO_JSON json_t *prefixed =
+        parse("{\"kind\":\"Flagz\",\"flags\":{\"feature-gates\":\"kube:A=true,kube:B=false\","
+              "\"runtime-config\":\"\"}}");
+    AUTO_JSON json_t *none =
+        parse("{\"kind\":\"Flagz\",\"flags\":{\"feature-gates\":\"\",\"runtime-config\":\"\"}}");
+    AUTO_JSON json_t *other = parse("{\"kind\":\"Status\",\"code\":406}");
+    AUTO_JSON json_t *broken =
+        parse("{\"kind\":\"Flagz\",\"flags\":{\"feature-gates\":\":A=perhaps\"}}");
+    AUTO_JSON json_t *gates = parse("{\"DRAListTypeAttributes\":true,\"DRAResourcePoolStatus\":"
+                                    "false,\"ContainerCheckpoint\":true}");
+    AUTO_JSON json_t *runtime =
+        parse("{\"batch/v1\":\"true\",\"resource.k8s.io/v1alpha3\":\"false\"}");
+    AUTO_FLAGS struct gates_flags flags = {0};
+    AUTO_FLAGS struct gates_flags with = {0};
+    AUTO_FLAGS struct gates_flags without = {0};
+    struct gates_flags unread;
+    CHECK_OK(gates_flagz_read(body, &flags));
+    CHECK(doc_equal(flags.feature_gates, gates) && doc_equal(flags.runtime_config, runtime));
+    CHECK_OK(gates_flagz_read(prefixed, &with));
+    CHECK_INT(json_object_size(with.feature_gates), 2);
+    CHECK(json_is_false(json_object_get(with.feature_gates, "B")) && with.kube_prefix);
+    CHECK_OK(gates_flagz_read(none, &without));
+    CHECK_INT(json_object_size(without.feature_gates) + json_object_size(without.runtime_config),
+              0);
+    CHECK_ERR_HAS(gates_flagz_read(other, &unread), ERROR_INVALID, "no Flagz");
+    CHECK_ERR_HAS(gates_flagz_read(broken, &unread), ERROR_INVALID, "neither true nor false");
+}
+
 TEST_MAIN()

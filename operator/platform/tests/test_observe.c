@@ -15,6 +15,8 @@ struct place {
     int metrics_status;          // 0: an answer
     bool off;                    // the gate is
     bool more_served;
+    const char *version, *flags; // NULL: v1.33.13; it may not be read
+    unsigned flagz;              // requests for it
     struct platform_observed *observed;
     struct error *err;
     bool done;
@@ -56,7 +58,15 @@ static void on_request(void *owner, struct server_conn *conn, const struct serve
     }
     c->asked++;
     if (str_eq(request->target, "/version")) {
-        server_reply(conn, 200, "", "{\"gitVersion\":\"v1.33.13\"}");
+        AUTO_MEM char *text =
+            str_format("{\"gitVersion\":\"%s\"}", c->version ? c->version : "v1.33.13");
+        server_reply(conn, 200, "", text);
+    } else if (str_eq(request->target, "/flagz")) {
+        c->flagz++;
+        if (c->flags)
+            server_reply(conn, 200, "", c->flags);
+        else
+            server_reply(conn, 403, "", "{\"kind\":\"Status\",\"message\":\"no\"}");
     } else if (str_eq(request->target, "/metrics") && c->metrics_status) {
         server_reply(conn, c->metrics_status, "", "{\"kind\":\"Status\",\"message\":\"no\"}");
     } else if (str_eq(request->target, "/metrics")) {
@@ -247,6 +257,41 @@ TEST(an_edition_lasts_until_the_server_says_something_else)
     check_facts(c);
     CHECK_INT(observe(c, PLATFORM_OBSERVE), 0);
     CHECK_INT(c->observed->edition, 2);
+    place_free(c);
+}
+
+// What an API server was given is asked for where it is served, once in its life.
+TEST(flags_as_they_were_given)
+{
+    struct place *c = place_new();
+    const json_t *report;
+
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 3);
+    CHECK_INT(c->flagz, 0); // 1.33 has none
+    cluster_facts_free(c->cluster.facts);
+    c->cluster.facts = cluster_facts_new();
+    c->version = "v1.37.2";
+    c->flags =
+        "{\"kind\":\"Flagz\",\"flags\":{\"feature-gates\":\":DynamicResourceAllocation=true\","
+        "\"runtime-config\":\"resource.k8s.io/v1beta1=true\"}}";
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 4);
+    report = c->observed->instances[0].reported;
+    CHECK(doc_bool(report, false, "featureGates", "DynamicResourceAllocation", NULL));
+    CHECK_STR(doc_str(report, "runtimeConfig", "resource.k8s.io/v1beta1", NULL), "true");
+    CHECK(doc_bool(report, false, "enabled", "DynamicResourceAllocation", NULL));
+    CHECK(!c->observed->instances[1].reported); // the others give theirs elsewhere
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 0);
+    CHECK(doc_bool(c->observed->instances[0].reported, false, "featureGates",
+                   "DynamicResourceAllocation", NULL));
+    wait_until_old(CLUSTER_FACTS_MS);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 2);
+    CHECK_INT(c->flagz, 1);
+    // whoever may not read it does without
+    c->flags = NULL;
+    wait_until_old(CLUSTER_GATES_MS);
+    CHECK_INT(observe(c, PLATFORM_OBSERVE), 4);
+    report = c->observed->instances[0].reported;
+    CHECK(report && !json_object_get(report, "featureGates"));
     place_free(c);
 }
 
