@@ -178,6 +178,7 @@ struct error *files_read(struct worker *worker)
         git_commit_tree(&root, commit) != 0 ||
         git_repository_odb(&walk.odb, worker->repository) != 0)
         err = worker_git_error(worker, "GitUnreachable", "the commit's tree");
+    ASSERT(path); // clean_path() made it
     if (!err)
         err = read_path(&walk, root, path);
     git_odb_free(walk.odb);
