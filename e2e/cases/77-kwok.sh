@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2153 # from case.sh
 # platform.type Kwok: a cluster by kwokctl with the runtime binary, made without the two flags of kwok's page about DRA.
 # needs: drawbridge
-# tools: etcd kwok kwokctl 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl
+# tools: etcd kwok kwokctl 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl
 
 # shellcheck source=../lib/kwok.sh
 source "$E2E/lib/kwok.sh"
@@ -56,6 +56,29 @@ case_page() {
   assert is_as_before # what was started is nobody's child
   kwokctl stop cluster
   assert_equal "$(ls "$CLUSTER/pids")" '' 'what still runs'
+}
+
+# case: on 1.37 DRA is on by default and nothing is written; a feature that is off there, with its API version, is turned on, and Revert gives kwok.yaml back byte for byte
+# timeout: 500
+case_on_1_37() {
+  use_kwok 1.37
+  keep_before
+  start_kwok_pair
+  kwok_on
+  eventually 80 condition_is dra Ready 'True DefaultOn'
+  assert_equal "$(served)" v1 'versions of resource.k8s.io'
+  sleep 2
+  assert is_as_before
+  kubectl patch dracfg dra --type merge -p '{"spec":{"features":["PoolStatus"],"allowAlpha":true}}' >/dev/null
+  eventually 240 gates_are 1 DRAResourcePoolStatus kube-apiserver kube-controller-manager
+  eventually 240 settled dra
+  assert condition_is dra Ready True
+  assert_equal "$(served)" 'v1 v1alpha3' 'versions of resource.k8s.io'
+  assert gates_are 0 DRAResourcePoolStatus kube-scheduler # it does not read it
+  kubectl delete dracfg dra --wait=false >/dev/null
+  eventually 240 dracfg_gone dra
+  assert is_as_before
+  eventually 30 served_is v1
 }
 
 # case: a scheduler that refuses its flags: its lines and then those of the others come back, byte for byte, with its words in the condition; the agent killed on the way; afterwards it goes on
