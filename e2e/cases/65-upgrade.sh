@@ -80,3 +80,27 @@ nothing_is_left() {
   assert_equal "$(flag_of kube-apiserver runtime-config)" '' 'runtime-config that is no longer needed'
   for component in "${CONTROL_PLANE[@]}"; do assert_equal "$(flag_of "$component" feature-gates)" '' "gates of $component that are the default"; done
 }
+
+refuses() { grep -rqs "unrecognized feature gate: $2" "$NODE"/log/pods/kube-system_"$1"-cp-1_*; }
+
+# case: Upgradeable on 1.36 names a gate in somebody's flag that 1.37 does not have; the API server of 1.37 ends with it and, as soon as it is taken out, starts
+# timeout: 480
+case_told_before() {
+  local gate=OrderedNamespaceDeletion
+  use_cluster 1.36 kubelet
+  start_both
+  dra_on dra
+  eventually 80 condition_is dra Ready 'True DefaultOn'
+  eventually 20 condition_is dra Upgradeable True
+  edit kube-apiserver "s/^(    - )kube-apiserver\$/&\n\1--feature-gates=$gate=true/"
+  eventually 120 condition_is dra Upgradeable False
+  note "$(condition_message dra Upgradeable)"
+  assert_match "$(condition_message dra Upgradeable)" "$gate"
+  edit kube-apiserver "s/^(    image: .*):v.*$/\1:$(tools_version 1.37)/"
+  eventually 60 refuses kube-apiserver "$gate"
+  refuse pid_of kube-apiserver
+  edit kube-apiserver "/$gate/d"
+  eventually 120 runs kube-apiserver "$(tools_version 1.37)"
+  eventually 240 settled dra
+  assert dra_is_on
+}
