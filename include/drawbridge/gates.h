@@ -268,6 +268,35 @@ struct error *gates_resolve(const struct gates_table *table, const struct gates_
 void gates_resolution_fini(struct gates_resolution *resolution);
 #define AUTO_RESOLUTION CLEANUP(gates_resolution_fini)
 
+// --- the way to a later minor --------------------------------------------------------------------
+
+enum gates_finding_kind {
+    FINDING_REMOVED,      // no component of that minor knows the gate
+    FINDING_LOCKED,       // the gate has the other value for good
+    FINDING_UNREGISTERED, // the API server of that minor does not have the API version
+};
+// An entry of an instance with which a component of a later minor would not start.
+struct gates_finding {
+    enum gates_finding_kind kind;
+    int minor;    // the first that refuses it
+    char *entry;  // the gate, or the key of --runtime-config
+    bool value;   // what the entry says
+    bool matters; // something is different today for it: it does not say what is so anyway
+};
+struct gates_findings {
+    struct gates_finding *items; // at most GATES_ENTRIES_MAX
+    size_t len;
+    bool unknown; // of some entry the table does not tell
+};
+// All entries of the instance (its foreign ones: whoever wrote them) on the way to target, each
+// minor in between counted: an upgrade goes through them.
+void gates_prepare(const struct gates_table *table, const struct gates_instance *instance,
+                   struct version target, struct gates_findings *ret_findings);
+void gates_findings_fini(struct gates_findings *findings);
+#define AUTO_FINDINGS CLEANUP(gates_findings_fini)
+// "removed in 1.38", "locked to true in 1.38", "not registered in 1.37"
+char *gates_finding_text(const struct gates_finding *finding);
+
 enum upgradeable { UPGRADEABLE_TRUE, UPGRADEABLE_FALSE, UPGRADEABLE_UNKNOWN };
 // Whether the next minor takes what the instances say now (foreign entries and desired ones): False
 // names each gate or API version that would be removed, locked to the other value or unregistered;

@@ -187,7 +187,7 @@ struct error *cli_args_parse(const struct cli_verb *verb, int argc, char **argv,
     return err;
 }
 
-struct error *cli_minor_parse(const struct gates_table *table, const char *text,
+struct error *cli_minor_parse(const struct gates_table *table, const char *option, const char *text,
                               struct version *ret_minor)
 {
     struct version oldest = gates_table_oldest(table), newest = gates_table_newest(table);
@@ -196,11 +196,10 @@ struct error *cli_minor_parse(const struct gates_table *table, const char *text,
     struct version minor = gates_table_newest_release(table);
 
     if (text && !version_parse(text, &minor))
-        return error_new(ERROR_INVALID,
-                         "--kubernetes: \"%.*s\" is no version; write for example %s",
-                         TEXT_CUT(100, text), last);
+        return error_new(ERROR_INVALID, "--%s: \"%.*s\" is no version; write for example %s",
+                         option, TEXT_CUT(100, text), last);
     if (version_compare_minor(minor, oldest) < 0 || version_compare_minor(minor, newest) > 0)
-        return error_new(ERROR_INVALID, "--kubernetes: the table knows %s to %s", first, last);
+        return error_new(ERROR_INVALID, "--%s: the table knows %s to %s", option, first, last);
     *ret_minor = minor;
     return NULL;
 }

@@ -75,8 +75,8 @@ char *cli_join(const json_t *list);
 
 struct gates_table;
 struct version;
-// What --kubernetes says, within the table; text NULL: its newest minor that is released.
-struct error *cli_minor_parse(const struct gates_table *table, const char *text,
+// What that option says, within the table; text NULL: its newest minor that is released.
+struct error *cli_minor_parse(const struct gates_table *table, const char *option, const char *text,
                               struct version *ret_minor);
 // The table in a file (--gates-table); NULL path: *ret_table NULL, the built-in one is meant.
 struct error *cli_load_table(const char *path, struct gates_table **ret_table);

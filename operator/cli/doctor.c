@@ -103,11 +103,15 @@ static struct error *read_gate(struct client *client, json_t *facts)
     AUTO_MEM char *text = NULL;
     AUTO_JSON json_t *gates = NULL;
     AUTO(error) struct error *err = client_get_text(client, "/metrics", &text);
-    struct version version;
+    struct version version, first, last;
     int64_t start_ms;
 
     if (!err)
         err = gates_metrics_read(slice_of(text), &gates, &version, &start_ms);
+    if (!err && !json_object_get(gates, "DynamicResourceAllocation") &&
+        gates_ever(gates_table_builtin(), "DynamicResourceAllocation", &first, &last) &&
+        version.major == 1 && version_compare_minor(version, last) > 0)
+        json_object_set_new(facts, "builtIn", json_true());
     if (!err && json_object_get(gates, "DynamicResourceAllocation"))
         json_object_set(facts, "gate", json_object_get(gates, "DynamicResourceAllocation"));
     return NULL; // the check says that it is not known

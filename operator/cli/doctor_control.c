@@ -89,7 +89,11 @@ static void check_gate(struct examination *e)
 {
     const json_t *gate = doctor_list(e, "gate");
 
-    if (!json_is_boolean(gate))
+    if (json_is_true(doctor_list(e, "builtIn")))
+        doctor_find(e, "gate of kube-apiserver", DOCTOR_OK, "",
+                    "Dynamic Resource Allocation is a part of this version, which has no gate for "
+                    "it any more");
+    else if (!json_is_boolean(gate))
         doctor_find(e, "gate of kube-apiserver", DOCTOR_UNKNOWN,
                     "ask somebody who may read /metrics", "its /metrics say nothing");
     else if (json_is_true(gate))
@@ -156,10 +160,11 @@ static bool image_version(const char *image, struct version *ret_version)
 }
 
 // Flags of the static pods: what `kubectl get pod -l component=... -o yaml | grep` looks for.
-static void check_flags(struct examination *e, enum component component, const char *image,
-                        const json_t *argv)
+static void check_flags(struct examination *e, enum component component, const char *node,
+                        const char *image, const json_t *argv)
 {
     const char *name = component_name(component), *how = "";
+    AUTO_MEM char *id = str_format("%s on %s", name, node);
     AUTO_MEM char *controllers =
         component == COMPONENT_CONTROLLER_MANAGER ? driver_claim_controller_off(argv) : NULL;
     AUTO_FLAGS struct gates_flags flags = {0};
@@ -184,6 +189,13 @@ static void check_flags(struct examination *e, enum component component, const c
                     TEXT_CUT(200, image));
         return;
     }
+    if (known)
+        doctor_check_next(e, &(struct gates_instance){.id = id,
+                                                      .component = component,
+                                                      .version = version,
+                                                      .emulated = flags.emulated,
+                                                      .foreign_gates = flags.feature_gates,
+                                                      .foreign_runtime = flags.runtime_config});
     if (flags.emulated.major)
         version = flags.emulated;
     else if (!known)
@@ -241,6 +253,18 @@ static bool counts(struct examination *e, const char *node, enum component compo
     return false;
 }
 
+static void check_next_of(struct examination *e, const char *node, const json_t *reported)
+{
+    AUTO_MEM char *id = str_format("kubelet on %s", node);
+    struct gates_instance kubelet = {.id = id,
+                                     .component = COMPONENT_KUBELET,
+                                     .foreign_gates = json_object_get(reported, "featureGates"),
+                                     .extra_gates = json_object_get(reported, "extraGates")};
+
+    if (version_parse(doc_str(reported, "version", NULL), &kubelet.version))
+        doctor_check_next(e, &kubelet);
+}
+
 // One component of a node, as its agent has read it back.
 static void check_agent(struct examination *e, const json_t *agent, const json_t *reported,
                         size_t *kubelets)
@@ -255,6 +279,8 @@ static void check_agent(struct examination *e, const json_t *agent, const json_t
 
     if (!component_parse(name, &component))
         return;
+    if (component == COMPONENT_KUBELET) // of the others their pods tell
+        check_next_of(e, node, reported);
     if (component != COMPONENT_SCHEDULER)
         excludes = "";
     if (!*excludes && !json_is_boolean(gate))
@@ -321,7 +347,8 @@ static void check_components(struct examination *e)
             continue;
         }
         argv = site_container_argv(&container, component);
-        check_flags(e, component, doc_str(container.spec, "image", NULL), argv);
+        check_flags(e, component, doc_str(pod, "spec", "nodeName", NULL),
+                    doc_str(container.spec, "image", NULL), argv);
     }
 }
 

@@ -150,7 +150,7 @@ static int run(int argc, char **argv)
     if (!err && names.len > 1)
         err = error_new(ERROR_INVALID, "one feature is explained at a time");
     if (!err)
-        err = cli_minor_parse(gates_table_builtin(), settings.kubernetes, &minor);
+        err = cli_minor_parse(gates_table_builtin(), "kubernetes", settings.kubernetes, &minor);
     if (err)
         return cli_usage_error(&cli_verb_features, err);
     return show(names.len ? names.items[0] : NULL, settings.output, minor);

@@ -89,7 +89,7 @@ static int run(int argc, char **argv)
         cli_args_parse(&cli_verb_gates, argc, argv, &settings, sizeof(settings), NULL);
 
     if (!err)
-        err = cli_minor_parse(table, settings.kubernetes, &minor);
+        err = cli_minor_parse(table, "kubernetes", settings.kubernetes, &minor);
     if (err)
         return cli_usage_error(&cli_verb_gates, err);
     list = gates_list(table, minor, settings.all);

@@ -9,7 +9,7 @@
 
 struct settings {
     const char *kubeconfig, *context, *namespace, *file, *manifests_dir, *kubelet_config, *node,
-        *gates_table;
+        *gates_table, *prepare_for;
     bool live;
 };
 
@@ -37,6 +37,9 @@ static const struct cli_option options[] = {
     TEXT("kubelet-config", 0, kubelet_config, "FILE",
          "this node's kubelet configuration, likewise"),
     TEXT("node-name", 0, node, "NAME", "whose files those are"),
+    TEXT("prepare-for", 0, prepare_for, "MINOR",
+         "what keeps that minor of Kubernetes from starting, such as 1.38: needs neither -f nor "
+         "--live"),
     TEXT("gates-table", 0, gates_table, "FILE", "a table of gates in place of the built-in one"),
     {.name = NULL},
 };
@@ -50,6 +53,10 @@ struct planning {
     struct platform_observed *observed;
     const char *field_manager; // who applies the file
     char *refusals;            // a line each; NULL: none
+    bool prepares;             // nothing is planned: what is there is looked at
+    struct version target;
+    struct strlist unseen; // what could not be looked at
+    bool breaks;           // the upgrade would
 };
 
 // --- the object ----------------------------------------------------------------------------------
@@ -266,14 +273,26 @@ static struct error *report_from_pod(struct planning *p, struct plan_instance *i
     return NULL;
 }
 
+// It was not seen: an error, unless what can be seen is all that is asked for.
+static struct error *miss(struct planning *p, struct error *take_err)
+{
+    if (!p->prepares || !take_err)
+        return take_err;
+    strlist_add(&p->unseen, error_text(take_err));
+    error_ignore(take_err, "said with what was seen");
+    return NULL;
+}
+
 static void report_from_kubelet(struct planning *p, const struct plan_instance *instance,
                                 json_t *report)
 {
     AUTO_MEM char *path = str_format("/api/v1/nodes/%s/proxy/configz", instance->node);
     AUTO_JSON json_t *body = NULL;
+    struct error *err = client_get_path(&p->client, path, &body);
 
-    error_ignore(client_get_path(&p->client, path, &body),
-                 "a kubelet that does not tell is taken to have no gates set");
+    if (err && p->prepares)
+        err = miss(p, error_wrap(err, "%s", instance->id));
+    error_ignore(err, "a kubelet that does not tell is taken to have no gates set");
     if (doc_get(body, "kubeletconfig", "featureGates", NULL))
         json_object_set_new(report, "featureGates",
                             doc_copy(doc_get(body, "kubeletconfig", "featureGates", NULL)));
@@ -297,9 +316,46 @@ static struct error *fill_reports(struct planning *p)
         if (instance->component == COMPONENT_KUBELET)
             report_from_kubelet(p, instance, report);
         else
-            err = report_from_pod(p, instance, report);
+            err = miss(p, report_from_pod(p, instance, report));
     }
     return err;
+}
+
+// Of an instance without a node somebody else tells, or nobody.
+static void note_unseen(struct planning *p)
+{
+    for (size_t i = 0; i < p->observed->len; i++) {
+        const struct plan_instance *instance = &p->observed->instances[i];
+
+        if (instance->node || instance->object ||
+            json_object_get(instance->reported, "featureGates"))
+            continue;
+        strlist_take(&p->unseen, str_format("%s: nobody here tells its flags; ask whoever runs it",
+                                            instance->id));
+    }
+}
+
+static struct error *prepare(struct planning *p, const struct settings *settings)
+{
+    AUTO_MEM char *server = version_format(p->observed->server);
+    struct plan_prepare look = {.table = p->table,
+                                .observed = p->observed,
+                                .target = p->target,
+                                .unseen = &p->unseen,
+                                .manifests_dir = settings->manifests_dir,
+                                .kubelet_config = settings->kubelet_config,
+                                .node = settings->node};
+    struct error *err;
+
+    if (version_compare_minor(p->target, p->observed->server) <= 0)
+        return error_new(ERROR_INVALID, "--prepare-for %s: the API server is %s already",
+                         settings->prepare_for, server);
+    err = fill_reports(p);
+    if (err)
+        return err;
+    note_unseen(p);
+    p->breaks = plan_prepare_print(&look, stdout);
+    return NULL;
 }
 
 // --- the answer ----------------------------------------------------------------------------------
@@ -411,6 +467,27 @@ static struct error *go_to_target(struct planning *p, const struct api_config *c
     return error_wrap(err, "spec.cluster.kubeconfigSecretRef: Secret %s/%s", namespace, name);
 }
 
+// Where no DRAConfiguration is named: whatever this cluster is.
+static json_t *any_config(void)
+{
+    return json_pack("{s: {s: s}, s: {}}", "metadata", "name", "any", "spec");
+}
+
+static struct error *find_config(struct planning *p, const struct settings *settings,
+                                 const char *name, json_t **object)
+{
+    struct error *err;
+
+    if (settings->file)
+        return merge_live(p, object);
+    if (!settings->live) {
+        *object = any_config();
+        return NULL;
+    }
+    err = fetch_config(p, settings, name, object);
+    return err || p->prepares ? err : check_live(*object);
+}
+
 static struct error *make_plan(struct planning *p, const struct settings *settings,
                                const char *name, char **ret_text)
 {
@@ -423,17 +500,13 @@ static struct error *make_plan(struct planning *p, const struct settings *settin
         err = read_config(p, settings->file, &object);
     if (!err)
         err = client_open(&p->client, settings->kubeconfig, settings->context);
-    if (!err && settings->file)
-        err = merge_live(p, &object);
-    if (!err && !settings->file)
-        err = fetch_config(p, settings, name, &object);
-    if (!err && !settings->file)
-        err = check_live(object);
+    if (!err)
+        err = find_config(p, settings, name, &object);
     if (!err)
         err = api_config_parse(object, &config);
     if (!err)
         err = platform_check(&config);
-    if (!err && !settings->file)
+    if (!err && settings->live && !p->prepares)
         say_what_holds(&config);
     if (!err && platform_is_in_target(&config))
         err = go_to_target(p, &config);
@@ -442,7 +515,9 @@ static struct error *make_plan(struct planning *p, const struct settings *settin
     p->table = table ? table : gates_table_builtin();
     if (!err)
         err = observe(p, &config);
-    return err ? err : work_out(p, settings, &config, ret_text);
+    if (err)
+        return err;
+    return p->prepares ? prepare(p, settings) : work_out(p, settings, &config, ret_text);
 }
 
 static void planning_fini(struct planning *p)
@@ -454,6 +529,7 @@ static void planning_fini(struct planning *p)
     watch_free(p->cluster.node_configs);
     clusters_free(p->cluster.others);
     client_fini(&p->client);
+    strlist_fini(&p->unseen);
 }
 
 static int run(int argc, char **argv)
@@ -465,7 +541,12 @@ static int run(int argc, char **argv)
     struct error *err =
         cli_args_parse(&cli_verb_plan, argc, argv, &settings, sizeof(settings), &names);
 
-    if (!err && (settings.file != NULL) == settings.live)
+    planning.prepares = !err && settings.prepare_for;
+    if (planning.prepares)
+        err = cli_minor_parse(gates_table_builtin(), "prepare-for", settings.prepare_for,
+                              &planning.target);
+    if (!err && (planning.prepares ? settings.file && settings.live
+                                   : (settings.file != NULL) == settings.live))
         err = error_new(ERROR_INVALID, "give either -f FILE or --live");
     if (!err && (names.len > 1 || (names.len == 1 && !settings.live)))
         err = error_new(ERROR_INVALID, "a name goes with --live, and there is one at most");
@@ -480,17 +561,23 @@ static int run(int argc, char **argv)
         cli_put(refusals ? refusals : "", stderr);
         return code;
     }
-    cli_put(text, stdout);
-    return cli_finish(*text ? CLI_DIFFERS : CLI_OK);
+    cli_put(text ? text : "", stdout);
+    return cli_finish(planning.prepares ? (planning.breaks ? CLI_DIFFERS : CLI_OK)
+                      : *text           ? CLI_DIFFERS
+                                        : CLI_OK);
 }
 
 const struct cli_verb cli_verb_plan = {
     .name = "plan",
     .summary = "what would change, as a diff; nothing is written",
-    .usage = "-f FILE | --live [NAME] [OPTION]...",
+    .usage = "-f FILE | --live [NAME] | --prepare-for MINOR [OPTION]...",
     .details = "Exit codes as kubectl diff: 0 nothing would change, 1 something would, above 1 an "
-               "error or a refusal.",
-    .example = "  drawbridge plan -f kubermaticconfiguration.yaml\n",
+               "error or a refusal.\nWith --prepare-for: 1 when the upgrade would break. It "
+               "looks at any cluster of kubeadm, also without Drawbridge: at mirror pods, "
+               "kubeadm's\nConfigMaps and the kubelets' configz, as far as your rights allow, and "
+               "says what it could not see.",
+    .example = "  drawbridge plan -f kubermaticconfiguration.yaml\n"
+               "  drawbridge plan --prepare-for 1.38\n",
     .options = options,
     .run = run,
 };

@@ -17,5 +17,15 @@ struct plan_view {
 };
 // The diff of everything that would change, in the order in which it would; "" when nothing does.
 struct error *plan_view_diff(const struct plan_view *view, char **ret_text);
+// What of all that is set keeps a component of a later minor from starting.
+struct plan_prepare {
+    const struct gates_table *table;
+    const struct platform_observed *observed;
+    struct version target;
+    const struct strlist *unseen; // what could not be looked at, a sentence each
+    const char *manifests_dir, *kubelet_config, *node; // as in plan_view
+};
+// For people. True: something does.
+bool plan_prepare_print(const struct plan_prepare *prepare, FILE *out);
 // Command and args of the component's container in its mirror pod; NULL: none. Owned.
 json_t *plan_pod_argv(const struct cluster *cluster, const struct plan_instance *instance);

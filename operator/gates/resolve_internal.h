@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The resolution in parts: judge.c says what an instance knows and which value a gate has there,
-// needs.c what must be served, wants.c what the intent asks for, refuse.c words the refusals,
-// resolve.c leads.
+// needs.c what must be served, wants.c what the intent asks for, prepare.c what a later minor
+// refuses, refuse.c words the refusals, resolve.c leads.
 #pragma once
 
 #include "gates_internal.h"
@@ -91,6 +91,15 @@ struct error *wants_read(struct resolver *r, const struct gates_instance *instan
 const char *wants_feature(const struct resolver *r, const struct class *c, const char *gate);
 // Refuses those that are not there, and those whose gates the intent turns off.
 void wants_judge_features(struct resolver *r);
+
+// --- prepare.c
+// As that minor would judge it, with the instance's other flags as they are.
+struct class prepare_class(const struct gates_instance *instance, int minor);
+// Whether later refuses the entry; *ret_unknown becomes true where the table does not tell.
+bool prepare_gate(const struct gates_table *table, const struct class *later, const char *name,
+                  bool value, enum gates_finding_kind *ret_kind, bool *ret_unknown);
+bool prepare_api(const struct gates_table *table, const struct class *later, const char *key,
+                 bool *ret_unknown);
 
 // --- needs.c
 void needs_resolve(struct resolver *r);

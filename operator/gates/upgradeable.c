@@ -34,26 +34,13 @@ static json_t *merge(const json_t *foreign, const json_t *ours)
 static void check_gate(const struct gates_table *table, const struct class *c, const char *name,
                        bool value, struct findings *f)
 {
-    const struct gate_row *row = gates_row(table, name);
-    struct gate gate;
-    if (row != NULL && judge_gate(c, row, &gate)) {
-        if (gate.locked && gate.value != value)
-            find(
-                f, c->instance, c->minor,
-                str_format("feature gate %s is locked to %s", name, gate.value ? "true" : "false"));
+    enum gates_finding_kind kind;
+    if (!prepare_gate(table, c, name, value, &kind, &f->table_ended))
         return;
-    }
-    bool now_only_binary = json_object_get(c->instance->extra_gates, name) != NULL;
-    if (now_only_binary || c->minor > table->newest || c->minor < table->oldest) {
-        // A gate that left before the table's end does not come back.
-        struct version first, last;
-        if (now_only_binary || !gates_ever(table, name, &first, &last) ||
-            last.minor >= table->newest) {
-            f->table_ended = true;
-            return;
-        }
-    }
-    find(f, c->instance, c->minor, str_format("feature gate %s is removed", name));
+    find(f, c->instance, c->minor,
+         kind == FINDING_LOCKED
+             ? str_format("feature gate %s is locked to %s", name, value ? "false" : "true")
+             : str_format("feature gate %s is removed", name));
 }
 
 static void check_dependencies(const struct resolver *r, const struct class *c, const json_t *gates,
@@ -81,18 +68,8 @@ static void check_runtime(const struct gates_table *table, const struct class *c
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)runtime, key, value) {
-        AUTO_MEM char *group = NULL;
-        AUTO_MEM char *version = NULL;
-        AUTO_MEM char *resource = NULL;
-        if (!gates_runtime_split(key, &group, &version, &resource))
-            continue;
-        const struct api_row *row = gates_api_row(table, group, version);
-        if (gates_api_at(row, c->minor) >= 0)
-            continue;
-        if (gates_covers(table, c->minor))
+        if (prepare_api(table, c, key, &f->table_ended))
             find(f, c->instance, c->minor, str_format("API version %s does not exist", key));
-        else
-            f->table_ended = true;
     }
 }
 
@@ -108,9 +85,7 @@ static void check_instance(const struct gates_table *table, const struct gates_i
     later.foreign_gates = gates;
     later.foreign_runtime = runtime;
     int next = i->version.minor + 1;
-    bool emulates = i->emulated.major == 1 && i->emulated.minor < i->version.minor;
-    struct class c = {
-        .instance = &later, .minor = next, .emulated = emulates ? i->emulated.minor : next};
+    struct class c = prepare_class(&later, next);
     const struct resolver nothing_wanted = {.table = table};
     if (i->version.major != 1 || next > table->newest)
         f->table_ended = true;

@@ -61,6 +61,7 @@ TEST(the_control_plane)
     check_finding("{" SERVED "}", "API resource.k8s.io", "ok", "served as v1");
     check_finding("{gate: false}", "gate of kube-apiserver", "failed", "off");
     check_finding("{}", "gate of kube-apiserver", "unknown", "/metrics");
+    check_finding("{builtIn: true}", "gate of kube-apiserver", "ok", "no gate for it any more");
     check_finding("{" CONTROL_PLANE
                   "controlPlane: [{metadata: {labels: {component: kube-controller-manager}}, "
                   "spec: {nodeName: cp-1, containers: "
@@ -95,6 +96,25 @@ TEST(the_control_plane)
                   "agents: [{metadata: {name: cp-1}, status: {components: [{name: kube-apiserver}, "
                   "{name: kube-scheduler, excludesDRA: 'c.yaml: the profile x is without it'}]}}]}",
                   "kube-scheduler", "failed", "on cp-1, c.yaml: the profile x");
+}
+
+TEST(what_the_next_minor_refuses)
+{
+    check_finding(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.37.2",
+                            "kube-scheduler, '--feature-gates=DynamicResourceAllocation=true'"),
+                  "upgrade to 1.38", "warning",
+                  "kube-scheduler on cp-1 has DynamicResourceAllocation=true, which is removed in "
+                  "1.38 and means nothing today");
+    check_finding(COMPONENT("kube-apiserver", "r/kube-apiserver:v1.37.2",
+                            "kube-apiserver, '--feature-gates=DRAPartitionableDevices=false'"),
+                  "upgrade to 1.38", "warning", "locked to true in 1.38 and means something today");
+    check_finding("{agents: [{metadata: {name: a}, status: {components: [{name: kubelet, version: "
+                  "v1.37.2, featureGates: {DynamicResourceAllocation: true}, enabled: "
+                  "{DynamicResourceAllocation: true}}]}}]}",
+                  "upgrade to 1.38", "warning", "drawbridge plan --prepare-for 1.38");
+    check_times(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.36.3",
+                          "kube-scheduler, '--feature-gates=DynamicResourceAllocation=true'"),
+                "upgrade to 1.37", 0);
 }
 
 // A kubelet can make any mirror pod and its agent report anything: of the control plane its own

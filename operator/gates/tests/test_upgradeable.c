@@ -77,4 +77,66 @@ TEST(many_findings_are_counted)
     CHECK_HAS(message, "and 12 more");
 }
 
+// --- the way to a minor that is named ------------------------------------------------------------
+
+static char *prepared(enum component component, int minor, int target, const char *gates,
+                      const char *runtime)
+{
+    AUTO_JSON json_t *g = NULL;
+    AUTO_JSON json_t *r = NULL;
+    AUTO_FINDINGS struct gates_findings findings = {0};
+    AUTO_BUF struct buf text = buf_make(4096);
+    CHECK_OK(doc_parse_json(slice_of(gates), "gates", &g));
+    CHECK_OK(doc_parse_json(slice_of(runtime), "runtime", &r));
+    struct gates_instance i = {.id = "one",
+                               .component = component,
+                               .version = {1, minor, 1},
+                               .foreign_gates = g,
+                               .foreign_runtime = r};
+    gates_prepare(gates_table_builtin(), &i, (struct version){1, target, 0}, &findings);
+    for (size_t n = 0; n < findings.len; n++) {
+        AUTO_MEM char *what = gates_finding_text(&findings.items[n]);
+        buf_printf(&text, "%s%s=%d %s%s", n ? "; " : "", findings.items[n].entry,
+                   findings.items[n].value, what, findings.items[n].matters ? ", matters" : "");
+    }
+    if (findings.unknown)
+        buf_add_str(&text, "?");
+    return buf_take(&text);
+}
+
+TEST(what_a_minor_refuses_and_whether_it_matters_today)
+{
+    // What the gate says is so anyway.
+    CHECK_STR_TAKE(
+        prepared(COMPONENT_KUBELET, 37, 38, "{\"DynamicResourceAllocation\":true}", "{}"),
+        "DynamicResourceAllocation=1 removed in 1.38");
+    // On the way to 1.38 there is 1.37.
+    CHECK_STR_TAKE(prepared(COMPONENT_APISERVER, 36, 38,
+                            "{\"DynamicResourceAllocation\":true,\"SidecarContainers\":true}",
+                            "{}"),
+                   "DynamicResourceAllocation=1 removed in 1.38; SidecarContainers=1 removed in "
+                   "1.37");
+    CHECK_STR_TAKE(
+        prepared(COMPONENT_SCHEDULER, 36, 37, "{\"DynamicResourceAllocation\":true}", "{}"), "");
+    // What is off today and will be on for good.
+    CHECK_STR_TAKE(
+        prepared(COMPONENT_APISERVER, 37, 38, "{\"DRAPartitionableDevices\":false}", "{}"),
+        "DRAPartitionableDevices=0 locked to true in 1.38, matters");
+    // A group of gates says what an entry need not say, or says the opposite.
+    CHECK_STR_TAKE(prepared(COMPONENT_APISERVER, 37, 38,
+                            "{\"AllBeta\":false,\"DRAPartitionableDevices\":false}", "{}"),
+                   "DRAPartitionableDevices=0 locked to true in 1.38");
+    CHECK_STR_TAKE(prepared(COMPONENT_APISERVER, 36, 37, "{}",
+                            "{\"scheduling.k8s.io/v1alpha2\":\"true\",\"apps/v1\":\"true\"}"),
+                   "scheduling.k8s.io/v1alpha2=1 not registered in 1.37, matters");
+    CHECK_STR_TAKE(
+        prepared(COMPONENT_APISERVER, 36, 37, "{}", "{\"scheduling.k8s.io/v1alpha2\":\"false\"}"),
+        "scheduling.k8s.io/v1alpha2=0 not registered in 1.37");
+    // 1.38 takes it, and serves nothing for it.
+    CHECK_STR_TAKE(
+        prepared(COMPONENT_APISERVER, 37, 38, "{}", "{\"resource.k8s.io/v1beta1\":\"true\"}"), "");
+    CHECK_STR_TAKE(prepared(COMPONENT_KUBELET, 38, 39, "{\"GenericWorkload\":true}", "{}"), "?");
+    CHECK_STR_TAKE(prepared(COMPONENT_KUBELET, 37, 37, "{\"Nothing\":true}", "{}"), "");
+}
+
 TEST_MAIN()

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2153 # from case.sh
+# Before an upgrade: what would keep the next minor from starting is found wherever it stands, whether or not Drawbridge is there.
+# needs: drawbridge
+# tools: 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl 1.37/kubelet
+
+# prepare_for MINOR [FLAG...]: what is said goes to $CASE_DIR/said, warnings to $CASE_DIR/warned.
+prepare_for() {
+  local code=0
+  "$DRAWBRIDGE" plan --prepare-for "$1" --kubeconfig "$KUBECONFIG" "${@:2}" >"$CASE_DIR/said" 2>"$CASE_DIR/warned" || code=$?
+  echo "$code"
+}
+
+said() { assert_match "$(tr -s ' ' <"$CASE_DIR/said")" "$1"; }
+
+mirrored() { [[ $(kubectl get pod -n kube-system "$1-cp-1" -o json | jq -c '.spec.containers[0].command') == *"$2"* ]]; }
+
+# kubeadm_config_with LINES: more of extraArgs, of the last component there, the scheduler; as an administrator writes them.
+kubeadm_config_with() {
+  kubectl get configmap -n kube-system kubeadm-config -o json |
+    jq --arg lines "$1" '{data: {ClusterConfiguration: (.data.ClusterConfiguration + $lines)}}' >"$CASE_DIR/patch.json"
+  kubectl patch configmap -n kube-system kubeadm-config --type merge --patch-file "$CASE_DIR/patch.json" >/dev/null
+}
+
+# case: on 1.37, without Drawbridge: the gate that 1.38 removed is found in two manifests and in kubeadm-config, with its line; a gate that is off and will be locked on is said to mean something; with all out nothing is left
+case_plan_without_drawbridge() {
+  use_cluster 1.37 kubelet
+  assert_equal "$(prepare_for 1.38)" 0
+  said 'Nothing that was seen keeps Kubernetes 1.38 from starting. .1.38 is a preview here, as in 1.38.0-beta.0.'
+  said 'not seen: kubelet on cp-1' # no kubelet answers on its port here
+  edit kube-apiserver 's/^( *)- kube-apiserver$/\1- kube-apiserver\n\1- --feature-gates=DRAPartitionableDevices=false,DynamicResourceAllocation=true/'
+  edit kube-scheduler 's/^( *)- kube-scheduler$/\1- kube-scheduler\n\1- --feature-gates=DynamicResourceAllocation=true/'
+  eventually 60 mirrored kube-apiserver DRAPartitionableDevices=false
+  eventually 60 mirrored kube-scheduler DynamicResourceAllocation=true
+  kubeadm_config_with $'  - name: feature-gates\n    value: DynamicResourceAllocation=true\n'
+  assert_equal "$(prepare_for 1.38)" 1
+  said 'kube-apiserver on cp-1 DRAPartitionableDevices=false locked to true in 1.38 yes you static pod kube-apiserver-cp-1'
+  said 'kube-apiserver on cp-1 DynamicResourceAllocation=true removed in 1.38 none you static pod kube-apiserver-cp-1'
+  said 'kube-scheduler on cp-1 DynamicResourceAllocation=true removed in 1.38 none you static pod kube-scheduler-cp-1'
+  said 'kube-scheduler in kubeadm-config DynamicResourceAllocation=true removed in 1.38 none you ConfigMap kube-system/kubeadm-config, ClusterConfiguration, line [0-9]+'
+  said '1 of 4 mean something today'
+  assert_equal "$(prepare_for 1.38 --manifests-dir "$MANIFESTS")" 1
+  said "kube-scheduler.yaml, line $(grep -n DynamicResourceAllocation "$MANIFESTS/kube-scheduler.yaml" | cut -d: -f1)"
+  assert_equal "$(prepare_for 1.37)" 3
+  assert_match "$(cat "$CASE_DIR/warned")" '--prepare-for 1.37: the API server is v1.37.2 already'
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// `drawbridge plan --prepare-for`: which of the entries that are set now would keep a component of
+// a later minor from starting, where they stand, and whether they mean anything today.
+#include <string.h>
+
+#include "plan.h"
+
+struct report {
+    const struct plan_prepare *prepare;
+    struct cli_table table;
+    size_t found, mattering;
+    bool unknown;
+};
+
+// "line 12 of FILE": the first line that has the entry's name. NULL: none has.
+static char *line_of(const char *text, const char *entry, const char *name)
+{
+    struct slice rest = slice_of(text), line;
+
+    for (unsigned number = 1; slice_cut(&rest, '\n', &line); number++) {
+        AUTO_MEM char *copy = slice_dup(line);
+        if (strstr(copy, entry))
+            return str_format("%s, line %u", name, number);
+    }
+    return NULL;
+}
+
+static char *line_of_file(const char *path, const char *entry)
+{
+    AUTO_MEM char *text = NULL;
+
+    error_ignore(cli_read_file(path, &text), "the file is not here");
+    return text ? line_of(text, entry, path) : NULL;
+}
+
+static char *place_of_template(const struct plan_prepare *prepare,
+                               const struct plan_instance *instance, const char *entry)
+{
+    const json_t *map = json_object_get(prepare->observed->config_maps, instance->object);
+    json_t *data = json_object_get(map, "data");
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(data, key, value) {
+        AUTO_MEM char *name = str_format("ConfigMap kube-system/%s, %s", instance->object, key);
+        char *place = json_is_string(value) ? line_of(json_string_value(value), entry, name) : NULL;
+        if (place)
+            return place;
+    }
+    return str_format("ConfigMap kube-system/%s", instance->object);
+}
+
+static char *place_of(const struct plan_prepare *prepare, const struct plan_instance *instance,
+                      const char *entry)
+{
+    const char *component = component_name(instance->component);
+    bool here = !prepare->node || str_eq(prepare->node, instance->node);
+    char *place = NULL;
+
+    if (instance->object)
+        return place_of_template(prepare, instance, entry);
+    if (instance->component == COMPONENT_KUBELET && here && prepare->kubelet_config)
+        place = line_of_file(prepare->kubelet_config, entry);
+    if (instance->component != COMPONENT_KUBELET && here && prepare->manifests_dir) {
+        AUTO_MEM char *path = str_format("%s/%s.yaml", prepare->manifests_dir, component);
+        place = line_of_file(path, entry);
+    }
+    if (place)
+        return place;
+    if (!instance->node)
+        return str_dup("its flags");
+    return instance->component == COMPONENT_KUBELET
+               ? str_dup("configuration or flags of the kubelet")
+               : str_format("static pod %s-%s", component, instance->node);
+}
+
+static bool is_ours(const struct plan_instance *instance, const struct gates_finding *finding)
+{
+    const char *kind = finding->kind == FINDING_UNREGISTERED ? "runtimeConfig" : "featureGates";
+
+    return doc_get(instance->reported, "owned", kind, finding->entry, NULL) != NULL;
+}
+
+static void add_row(struct report *r, const struct plan_instance *instance,
+                    const struct gates_finding *finding)
+{
+    AUTO_MEM char *entry = str_format("%s=%s", finding->entry, finding->value ? "true" : "false");
+    AUTO_MEM char *place = place_of(r->prepare, instance, finding->entry);
+    AUTO_MEM char *what = gates_finding_text(finding);
+
+    cli_table_cell(&r->table, instance->id);
+    cli_table_cell(&r->table, entry);
+    cli_table_cell(&r->table, what);
+    cli_table_cell(&r->table, finding->matters ? "yes" : "none");
+    cli_table_cell(&r->table, is_ours(instance, finding) ? "Drawbridge" : "you");
+    cli_table_cell(&r->table, place);
+    r->found++;
+    r->mattering += finding->matters;
+}
+
+static void look_at(struct report *r, const struct plan_instance *instance)
+{
+    AUTO_FINDINGS struct gates_findings findings = {0};
+    struct gates_instance whole = {
+        .id = instance->id,
+        .component = instance->component,
+        .version = instance->version.major ? instance->version : r->prepare->observed->server,
+        .emulated = instance->emulated,
+        .foreign_gates = json_object_get(instance->reported, "featureGates"),
+        .foreign_runtime = json_object_get(instance->reported, "runtimeConfig"),
+        .extra_gates = json_object_get(instance->reported, "extraGates"),
+    };
+
+    gates_prepare(r->prepare->table, &whole, r->prepare->target, &findings);
+    for (size_t i = 0; i < findings.len; i++)
+        add_row(r, instance, &findings.items[i]);
+    r->unknown = r->unknown || findings.unknown;
+}
+
+static void add_summary(const struct report *r, struct buf *text)
+{
+    AUTO_MEM char *minor = version_format_minor(r->prepare->target);
+    bool preview = gates_table_is_preview(r->prepare->table, r->prepare->target);
+
+    if (!r->found)
+        buf_printf(text, "Nothing that was seen keeps Kubernetes %s from starting.", minor);
+    else if (!r->mattering)
+        buf_printf(text,
+                   "A component of Kubernetes %s that still gets one of these does not start. "
+                   "None of them means anything today: take them out before the upgrade.",
+                   minor);
+    else
+        buf_printf(text,
+                   "A component of Kubernetes %s that still gets one of these does not start. %zu "
+                   "of %zu mean something today, and what they ask for is not to be had there: "
+                   "decide before the upgrade.",
+                   minor, r->mattering, r->found);
+    if (preview)
+        buf_printf(text, " (%s is a preview here, as in %s.)", minor,
+                   gates_table_release(r->prepare->table, r->prepare->target));
+    buf_add_str(text, "\n");
+    if (r->unknown)
+        buf_add_str(text, "Of some entries the table does not tell what becomes of them.\n");
+}
+
+bool plan_prepare_print(const struct plan_prepare *prepare, FILE *out)
+{
+    static const char *const headers[] = {"COMPONENT",    "ENTRY",      "BECOMES",
+                                          "EFFECT TODAY", "WRITTEN BY", "WHERE"};
+    AUTO_BUF struct buf text = buf_make((size_t)8 << 20);
+    struct report r = {.prepare = prepare, .table = {.columns = COUNT(headers)}};
+    AUTO_MEM char *said = NULL;
+
+    for (size_t i = 0; i < COUNT(headers); i++)
+        cli_table_cell(&r.table, headers[i]);
+    for (size_t i = 0; i < prepare->observed->len; i++) {
+        if (prepare->observed->instances[i].reported)
+            look_at(&r, &prepare->observed->instances[i]);
+    }
+    if (r.found) {
+        cli_table_print(&r.table, out);
+        fputc('\n', out);
+    }
+    add_summary(&r, &text);
+    for (size_t i = 0; i < prepare->unseen->len; i++)
+        buf_printf(&text, "not seen: %s\n", prepare->unseen->items[i]);
+    said = buf_take(&text);
+    cli_put(said, out);
+    cli_table_fini(&r.table);
+    return r.found > 0;
+}
