@@ -4,11 +4,12 @@
 #   ./e2e/test.sh next/
 # run: by name
 # needs: drawbridge
-# tools: 1.38/kube-apiserver 1.38/kube-controller-manager 1.38/kube-scheduler 1.38/kubectl 1.38/kubelet
+# tools: 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl 1.37/kubelet 1.38/kube-apiserver 1.38/kube-controller-manager 1.38/kube-scheduler 1.38/kubectl 1.38/kubelet
+
+# shellcheck source=../lib/upgrade.sh
+source "$E2E/lib/upgrade.sh"
 
 GATE=DynamicResourceAllocation
-
-refuses() { grep -rqs "unrecognized feature gate: $GATE" "$NODE"/log/pods/kube-system_"$1"-cp-1_*; }
 
 # case: 1.38: each component that is still given the gate of DRA ends, and starts without it
 # timeout: 480
@@ -17,7 +18,7 @@ case_gate_is_gone() {
   use_cluster 1.38 kubelet
   for component in "${CONTROL_PLANE[@]}"; do
     edit "$component" "s/^(    - )$component\$/&\n\1--feature-gates=$GATE=true/"
-    eventually 60 refuses "$component"
+    eventually 60 gives_up "$component" "$GATE"
     refuse pid_of "$component"
     edit "$component" "/$GATE/d"
     eventually 60 gate_is "$component" DRADeviceTaints 1
@@ -55,6 +56,39 @@ $QUICK_ROLLOUT"
   assert_equal "$(served)" v1 'versions of resource.k8s.io'
   { files && processes; } >"$CASE_DIR/after"
   assert_same_file "$CASE_DIR/before" "$CASE_DIR/after" 'files and processes'
+}
+
+# case: from 1.37 to 1.38, one component after the other, with a feature of DRA asked for: plan --prepare-for named the flag that the new scheduler ends with; without it all is on, and nothing was written
+# timeout: 800
+case_upgrade() {
+  local component code=0
+  use_cluster 1.37 kubelet
+  start_both
+  keep_files "$CASE_DIR/before"
+  configure dra <<<"features: [ConsumableCapacity, DeviceTaintRules]
+$QUICK_ROLLOUT"
+  eventually 80 condition_is dra Ready 'True DefaultOn'
+  edit kube-scheduler "s/^(    - )kube-scheduler\$/&\n\1--feature-gates=$GATE=true/"
+  eventually 120 condition_is dra Upgradeable False
+  "$DRAWBRIDGE" plan --prepare-for 1.38 --kubeconfig "$KUBECONFIG" >"$CASE_DIR/plan" 2>&1 || code=$?
+  assert_equal "$code" 1 'exit code of plan --prepare-for'
+  assert_match "$(tr -s ' ' <"$CASE_DIR/plan")" "kube-scheduler on cp-1 $GATE=true removed in 1.38"
+  for component in kube-apiserver kube-controller-manager; do
+    upgrade "$component" 1.38
+    eventually 60 served_is v1
+  done
+  edit kube-scheduler "s/^(    image: .*):v.*$/\1:$(tools_version 1.38)/"
+  eventually 60 gives_up kube-scheduler "$GATE"
+  edit kube-scheduler "/$GATE/d"
+  eventually 120 runs kube-scheduler "$(tools_version 1.38)"
+  eventually 40 upload_config 1.38
+  upgrade_kubelet 1.38
+  eventually 240 condition_is dra Ready 'True DefaultOn'
+  eventually 60 condition_is dra ConfigValid True
+  assert_match "$("$DRAWBRIDGE" doctor || true)" 'gate of kube-apiserver: Dynamic Resource Allocation is a part of this version'
+  for component in "${CONTROL_PLANE[@]}"; do
+    sed "s/:$(tools_version 1.38)\$/:$(tools_version 1.37)/" "$MANIFESTS/$component.yaml" | cmp - "$CASE_DIR/before/$component.yaml" || die "something was written to $component.yaml"
+  done
 }
 
 # case: 1.38: what the table says about its gates and API versions is what its binaries say
