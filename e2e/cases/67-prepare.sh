@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2153 # from case.sh
 # Before an upgrade: what would keep the next minor from starting is found wherever it stands, whether or not Drawbridge is there.
 # needs: drawbridge
-# tools: 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl 1.37/kubelet
+# tools: 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl 1.37/kubelet
 
 # prepare_for MINOR [FLAG...]: what is said goes to $CASE_DIR/said, warnings to $CASE_DIR/warned.
 prepare_for() {
@@ -43,4 +43,23 @@ case_plan_without_drawbridge() {
   said "kube-scheduler.yaml, line $(grep -n DynamicResourceAllocation "$MANIFESTS/kube-scheduler.yaml" | cut -d: -f1)"
   assert_equal "$(prepare_for 1.37)" 3
   assert_match "$(cat "$CASE_DIR/warned")" '--prepare-for 1.37: the API server is v1.37.2 already'
+}
+
+# case: on 1.36 the next minor takes everything, and with prepareFor 1.38 Upgradeable names what that one refuses: a leftover in a manifest, and what the spec itself asks for; without them it is True
+case_prepare_for() {
+  use_cluster 1.36
+  edit kube-controller-manager 's/^( *)- kube-controller-manager$/\1- kube-controller-manager\n\1- --feature-gates=DynamicResourceAllocation=true/'
+  start_both
+  dra_on dra
+  eventually 120 condition_is dra Ready True
+  eventually 60 condition_is dra Upgradeable True
+  dra_on dra 'upgrade: {prepareFor: "1.38"}'
+  eventually 60 condition_is dra Upgradeable 'False GatesIncompatible'
+  assert_match "$(condition_message dra Upgradeable)" 'Kubernetes 1.38 would not start with what is set now: kube-controller-manager 1.38: feature gate DynamicResourceAllocation is removed .kube-controller-manager on cp-1; without effect today.'
+  assert_match "$(condition_message dra Upgradeable)" 'spec.featureGates asks for what is refused then: DynamicResourceAllocation .removed in 1.38.; take it out'
+  assert condition_is dra Ready True # nothing is wrong today
+  edit kube-controller-manager '/feature-gates=DynamicResourceAllocation=true/d'
+  patch_at "$(dracfg_at dra)" '{"spec":{"featureGates":{"DynamicResourceAllocation":null},"features":["DeviceTaints"]}}'
+  eventually 120 condition_is dra Upgradeable True
+  assert_match "$(condition_message dra Upgradeable)" 'Kubernetes 1.38 takes every feature gate and API version that is set now .1.38 is a preview'
 }

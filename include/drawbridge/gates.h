@@ -298,12 +298,18 @@ void gates_findings_fini(struct gates_findings *findings);
 char *gates_finding_text(const struct gates_finding *finding);
 
 enum upgradeable { UPGRADEABLE_TRUE, UPGRADEABLE_FALSE, UPGRADEABLE_UNKNOWN };
-// Whether the next minor takes what the instances say now (foreign entries and desired ones): False
-// names each gate or API version that would be removed, locked to the other value or unregistered;
+// Whether the next minor, and all up to target (major 0: the next alone), take what the instances
+// say now (foreign entries and desired ones): False names each gate or API version that would be
+// removed, locked to the other value or unregistered, where it stands, and what changes with it;
 // Unknown where the table ends. *ret_message is one sentence.
 enum upgradeable gates_upgradeable(const struct gates_table *table,
                                    const struct gates_instance *instances, size_t instances_len,
-                                   const struct gates_desired *desired, char **ret_message);
+                                   const struct gates_desired *desired, struct version target,
+                                   char **ret_message);
+// What people ask for in spec.featureGates, written somewhere or not: whether a minor after now, up
+// to target, refuses it. *ret_what, when it does: "X (removed in 1.38), Y (...)".
+bool gates_wish_refused(const struct gates_table *table, const json_t *feature_gates,
+                        struct version now, struct version target, char **ret_what);
 
 // --- what a running component says ---------------------------------------------------------------
 

@@ -136,12 +136,16 @@ static struct error *check_hosted(const json_t *hosted)
 static struct error *read_spec(const json_t *spec, struct api_config *config)
 {
     struct error *err = api_fields_check(spec);
+    struct version minor;
 
     if (err)
         return err;
     config->feature_gates = map_or_empty(doc_get(spec, "featureGates", NULL));
     config->runtime_config = map_or_empty(doc_get(spec, "runtimeConfig", NULL));
     config->features = set_or_null(doc_get(spec, "features", NULL));
+    config->prepare_for = doc_str(spec, "upgrade", "prepareFor", NULL);
+    if (*config->prepare_for && !version_parse(config->prepare_for, &minor))
+        return api_invalid("spec.upgrade.prepareFor", "must be a minor version such as 1.38");
     config->allow_alpha = doc_bool(spec, false, "allowAlpha", NULL);
     config->suspend = doc_bool(spec, false, "suspend", NULL);
     config->revert = str_eq(doc_str(spec, "deletionPolicy", NULL), "Revert");

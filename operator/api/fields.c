@@ -21,6 +21,8 @@ static const struct api_field fields[] = {
      .fallback = "{}",
      .read = true},
     {.path = "spec.features", .type = FIELD_NAMES, .max = 64, .read = true},
+    {.path = "spec.upgrade", .type = FIELD_OBJECT, .read = true},
+    {.path = "spec.upgrade.prepareFor", .type = FIELD_TEXT, .min = 1, .max = 16},
     {.path = "spec.allowAlpha", .type = FIELD_BOOL, .fallback = "false", .read = true},
     {.path = "spec.cluster", .type = FIELD_OBJECT, .read = true},
     {.path = "spec.cluster.kubeconfigSecretRef", .type = FIELD_OBJECT, .required = true},

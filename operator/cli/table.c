@@ -32,8 +32,8 @@ void cli_table_print(const struct cli_table *table, FILE *out)
     for (size_t i = 0; i < table->cells.len; i++) {
         const char *cell = table->cells.items[i];
         bool last = i % table->columns == table->columns - 1;
-        fprintf(out, "%s%*s", cell,
-                last ? 0 : (int)(widths[i % table->columns] - width_of(cell) + 3), "");
+        cli_put(cell, out);
+        fprintf(out, "%*s", last ? 0 : (int)(widths[i % table->columns] - width_of(cell) + 3), "");
         if (last)
             fputc('\n', out);
     }

@@ -661,25 +661,6 @@ static void say_api(struct pass *pass)
 
 // --- the rest ------------------------------------------------------------------------------------
 
-static void say_upgradeable(struct pass *pass)
-{
-    static const struct {
-        enum tristate state;
-        const char *reason;
-    } rows[] = {
-        [UPGRADEABLE_TRUE] = {STATE_TRUE, "AsExpected"},
-        [UPGRADEABLE_FALSE] = {STATE_FALSE, "GatesIncompatible"},
-        [UPGRADEABLE_UNKNOWN] = {STATE_UNKNOWN, "NextMinorUnknown"},
-    };
-    AUTO_MEM char *message = NULL;
-    enum upgradeable answer = gates_upgradeable(
-        pass->controller->spec.table, pass->inputs.instances, pass->inputs.len,
-        pass->resolution.refusals_len ? NULL : pass->resolution.desired, &message);
-
-    api_conditions_set(pass->conditions, CONDITION_UPGRADEABLE, rows[answer].state,
-                       rows[answer].reason, "%s", message);
-}
-
 static void say_degraded(struct pass *pass)
 {
     struct api_conditions *c = pass->conditions;
@@ -772,7 +753,7 @@ void conditions_make(struct pass *pass)
     pass->conditions = api_conditions_new();
     say_config(pass);
     if (pass->resolved) {
-        say_upgradeable(pass);
+        conditions_say_upgradeable(pass);
         say_api(pass);
         say_degraded(pass);
     }

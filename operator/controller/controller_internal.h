@@ -231,6 +231,7 @@ bool pass_drives(const struct pass *pass);
 // Whether there is a driver, a test or a release of ours to look at, now or in a later pass.
 bool pass_has_driver(const struct pass *pass);
 void conditions_say_driver(struct pass *pass);
+void conditions_say_upgradeable(struct pass *pass);
 // Of each feature that the spec names: needs what was observed.
 void report_put_features(const struct pass *pass, json_t *status);
 void report_put_driver(const struct pass *pass, json_t *status);

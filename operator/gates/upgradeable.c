@@ -1,25 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether the next minor of each instance would start with the flags that it has now, whoever wrote
-// them.
+// Whether the next minor of each instance, or the one that is prepared for, would start with the
+// flags that it has now, whoever wrote them.
 #include "resolve_internal.h"
 
-#define FINDINGS_MAX 8 // more are counted, not named
+#define LINES_MAX 8 // more are counted, not named
 
-struct findings {
-    struct strlist lines;
-    size_t total;
-    bool table_ended;
+// One cause, at one component, wherever it stands.
+struct cause {
+    char *text;        // "kube-scheduler 1.38: feature gate X is removed"
+    const char *where; // the first instance
+    size_t more;       // others
+    const char *effect;
 };
 
-static void find(struct findings *f, const struct gates_instance *i, int next, char *take_what)
+struct report {
+    struct cause *causes;
+    size_t len;
+    bool table_ended;
+    int preview; // the newest minor that counted and is a preview; 0: none
+};
+
+static void add_cause(struct report *r, const struct gates_instance *i, int minor,
+                      const char *effect, char *take_what)
 {
     AUTO_MEM char *what = take_what;
-    AUTO_MEM char *line = str_format("%s 1.%d: %s", component_name(i->component), next, what);
-    if (strlist_has(&f->lines, line))
+    AUTO_MEM char *text = str_format("%s 1.%d: %s", component_name(i->component), minor, what);
+    for (size_t n = 0; n < r->len; n++)
+        if (str_eq(r->causes[n].text, text)) {
+            r->causes[n].more++;
+            return;
+        }
+    if (r->len == GATES_ENTRIES_MAX)
         return;
-    f->total++;
-    if (f->total <= FINDINGS_MAX)
-        strlist_add(&f->lines, line);
+    r->causes = mem_realloc(r->causes, (r->len + 1) * sizeof(*r->causes));
+    r->causes[r->len++] = (struct cause){.text = TAKE(text), .where = i->id, .effect = effect};
 }
 
 // Foreign entries with ours over them.
@@ -31,100 +45,164 @@ static json_t *merge(const json_t *foreign, const json_t *ours)
     return merged;
 }
 
-static void check_gate(const struct gates_table *table, const struct class *c, const char *name,
-                       bool value, struct findings *f)
+static char *finding_words(const struct gates_finding *f)
 {
-    enum gates_finding_kind kind;
-    if (!prepare_gate(table, c, name, value, &kind, &f->table_ended))
-        return;
-    find(f, c->instance, c->minor,
-         kind == FINDING_LOCKED
-             ? str_format("feature gate %s is locked to %s", name, value ? "false" : "true")
-             : str_format("feature gate %s is removed", name));
+    switch (f->kind) {
+    case FINDING_LOCKED:
+        return str_format("feature gate %s is locked to %s", f->entry, f->value ? "false" : "true");
+    case FINDING_UNREGISTERED:
+        return str_format("API version %s does not exist", f->entry);
+    case FINDING_REMOVED:
+        break;
+    }
+    return str_format("feature gate %s is removed", f->entry);
 }
 
-static void check_dependencies(const struct resolver *r, const struct class *c, const json_t *gates,
-                               struct findings *f)
+static const char *effect_words(const struct gates_finding *f)
 {
-    if (json_object_size(gates) == 0)
+    if (!f->matters)
+        return "without effect today";
+    if (f->kind == FINDING_LOCKED)
+        return f->value ? "on today, off from then on" : "off today, on from then on";
+    return f->kind == FINDING_REMOVED ? "it differs from the default today"
+                                      : "it is served for this today";
+}
+
+// The first minor on the way that refuses to start because of what a gate depends on.
+static void check_dependencies(const struct gates_table *table, const struct gates_instance *later,
+                               int goal, struct report *r)
+{
+    const struct resolver nothing_wanted = {.table = table};
+    size_t before = r->len;
+    if (json_object_size(later->foreign_gates) == 0)
         return;
-    for (size_t i = 0; i < r->table->gates_len; i++) {
-        const struct gate_row *row = &r->table->gates[i];
-        const char *const *dep = gates_row_depends_on(row, c->minor);
-        struct gate gate;
-        if (dep == NULL || !judge_enforces(c, row) || !judge_gate(c, row, &gate) ||
-            !judge_value(r, c, row->name, row, false))
-            continue;
-        for (; *dep != NULL; dep++)
-            if (!judge_value(r, c, *dep, gates_row(r->table, *dep), false))
-                find(f, c->instance, c->minor,
-                     str_format("feature gate %s needs %s, which is off", row->name, *dep));
+    for (int minor = later->version.minor + 1; minor <= goal && r->len == before; minor++) {
+        struct class c = prepare_class(later, minor);
+        for (size_t i = 0; i < table->gates_len; i++) {
+            const struct gate_row *row = &table->gates[i];
+            const char *const *dep = gates_row_depends_on(row, minor);
+            struct gate gate;
+            if (dep == NULL || !judge_enforces(&c, row) || !judge_gate(&c, row, &gate) ||
+                !judge_value(&nothing_wanted, &c, row->name, row, false))
+                continue;
+            for (; *dep != NULL; dep++)
+                if (!judge_value(&nothing_wanted, &c, *dep, gates_row(table, *dep), false))
+                    add_cause(
+                        r, later, minor, "checked from then on",
+                        str_format("feature gate %s needs %s, which is off", row->name, *dep));
+        }
     }
 }
 
-static void check_runtime(const struct gates_table *table, const struct class *c,
-                          const json_t *runtime, struct findings *f)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)runtime, key, value) {
-        if (prepare_api(table, c, key, &f->table_ended))
-            find(f, c->instance, c->minor, str_format("API version %s does not exist", key));
-    }
-}
-
-// The instance as it would be one minor later, with the same flags.
 static void check_instance(const struct gates_table *table, const struct gates_instance *i,
-                           const struct gates_desired *desired, struct findings *f)
+                           const struct gates_desired *desired, struct version target,
+                           struct report *r)
 {
     AUTO_JSON json_t *gates =
         merge(i->foreign_gates, desired == NULL ? NULL : desired->feature_gates);
     AUTO_JSON json_t *runtime =
         merge(i->foreign_runtime, desired == NULL ? NULL : desired->runtime_config);
+    AUTO_FINDINGS struct gates_findings findings = {0};
     struct gates_instance later = *i;
+    int next = i->version.minor + 1, goal = target.minor > next ? target.minor : next;
     later.foreign_gates = gates;
     later.foreign_runtime = runtime;
-    int next = i->version.minor + 1;
-    struct class c = prepare_class(&later, next);
-    const struct resolver nothing_wanted = {.table = table};
-    if (i->version.major != 1 || next > table->newest)
-        f->table_ended = true;
+    if (i->version.major != 1 || goal > table->newest)
+        r->table_ended = true;
     if (i->version.major != 1)
         return;
-    const char *name;
-    json_t *value;
-    json_object_foreach(gates, name, value)
-        check_gate(table, &c, name, json_is_true(value), f);
-    check_dependencies(&nothing_wanted, &c, gates, f);
-    check_runtime(table, &c, runtime, f);
+    if (gates_table_is_preview(table, (struct version){1, goal, 0}))
+        r->preview = goal;
+    gates_prepare(table, &later, (struct version){1, goal, 0}, &findings);
+    r->table_ended = r->table_ended || findings.unknown;
+    for (size_t n = 0; n < findings.len; n++)
+        add_cause(r, i, findings.items[n].minor, effect_words(&findings.items[n]),
+                  finding_words(&findings.items[n]));
+    check_dependencies(table, &later, goal, r);
+}
+
+static char *causes_text(const struct report *r)
+{
+    AUTO_BUF struct buf text = buf_make(16384);
+    for (size_t i = 0; i < r->len && i < LINES_MAX; i++) {
+        const struct cause *c = &r->causes[i];
+        buf_printf(&text, "%s%s (%s", i > 0 ? "; " : "", c->text, c->where);
+        if (c->more > 0)
+            buf_printf(&text, " and %zu more", c->more);
+        buf_printf(&text, "; %s)", c->effect);
+    }
+    if (r->len > LINES_MAX)
+        buf_printf(&text, "; and %zu more", r->len - LINES_MAX);
+    return buf_take(&text);
+}
+
+static char *message_of(const struct gates_table *table, const struct report *r,
+                        struct version target, enum upgradeable answer)
+{
+    AUTO_MEM char *minor = target.major != 0 ? version_format_minor(target) : NULL;
+    AUTO_MEM char *who =
+        minor != NULL ? str_format("Kubernetes %s", minor) : str_dup("the next minor");
+    AUTO_MEM char *preview =
+        r->preview > 0 ? str_format(" (1.%d is a preview, as in %s)", r->preview,
+                                    gates_table_release(table, (struct version){1, r->preview, 0}))
+                       : str_dup("");
+    AUTO_MEM char *causes = causes_text(r);
+    if (answer == UPGRADEABLE_FALSE)
+        return str_format(
+            "%s would not start with what is set now: %s; take it out before the upgrade%s", who,
+            causes, preview);
+    if (answer == UPGRADEABLE_UNKNOWN)
+        return str_format("the gate table ends with Kubernetes 1.%d, so what %s refuses is not "
+                          "known",
+                          table->newest, who);
+    return str_format("%s takes every feature gate and API version that is set now%s", who,
+                      preview);
 }
 
 enum upgradeable gates_upgradeable(const struct gates_table *table,
                                    const struct gates_instance *instances, size_t instances_len,
-                                   const struct gates_desired *desired, char **ret_message)
+                                   const struct gates_desired *desired, struct version target,
+                                   char **ret_message)
 {
-    struct findings f = {0};
+    struct report r = {0};
     for (size_t i = 0; i < instances_len; i++)
-        check_instance(table, &instances[i], desired == NULL ? NULL : &desired[i], &f);
-    enum upgradeable answer = f.total > 0     ? UPGRADEABLE_FALSE
-                              : f.table_ended ? UPGRADEABLE_UNKNOWN
+        check_instance(table, &instances[i], desired == NULL ? NULL : &desired[i], target, &r);
+    enum upgradeable answer = r.len > 0       ? UPGRADEABLE_FALSE
+                              : r.table_ended ? UPGRADEABLE_UNKNOWN
                                               : UPGRADEABLE_TRUE;
-    if (answer == UPGRADEABLE_FALSE) {
-        AUTO_MEM char *lines = strlist_join(&f.lines, "; ");
-        AUTO_MEM char *more = f.total > f.lines.len
-                                  ? str_format("; and %zu more", f.total - f.lines.len)
-                                  : str_dup("");
-        *ret_message = str_format("the next minor would not start with what is set now: %s%s; take "
-                                  "it out before the upgrade",
-                                  lines, more);
-    } else if (answer == UPGRADEABLE_UNKNOWN) {
-        *ret_message = str_format(
-            "the gate table ends with Kubernetes 1.%d, so what the next minor refuses is not known",
-            table->newest);
-    } else {
-        *ret_message =
-            str_dup("the next minor takes every feature gate and API version that is set now");
-    }
-    strlist_fini(&f.lines);
+    *ret_message = message_of(table, &r, target, answer);
+    for (size_t i = 0; i < r.len; i++)
+        mem_free(r.causes[i].text);
+    mem_free(r.causes);
     return answer;
+}
+
+bool gates_wish_refused(const struct gates_table *table, const json_t *feature_gates,
+                        struct version now, struct version target, char **ret_what)
+{
+    AUTO_BUF struct buf text = buf_make(4096);
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)feature_gates, name, value) {
+        struct gate gate;
+        bool known = gates_find(table, name, now, &gate);
+        for (int minor = now.minor + 1; known && minor <= target.minor; minor++) {
+            struct version at = {1, minor, 0};
+            const char *becomes = NULL;
+            if (!gates_covers(table, minor))
+                break;
+            if (!gates_find(table, name, at, &gate))
+                becomes = "removed";
+            else if (gate.locked && gate.value != json_is_true(value))
+                becomes = "locked to the other value";
+            if (becomes == NULL)
+                continue;
+            buf_printf(&text, "%s%s (%s in 1.%d)", text.len > 0 ? ", " : "", name, becomes, minor);
+            break;
+        }
+    }
+    if (text.len == 0)
+        return false;
+    *ret_what = buf_take(&text);
+    return true;
 }

@@ -70,8 +70,8 @@ static void add_upgradeable(json_t *got, const struct gates_instance *instances,
 {
     static const char *const names[] = {"True", "False", "Unknown"};
     AUTO_MEM char *message = NULL;
-    enum upgradeable answer =
-        gates_upgradeable(gates_table_builtin(), instances, len, r->desired, &message);
+    enum upgradeable answer = gates_upgradeable(gates_table_builtin(), instances, len, r->desired,
+                                                (struct version){0}, &message);
     CHECK(message != NULL && strchr(message, '\n') == NULL);
     json_object_set_new(got, "upgradeable", json_string(names[answer]));
 }

@@ -15,7 +15,7 @@ static enum upgradeable ask(enum component component, int minor, const char *gat
                                .version = {1, minor, 1},
                                .foreign_gates = g,
                                .foreign_runtime = r};
-    return gates_upgradeable(gates_table_builtin(), &i, 1, NULL, ret_message);
+    return gates_upgradeable(gates_table_builtin(), &i, 1, NULL, (struct version){0}, ret_message);
 }
 
 static void check(enum component component, int minor, const char *gates, const char *runtime,
@@ -58,8 +58,9 @@ TEST(ours_count_as_well_as_foreign_ones)
     struct gates_desired desired = {.feature_gates = ours};
     struct gates_instance i = {.id = "one", .component = COMPONENT_KUBELET, .version = {1, 34, 1}};
     AUTO_MEM char *message = NULL;
-    CHECK_INT(gates_upgradeable(gates_table_builtin(), &i, 1, &desired, &message),
-              UPGRADEABLE_FALSE);
+    CHECK_INT(
+        gates_upgradeable(gates_table_builtin(), &i, 1, &desired, (struct version){0}, &message),
+        UPGRADEABLE_FALSE);
     CHECK_HAS(message, "DynamicResourceAllocation");
 }
 
@@ -73,7 +74,8 @@ TEST(many_findings_are_counted)
     struct gates_instance i = {
         .id = "one", .component = COMPONENT_KUBELET, .version = {1, 33, 1}, .foreign_gates = gates};
     AUTO_MEM char *message = NULL;
-    CHECK_INT(gates_upgradeable(gates_table_builtin(), &i, 1, NULL, &message), UPGRADEABLE_FALSE);
+    CHECK_INT(gates_upgradeable(gates_table_builtin(), &i, 1, NULL, (struct version){0}, &message),
+              UPGRADEABLE_FALSE);
     CHECK_HAS(message, "and 12 more");
 }
 
@@ -137,6 +139,59 @@ TEST(what_a_minor_refuses_and_whether_it_matters_today)
         prepared(COMPONENT_APISERVER, 37, 38, "{}", "{\"resource.k8s.io/v1beta1\":\"true\"}"), "");
     CHECK_STR_TAKE(prepared(COMPONENT_KUBELET, 38, 39, "{\"GenericWorkload\":true}", "{}"), "?");
     CHECK_STR_TAKE(prepared(COMPONENT_KUBELET, 37, 37, "{\"Nothing\":true}", "{}"), "");
+}
+
+TEST(as_far_as_the_minor_that_is_prepared_for)
+{
+    AUTO_JSON json_t *gates = json_pack("{s:b}", "DynamicResourceAllocation", 1);
+    AUTO_JSON json_t *off = json_pack("{s:b}", "DRAPartitionableDevices", 0);
+    struct gates_instance i[] = {{.id = "kubelet on a",
+                                  .component = COMPONENT_KUBELET,
+                                  .version = {1, 36, 3},
+                                  .foreign_gates = gates},
+                                 {.id = "kubelet on b",
+                                  .component = COMPONENT_KUBELET,
+                                  .version = {1, 36, 3},
+                                  .foreign_gates = gates},
+                                 {.id = "kube-apiserver on c",
+                                  .component = COMPONENT_APISERVER,
+                                  .version = {1, 36, 3},
+                                  .foreign_gates = off}};
+    AUTO_MEM char *next = NULL;
+    AUTO_MEM char *named = NULL;
+    AUTO_MEM char *beyond = NULL;
+    CHECK_INT(gates_upgradeable(gates_table_builtin(), i, 2, NULL, (struct version){0}, &next),
+              UPGRADEABLE_TRUE);
+    CHECK_INT(
+        gates_upgradeable(gates_table_builtin(), i, 3, NULL, (struct version){1, 38, 0}, &named),
+        UPGRADEABLE_FALSE);
+    CHECK_HAS(named, "Kubernetes 1.38 would not start with what is set now: kubelet 1.38: feature "
+                     "gate DynamicResourceAllocation is removed (kubelet on a and 1 more; without "
+                     "effect today); kube-apiserver 1.38: feature gate DRAPartitionableDevices is "
+                     "locked to true (kube-apiserver on c; off today, on from then on)");
+    CHECK_HAS(named, "1.38 is a preview, as in 1.38.0-beta.0");
+    CHECK_INT(
+        gates_upgradeable(gates_table_builtin(), i, 1, NULL, (struct version){1, 40, 0}, &beyond),
+        UPGRADEABLE_FALSE);
+    i[0].foreign_gates = NULL;
+    mem_free(TAKE(beyond));
+    CHECK_INT(
+        gates_upgradeable(gates_table_builtin(), i, 1, NULL, (struct version){1, 40, 0}, &beyond),
+        UPGRADEABLE_UNKNOWN);
+    CHECK_HAS(beyond, "ends with Kubernetes 1.38, so what Kubernetes 1.40 refuses is not known");
+}
+
+TEST(what_the_spec_asks_for_and_a_later_minor_refuses)
+{
+    AUTO_JSON json_t *wish = json_pack("{s:b, s:b, s:b}", "DynamicResourceAllocation", 1,
+                                       "DRADeviceTaints", 0, "NobodyKnowsIt", 1);
+    AUTO_MEM char *what = NULL;
+    CHECK(!gates_wish_refused(gates_table_builtin(), wish, (struct version){1, 36, 0},
+                              (struct version){1, 37, 0}, &what));
+    CHECK(gates_wish_refused(gates_table_builtin(), wish, (struct version){1, 36, 0},
+                             (struct version){1, 38, 0}, &what));
+    CHECK_STR(what, "DynamicResourceAllocation (removed in 1.38), DRADeviceTaints (locked to the "
+                    "other value in 1.38)");
 }
 
 TEST_MAIN()
