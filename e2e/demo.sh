@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # The main job, once, on a real control plane: DRA goes on from one resource, and a pod gets its device.
 #
-#   e2e/demo.sh [--level node|process] [--keep]
+#   e2e/demo.sh [--kubernetes MINOR] [--level node|process] [--keep]
 #   e2e/demo.sh --stop DIR
 #
+#   --kubernetes 1.33 where DRA is off: KKP's own file turns it on. The default
+#   --kubernetes 1.37 where DRA is on by itself: features of it, and the way to 1.38
 #   --level node      a real node by the real kubeadm: containerd, kubelet, static pods. Needs root and Linux namespaces
 #   --level process   etcd and the control plane as processes of this machine, without a kubelet. Needs no root
 #                     without --level: node where this machine can, else process; it says which
 #   --keep            the cluster and drawbridge stay; the last lines say how to use and how to stop them
 #   --stop DIR        ends what --keep left
 #
-# In the environment: DRAWBRIDGE_E2E_BIN (tools that are already there), DRAWBRIDGE (a binary instead of building one; drawbridge-guard beside it),
-# MINOR (1.33).
+# In the environment: DRAWBRIDGE_E2E_BIN (tools that are already there), DRAWBRIDGE (a binary instead of building one; drawbridge-guard beside it).
 set -euo pipefail
 # shellcheck source=lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -28,15 +29,19 @@ source "$E2E/lib/inspect.sh"
 source "$E2E/lib/node.sh"
 # shellcheck source=lib/node-run.sh
 source "$E2E/lib/node-run.sh"
+# shellcheck source=lib/demo-features.sh
+source "$E2E/lib/demo-features.sh"
 
-MINOR=${MINOR:-1.33}
+MINOR=1.33
+SPACE=kubermatic CONFIG=kubermatic # where the DRAConfiguration is
+GATE=DynamicResourceAllocation     # whose value is told
 KEEP='' LEVEL='' STOP=''
 PIDS=() # ended politely at the end
 NARRATOR='' EVENTS=''
 DIR=''
 COMPONENTS=("${CONTROL_PLANE[@]}")
 
-usage() { sed -n '3,16s/^# \?//p' "$0"; }
+usage() { sed -n '3,17s/^# \?//p' "$0"; }
 
 wrong() {
   usage >&2
@@ -47,12 +52,12 @@ options() {
   while (($#)); do
     case $1 in
       --keep) KEEP=1 ;;
-      --level | --stop)
+      --level | --stop | --kubernetes)
         [[ ${2:-} ]] || wrong "$1 needs a value"
-        if [[ $1 == --level ]]; then LEVEL=$2; else STOP=$2; fi
+        case $1 in --level) LEVEL=$2 ;; --stop) STOP=$2 ;; *) MINOR=$2 ;; esac
         shift
         ;;
-      --level=* | --stop=*) options "${1%%=*}" "${1#*=}" ;;
+      --level=* | --stop=* | --kubernetes=*) options "${1%%=*}" "${1#*=}" ;;
       -h | --help) usage && exit 0 ;;
       *) wrong "there is no '$1'" ;;
     esac
@@ -178,9 +183,9 @@ narrate() {
         told "$component" "$([[ $pid ]] && echo "runs as process $pid" || echo 'has stopped')"
         pids[$component]=$pid
       fi
-      value=$([[ -z $pid ]] || gate "$component" DynamicResourceAllocation 2>/dev/null || true)
+      value=$([[ -z $pid ]] || gate "$component" "$GATE" 2>/dev/null || true)
       if [[ $value && ${values[$component]:-} != "$value" ]]; then # no answer is no news: /metrics needs the API server
-        told "$component" "/metrics: DynamicResourceAllocation $value"
+        told "$component" "/metrics: $GATE $value"
         values[$component]=$value
       fi
     done
@@ -194,7 +199,7 @@ events() {
   local line
   local -A seen=()
   while kill -0 $$ 2>/dev/null; do
-    kubectl get events -n kubermatic --watch -o json 2>/dev/null | jq --unbuffered -r '"\(.reason): \(.message)"' 2>/dev/null || true
+    kubectl get events -n "$SPACE" --watch -o json 2>/dev/null | jq --unbuffered -r '"\(.reason): \(.message)"' 2>/dev/null || true
     sleep 0.5
   done | while read -r line; do
     [[ -z ${seen[$line]:-} ]] || continue
@@ -203,15 +208,15 @@ events() {
   done
 }
 
-ready() { [[ $(kubectl get dracfg kubermatic -n kubermatic -o json | jq -r '.metadata.generation as $g | .status.conditions[]? |
+ready() { [[ $(kubectl get dracfg "$CONFIG" -n "$SPACE" -o json | jq -r '.metadata.generation as $g | .status.conditions[]? |
   select(.type == "Ready" and .observedGeneration == $g).status') == True ]]; }
-stopped() { [[ $(kubectl get dracfg kubermatic -n kubermatic -o json | jq -r '.status.conditions[]? | select(.type == "Stalled").status') == True ]]; }
+stopped() { [[ $(kubectl get dracfg "$CONFIG" -n "$SPACE" -o json | jq -r '.status.conditions[]? | select(.type == "Stalled").status') == True ]]; }
 
 wait_ready() {
   local end=$((SECONDS + 600))
   until ready 2>/dev/null; do
     if stopped 2>/dev/null || ((SECONDS > end)); then
-      kubectl get dracfg kubermatic -n kubermatic -o yaml | sed -n '/conditions:/,$p'
+      kubectl get dracfg "$CONFIG" -n "$SPACE" -o yaml | sed -n '/conditions:/,$p'
       fail "the DRAConfiguration did not get Ready"
     fi
     sleep 0.5
@@ -228,7 +233,7 @@ claim_done() {
 process_need() { tools_need_cluster "$MINOR"; }
 
 process_up() {
-  step "3. A one-node control plane of Kubernetes $MINOR, with DRA off"
+  step "3. A one-node control plane of Kubernetes $MINOR, $AS_IT_COMES"
   cluster_up "$DIR" "$MINOR" auto plain
   say "etcd, kube-apiserver, kube-controller-manager and kube-scheduler run from $MANIFESTS"
   soon 60 'mirror pods' -- kubectl get pod -n kube-system kube-scheduler-cp-1 kube-controller-manager-cp-1 kube-apiserver-cp-1
@@ -241,7 +246,7 @@ process_start() {
     --pod-logs-dir "$NODE/log/pods" --restart-kubelet "$NODE/restart-kubelet" \
     --health-probe-bind-address "127.0.0.1:$((PORT + 10))" --client-certificate "$CLUSTER/pki/agent.crt" --client-key "$CLUSTER/pki/agent.key"
   launch controller "$DRAWBRIDGE" run --kubeconfig "$CLUSTER/drawbridge.conf" --health-probe-bind-address "127.0.0.1:$((PORT + 8))" --leader-elect=true \
-    --lease-namespace drawbridge-system --governing-namespace kubermatic
+    --lease-namespace drawbridge-system --governing-namespace kubermatic --governing-namespace default
   soon 20 'the controller' -- curl -sf "http://127.0.0.1:$((PORT + 8))/readyz"
   soon 20 'the agent' -- curl -sf "http://127.0.0.1:$((PORT + 10))/readyz"
   say "drawbridge run (/readyz on port $((PORT + 8))) and drawbridge agent (port $((PORT + 10))) are ready"
@@ -255,7 +260,7 @@ node_need_demo() {
 node_up_demo() {
   local owner=$$
   [[ -z $KEEP ]] || owner=0
-  step "3. A node of Kubernetes $MINOR by kubeadm init, with DRA off"
+  step "3. A node of Kubernetes $MINOR by kubeadm init, $AS_IT_COMES"
   say "containerd, kubelet and static pods in namespaces of their own; about half a minute ..."
   node_up "$DIR" "$MINOR" "$owner"
   node_asked
@@ -285,10 +290,67 @@ build_release() {
   cmake --build --preset release --target drawbridge drawbridge-guard
 }
 
+# watch_along: what the components and the events say, until quiet.
+watch_along() {
+  set -m # each in a process group of its own, so that it can be ended with its children
+  narrate &
+  NARRATOR=$!
+  events &
+  EVENTS=$!
+  disown "$NARRATOR" "$EVENTS"
+  set +m
+}
+
+demo_kwok() {
+  KWOK_STAYS=$KEEP cluster_kwok "$DIR/kwok.log" $((PORT + 11 + ${SLOT:-0})) &
+  PIDS+=("$!")
+  say "kwok plays the nodes that are annotated kwok.x-k8s.io/node=fake, and no others"
+}
+
+# demo_kubermatic: DRA goes on by KKP's own file.
+demo_kubermatic() {
+  local from component file
+  step "5. One resource: the KubermaticConfiguration, as it is in KKP's documentation"
+  show cat "$E2E/seeds/kubermaticconfiguration.yaml"
+  say "what it would change:"
+  KUBECONFIG=$KUBECONFIG show "$DRAWBRIDGE" plan -f "$E2E/seeds/kubermaticconfiguration.yaml" || true # 1: there are changes
+  kubectl create namespace kubermatic >/dev/null
+  watch_along
+  show kubectl apply -f "$E2E/seeds/kubermaticconfiguration.yaml"
+  from=$SECONDS
+  wait_ready
+  sleep 1
+  quiet
+  say "Ready after $((SECONDS - from)) s"
+  show kubectl wait --for=condition=Ready --timeout=60s dracfg/kubermatic -n kubermatic
+  show kubectl get dracfg -A
+  show kubectl api-resources --api-group=resource.k8s.io
+  NO_FLAG='    (no flag: nothing had to be written)'
+  for component in "${CONTROL_PLANE[@]}"; do
+    show_pipe "kubectl get pod -n kube-system -l component=$component -o yaml | grep DynamicResourceAllocation" || say "$NO_FLAG"
+  done
+  [[ $LEVEL != node ]] || show_pipe "grep -A1 ^featureGates: $NODE/kubelet/config.yaml" || say "$NO_FLAG"
+  show "$DRAWBRIDGE" status -n kubermatic kubermatic || true
+
+  step "6. A pod that claims a GPU: the five manifests of kwok's documentation"
+  demo_kwok
+  soon 30 'service account default' -- kubectl get serviceaccount default
+  for file in "$E2E"/seeds/kwok-*.yaml; do show kubectl apply -f "$file"; done
+  soon 60 'claim allocated,reserved and pod Running' -- claim_done
+  show kubectl get nodes
+  show kubectl get resourceclaim
+  show kubectl get pod -o wide
+}
+
 # --- the demo -------------------------------------------------------------------------------------------------------------------------------
 
 options "$@"
 if [[ $STOP ]]; then stop_kept "$STOP" && exit; fi
+case $MINOR in
+  1.33) AS_IT_COMES='with DRA off' ;;
+  1.37) AS_IT_COMES='with DRA on by itself, as it comes' ;;
+  *) wrong "--kubernetes $MINOR: there are 1.33 and 1.37" ;;
+esac
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 choose_level
@@ -319,44 +381,7 @@ show kubectl apply --server-side -f "$ROOT/crds"
 kubectl wait --for=condition=Established --timeout=30s crd --all >/dev/null
 level_do start
 
-step "5. One resource: the KubermaticConfiguration, as it is in KKP's documentation"
-show cat "$E2E/seeds/kubermaticconfiguration.yaml"
-say "what it would change:"
-KUBECONFIG=$KUBECONFIG show "$DRAWBRIDGE" plan -f "$E2E/seeds/kubermaticconfiguration.yaml" || true # 1: there are changes
-kubectl create namespace kubermatic >/dev/null
-set -m # each in a process group of its own, so that it can be ended with its children
-narrate &
-NARRATOR=$!
-events &
-EVENTS=$!
-disown "$NARRATOR" "$EVENTS"
-set +m
-show kubectl apply -f "$E2E/seeds/kubermaticconfiguration.yaml"
-from=$SECONDS
-wait_ready
-sleep 1
-quiet
-say "Ready after $((SECONDS - from)) s"
-show kubectl wait --for=condition=Ready --timeout=60s dracfg/kubermatic -n kubermatic
-show kubectl get dracfg -A
-show kubectl api-resources --api-group=resource.k8s.io
-NO_FLAG='    (no flag: nothing had to be written)'
-for component in "${CONTROL_PLANE[@]}"; do
-  show_pipe "kubectl get pod -n kube-system -l component=$component -o yaml | grep DynamicResourceAllocation" || say "$NO_FLAG"
-done
-[[ $LEVEL != node ]] || show_pipe "grep -A1 ^featureGates: $NODE/kubelet/config.yaml" || say "$NO_FLAG"
-show "$DRAWBRIDGE" status -n kubermatic kubermatic || true
+if [[ $MINOR == 1.33 ]]; then demo_kubermatic; else demo_features; fi
 
-step "6. A pod that claims a GPU: the five manifests of kwok's documentation"
-KWOK_STAYS=$KEEP cluster_kwok "$DIR/kwok.log" $((PORT + 11 + ${SLOT:-0})) &
-PIDS+=("$!")
-say "kwok plays the nodes that are annotated kwok.x-k8s.io/node=fake, and no others"
-soon 30 'service account default' -- kubectl get serviceaccount default
-for file in "$E2E"/seeds/kwok-*.yaml; do show kubectl apply -f "$file"; done
-soon 60 'claim allocated,reserved and pod Running' -- claim_done
-show kubectl get nodes
-show kubectl get resourceclaim
-show kubectl get pod -o wide
-
-step "7. Done"
+step "Done"
 [[ $KEEP ]] || say "Stopping what was started."
