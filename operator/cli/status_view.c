@@ -72,6 +72,19 @@ static void add_components(struct buf *text, const json_t *config, const json_t 
     }
 }
 
+static void add_features(struct buf *text, const json_t *config)
+{
+    const json_t *features = doc_get(config, "status", "features", NULL);
+
+    for (size_t i = 0; i < json_array_size(features); i++) {
+        const json_t *feature = json_array_get(features, i);
+        const char *message = doc_str(feature, "message", NULL);
+
+        buf_printf(text, "|- feature %s %s%s%s\n", doc_str(feature, "name", NULL),
+                   doc_str(feature, "state", NULL), *message ? ": " : "", message);
+    }
+}
+
 // A text that the Ready condition has already is not said again.
 static void add_conditions(struct buf *text, const json_t *config)
 {
@@ -113,6 +126,7 @@ static void add_tree(struct buf *text, const json_t *config, const json_t *nodes
                    ? ""
                    : "  (of the spec before: the change has not been looked at yet)");
     add_components(text, config, nodes);
+    add_features(text, config);
     add_conditions(text, config);
 }
 

@@ -54,6 +54,17 @@ TEST(one_that_is_stalled_is_settled_and_not_ready)
     status_view_fini(&view);
 }
 
+TEST(features_are_told)
+{
+    look("[{" META(1) ", status: {observedGeneration: 1, features: [{name: PoolStatus, state: "
+                      "'Off', message: what is missing}, {name: DeviceTaints, state: Default}], "
+                      "conditions: [" READY("True") "]}}]",
+         "[]", NULL);
+    CHECK_HAS(view.text, "|- feature PoolStatus Off: what is missing\n|- feature DeviceTaints "
+                         "Default\n");
+    status_view_fini(&view);
+}
+
 TEST(another_name_is_left_out)
 {
     look("[{" META(1) "}]", "[]", "other");
