@@ -114,6 +114,9 @@ MUST_USE struct op *driver_pass(struct driver *driver, const struct driver_work 
 // set; "" when nothing.
 const json_t *driver_preset(const char *name);
 char *driver_preset_names(void);
+// The extended resource under which a device plugin counts the devices of this driver; "": none
+// that is known.
+const char *driver_resource(const char *driver);
 // Why a DeviceClass of the driver of this spec is not there: a value turns it off. "" when none
 // does.
 char *driver_class_advice(const json_t *spec_driver, const char *class_name);

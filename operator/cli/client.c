@@ -100,6 +100,60 @@ struct error *client_list(struct client *client, const struct kube_ref *ref, jso
     return finish(&call, ret_list);
 }
 
+struct kept {
+    struct call call; // first: on_done() is given this
+    client_keep_fn *keep;
+    json_t *items;
+    size_t max;
+    bool more;
+};
+
+static void on_item(void *owner, json_t *item)
+{
+    struct kept *kept = owner;
+    json_t *made = kept->keep(item);
+
+    if (!made)
+        return;
+    if (json_array_size(kept->items) < kept->max) {
+        json_array_append_new(kept->items, made);
+        return;
+    }
+    json_decref(made);
+    kept->more = true;
+}
+
+struct error *client_list_kept(struct client *client, const struct kube_ref *ref,
+                               const char *field_selector, client_keep_fn *keep, size_t max,
+                               json_t **ret_items, bool *ret_more)
+{
+    struct kept kept = {
+        .call = {.loop = client->loop}, .keep = keep, .items = json_array(), .max = max};
+    struct op *op =
+        kube_list_each(client->kube, ref, NULL, field_selector, "0", on_item, on_done, &kept);
+
+    (void)op;
+    loop_run(client->loop);
+    json_decref(kept.call.body);
+    *ret_more = kept.more;
+    if (kept.call.err)
+        json_decref(kept.items);
+    else
+        *ret_items = kept.items;
+    return kept.call.err;
+}
+
+struct error *client_create(struct client *client, const struct kube_ref *ref, const json_t *object,
+                            json_t **ret_object)
+{
+    struct call call = {.loop = client->loop};
+    struct op *op = kube_create(client->kube, ref, object, on_done, &call);
+
+    (void)op;
+    loop_run(client->loop);
+    return finish(&call, ret_object);
+}
+
 struct error *client_apply_dry_run(struct client *client, const struct kube_ref *ref,
                                    const char *field_manager, const json_t *object,
                                    json_t **ret_object)

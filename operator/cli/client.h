@@ -19,6 +19,14 @@ void client_fini(struct client *client);
 struct error *client_get_path(struct client *client, const char *path, json_t **ret_body);
 struct error *client_get_text(struct client *client, const char *path, char **ret_text);
 struct error *client_list(struct client *client, const struct kube_ref *ref, json_t **ret_list);
+// Of a list that may be long: what keep() makes of its items (owned; NULL: nothing), max at most.
+// *ret_more: there were more.
+typedef json_t *client_keep_fn(const json_t *item);
+struct error *client_list_kept(struct client *client, const struct kube_ref *ref,
+                               const char *field_selector, client_keep_fn *keep, size_t max,
+                               json_t **ret_items, bool *ret_more);
+struct error *client_create(struct client *client, const struct kube_ref *ref, const json_t *object,
+                            json_t **ret_object);
 // What a server-side apply of object by field_manager would make of what is there; nothing is
 // written. object: with apiVersion, kind, namespace and name.
 struct error *client_apply_dry_run(struct client *client, const struct kube_ref *ref,

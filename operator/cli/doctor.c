@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "client.h"
-#include "doctor.h"
+#include "doctor_internal.h"
 #include "drawbridge/api.h"
 #include "drawbridge/driver.h"
 #include "drawbridge/gates.h"
@@ -114,6 +114,9 @@ static struct error *read_gate(struct client *client, json_t *facts)
         json_object_set_new(facts, "builtIn", json_true());
     if (!err && json_object_get(gates, "DynamicResourceAllocation"))
         json_object_set(facts, "gate", json_object_get(gates, "DynamicResourceAllocation"));
+    if (!err && json_object_get(gates, "DRAResourceClaimGranularStatusAuthorization"))
+        json_object_set(facts, "granular",
+                        json_object_get(gates, "DRAResourceClaimGranularStatusAuthorization"));
     return NULL; // the check says that it is not known
 }
 
@@ -176,6 +179,8 @@ static struct error *read_facts(struct client *client, json_t *facts)
                         "/api/v1/pods?fieldSelector=status.phase%3DPending");
     if (!err)
         keep_waiting_pods(facts);
+    if (!err)
+        doctor_read_others(client, facts);
     return err;
 }
 

@@ -354,7 +354,9 @@ json_t *doctor_examine(const json_t *facts)
     bool served = doctor_check_control(&e);
 
     check_nodes(&e);
+    doctor_check_others(&e);
     if (served) {
+        doctor_check_rights(&e);
         check_devices(&e);
         check_claims(&e);
         check_pods(&e);

@@ -40,6 +40,19 @@ char *driver_preset_names(void)
     return strlist_join(&names, ", ");
 }
 
+const char *driver_resource(const char *driver)
+{
+    const json_t *presets = json_object_get(table(), "presets");
+
+    for (size_t i = 0; i < json_array_size(presets); i++) {
+        const json_t *preset = json_array_get(presets, i);
+
+        if (str_eq(doc_str(preset, "drivers", "0", "name", NULL), driver))
+            return doc_str(preset, "resource", NULL);
+    }
+    return "";
+}
+
 // Whether the value that decides about an entry leaves it on.
 static bool is_on(const json_t *entry, const json_t *values)
 {
