@@ -47,7 +47,7 @@ case_kubeadm_1_33() {
   assert node_is_gone
 }
 
-# case: kubeadm 1.37: DRA is on by default, Ready says so, and not a byte is written
+# case: kubeadm 1.37: DRA is on by default, Ready says so, and not a byte is written; leftovers in a kubelet's file and on its command line are found before 1.38
 # timeout: 600
 case_kubeadm_1_37() {
   use_node 1.37
@@ -61,6 +61,26 @@ case_kubeadm_1_37() {
   sleep 3
   assert same_files "$CASE_DIR/before"
   config_maps | diff "$CASE_DIR/config-maps" - || die 'the ConfigMaps are not what they were'
+  assert_equal "$(prepare_for 1.38)" 0 "$(cat "$CASE_DIR/said")"
+  refuse grep 'not seen' "$CASE_DIR/said"
+  printf 'featureGates: {DynamicResourceAllocation: true}\n' >>"$NODE/kubelet/config.yaml"
+  sed -i -E 's/^KUBELET_KUBEADM_ARGS="/&--feature-gates=KubeletTracing=true /' "$NODE/kubelet/kubeadm-flags.env"
+  innode systemctl restart kubelet
+  eventually 90 found_before_1_38
+}
+
+# found_before_1_38: by the kubelet's own word, as the API server passes it on.
+found_before_1_38() {
+  [[ $(prepare_for 1.38) == 1 ]] || return 1
+  grep -Eq 'kubelet on [^ ]+ +DynamicResourceAllocation=true +removed in 1.38 +none +you ' "$CASE_DIR/said" &&
+    grep -Eq 'kubelet on [^ ]+ +KubeletTracing=true +removed in 1.38 +none +you ' "$CASE_DIR/said"
+}
+
+# prepare_for MINOR: the exit code; what is said goes to $CASE_DIR/said.
+prepare_for() {
+  local code=0
+  "$DRAWBRIDGE" plan --prepare-for "$1" --kubeconfig "$KUBECONFIG" >"$CASE_DIR/said" 2>"$CASE_DIR/warned" || code=$?
+  echo "$code"
 }
 
 # case: a real kubelet that refuses the new configuration is put back by its agent, and runs; the roll-out says why it stopped
