@@ -317,6 +317,16 @@ static const char *fix_for(const char *message)
     return "see the events of the pod";
 }
 
+static void tell_not_seen(struct examination *e, const char *check, const char *scheduler)
+{
+    bool ours = !*scheduler || str_eq(scheduler, "default-scheduler");
+    AUTO_MEM char *fix =
+        ours ? str_dup("see whether kube-scheduler runs and its Lease is fresh")
+             : str_format("see whether its scheduler %.*s runs", TEXT_CUT(200, scheduler));
+
+    doctor_find(e, check, DOCTOR_WARN, fix, "no scheduler has looked at it");
+}
+
 static void check_pods(struct examination *e)
 {
     const json_t *pods = doctor_list(e, "pods");
@@ -342,9 +352,7 @@ static void check_pods(struct examination *e)
                 "see its events: the driver on the node prepares the devices before it can start",
                 "on node %s and not running yet", doc_str(pod, "spec", "nodeName", NULL));
         else
-            doctor_find(e, check, DOCTOR_WARN,
-                        "see whether kube-scheduler runs and its Lease is fresh",
-                        "no scheduler has looked at it");
+            tell_not_seen(e, check, doc_str(pod, "spec", "schedulerName", NULL));
     }
 }
 

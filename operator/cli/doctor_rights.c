@@ -135,7 +135,8 @@ static bool applies(const json_t *facts)
 
 typedef void account_fn(void *owner, const struct account *account);
 
-static void each_account(const json_t *facts, account_fn *fn, void *owner)
+// How many there are beyond those.
+static size_t each_account(const json_t *facts, account_fn *fn, void *owner)
 {
     static const char *const keys[] = {"deployments", "daemonsets"};
     AUTO_JSON json_t *seen = json_object();
@@ -152,8 +153,7 @@ static void each_account(const json_t *facts, account_fn *fn, void *owner)
                                       .name = *name ? name : "default"};
             enum doctor_role role = doctor_role(workload);
 
-            if ((role != DOCTOR_SCHEDULER && role != DOCTOR_PLUGIN) ||
-                json_object_size(seen) >= ACCOUNTS_MAX)
+            if (role != DOCTOR_SCHEDULER && role != DOCTOR_PLUGIN)
                 continue;
             account.user =
                 str_format("system:serviceaccount:%s:%s", account.namespace, account.name);
@@ -161,11 +161,13 @@ static void each_account(const json_t *facts, account_fn *fn, void *owner)
             if (!json_object_get(seen, account.user) &&
                 (role == DOCTOR_SCHEDULER || json_array_size(account.drivers) > 0)) {
                 doc_set(seen, json_true(), account.user, NULL);
-                fn(owner, &account);
+                if (json_object_size(seen) <= ACCOUNTS_MAX)
+                    fn(owner, &account);
             }
             account_fini(&account);
         }
     }
+    return json_object_size(seen) > ACCOUNTS_MAX ? json_object_size(seen) - ACCOUNTS_MAX : 0;
 }
 
 struct asking {
@@ -184,7 +186,7 @@ json_t *doctor_questions(const json_t *facts)
 {
     struct asking asking = {facts, json_array()};
 
-    each_account(facts, ask_next, &asking);
+    (void)each_account(facts, ask_next, &asking);
     return asking.questions;
 }
 
@@ -248,12 +250,17 @@ void doctor_check_rights(struct examination *e)
 {
     const char *check = "rights on resourceclaims/binding and resourceclaims/driver";
     AUTO_JSON json_t *open = NULL;
+    size_t beyond;
 
     if (!applies(e->facts))
         return;
     (void)doctor_may_read(e, "rights of schedulers", "deployments");
     (void)doctor_may_read(e, "rights of drivers", "daemonsets");
-    each_account(e->facts, judge, e);
+    beyond = each_account(e->facts, judge, e);
+    if (beyond > 0)
+        doctor_find(e, check, DOCTOR_UNKNOWN, "",
+                    "%zu account%s beyond the %d that are asked about", beyond,
+                    beyond == 1 ? " is" : "s are", ACCOUNTS_MAX);
     open = doctor_questions(e->facts);
     if (json_array_size(open) > 0 && doctor_may_read(e, check, "access"))
         doctor_find(e, check, DOCTOR_UNKNOWN, "", "%zu questions were not answered",

@@ -41,6 +41,9 @@ static void check_none(const char *facts_text, const char *check)
     CHECK(!find(findings, check));
 }
 
+#define SERVED                                                                                     \
+    "served: [v1], gate: true, resources: [deviceclasses, resourceclaims, "                        \
+    "resourceclaimtemplates, resourceslices], "
 #define IN_USE "claims: [{metadata: {namespace: d, name: c}}], "
 #define DEPLOYMENT(name, account, container)                                                       \
     "deployments: [{metadata: {namespace: ns, name: " name "}, spec: {template: {spec: "           \
@@ -220,11 +223,14 @@ TEST(pods_with_claims_of_another_scheduler)
     check_finding("{pods: [" POD("p", "mine") "]}", "scheduler mine", "warning",
                   "1 pod with claims waits for it: d/p");
     check_none("{pods: [" POD("p", "default-scheduler") "]}", "scheduler default-scheduler");
+    // whose log to read is that scheduler's
+    check_finding("{" SERVED "claims: [{metadata: {namespace: d, name: c}}], pods: [{metadata: "
+                  "{namespace: d, name: p}, spec: {schedulerName: mine, resourceClaims: [{name: c, "
+                  "resourceClaimName: c}]}}]}",
+                  "pod d/p", "warning",
+                  "no scheduler has looked at it -> see whether its scheduler mine runs");
 }
 
-#define SERVED                                                                                     \
-    "served: [v1], gate: true, resources: [deviceclasses, resourceclaims, "                        \
-    "resourceclaimtemplates, resourceslices], "
 #define SCHEDULER(name) DEPLOYMENT(name, "sa", "image: 'r/vc-scheduler:v1.15.0'")
 #define ACCESS(rights) "access: {'system:serviceaccount:ns:sa': {" rights "}}, "
 #define BOTH "'update status': true, 'patch status': true, "
@@ -348,8 +354,20 @@ TEST(what_the_api_server_is_asked_follows_from_what_it_said)
 
 TEST(a_list_that_was_too_long_is_told)
 {
+    AUTO_BUF struct buf facts = buf_make(65536);
+
     check_finding("{capped: {deployments: 200}}", "deployments", "unknown",
                   "more than the 200 that were looked at");
+    buf_printf(&facts, "{" SERVED "granular: true, deployments: [");
+    for (int i = 0; i < 34; i++)
+        buf_printf(&facts,
+                   "{metadata: {namespace: ns%d, name: s}, spec: {template: {spec: {containers: "
+                   "[{image: r/vc-scheduler:v1}]}}}}, ",
+                   i);
+    buf_printf(&facts, "]}"); // none of them has a right
+    AUTO_MEM char *text = buf_take(&facts);
+    check_finding(text, "rights on resourceclaims/binding and resourceclaims/driver", "unknown",
+                  "2 accounts are beyond the 32 that are asked about");
 }
 
 // Of a workload nothing is kept that nobody looks at, such as what its variables hold elsewhere.
