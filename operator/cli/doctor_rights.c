@@ -246,6 +246,29 @@ static void judge(void *owner, const struct account *account)
                            : "what it allocates is refused");
 }
 
+// Pods wait for a scheduler that is no Deployment, but a static pod, or runs elsewhere.
+static void tell_unknown(struct examination *e)
+{
+    const json_t *pods = doctor_list(e, "pods"), *workloads = doctor_list(e, "deployments");
+    AUTO_JSON json_t *told = json_object();
+
+    for (size_t i = 0; i < json_array_size(workloads); i++)
+        if (doctor_role(json_array_get(workloads, i)) == DOCTOR_SCHEDULER)
+            return; // which of them it is, its name does not say
+    for (size_t i = 0; i < json_array_size(pods) && workloads; i++) {
+        const char *name = doc_str(json_array_get(pods, i), "spec", "schedulerName", NULL);
+        AUTO_MEM char *check = str_format("rights of scheduler %s", name);
+
+        if (!*name || str_eq(name, "default-scheduler") || json_object_get(told, name))
+            continue;
+        doc_set(told, json_true(), name, NULL);
+        doctor_find(e, check, DOCTOR_UNKNOWN,
+                    "kubectl auth can-i update resourceclaims.resource.k8s.io "
+                    "--subresource=binding -A --as=system:serviceaccount:NAMESPACE:NAME",
+                    "no Deployment is a scheduler, so that its account is not known");
+    }
+}
+
 void doctor_check_rights(struct examination *e)
 {
     const char *check = "rights on resourceclaims/binding and resourceclaims/driver";
@@ -256,6 +279,7 @@ void doctor_check_rights(struct examination *e)
         return;
     (void)doctor_may_read(e, "rights of schedulers", "deployments");
     (void)doctor_may_read(e, "rights of drivers", "daemonsets");
+    tell_unknown(e);
     beyond = each_account(e->facts, judge, e);
     if (beyond > 0)
         doctor_find(e, check, DOCTOR_UNKNOWN, "",

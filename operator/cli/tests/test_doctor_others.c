@@ -274,6 +274,25 @@ TEST(a_scheduler_that_may_not_bind_claims)
                   "rights of schedulers", "unknown", "cannot list deployments");
 }
 
+// Somebody's scheduler that is no Deployment is not guessed at.
+TEST(a_scheduler_whose_account_nobody_knows)
+{
+    static const char *const check = "rights of scheduler mine";
+
+    check_finding("{" SERVED "granular: true, deployments: [], pods: [" POD("p", "mine")
+                      POD("q", "mine") "]}",
+                  check, "unknown",
+                  "no Deployment is a scheduler, so that its account is not known -> kubectl auth "
+                  "can-i update resourceclaims.resource.k8s.io --subresource=binding -A "
+                  "--as=system:serviceaccount:NAMESPACE:NAME");
+    check_none("{" SERVED "granular: true, " SCHEDULER("s") "pods: [" POD("p", "mine") "]}", check);
+    check_none("{" SERVED "granular: false, deployments: [], pods: [" POD("p", "mine") "]}", check);
+    // who may not list them is told that alone
+    check_none("{" SERVED
+               "granular: true, denied: {deployments: 'no right'}, pods: [" POD("p", "mine") "]}",
+               check);
+}
+
 #define DRIVER                                                                                     \
     "slices: [{spec: {driver: gpu.example.com, devices: [{}]}}, {spec: {driver: other.com, "       \
     "devices: [{}]}}], daemonsets: [{metadata: {namespace: ns, name: p}, spec: {template: {spec: " \
