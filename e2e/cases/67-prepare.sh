@@ -55,7 +55,7 @@ case_prepare_for() {
   eventually 60 condition_is dra Upgradeable True
   dra_on dra 'upgrade: {prepareFor: "1.38"}'
   eventually 60 condition_is dra Upgradeable 'False GatesIncompatible'
-  assert_match "$(condition_message dra Upgradeable)" 'Kubernetes 1.38 would not start with what is set now: kube-controller-manager 1.38: feature gate DynamicResourceAllocation is removed .kube-controller-manager on cp-1; without effect today.'
+  assert_match "$(condition_message dra Upgradeable)" 'Kubernetes 1.38 would not start with what is set now: kube-controller-manager 1.38: feature gate DynamicResourceAllocation is removed .kube-controller-manager on cp-1, [^;]*/kube-controller-manager.yaml, line [0-9]+; without effect today.'
   assert_match "$(condition_message dra Upgradeable)" 'spec.featureGates asks for what is refused then: DynamicResourceAllocation .removed in 1.38.; take it out'
   assert condition_is dra Ready True # nothing is wrong today
   edit kube-controller-manager '/feature-gates=DynamicResourceAllocation=true/d'

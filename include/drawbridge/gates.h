@@ -231,6 +231,8 @@ struct gates_instance {
     // array of names: in the table, but the running binary does not list them; NULL: none or not
     // read
     const json_t *missing_gates;
+    // gate or key → where it stands, for people; NULL: not known
+    const json_t *places;
 };
 
 struct gates_desired {

@@ -66,6 +66,9 @@ struct error *site_read_text(const struct site_place *place, struct slice text,
                              struct gates_flags *ret_flags);
 struct error *site_read_tree(const struct site_place *place, const json_t *tree,
                              struct gates_flags *ret_flags);
+// The first line, from 1, that has a gate or a key of --runtime-config and is no comment; of a
+// ClusterConfiguration: of that component. 0: none.
+unsigned site_line(const struct site_place *place, struct slice text, const char *entry);
 // The container in what site_pod, site_lists or site_kwok reads. Borrows from tree.
 struct error *site_find(const struct site_place *place, const json_t *tree,
                         struct site_container *ret_container);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `drawbridge plan --prepare-for`: which of the entries that are set now would keep a component of
 // a later minor from starting, where they stand, and whether they mean anything today.
-#include <string.h>
-
+#include "drawbridge/site.h"
 #include "plan.h"
 
 struct report {
@@ -12,61 +11,39 @@ struct report {
     bool unknown;
 };
 
-// "line 12 of FILE": the first line that has the entry's name. NULL: none has.
-static char *line_of(const char *text, const char *entry, const char *name)
-{
-    struct slice rest = slice_of(text), line;
-
-    for (unsigned number = 1; slice_cut(&rest, '\n', &line); number++) {
-        AUTO_MEM char *copy = slice_dup(line);
-        if (strstr(copy, entry))
-            return str_format("%s, line %u", name, number);
-    }
-    return NULL;
-}
-
-static char *line_of_file(const char *path, const char *entry)
+static char *line_of_file(const struct site_place *where, const char *entry)
 {
     AUTO_MEM char *text = NULL;
+    unsigned line;
 
-    error_ignore(cli_read_file(path, &text), "the file is not here");
-    return text ? line_of(text, entry, path) : NULL;
-}
-
-static char *place_of_template(const struct plan_prepare *prepare,
-                               const struct plan_instance *instance, const char *entry)
-{
-    const json_t *map = json_object_get(prepare->observed->config_maps, instance->object);
-    json_t *data = json_object_get(map, "data");
-    const char *key;
-    json_t *value;
-
-    json_object_foreach(data, key, value) {
-        AUTO_MEM char *name = str_format("ConfigMap kube-system/%s, %s", instance->object, key);
-        char *place = json_is_string(value) ? line_of(json_string_value(value), entry, name) : NULL;
-        if (place)
-            return place;
-    }
-    return str_format("ConfigMap kube-system/%s", instance->object);
+    error_ignore(cli_read_file(where->name, &text), "the file is not here");
+    line = text ? site_line(where, slice_of(text), entry) : 0;
+    return line > 0 ? str_format("%s, line %u", where->name, line) : NULL;
 }
 
 static char *place_of(const struct plan_prepare *prepare, const struct plan_instance *instance,
                       const char *entry)
 {
     const char *component = component_name(instance->component);
-    bool here = !prepare->node || str_eq(prepare->node, instance->node);
+    bool here = !instance->object && (!prepare->node || str_eq(prepare->node, instance->node));
     char *place = NULL;
 
-    if (instance->object)
-        return place_of_template(prepare, instance, entry);
-    if (instance->component == COMPONENT_KUBELET && here && prepare->kubelet_config)
-        place = line_of_file(prepare->kubelet_config, entry);
+    if (instance->component == COMPONENT_KUBELET && here && prepare->kubelet_config) {
+        struct site_place where = {&site_kubelet_configuration, COMPONENT_KUBELET,
+                                   prepare->kubelet_config, .at = NULL};
+        place = line_of_file(&where, entry);
+    }
     if (instance->component != COMPONENT_KUBELET && here && prepare->manifests_dir) {
         AUTO_MEM char *path = str_format("%s/%s.yaml", prepare->manifests_dir, component);
-        place = line_of_file(path, entry);
+        struct site_place where = {&site_pod, instance->component, path, .at = NULL};
+        place = line_of_file(&where, entry);
     }
     if (place)
         return place;
+    if (*doc_str(instance->reported, "places", entry, NULL))
+        return str_dup(doc_str(instance->reported, "places", entry, NULL));
+    if (instance->object)
+        return str_format("ConfigMap kube-system/%s", instance->object);
     if (!instance->node)
         return str_dup("its flags");
     return instance->component == COMPONENT_KUBELET

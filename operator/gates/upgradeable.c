@@ -9,6 +9,7 @@
 struct cause {
     char *text;        // "kube-scheduler 1.38: feature gate X is removed"
     const char *where; // the first instance
+    const char *place; // of the entry in it, ""
     size_t more;       // others
     const char *effect;
 };
@@ -21,7 +22,7 @@ struct report {
 };
 
 static void add_cause(struct report *r, const struct gates_instance *i, int minor,
-                      const char *effect, char *take_what)
+                      const char *entry, const char *effect, char *take_what)
 {
     AUTO_MEM char *what = take_what;
     AUTO_MEM char *text = str_format("%s 1.%d: %s", component_name(i->component), minor, what);
@@ -33,7 +34,10 @@ static void add_cause(struct report *r, const struct gates_instance *i, int mino
     if (r->len == GATES_ENTRIES_MAX)
         return;
     r->causes = mem_realloc(r->causes, (r->len + 1) * sizeof(*r->causes));
-    r->causes[r->len++] = (struct cause){.text = TAKE(text), .where = i->id, .effect = effect};
+    r->causes[r->len++] = (struct cause){.text = TAKE(text),
+                                         .where = i->id,
+                                         .place = doc_str(i->places, entry, NULL),
+                                         .effect = effect};
 }
 
 // Foreign entries with ours over them.
@@ -88,7 +92,7 @@ static void check_dependencies(const struct gates_table *table, const struct gat
             for (; *dep != NULL; dep++)
                 if (!judge_value(&nothing_wanted, &c, *dep, gates_row(table, *dep), false))
                     add_cause(
-                        r, later, minor, "checked from then on",
+                        r, later, minor, row->name, "checked from then on",
                         str_format("feature gate %s needs %s, which is off", row->name, *dep));
         }
     }
@@ -116,8 +120,8 @@ static void check_instance(const struct gates_table *table, const struct gates_i
     gates_prepare(table, &later, (struct version){1, goal, 0}, &findings);
     r->table_ended = r->table_ended || findings.unknown;
     for (size_t n = 0; n < findings.len; n++)
-        add_cause(r, i, findings.items[n].minor, effect_words(&findings.items[n]),
-                  finding_words(&findings.items[n]));
+        add_cause(r, i, findings.items[n].minor, findings.items[n].entry,
+                  effect_words(&findings.items[n]), finding_words(&findings.items[n]));
     check_dependencies(table, &later, goal, r);
 }
 
@@ -126,7 +130,8 @@ static char *causes_text(const struct report *r)
     AUTO_BUF struct buf text = buf_make(16384);
     for (size_t i = 0; i < r->len && i < LINES_MAX; i++) {
         const struct cause *c = &r->causes[i];
-        buf_printf(&text, "%s%s (%s", i > 0 ? "; " : "", c->text, c->where);
+        buf_printf(&text, "%s%s (%s%s%.*s", i > 0 ? "; " : "", c->text, c->where,
+                   c->place[0] ? ", " : "", TEXT_CUT(200, c->place));
         if (c->more > 0)
             buf_printf(&text, " and %zu more", c->more);
         buf_printf(&text, "; %s)", c->effect);

@@ -72,11 +72,24 @@ void node_drop_ins_fini(struct node_drop_ins *drop_ins)
     json_decref(drop_ins->before);
     json_decref(drop_ins->after);
     json_decref(drop_ins->files);
+    json_decref(drop_ins->places);
     json_decref(drop_ins->server);
     *drop_ins = (struct node_drop_ins){0};
 }
 
 #define DROP_IN_DEPTH_MAX 8
+
+static void locate(const struct node_file *file, const char *path, const json_t *gates,
+                   json_t *places)
+{
+    struct site_place place = {&site_kubelet_configuration, COMPONENT_KUBELET, path, .at = NULL};
+    const char *gate;
+    json_t *value;
+    json_object_foreach(node_iterable(gates), gate, value) {
+        AUTO_MEM char *text = node_place_text(path, site_line(&place, node_file_slice(file), gate));
+        json_object_set_new(places, gate, doc_string(text));
+    }
+}
 
 static struct error *read_one(const char *path, bool after, struct node_drop_ins *drop_ins)
 {
@@ -85,6 +98,8 @@ static struct error *read_one(const char *path, bool after, struct node_drop_ins
     struct error *err = node_file_read_linked(path, &file); // others may use links
     if (!err)
         err = node_kubelet_config_read(node_file_slice(&file), path, &gates, drop_ins->server);
+    if (!err)
+        locate(&file, path, gates, drop_ins->places);
     node_file_fini(&file);
     if (err)
         return err;
@@ -130,7 +145,7 @@ static struct error *read_dir(const char *dir, unsigned depth, bool after,
 // The kubelet takes files that end in .conf; of featureGates one entry after the other.
 struct error *node_drop_ins_read(const char *dir, struct node_drop_ins *ret_drop_ins)
 {
-    *ret_drop_ins =
-        (struct node_drop_ins){json_object(), json_object(), json_object(), json_object()};
+    *ret_drop_ins = (struct node_drop_ins){json_object(), json_object(), json_object(),
+                                           json_object(), json_object()};
     return dir ? read_dir(dir, 0, false, ret_drop_ins) : NULL;
 }

@@ -174,6 +174,7 @@ enum node_state {
 struct node_drop_ins {
     json_t *before, *after; // gate → bool
     json_t *files;          // gate → the last file that says it
+    json_t *places;         // gate → that file, and the line
     json_t *server;         // where the kubelet answers, as they say
 };
 
@@ -197,6 +198,7 @@ struct node_unit {
     char *image, *container;       // names
     size_t container_index;
     json_t *gates, *runtime; // what files and flags say in all
+    json_t *places;          // gate or key → file and line
     struct version emulated;
 
     // what the component said when it was asked last
@@ -293,6 +295,9 @@ bool node_kubelet_find(struct node *node, json_t **ret_argv);
 const char *node_host_path(const struct node *node, const char *path); // as the host names it
 struct error *node_drop_ins_read(const char *dir, struct node_drop_ins *ret_drop_ins);
 void node_drop_ins_fini(struct node_drop_ins *drop_ins);
+// --- places.c: where the entries of a component stand
+void node_unit_locate(struct node_unit *unit);
+char *node_place_text(const char *path, unsigned line); // line 0: not known
 
 // --- journal.c -----------------------------------------------------------------------------------
 

@@ -118,6 +118,7 @@ static void clear_files(struct node_unit *unit)
     json_decref(TAKE(unit->argv));
     json_decref(TAKE(unit->gates));
     json_decref(TAKE(unit->runtime));
+    json_decref(TAKE(unit->places));
     json_decref(TAKE(unit->live));
     json_decref(TAKE(unit->live_server));
     json_decref(TAKE(unit->server));
@@ -157,6 +158,7 @@ static struct error *take_flags(struct node_unit *unit, const json_t *file_gates
     json_object_update(unit->gates, flags.feature_gates); // the command line outranks the file
     unit->runtime = json_incref(flags.runtime_config);
     unit->emulated = flags.emulated;
+    node_unit_locate(unit);
     return NULL;
 }
 
@@ -243,9 +245,20 @@ static void found_fini(struct node_found *found)
     json_decref(found->live_server);
 }
 
+// A drop-in that says the same in another line is no news.
+static void take_places(struct node_unit *unit, struct node_found *found)
+{
+    if (unit->problem || doc_equal(unit->drop_ins.places, found->drop_ins.places))
+        return;
+    json_decref(unit->drop_ins.places);
+    unit->drop_ins.places = TAKE(found->drop_ins.places);
+    node_unit_locate(unit);
+}
+
 void node_unit_adopt(struct node_unit *unit, struct node_found *found)
 {
     if (!is_news(unit, found)) {
+        take_places(unit, found);
         found_fini(found);
         return;
     }

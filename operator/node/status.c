@@ -122,6 +122,8 @@ static json_t *build_component(const struct node_unit *unit)
         json_object_set(component, "featureGates", unit->gates);
     if (unit->runtime && unit->component == COMPONENT_APISERVER)
         json_object_set(component, "runtimeConfig", unit->runtime);
+    if (json_object_size(unit->places) > 0)
+        json_object_set(component, "places", unit->places);
     add_owned(unit, component);
     if (unit->running)
         add_running(unit, component);

@@ -48,6 +48,7 @@ void plan_inputs_make(const struct plan_instance *instances, size_t len,
             .foreign_runtime = runtime,
             .extra_gates = json_object_get(from->reported, "extraGates"),
             .missing_gates = json_object_get(from->reported, "missingGates"),
+            .places = json_object_get(from->reported, "places"),
         };
     }
     *ret_inputs = inputs;

@@ -79,6 +79,25 @@ TEST(many_findings_are_counted)
     CHECK_HAS(message, "and 12 more");
 }
 
+TEST(where_an_entry_stands_is_said_with_its_line)
+{
+    AUTO_JSON json_t *gates = json_pack("{s:b}", "DynamicResourceAllocation", 1);
+    AUTO_JSON json_t *places = json_pack("{s:s}", "DynamicResourceAllocation", "/m/s.yaml, line 7");
+    struct gates_instance two[] = {{.id = "kube-scheduler on a",
+                                    .component = COMPONENT_SCHEDULER,
+                                    .version = {1, 37, 1},
+                                    .foreign_gates = gates,
+                                    .places = places},
+                                   {.id = "kube-scheduler on b",
+                                    .component = COMPONENT_SCHEDULER,
+                                    .version = {1, 37, 1},
+                                    .foreign_gates = gates}};
+    AUTO_MEM char *message = NULL;
+    CHECK_INT(gates_upgradeable(gates_table_builtin(), two, 2, NULL, (struct version){0}, &message),
+              UPGRADEABLE_FALSE);
+    CHECK_HAS(message, "(kube-scheduler on a, /m/s.yaml, line 7 and 1 more; without effect today)");
+}
+
 // --- the way to a minor that is named ------------------------------------------------------------
 
 static char *prepared(enum component component, int minor, int target, const char *gates,

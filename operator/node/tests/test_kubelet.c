@@ -214,6 +214,34 @@ TEST(drop_ins_speak_in_the_order_of_their_names)
     world_fini(&world);
 }
 
+static bool stands_in_line_4(struct world *world)
+{
+    return str_ends(doc_str(world_component(world, "kubelet"), "places", "NodeLogQuery", NULL),
+                    "10-site.conf, line 4");
+}
+
+TEST(each_entry_is_reported_with_its_file_and_line)
+{
+    struct world world;
+    begin(&world);
+    struct drop_in drop_in = with_drop_ins(&world);
+    AUTO_MEM char *early = str_format("%s/10-site.conf", drop_in.dir);
+    AUTO_MEM char *want = str_format("%s, line 3", early);
+    test_write(early, "kind: KubeletConfiguration\nfeatureGates:\n  NodeLogQuery: true\n");
+    world_start_agent(&world);
+    world_desire(&world, "r1", WANT, "Enable");
+    CHECK(world_wait(&world, all_up_to_date, 5000));
+    CHECK_STR(doc_str(world_component(&world, "kubelet"), "places", "NodeLogQuery", NULL), want);
+    CHECK_HAS(
+        doc_str(world_component(&world, "kubelet"), "places", "DynamicResourceAllocation", NULL),
+        drop_in.ours);
+    // the same in another line
+    test_write(early, "kind: KubeletConfiguration\n\nfeatureGates:\n  NodeLogQuery: true\n");
+    CHECK(world_wait(&world, stands_in_line_4, 5000));
+    drop_in_fini(&drop_in);
+    world_fini(&world);
+}
+
 // What it says nobody knows, and it may outrank ours: the kubelet would not even start with it.
 TEST(a_drop_in_that_is_a_link_to_nowhere_leaves_the_kubelet_untouched)
 {

@@ -71,6 +71,9 @@ TEST(enables_all_four_in_order_and_disables_them_in_reverse)
     CHECK_STR_TAKE(
         doc_print_json_sorted(json_object_get(world_component(&world, "kubelet"), "enabled")),
         "{\"DynamicResourceAllocation\":true}");
+    AUTO_MEM char *place = str_format("%s, line ", world.fakes[API].path);
+    CHECK_HAS(doc_str(api, "places", "DynamicResourceAllocation", NULL), place);
+    CHECK_HAS(doc_str(api, "places", "resource.k8s.io/v1beta1", NULL), place);
     CHECK_INT(world.fakes[API].starts, 2);
     world_desire(&world, "r2", "", "Disable");
     CHECK(world_wait(&world, all_up_to_date, 10000));

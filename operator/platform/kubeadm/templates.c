@@ -93,6 +93,32 @@ static json_t *make_report(const json_t *record, const char *name, const struct 
     return report;
 }
 
+#define PLACES_MAX 64
+
+// Where the entries stand, for people.
+static json_t *make_places(const struct site_place *place, const char *text,
+                           const struct gates_flags *flags)
+{
+    const json_t *const all[] = {flags->feature_gates, flags->runtime_config};
+    json_t *places = json_object();
+
+    for (size_t i = 0; i < COUNT(all); i++) {
+        const char *name;
+        json_t *value;
+
+        json_object_foreach((json_t *)(uintptr_t)all[i], name, value) {
+            unsigned line =
+                json_object_size(places) < PLACES_MAX ? site_line(place, slice_of(text), name) : 0;
+            AUTO_MEM char *where = str_format("ConfigMap kube-system/%s, %s, line %u", place->name,
+                                              kubeadm_template_key(place->name), line);
+
+            if (line > 0)
+                json_object_set_new(places, name, doc_string(where));
+        }
+    }
+    return places;
+}
+
 static struct error *add_template(struct platform_observed *observed, enum component component,
                                   const char *text, struct version version)
 {
@@ -107,6 +133,7 @@ static struct error *add_template(struct platform_observed *observed, enum compo
     if (err)
         return err;
     report = make_report(record, component_name(component), &flags);
+    json_object_set_new(report, "places", make_places(&place, text, &flags));
     instance = platform_add_instance(observed, component, NULL, template_of(component));
     instance->version = version;
     instance->emulated = flags.emulated;

@@ -246,6 +246,30 @@ TEST(the_limit_counts_what_templates_stand_for_too)
     place_free(c);
 }
 
+TEST(an_entry_of_kubeadms_config_maps_is_told_with_its_line)
+{
+    struct place *c = place_new();
+
+    add_control_plane(c, "cp-1");
+    json_object_set_new(c->maps, "kubeadm-config",
+                        json_pack("{s:{s:s, s:s}, s:{s:s}}", "metadata", "name", "kubeadm-config",
+                                  "resourceVersion", "1", "data", "ClusterConfiguration",
+                                  "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n"
+                                  "kubernetesVersion: v1.33.13\napiServer:\n  extraArgs:\n"
+                                  "  - {name: feature-gates, value: A=true}\nscheduler:\n"
+                                  "  extraArgs:\n  - name: feature-gates\n    value: A=true\n"));
+    cluster_open(c);
+    observe(c, PLATFORM_KUBEADM);
+    CHECK_OK(TAKE(c->err));
+    CHECK_STR(doc_str(find(c, "kube-apiserver in kubeadm-config")->reported, "places", "A", NULL),
+              "ConfigMap kube-system/kubeadm-config, ClusterConfiguration, line 6");
+    CHECK_STR(doc_str(find(c, "kube-scheduler in kubeadm-config")->reported, "places", "A", NULL),
+              "ConfigMap kube-system/kubeadm-config, ClusterConfiguration, line 10");
+    CHECK(doc_get(find(c, "kube-controller-manager in kubeadm-config")->reported, "places", "A",
+                  NULL) == NULL);
+    place_free(c);
+}
+
 // What was asked for there is to be taken back: a node that is not looked at would keep our flags.
 TEST(a_control_plane_node_that_lost_its_label_is_still_looked_after_where_it_was_asked)
 {
