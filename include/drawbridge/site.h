@@ -80,10 +80,12 @@ struct error *site_kwok_part(struct slice text, const char *name, enum component
 
 // --- the record: what is ours of what stands -----------------------------------------------------
 
-// Entries by kind: {"featureGates": {name: bool}, "runtimeConfig": {key: "true" or "false"}}.
+// Entries by kind: {"featureGates": {name: bool}, "runtimeConfig": {key: "true" or "false"}}. What
+// is wanted or ours may be null: an entry of others that shall not stand.
 #define SITE_KINDS 2
 extern const char *const site_kinds[SITE_KINDS];
-// Those of owned that stand with our value: somebody else's later change is theirs. Owned.
+// Those of owned that stand with our value, or do not where that is null: somebody else's later
+// change is theirs. Owned.
 json_t *site_ours(const json_t *owned, const struct gates_flags *flags);
 
 // A text, or a tree where that is not NULL.
@@ -101,7 +103,9 @@ struct site_part {
     struct site_place place;
     // of the record: our entries, and the values of others that they stand in for
     const json_t *owned, *replaced;
-    const json_t *want;      // all that is to be ours now
+    // All that is to be ours now. An entry that is null goes, whoever wrote it, and is given back
+    // when it is not wanted so any more.
+    const json_t *want;
     const json_t *elsewhere; // entries that count where the document says nothing; NULL: none do
     json_t *ret_owned, *ret_replaced; // of the record that goes with the edit
 };

@@ -21,6 +21,14 @@ static json_t *new_kinds(void)
     return json_pack("{s:{}, s:{}}", site_kinds[0], site_kinds[1]);
 }
 
+// A null of ours is an entry that shall not stand.
+static bool stands_so(const json_t *stands, const char *name, const json_t *value)
+{
+    const json_t *now = json_object_get(stands, name);
+
+    return json_is_null(value) ? !now : doc_equal(now, value);
+}
+
 json_t *site_ours(const json_t *owned, const struct gates_flags *flags)
 {
     json_t *ours = new_kinds();
@@ -31,7 +39,7 @@ json_t *site_ours(const json_t *owned, const struct gates_flags *flags)
         json_t *value;
 
         json_object_foreach(iterable(json_object_get(owned, site_kinds[k])), name, value) {
-            if (doc_equal(value, json_object_get(stands, name)))
+            if (stands_so(stands, name, value))
                 json_object_set(json_object_get(ours, site_kinds[k]), name, value);
         }
     }
@@ -60,11 +68,26 @@ struct entries {
     json_t *set, *unset, *owned, *now_replaced; // to be filled
 };
 
+// What nobody else had said is no absence of ours.
+static void want_absent(struct entries *e, const char *name, bool now, json_t *before)
+{
+    if (now)
+        json_object_set_new(e->unset, name, json_true());
+    if (!before)
+        return;
+    json_object_set_new(e->owned, name, json_null());
+    json_object_set(e->now_replaced, name, before);
+}
+
 static void want_entry(struct entries *e, const char *name, json_t *value)
 {
     json_t *now = json_object_get(e->stands, name);
     json_t *before = json_object_get(e->ours, name) ? json_object_get(e->replaced, name) : now;
 
+    if (json_is_null(value)) {
+        want_absent(e, name, now != NULL, before);
+        return;
+    }
     if (!now && doc_equal(json_object_get(e->elsewhere, name), value))
         return; // somebody else says it already
     if (!doc_equal(now, value))
@@ -110,7 +133,7 @@ static struct error *check_part(const struct site_part *part, const struct site_
         json_t *value;
 
         json_object_foreach(json_object_get(part->ret_owned, site_kinds[k]), name, value) {
-            if (!doc_equal(json_object_get(of_kind(&flags, k), name), value))
+            if (!stands_so(of_kind(&flags, k), name, value))
                 return error_new(ERROR_INTERNAL, "%s: %s would not be %s", part->place.name, name,
                                  site_kinds[k]);
         }

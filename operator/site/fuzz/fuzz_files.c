@@ -50,6 +50,42 @@ static void check(edit_fn *edit, struct slice text)
     ASSERT(str_eq(once, twice));
 }
 
+// Entries that shall not stand are gone, stay gone, and come back as they were.
+static void check_absent(const struct site_codec *codec, enum component component,
+                         struct slice text)
+{
+    struct site_place place = {codec, component, "f", .at = NULL};
+    AUTO_FLAGS struct gates_flags flags = {0}, less = {0}, back = {0};
+    AUTO(error) struct error *err = site_read_text(&place, text, &flags);
+    AUTO_JSON json_t *absent = json_object();
+    AUTO_SITE_EDIT struct site_edit gone = {0};
+    AUTO_SITE_EDIT struct site_edit given = {0};
+    const char *name;
+    json_t *value;
+    if (err)
+        return;
+    json_object_foreach(flags.feature_gates, name, value)
+        json_object_set_new(absent, name, json_null());
+    AUTO_JSON json_t *want = json_pack("{s:O}", site_kinds[0], absent);
+    AUTO_SITE_PART struct site_part out = {.place = place, .want = want};
+    struct site_document document = {.now.text = text};
+    AUTO(error) struct error *refused = site_edit(&document, &out, 1, &gone);
+    if (refused)
+        return;
+    AUTO(error) struct error *unread = site_read_text(&place, slice_of(gone.text), &less);
+    ASSERT(unread == NULL);
+    ASSERT(json_object_size(less.feature_gates) == 0);
+    AUTO_SITE_PART struct site_part in = {
+        .place = place, .owned = out.ret_owned, .replaced = out.ret_replaced};
+    document = (struct site_document){.now.text = slice_of(gone.text)};
+    AUTO(error) struct error *lost = site_edit(&document, &in, 1, &given);
+    if (lost)
+        return;
+    AUTO(error) struct error *odd = site_read_text(&place, slice_of(given.text), &back);
+    ASSERT(odd == NULL);
+    ASSERT(doc_equal(back.feature_gates, flags.feature_gates));
+}
+
 void fuzz_one(const uint8_t *bytes, size_t len)
 {
     struct slice text = {.ptr = (const char *)bytes, .len = len};
@@ -59,6 +95,10 @@ void fuzz_one(const uint8_t *bytes, size_t len)
     check(edit_config, text);
     check(edit_cluster, text);
     check(edit_part, text);
+    check_absent(&site_pod, COMPONENT_SCHEDULER, text);
+    check_absent(&site_kubelet_configuration, COMPONENT_KUBELET, text);
+    check_absent(&site_cluster_configuration, COMPONENT_SCHEDULER, text);
+    check_absent(&site_env_file, COMPONENT_KUBELET, text);
     // Without the variable there is no place for a flag, and nobody asks for one.
     if (!err && json_array_size(argv) > 1)
         check(edit_env, text);
