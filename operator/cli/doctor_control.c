@@ -259,7 +259,8 @@ static void check_next_of(struct examination *e, const char *node, const json_t 
     struct gates_instance kubelet = {.id = id,
                                      .component = COMPONENT_KUBELET,
                                      .foreign_gates = json_object_get(reported, "featureGates"),
-                                     .extra_gates = json_object_get(reported, "extraGates")};
+                                     .extra_gates = json_object_get(reported, "extraGates"),
+                                     .places = json_object_get(reported, "places")};
 
     if (version_parse(doc_str(reported, "version", NULL), &kubelet.version))
         doctor_check_next(e, &kubelet);

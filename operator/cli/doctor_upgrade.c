@@ -16,13 +16,15 @@ void doctor_check_next(struct examination *e, const struct gates_instance *insta
         const struct gates_finding *finding = &findings.items[i];
         AUTO_MEM char *check = str_format("upgrade to 1.%d", next.minor);
         AUTO_MEM char *what = gates_finding_text(finding);
+        const char *place = doc_str(instance->places, finding->entry, NULL);
         AUTO_MEM char *fix = str_format("%s: drawbridge plan --prepare-for 1.%d",
                                         finding->matters ? "decide what becomes of it"
                                                          : "take it out before the upgrade",
                                         next.minor);
 
-        doctor_find(e, check, DOCTOR_WARN, fix, "%s has %.*s=%s, which is %s%s", instance->id,
-                    TEXT_CUT(200, finding->entry), finding->value ? "true" : "false", what,
+        doctor_find(e, check, DOCTOR_WARN, fix, "%s has %.*s=%s%s%.*s%s, which is %s%s",
+                    instance->id, TEXT_CUT(200, finding->entry), finding->value ? "true" : "false",
+                    *place ? " (" : "", TEXT_CUT(200, place), *place ? ")" : "", what,
                     finding->matters ? " and means something today" : " and means nothing today");
     }
 }

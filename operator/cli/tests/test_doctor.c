@@ -112,6 +112,14 @@ TEST(what_the_next_minor_refuses)
                   "v1.37.2, featureGates: {DynamicResourceAllocation: true}, enabled: "
                   "{DynamicResourceAllocation: true}}]}}]}",
                   "upgrade to 1.38", "warning", "drawbridge plan --prepare-for 1.38");
+    check_finding(
+        "{agents: [{metadata: {name: a}, status: {components: [{name: kubelet, version: "
+        "v1.37.2, featureGates: {DynamicResourceAllocation: true}, enabled: "
+        "{DynamicResourceAllocation: true}, places: {DynamicResourceAllocation: "
+        "'/k/config.yaml, line 12'}}]}}]}",
+        "upgrade to 1.38", "warning",
+        "kubelet on a has DynamicResourceAllocation=true (/k/config.yaml, line 12), which "
+        "is removed in 1.38");
     check_times(COMPONENT("kube-scheduler", "r/kube-scheduler:v1.36.3",
                           "kube-scheduler, '--feature-gates=DynamicResourceAllocation=true'"),
                 "upgrade to 1.37", 0);
