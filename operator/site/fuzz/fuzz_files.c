@@ -64,6 +64,13 @@ static void check_absent(const struct site_codec *codec, enum component componen
     json_t *value;
     if (err)
         return;
+    // None (0) where an escape or a fold has the name in parts.
+    json_object_foreach(flags.feature_gates, name, value) {
+        unsigned line = site_line(&place, text, name), lines = 1;
+        for (size_t i = 0; i < text.len; i++)
+            lines += text.ptr[i] == '\n';
+        ASSERT(line <= lines);
+    }
     json_object_foreach(flags.feature_gates, name, value)
         json_object_set_new(absent, name, json_null());
     AUTO_JSON json_t *want = json_pack("{s:O}", site_kinds[0], absent);
