@@ -215,6 +215,9 @@ struct gates_intent {
     const json_t *runtime_config; // key → "true"/"false"; NULL: none
     bool allow_alpha;
     const json_t *features; // array of names; NULL: none
+    // Entries of others that a minor up to this one refuses, and that have no effect today, go.
+    struct version prepare_for; // major 0: none
+    bool remove_foreign;        // false: they stay, and are only told of
 };
 
 struct gates_instance {
@@ -225,6 +228,8 @@ struct gates_instance {
     // what its flags say beside what we wrote: name → bool; NULL: none
     const json_t *foreign_gates;
     const json_t *foreign_runtime; // key → "true"/"false"
+    // what others had said beside that and we took out: the same maps
+    const json_t *removed_gates, *removed_runtime;
     // name → bool: listed by the running binary, not by the table for its minor; NULL: none or not
     // read
     const json_t *extra_gates;
@@ -241,6 +246,9 @@ struct gates_desired {
     // name → bool: of the intent's gates and DynamicResourceAllocation, what the running component
     // must report
     json_t *effective;
+    // Arrays of names, sorted: entries of others that shall not stand (gates_intent.prepare_for).
+    // What is written by us is in none of them.
+    json_t *without_gates, *without_runtime;
 };
 
 struct gates_resolution {

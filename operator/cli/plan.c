@@ -376,8 +376,12 @@ static struct gates_intent intent_of(const struct api_config *config)
 {
     if (config->deleting)
         return (struct gates_intent){0};
-    return (struct gates_intent){config->feature_gates, config->runtime_config, config->allow_alpha,
-                                 config->features};
+    return (struct gates_intent){
+        .feature_gates = config->feature_gates,
+        .runtime_config = config->runtime_config,
+        .allow_alpha = config->allow_alpha,
+        .features = config->features,
+    };
 }
 
 // The diff says what is to be changed; what holds it up stands in the object. On stderr, so that

@@ -145,6 +145,101 @@ void gates_prepare(const struct gates_table *table, const struct gates_instance 
         prepare_apis(table, instance, target.minor, ret_findings);
 }
 
+// --- what goes -----------------------------------------------------------------------------------
+
+// Of what the table does not have in this minor nobody can say what it is without its entry.
+static bool is_told(const struct gates_table *table, const struct gates_instance *instance,
+                    const struct gates_finding *finding)
+{
+    struct class now = prepare_class(instance, instance->version.minor);
+    AUTO_MEM char *group = NULL;
+    AUTO_MEM char *version = NULL;
+    AUTO_MEM char *resource = NULL;
+    struct gate gate;
+    if (finding->kind == FINDING_UNREGISTERED)
+        return gates_runtime_split(finding->entry, &group, &version, &resource) &&
+               gates_api_at(gates_api_row(table, group, version), now.emulated) >= 0;
+    const struct gate_row *row = gates_row(table, finding->entry);
+    return row != NULL && judge_gate(&now, row, &gate);
+}
+
+// One after the other: of two entries that say the same the second has an effect once the first is
+// gone.
+static void choose(const struct gates_table *table, const struct gates_finding *finding,
+                   const struct gates_instance *rest, const struct gates_desired *desired,
+                   struct strlist *gates, struct strlist *runtime)
+{
+    bool api = finding->kind == FINDING_UNREGISTERED;
+    const json_t *ours = api ? desired->runtime_config : desired->feature_gates;
+    const json_t *left = api ? rest->foreign_runtime : rest->foreign_gates;
+    if (finding->matters || !is_told(table, rest, finding) ||
+        json_object_get(ours, finding->entry) != NULL ||
+        (api ? api_matters(table, rest, finding->entry)
+             : gate_matters(table, rest, finding->entry, finding->value)))
+        return;
+    json_object_del((json_t *)(uintptr_t)left, finding->entry);
+    strlist_add(api ? runtime : gates, finding->entry);
+}
+
+// What was taken out on the way to this minor, and is refused by it now, does not come back.
+static void keep_out(const struct gates_table *table, const struct gates_instance *instance,
+                     struct strlist *gates, struct strlist *runtime)
+{
+    struct class now = prepare_class(instance, instance->version.minor);
+    enum gates_finding_kind kind;
+    bool unknown = false;
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)instance->removed_gates, name, value) {
+        if (prepare_gate(table, &now, name, json_is_true(value), &kind, &unknown))
+            strlist_add(gates, name);
+    }
+    json_object_foreach((json_t *)(uintptr_t)instance->removed_runtime, name, value) {
+        if (prepare_api(table, &now, name, &unknown))
+            strlist_add(runtime, name);
+    }
+}
+
+static void put_sorted(struct strlist *names, json_t *array)
+{
+    strlist_sort(names);
+    for (size_t i = 0; i < names->len; i++)
+        json_array_append_new(array, doc_string(names->items[i]));
+}
+
+static json_t *with_removed(const json_t *foreign, const json_t *removed)
+{
+    json_t *all = foreign != NULL ? doc_copy(foreign) : json_object();
+    json_object_update_missing(all, (json_t *)(uintptr_t)removed);
+    return all;
+}
+
+void prepare_without(const struct gates_table *table, const struct gates_instance *instance,
+                     struct version target, const struct gates_desired *desired)
+{
+    AUTO_FINDINGS struct gates_findings findings = {0};
+    AUTO_STRLIST struct strlist gates = {0};
+    AUTO_STRLIST struct strlist runtime = {0};
+    AUTO_JSON json_t *all_gates = with_removed(instance->foreign_gates, instance->removed_gates);
+    AUTO_JSON json_t *all_runtime =
+        with_removed(instance->foreign_runtime, instance->removed_runtime);
+    AUTO_JSON json_t *rest_gates = doc_copy(all_gates);
+    AUTO_JSON json_t *rest_runtime = doc_copy(all_runtime);
+    struct gates_instance all = *instance, rest = *instance;
+    if (instance->version.major != 1 || target.major != 1)
+        return;
+    all.foreign_gates = all_gates;
+    all.foreign_runtime = all_runtime;
+    rest.foreign_gates = rest_gates;
+    rest.foreign_runtime = rest_runtime;
+    gates_prepare(table, &all, target, &findings);
+    for (size_t i = 0; i < findings.len; i++)
+        choose(table, &findings.items[i], &rest, desired, &gates, &runtime);
+    keep_out(table, instance, &gates, &runtime);
+    put_sorted(&gates, desired->without_gates);
+    put_sorted(&runtime, desired->without_runtime);
+}
+
 void gates_findings_fini(struct gates_findings *findings)
 {
     for (size_t i = 0; i < findings->len; i++)

@@ -17,6 +17,8 @@ static void resolver_fini(struct resolver *r)
         json_decref(r->classes[i].desired.feature_gates);
         json_decref(r->classes[i].desired.runtime_config);
         json_decref(r->classes[i].desired.effective);
+        json_decref(r->classes[i].desired.without_gates);
+        json_decref(r->classes[i].desired.without_runtime);
     }
     for (size_t i = 0; i < r->refusals_len; i++) {
         mem_free(r->refusals[i].refusal.subject);
@@ -39,6 +41,8 @@ void gates_resolution_fini(struct gates_resolution *resolution)
         json_decref(resolution->desired[i].feature_gates);
         json_decref(resolution->desired[i].runtime_config);
         json_decref(resolution->desired[i].effective);
+        json_decref(resolution->desired[i].without_gates);
+        json_decref(resolution->desired[i].without_runtime);
     }
     for (size_t i = 0; i < resolution->refusals_len; i++) {
         mem_free(resolution->refusals[i].subject);
@@ -87,6 +91,7 @@ static uint64_t hash_instance(const struct gates_instance *i)
     uint64_t h =
         mix(mix((uint64_t)i->component, (uint64_t)i->version.minor), (uint64_t)i->emulated.minor);
     h = mix(mix(h, hash_tree(i->foreign_gates)), hash_tree(i->foreign_runtime));
+    h = mix(mix(h, hash_tree(i->removed_gates)), hash_tree(i->removed_runtime));
     // A list that was not read differs from an empty one.
     return mix(mix(mix(h, hash_tree(i->extra_gates)), i->extra_gates == NULL),
                hash_tree(i->missing_gates));
@@ -108,6 +113,8 @@ static bool same_class(const struct class *c, uint64_t hash, const struct gates_
            a->version.minor == b->version.minor && a->emulated.minor == b->emulated.minor &&
            same_map(a->foreign_gates, b->foreign_gates) &&
            same_map(a->foreign_runtime, b->foreign_runtime) &&
+           same_map(a->removed_gates, b->removed_gates) &&
+           same_map(a->removed_runtime, b->removed_runtime) &&
            (a->extra_gates == NULL) == (b->extra_gates == NULL) &&
            same_map(a->extra_gates, b->extra_gates) && same_map(a->missing_gates, b->missing_gates);
 }
@@ -124,7 +131,7 @@ static void add_class(struct resolver *r, const struct gates_instance *i, size_t
         .hash = hash,
         .know = mem_alloc(r->wants_len),
         .targeted = mem_alloc(r->wants_len * sizeof(bool)),
-        .desired = {json_object(), json_object(), json_object()},
+        .desired = {json_object(), json_object(), json_object(), json_array(), json_array()},
     };
 }
 
@@ -328,6 +335,9 @@ static void decide(struct resolver *r)
     // Whoever asks for a feature asks for what it is a feature of, also where that has no gate.
     r->dra = (dra < r->wants_len && r->wants[dra].value) || r->features_len > 0;
     needs_resolve(r);
+    for (size_t i = 0; i < r->classes_len && r->intent->remove_foreign; i++)
+        prepare_without(r->table, r->classes[i].instance, r->intent->prepare_for,
+                        &r->classes[i].desired);
 }
 
 // --- output --------------------------------------------------------------------------------------
@@ -359,6 +369,8 @@ static void take_results(struct resolver *r, const size_t *class_of, size_t inst
             .feature_gates = json_incref(d->feature_gates),
             .runtime_config = json_incref(d->runtime_config),
             .effective = json_incref(d->effective),
+            .without_gates = json_incref(d->without_gates),
+            .without_runtime = json_incref(d->without_runtime),
         };
     }
     if (r->refusals_len > 0)

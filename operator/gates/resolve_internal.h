@@ -100,6 +100,10 @@ bool prepare_gate(const struct gates_table *table, const struct class *later, co
                   bool value, enum gates_finding_kind *ret_kind, bool *ret_unknown);
 bool prepare_api(const struct gates_table *table, const struct class *later, const char *key,
                  bool *ret_unknown);
+// What of others is to go from the instance, as names into two arrays: what a minor up to target
+// refuses, that has no effect today with the others gone, and that desired does not write.
+void prepare_without(const struct gates_table *table, const struct gates_instance *instance,
+                     struct version target, const struct gates_desired *desired);
 
 // --- needs.c
 void needs_resolve(struct resolver *r);

@@ -28,8 +28,11 @@ bool intent_known_good(const struct api_config *config, struct gates_intent *ret
     if (!found)
         return false;
     *ret_good = (struct gates_intent){
-        json_object_get(found, "featureGates"), json_object_get(found, "runtimeConfig"),
-        doc_bool(found, false, "allowAlpha", NULL), json_object_get(found, "features")};
+        .feature_gates = json_object_get(found, "featureGates"),
+        .runtime_config = json_object_get(found, "runtimeConfig"),
+        .allow_alpha = doc_bool(found, false, "allowAlpha", NULL),
+        .features = json_object_get(found, "features"),
+    };
     return true;
 }
 
@@ -61,8 +64,12 @@ static json_t *object_or_empty(const json_t *tree)
 void intent_make(const struct api_config *config, struct intent *ret_intent)
 {
     AUTO_JSON json_t *features = sorted_names(config->features);
-    struct gates_intent asked = {config->feature_gates, config->runtime_config, config->allow_alpha,
-                                 features};
+    struct gates_intent asked = {
+        .feature_gates = config->feature_gates,
+        .runtime_config = config->runtime_config,
+        .allow_alpha = config->allow_alpha,
+        .features = features,
+    };
     struct intent intent = {.allow_alpha = config->allow_alpha};
     const json_t *from = NULL;
     bool retry;
@@ -111,8 +118,12 @@ void intent_fini(struct intent *intent)
 
 struct gates_intent intent_gates(const struct intent *intent)
 {
-    return (struct gates_intent){intent->feature_gates, intent->runtime_config, intent->allow_alpha,
-                                 intent->features};
+    return (struct gates_intent){
+        .feature_gates = intent->feature_gates,
+        .runtime_config = intent->runtime_config,
+        .allow_alpha = intent->allow_alpha,
+        .features = intent->features,
+    };
 }
 
 bool plan_enables(const struct gates_intent *intent)

@@ -85,9 +85,10 @@ static bool run_case(const char *name)
     CHECK(json_array_size(list) <= INSTANCES_MAX);
     for (size_t i = 0; i < json_array_size(list); i++)
         instances[i] = read_instance(json_array_get(list, i));
-    struct gates_intent intent = {
-        doc_get(in, "featureGates", NULL), doc_get(in, "runtimeConfig", NULL),
-        doc_bool(in, false, "allowAlpha", NULL), doc_get(in, "features", NULL)};
+    struct gates_intent intent = {.feature_gates = doc_get(in, "featureGates", NULL),
+                                  .runtime_config = doc_get(in, "runtimeConfig", NULL),
+                                  .allow_alpha = doc_bool(in, false, "allowAlpha", NULL),
+                                  .features = doc_get(in, "features", NULL)};
     AUTO_RESOLUTION struct gates_resolution r = {0};
     CHECK_OK(gates_resolve(gates_table_builtin(), &intent, instances, json_array_size(list), &r));
     AUTO_JSON json_t *got = json_object();
