@@ -4,7 +4,7 @@
 #   ./e2e/test.sh older/
 # run: by name
 # needs: drawbridge root-node
-# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.33/kubeadm 1.34/kube-apiserver 1.34/kube-controller-manager 1.34/kube-scheduler 1.34/kubectl 1.34/kubelet 1.34/kubeadm
+# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.33/kubeadm 1.34/kube-apiserver 1.34/kube-controller-manager 1.34/kube-scheduler 1.34/kubectl 1.34/kubelet 1.34/kubeadm 1.35/kube-apiserver 1.35/kube-controller-manager 1.35/kube-scheduler 1.35/kubelet
 
 # shellcheck source=../lib/node-case.sh
 source "$E2E/lib/node-case.sh"
@@ -18,4 +18,12 @@ case_upgrade() {
   eventually 60 config_map_says kubelet-config 'DynamicResourceAllocation: true'
   upgrade_control_plane
   upgrade_kubelet
+}
+
+# case: every flag that the table refuses for 1.35 is refused by its binaries, what it takes is taken, and the gates they list are the table's
+# timeout: 1800
+case_binaries_of_1_35() {
+  local version
+  version=$(tools_version 1.35)
+  DRAWBRIDGE_E2E_BIN=$TOOLS_BIN "$E2E/gates-binaries.sh" "${version#v}"
 }

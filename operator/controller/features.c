@@ -11,6 +11,8 @@ struct look {
     const struct pass *pass;
     const struct gates_table *table;
     const char *name;
+    json_t *needs; // of the minor that was looked at last: thousands of instances have the same
+    int needs_minor;
     unsigned on, off, unknown; // gates of the feature on components that read them
     bool by_default;           // all of these are on by themselves
     bool there;                // some API server's version has it
@@ -22,6 +24,7 @@ struct look {
 
 static void look_fini(struct look *look)
 {
+    json_decref(look->needs);
     strlist_fini(&look->says);
     strlist_fini(&look->gates);
     strlist_fini(&look->apis);
@@ -71,10 +74,20 @@ static void look_at_gate(struct look *look, const struct plan_instance *instance
     }
 }
 
+static const json_t *needs_of(struct look *look, struct version version)
+{
+    if (!look->needs || look->needs_minor != version.minor) {
+        json_decref(look->needs);
+        look->needs = gates_feature_needs(look->table, look->name, version);
+        look->needs_minor = version.minor;
+    }
+    return look->needs;
+}
+
 static void look_at_instance(struct look *look, const struct plan_instance *instance)
 {
     struct version version = acts_as(instance);
-    AUTO_JSON json_t *names = gates_feature_needs(look->table, look->name, version);
+    const json_t *names = needs_of(look, version);
 
     for (size_t i = 0; i < json_array_size(names); i++) {
         const char *name = json_string_value(json_array_get(names, i));
