@@ -114,6 +114,7 @@ case_rollout() {
   assert_match "$(condition_message dra NodesUpdated tenant)" '^1 kubelets of the hosted cluster .*; they need --feature-gates=DynamicResourceAllocation=true$'
   assert_match "$(kubectl get dracfg -n tenant dra)" 'HostedControlPlane +v1.33.13 +v1beta1 +4/4 .*True'
   nothing_more
+  prepare_shows
   kubectl delete draconfiguration dra -n tenant --timeout=90s >/dev/null
   assert same_templates "$CASE_DIR/before"
   local workload
@@ -127,6 +128,15 @@ plan_shows() {
   assert_equal "$code" 1 'exit code of plan'
   assert_equal "$(grep -c '^+.*DynamicResourceAllocation=true' "$CASE_DIR/plan-before.diff")" 3 'lines with the gate'
   assert grep -q '^+++ b/deployments/tenant/tenant-kcm/kube-controller-manager' "$CASE_DIR/plan-before.diff"
+}
+
+# prepare_shows: what stands in these objects and 1.38 would refuse, ours and others'.
+prepare_shows() {
+  local code=0
+  "$DRAWBRIDGE" plan --live dra --prepare-for 1.38 --kubeconfig "$KUBECONFIG" >"$CASE_DIR/prepare" || code=$?
+  assert_equal "$code" 1 'exit code of plan --prepare-for'
+  assert grep -Eq '^kube-apiserver .*DynamicResourceAllocation=true +removed in 1.38 +yes +Drawbridge' "$CASE_DIR/prepare"
+  assert grep -Eq '^kube-controller-manager .*CronJobsScheduledAnnotation=true +removed in 1.[0-9]+ +none +you' "$CASE_DIR/prepare"
 }
 
 # nothing_more: a pass that was asked for, and a fresh process, write nothing into the objects.
