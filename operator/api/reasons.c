@@ -22,7 +22,7 @@ static const struct api_reason reasons[] = {
      "These versions of Kubernetes have it on by default: there is nothing to write.", "Nothing.",
      false},
     {"NotRequested", WANTED, "The spec does not ask for it.",
-     "Set spec.featureGates.DynamicResourceAllocation to true to turn DRA on.", false},
+     "Name what is wanted in spec.features; before 1.34 DRA itself comes with it.", false},
     {"DRADisabled", WANTED, "The spec turns DynamicResourceAllocation off.",
      "Set it to true to turn DRA on.", false},
     {"DriverNotRequested", "DriverReady DevicesPublished SmokeTestPassed",

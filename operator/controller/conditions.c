@@ -367,6 +367,15 @@ static const char *wanted_nothing(const struct pass *pass)
     return NULL;
 }
 
+// From 1.38 on there is none, and who asks for it is refused.
+static bool has_gate(const struct pass *pass)
+{
+    struct gate gate;
+
+    return gates_find(pass->controller->spec.table, "DynamicResourceAllocation",
+                      pass->observed->server, &gate);
+}
+
 static void say_rolled_back(struct pass *pass)
 {
     const json_t *last = json_array_get(json_object_get(pass->config.status, "history"), 0);
@@ -399,8 +408,10 @@ static void say_control_plane(struct pass *pass)
                            "What was written is out again");
     else if (wanted_nothing(pass))
         api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "NotRequested",
-                           "Nothing is asked for; name what is wanted in spec.features, or set "
-                           "spec.featureGates.DynamicResourceAllocation to true");
+                           "Nothing is asked for; name what is wanted in spec.features%s",
+                           has_gate(pass) ? ", or set "
+                                            "spec.featureGates.DynamicResourceAllocation to true"
+                                          : "");
     else if (pass->observed->read_back)
         api_conditions_set(c, CONDITION_CONTROL_PLANE_UPDATED, STATE_TRUE, "AsExpected",
                            "Every control plane component has the flags that are wanted; verified: "

@@ -41,6 +41,7 @@ make_module() {
     if grep -qs "k8s.io/kubernetes v$version" "$pinned/go.mod"; then
         sed "1s|.*|module drawbridge.dev/e2e/gates/dump|; /^tool/,/^)/d" "$pinned/go.mod" >go.mod
         cp "$pinned/go.sum" go.sum
+        [ ! -x "$pinned/stage" ] || "$pinned/stage" # makes what its go.mod names and nobody serves
     else
         gomod=$(cd / && go mod download -json "k8s.io/kubernetes@v$version" | sed -n 's/^\t"GoMod": "\(.*\)",\{0,1\}$/\1/p')
         {
