@@ -39,7 +39,7 @@ make_module() {
     cd "$dir"
     [ ! -f complete ] || return 0
     if grep -qs "k8s.io/kubernetes v$version" "$pinned/go.mod"; then
-        sed "1s|.*|module drawbridge.dev/e2e/gates/dump|; /^tool/,/^)/d" "$pinned/go.mod" >go.mod
+        sed "1s|.*|module drawbridge.dev/e2e/gates/dump|; /^tool (/,/^)/d" "$pinned/go.mod" >go.mod
         cp "$pinned/go.sum" go.sum
         [ ! -x "$pinned/stage" ] || "$pinned/stage" # makes what its go.mod names and nobody serves
     else
