@@ -88,6 +88,16 @@ extern const char *const site_kinds[SITE_KINDS];
 // change is theirs. Owned.
 json_t *site_ours(const json_t *owned, const struct gates_flags *flags);
 
+// The entries that one component is asked for, {"featureGates": .., "withoutFeatureGates": [names],
+// ..}, by kinds. Owned.
+json_t *site_wanted(const json_t *want);
+// What a report says is ours, {"owned": by kinds, "removed": names by kinds}, as a record has it.
+// Owned.
+json_t *site_owned_of(const json_t *report);
+// Takes what shall not stand out of owned: {"featureGates": [names], "runtimeConfig": [names]},
+// owned; NULL: there is none. What it said is among the replaced.
+json_t *site_take_removed(json_t *owned);
+
 // A text, or a tree where that is not NULL.
 struct site_content {
     struct slice text; // ptr NULL and no tree: there is none

@@ -102,6 +102,7 @@ static void settle_ownership(struct node_unit *unit, const struct node_wish *wis
         (!wish->owned && node_owned_empty(plan->owned)))
         return;
     bool empty = node_owned_empty(plan->owned);
+    node_tell_forgotten(unit, plan->forgotten);
     json_object_set(record, "owned", plan->owned);
     json_object_set_new(record, "path", doc_string(empty ? "" : unit->files[plan->file].path));
     json_object_set_new(record, "original", doc_string(plan->original));
@@ -109,14 +110,15 @@ static void settle_ownership(struct node_unit *unit, const struct node_wish *wis
     save_quietly(unit->node);
 }
 
-static void settle_done(struct node_unit *unit, const char *revision, const struct node_edit *plan)
+static void settle_done(struct node_unit *unit, const char *revision, const struct node_edit *plan,
+                        const char *message)
 {
     json_t *record = node_record(unit->node, unit->component);
     AUTO_JSON json_t *done = json_pack("{s:o, s:o}", "revision", doc_string(revision), "digest",
                                        doc_string(unit->files[plan->file].digest));
     bool news =
         !doc_equal(json_object_get(record, "done"), done) || json_object_get(record, "failed");
-    node_unit_set(unit, NODE_UP_TO_DATE, NULL, NULL);
+    node_unit_set(unit, NODE_UP_TO_DATE, NULL, message ? "%s" : NULL, message);
     if (!news)
         return;
     json_object_set(record, "done", done);
@@ -295,7 +297,8 @@ static enum todo judge_written(struct node_unit *unit, const json_t *want,
     if (unit->outdated && unit->state == NODE_UP_TO_DATE && str_eq(unit->revision, revision))
         return TODO_WAIT; // the answer is on its way
     if (verdict > 0 || (verdict == 0 && was_done(unit, revision, plan))) {
-        settle_done(unit, revision, plan);
+        AUTO_MEM char *left = node_unit_left(unit, want);
+        settle_done(unit, revision, plan, left);
         return TODO_NOTHING;
     }
     if (set_if_failed(unit, revision) || set_if_not_up(unit))
@@ -316,8 +319,9 @@ static enum todo judge(struct node_unit *unit, const json_t *want, struct node_e
         return TODO_NOTHING;
     }
     struct node_wish wish = node_wish_of(unit->node, unit->component);
-    wish.gates = json_object_get(want, "featureGates");
-    wish.runtime = json_object_get(want, "runtimeConfig");
+    AUTO_JSON json_t *entries = site_wanted(want);
+    wish.gates = json_object_get(entries, site_kinds[0]);
+    wish.runtime = json_object_get(entries, site_kinds[1]);
     AUTO(error) struct error *err = unit->problem ? NULL : node_plan(unit, &wish, ret_plan);
     if (unit->problem || err) {
         const char *reason =

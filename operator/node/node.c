@@ -253,6 +253,8 @@ static struct error *check_desired(const json_t *spec)
             err = check_map(json_object_get(wanted, "expect"), name, "expect", true);
         if (!err)
             err = check_map(json_object_get(wanted, "runtimeConfig"), name, "runtimeConfig", false);
+        if (!err)
+            err = node_check_without(wanted, name);
         if (err)
             return err;
     }

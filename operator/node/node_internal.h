@@ -314,17 +314,18 @@ void node_backup_sweep(struct node *node);
 
 // What is wanted in one component and what we know of the past.
 struct node_wish {
-    const json_t *gates, *runtime; // name → value
+    const json_t *gates, *runtime; // name → value; null: an entry of others that shall not stand
     const json_t *owned; // {"featureGates": {name: {"value", "before"}}, "runtimeConfig": ...};
                          // before null: it was not there
     const char *path;    // of the file that owned is in; "" when none
     const char *original, *written; // digests; "" when not known
 };
 struct node_edit {
-    int file;       // NODE_FILE_*
-    char *text;     // NULL: nothing to write
-    json_t *owned;  // afterwards
-    char *original; // digest of the bytes from before our first edit, "" when void
+    int file;          // NODE_FILE_*
+    char *text;        // NULL: nothing to write
+    json_t *owned;     // afterwards
+    char *original;    // digest of the bytes from before our first edit, "" when void
+    json_t *forgotten; // by kinds: names that were taken out and do not come back
 };
 struct error *node_plan(struct node_unit *unit, const struct node_wish *wish,
                         struct node_edit *ret_edit);
@@ -333,6 +334,18 @@ void node_edit_fini(struct node_edit *edit);
 // By kinds: name → what ("value" or "before") of each entry that has it.
 json_t *node_owned_part(const json_t *owned, const char *what);
 bool node_owned_empty(const json_t *owned);
+
+// --- without.c -----------------------------------------------------------------------------------
+
+struct error *node_check_without(const json_t *want, const char *component);
+// By kinds, name → null: what was taken out, is not wanted out any more, and would be refused by
+// the version that starts next. Owned.
+json_t *node_forgotten(const struct node_unit *unit, const struct node_wish *wish);
+void node_tell_forgotten(const struct node_unit *unit, const json_t *forgotten);
+// What shall not stand and does, since it is in no file that we edit; NULL: nothing.
+char *node_unit_left(const struct node_unit *unit, const json_t *want);
+// registry:5000/kube-apiserver:v1.33.13@sha256:... → 1.33.13.
+bool node_image_version(const char *image, struct version *ret_version);
 
 // --- probe.c, proc.c, logs.c ---------------------------------------------------------------------
 

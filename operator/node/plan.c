@@ -8,6 +8,7 @@ void node_edit_fini(struct node_edit *edit)
     mem_free(edit->text);
     json_decref(edit->owned);
     mem_free(edit->original);
+    json_decref(edit->forgotten);
     *edit = (struct node_edit){0};
 }
 
@@ -21,7 +22,8 @@ json_t *node_owned_part(const json_t *owned, const char *what)
         json_object_set_new(part, site_kinds[k], values);
         json_object_foreach(node_iterable(json_object_get(owned, site_kinds[k])), name, entry) {
             json_t *value = json_object_get(entry, what);
-            if (value && !json_is_null(value))
+            // Of what was taken out the value is null; a before that is null never was.
+            if (value && (!json_is_null(value) || str_eq(what, "value")))
                 json_object_set(values, name, value);
         }
     }
@@ -36,7 +38,7 @@ bool node_owned_empty(const json_t *owned)
 
 // What the journal keeps of a part. An agent comes later than the look that its wish was made from:
 // an entry that said the same without us is somebody else's.
-static json_t *make_owned(const struct site_part *part)
+static json_t *make_owned(const struct site_part *part, const json_t *forgotten)
 {
     json_t *owned = json_object();
     for (int k = 0; k < SITE_KINDS; k++) {
@@ -47,12 +49,51 @@ static json_t *make_owned(const struct site_part *part)
         json_object_set_new(owned, site_kinds[k], entries);
         json_object_foreach(json_object_get(part->ret_owned, site_kinds[k]), name, value) {
             json_t *before = json_object_get(replaced, name);
-            if (!doc_equal(before, value))
+            if (!doc_equal(before, value) && !doc_get(forgotten, site_kinds[k], name, NULL))
                 json_object_set_new(entries, name,
                                     json_pack("{s:O, s:O?}", "value", value, "before", before));
         }
     }
     return owned;
+}
+
+static bool has_entry(const json_t *entries, bool null)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(node_iterable(entries), name, value) {
+        if (json_is_null(value) == null)
+            return true;
+    }
+    return false;
+}
+
+static bool has_any_of(const json_t *said, const json_t *wanted)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(node_iterable(wanted), name, value) {
+        if (json_is_null(value) && json_object_get(said, name))
+            return true;
+    }
+    return false;
+}
+
+// Where what is to go stands, when nothing is to be written.
+static struct error *file_to_rid(const struct node_unit *unit, const struct node_wish *wish,
+                                 int *ret_file)
+{
+    const struct node_file *config = &unit->files[NODE_FILE_MAIN];
+    AUTO_FLAGS struct gates_flags said = {0};
+    AUTO_JSON json_t *gates = NULL;
+    struct error *err = gates_flags_read(unit->component, unit->argv, &said);
+    if (!err)
+        err = node_kubelet_config_read(node_file_slice(config), config->path, &gates, NULL);
+    if (!err && has_any_of(said.feature_gates, wish->gates))
+        *ret_file = NODE_FILE_ENV;
+    else if (!err && has_any_of(gates, wish->gates))
+        *ret_file = NODE_FILE_MAIN;
+    return err;
 }
 
 // The kubelet's gates go where its gates are: on the command line if it has --feature-gates there,
@@ -91,6 +132,8 @@ static struct error *check_rank(const struct node_unit *unit, const struct node_
     if (err)
         return err;
     json_object_foreach(node_iterable(wish->gates), name, value) {
+        if (json_is_null(value))
+            continue;
         if (differs(unit->live, name, value))
             return outranked("the kubelet's command line", flag, name,
                              json_object_get(unit->live, name), path);
@@ -115,6 +158,11 @@ static struct error *choose_file(const struct node_unit *unit, const struct node
     if (unit->component != COMPONENT_KUBELET)
         return NULL;
     int file = kubelet_file(unit);
+    if (!has_entry(wish->gates, false) && has_entry(wish->gates, true)) {
+        struct error *err = file_to_rid(unit, wish, &file);
+        if (err)
+            return err;
+    }
     // What we own may lie in another one, and stays there.
     for (int i = 0; i < NODE_FILE_COUNT && !node_owned_empty(wish->owned); i++) {
         if (unit->files[i].text && str_eq(wish->path, unit->files[i].path))
@@ -177,8 +225,8 @@ static struct error *edit_file(const struct node_unit *unit, const struct node_w
     bool known = str_eq(wish->path, now->path);
     AUTO_JSON json_t *owned = node_owned_part(known ? wish->owned : NULL, "value");
     AUTO_JSON json_t *replaced = node_owned_part(wish->owned, "before");
-    AUTO_JSON json_t *want =
-        json_pack("{s:O?, s:O?}", site_kinds[0], wish->gates, site_kinds[1], wish->runtime);
+    AUTO_JSON json_t *forgotten = node_forgotten(unit, wish);
+    AUTO_JSON json_t *want = doc_copy(forgotten); // it is not to stand, and not ours any more
     AUTO_JSON json_t *gates = NULL;
     AUTO_JSON json_t *elsewhere = NULL;
     AUTO_SITE_EDIT struct site_edit made = {0};
@@ -189,6 +237,8 @@ static struct error *edit_file(const struct node_unit *unit, const struct node_w
     struct error *err = read_elsewhere(unit, edit->file, &gates);
     if (err)
         return err;
+    json_object_update(json_object_get(want, site_kinds[0]), node_iterable(wish->gates));
+    json_object_update(json_object_get(want, site_kinds[1]), node_iterable(wish->runtime));
     part.elsewhere = elsewhere = json_pack("{s:O?}", site_kinds[0], gates);
     if (original)
         document.before.text = content_of(edit->file, original);
@@ -197,11 +247,14 @@ static struct error *edit_file(const struct node_unit *unit, const struct node_w
     bool none = (original ? original : now)->len == 0 && str_eq(made.text, NODE_DROP_IN_EMPTY);
     const char *text = none ? "" : made.text;
     edit->text = slice_eq(node_file_slice(now), text) ? NULL : str_dup(text);
-    edit->owned = make_owned(&part);
-    edit->original = str_dup(node_owned_empty(edit->owned)     ? ""
+    edit->owned = make_owned(&part, forgotten);
+    // The bytes from before have in them what does not come back.
+    edit->original = str_dup(node_owned_empty(edit->owned) || !node_owned_empty(forgotten) ? ""
                              : made.before == SITE_BEFORE_KEPT ? wish->original
                              : made.before == SITE_BEFORE_NONE ? ""
                                                                : now->digest);
+    if (!node_owned_empty(forgotten))
+        edit->forgotten = TAKE(forgotten);
     return NULL;
 }
 

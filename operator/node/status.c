@@ -13,8 +13,7 @@ static void set_string(json_t *tree, const char *key, const char *value)
         json_object_set_new(tree, key, doc_string(value));
 }
 
-// registry:5000/kube-apiserver:v1.33.13@sha256:... → 1.33.13.
-static bool image_version(const char *image, struct version *ret_version)
+bool node_image_version(const char *image, struct version *ret_version)
 {
     struct slice rest = slice_of(image), name, tag = {0}, part;
     if (!image || !slice_cut(&rest, '@', &name))
@@ -31,7 +30,7 @@ static bool image_version(const char *image, struct version *ret_version)
 static bool version_of(const struct node_unit *unit, struct version *ret_version)
 {
     *ret_version = unit->version;
-    return unit->version.major > 0 || image_version(unit->image, ret_version);
+    return unit->version.major > 0 || node_image_version(unit->image, ret_version);
 }
 
 static void add_known(json_t *enabled, const json_t *running, const json_t *names)
@@ -95,7 +94,11 @@ static void add_owned(const struct node_unit *unit, json_t *component)
     struct node_wish wish = node_wish_of(unit->node, unit->component);
     if (node_owned_empty(wish.owned))
         return;
-    json_object_set_new(component, "owned", node_owned_part(wish.owned, "value"));
+    AUTO_JSON json_t *owned = node_owned_part(wish.owned, "value");
+    AUTO_JSON json_t *removed = site_take_removed(owned);
+    json_object_set(component, "owned", owned);
+    if (removed)
+        json_object_set(component, "removed", removed);
     // the values of others that our entries stand in for
     AUTO_JSON json_t *replaced = node_owned_part(wish.owned, "before");
     if (!node_owned_empty(replaced))

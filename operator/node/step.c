@@ -265,6 +265,7 @@ void node_step_edit(struct node_unit *unit, struct node_edit *take_edit, const j
     struct node_step *step = step_new(unit, NODE_STEP_EDIT, doc_str(want, "revision", NULL),
                                       json_object_get(want, "expect"));
     step->edit = *take_edit;
+    node_tell_forgotten(unit, step->edit.forgotten);
     *take_edit = (struct node_edit){0};
     mem_free(step->path);
     step->path = str_dup(unit->files[step->edit.file].path);

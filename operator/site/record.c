@@ -46,6 +46,78 @@ json_t *site_ours(const json_t *owned, const struct gates_flags *flags)
     return ours;
 }
 
+static const char *const without_keys[SITE_KINDS] = {"withoutFeatureGates", "withoutRuntimeConfig"};
+
+// The names as entries that shall not stand, where nothing else is said of them.
+static void add_absent(json_t *entries, const char *kind, const json_t *names)
+{
+    json_t *map = json_object_get(entries, kind), *name;
+    size_t i;
+
+    if (json_array_size(names) > 0 && !map) {
+        map = json_object();
+        json_object_set_new(entries, kind, map);
+    }
+    json_array_foreach(iterable(names), i, name) {
+        const char *text = json_string_value(name);
+
+        if (text && !json_object_get(map, text))
+            json_object_set_new(map, text, json_null());
+    }
+}
+
+static json_t *entries_of(const json_t *maps, const json_t *names, const char *const *keys)
+{
+    json_t *entries = json_object();
+
+    for (int k = 0; k < SITE_KINDS; k++) {
+        const json_t *map = json_object_get(maps, site_kinds[k]);
+
+        if (map)
+            json_object_set_new(entries, site_kinds[k], json_copy(iterable(map)));
+        add_absent(entries, site_kinds[k], json_object_get(names, keys[k]));
+    }
+    return entries;
+}
+
+json_t *site_wanted(const json_t *want)
+{
+    return entries_of(want, want, without_keys);
+}
+
+json_t *site_owned_of(const json_t *report)
+{
+    return entries_of(json_object_get(report, "owned"), json_object_get(report, "removed"),
+                      site_kinds);
+}
+
+json_t *site_take_removed(json_t *owned)
+{
+    json_t *removed = NULL;
+
+    for (int k = 0; k < SITE_KINDS; k++) {
+        json_t *entries = json_object_get(owned, site_kinds[k]);
+        AUTO_STRLIST struct strlist names = {0};
+        const char *name;
+        json_t *value;
+
+        json_object_foreach(entries, name, value) {
+            if (json_is_null(value))
+                strlist_add(&names, name);
+        }
+        strlist_sort(&names);
+        for (size_t i = 0; i < names.len; i++) {
+            json_t *list;
+
+            removed = removed ? removed : json_pack("{s:[], s:[]}", site_kinds[0], site_kinds[1]);
+            list = json_object_get(removed, site_kinds[k]);
+            json_array_append_new(list, doc_string(names.items[i]));
+            json_object_del(entries, names.items[i]);
+        }
+    }
+    return removed;
+}
+
 void site_part_fini(struct site_part *part)
 {
     json_decref(part->ret_owned);

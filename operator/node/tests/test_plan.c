@@ -222,4 +222,86 @@ TEST(a_flag_that_came_later_and_outranks_ours_is_a_conflict)
     rig_fini(&rig);
 }
 
+// --- what shall not stand ------------------------------------------------------------------------
+
+static void run_version(struct rig *rig, int minor)
+{
+    rig->node.spec.table = gates_table_builtin();
+    rig->unit.version = (struct version){1, minor, 1};
+}
+
+TEST(an_entry_of_others_goes_and_comes_back)
+{
+    const char *theirs = HEAD "featureGates:\n  DynamicResourceAllocation: true # theirs\n";
+    struct rig rig;
+    rig_init(&rig, theirs, NULL);
+    run_version(&rig, 37);
+    CHECK_STR(carry_out(&rig, "{\"DynamicResourceAllocation\": null}"), HEAD);
+    CHECK_STR(owned_text(&rig), "{\"DynamicResourceAllocation\":{\"before\":true,\"value\":null}}");
+    CHECK_STR(carry_out(&rig, "{\"DynamicResourceAllocation\": null}"), HEAD);
+    CHECK_STR(carry_out(&rig, "{}"), theirs);
+    CHECK_STR(owned_text(&rig), "{}");
+    // Beside what somebody wrote meanwhile.
+    carry_out(&rig, "{\"DynamicResourceAllocation\": null}");
+    set_file(&rig.unit.files[NODE_FILE_MAIN], "config.yaml", HEAD "maxPods: 9\n");
+    CHECK_STR(carry_out(&rig, "{}"),
+              HEAD "maxPods: 9\nfeatureGates:\n  DynamicResourceAllocation: true\n");
+    rig_fini(&rig);
+}
+
+TEST(what_kubeadm_writes_anew_goes_again)
+{
+    const char *anew = HEAD "maxPods: 9\nfeatureGates:\n  DynamicResourceAllocation: true\n";
+    struct rig rig;
+    rig_init(&rig, HEAD "featureGates:\n  DynamicResourceAllocation: true\n", NULL);
+    run_version(&rig, 37);
+    carry_out(&rig, "{\"DynamicResourceAllocation\": null}");
+    set_file(&rig.unit.files[NODE_FILE_MAIN], "config.yaml", anew);
+    CHECK_STR(carry_out(&rig, "{\"DynamicResourceAllocation\": null}"), HEAD "maxPods: 9\n");
+    CHECK_STR(carry_out(&rig, "{}"), anew);
+    rig_fini(&rig);
+}
+
+TEST(an_entry_of_others_on_the_command_line_goes_there)
+{
+    const char *theirs = HEAD "featureGates:\n  DRAPartitionableDevices: true\n";
+    const char *env =
+        "KUBELET_KUBEADM_ARGS=\"--feature-gates=DynamicResourceAllocation=true --v=2\"";
+    struct rig rig;
+    rig_init(&rig, theirs, env);
+    run_version(&rig, 37);
+    CHECK_STR(carry_out(&rig, "{\"DynamicResourceAllocation\": null}"),
+              "KUBELET_KUBEADM_ARGS=\"--v=2\"");
+    CHECK_STR(rig.unit.files[NODE_FILE_MAIN].text, theirs);
+    CHECK_STR(carry_out(&rig, "{}"), env);
+    // What is in the file alone goes from the file, whatever else is on the command line.
+    CHECK_STR(carry_out(&rig, "{\"DRAPartitionableDevices\": null}"), HEAD);
+    CHECK_STR(rig.unit.files[NODE_FILE_ENV].text, env);
+    CHECK_STR(carry_out(&rig, "{}"), theirs);
+    rig_fini(&rig);
+}
+
+// 1.38 would not start with it.
+TEST(what_the_version_refuses_by_then_does_not_come_back)
+{
+    for (int touched = 0; touched < 2; touched++) {
+        struct rig rig;
+        rig_init(&rig, HEAD "featureGates:\n  DynamicResourceAllocation: true\n  B: true\n", NULL);
+        run_version(&rig, 37);
+        CHECK_STR(carry_out(&rig, "{\"DynamicResourceAllocation\": null, \"C\": true}"),
+                  HEAD "featureGates:\n  B: true\n  C: true\n");
+        run_version(&rig, 38);
+        if (touched)
+            set_file(&rig.unit.files[NODE_FILE_MAIN], "config.yaml",
+                     HEAD "maxPods: 9\nfeatureGates:\n  B: true\n  C: true\n");
+        CHECK_STR(carry_out(&rig, "{\"C\": true}"),
+                  touched ? HEAD "maxPods: 9\nfeatureGates:\n  B: true\n  C: true\n"
+                          : HEAD "featureGates:\n  B: true\n  C: true\n");
+        CHECK_STR(owned_text(&rig), "{\"C\":{\"before\":null,\"value\":true}}");
+        CHECK_STR(carry_out(&rig, "{}"), touched ? HEAD "maxPods: 9\nfeatureGates:\n  B: true\n"
+                                                 : HEAD "featureGates:\n  B: true\n");
+        rig_fini(&rig);
+    }
+}
+
 TEST_MAIN()

@@ -55,4 +55,28 @@ TEST(names_of_api_versions_cannot_carry_flags)
     world_fini(&world);
 }
 
+TEST(names_of_what_shall_not_stand_are_names)
+{
+    static const char *const lists[][2] = {
+        {"withoutFeatureGates", "A=true"},
+        {"withoutFeatureGates", ""},
+        {"withoutRuntimeConfig", "api/all=true,api/beta"},
+        {"withoutRuntimeConfig", "/v1"},
+    };
+    struct world world;
+    world_init(&world);
+    world_add(&world, COMPONENT_APISERVER, "");
+    world_start_agent(&world);
+    for (size_t i = 0; i < COUNT(lists); i++) {
+        AUTO_JSON json_t *spec =
+            json_pack("{s:i, s:[{s:s, s:s, s:[s]}]}", "epoch", 1, "components", "name",
+                      "kube-apiserver", "revision", "r1", lists[i][0], lists[i][1]);
+        AUTO_JSON json_t *map = json_pack("{s:i, s:[{s:s, s:s, s:{}}]}", "epoch", 1, "components",
+                                          "name", "kube-apiserver", "revision", "r1", lists[i][0]);
+        CHECK_ERR_HAS(node_set_desired(world.node, spec), ERROR_INVALID, "is no name of");
+        CHECK_ERR_HAS(node_set_desired(world.node, map), ERROR_INVALID, "is not a list");
+    }
+    world_fini(&world);
+}
+
 TEST_MAIN()

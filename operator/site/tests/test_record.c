@@ -376,4 +376,22 @@ TEST(an_absence_is_ours_while_nobody_says_otherwise)
                    "{\"A\":null,\"C\":true}");
 }
 
+TEST(what_shall_not_stand_is_said_by_name_where_null_cannot_be_said)
+{
+    AUTO_JSON json_t *want = parse("{featureGates: {A: true}, withoutFeatureGates: [A, B], "
+                                   "withoutRuntimeConfig: [g/v1], revision: r}");
+    AUTO_JSON json_t *report = parse("{owned: {featureGates: {A: true}, runtimeConfig: {}}, "
+                                     "removed: {featureGates: [B], runtimeConfig: []}}");
+    AUTO_JSON json_t *wanted = site_wanted(want);
+    AUTO_JSON json_t *owned = site_owned_of(report);
+    AUTO_JSON json_t *removed = site_take_removed(owned);
+    AUTO_JSON json_t *none = site_take_removed(owned);
+
+    CHECK_STR_TAKE(doc_print_json(wanted),
+                   "{\"featureGates\":{\"A\":true,\"B\":null},\"runtimeConfig\":{\"g/v1\":null}}");
+    CHECK(doc_equal(removed, json_object_get(report, "removed")));
+    CHECK(doc_equal(owned, json_object_get(report, "owned")));
+    CHECK(none == NULL);
+}
+
 TEST_MAIN()
