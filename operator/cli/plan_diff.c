@@ -14,10 +14,12 @@ static struct error *edit(const struct plan_view *view, const struct plan_step *
 {
     const json_t *reported = view->observed->instances[step->instance].reported;
     struct site_document document = {.now = now};
+    AUTO_JSON json_t *owned = site_owned_of(reported);
+    AUTO_JSON json_t *want = site_wanted(step->want);
     AUTO_SITE_PART struct site_part part = {.place = *place,
-                                            .owned = json_object_get(reported, "owned"),
+                                            .owned = owned,
                                             .replaced = json_object_get(reported, "replaced"),
-                                            .want = step->want};
+                                            .want = want};
 
     return site_edit(&document, &part, 1, ret_edit);
 }

@@ -50,8 +50,8 @@ static bool is_entry(const char *map, const json_t *value)
 }
 
 // {"featureGates": {name: bool}, "runtimeConfig": {name: "true" or "false"}}, the latter of the API
-// server alone.
-static bool is_entries(enum component component, const json_t *entries)
+// server alone. What is owned may be null.
+static bool is_entries(enum component component, const json_t *entries, bool owned)
 {
     for (int i = 0; i < SITE_KINDS; i++) {
         json_t *map = json_object_get(entries, site_kinds[i]);
@@ -62,7 +62,7 @@ static bool is_entries(enum component component, const json_t *entries)
                     (i == 1 && component != COMPONENT_APISERVER && json_object_size(map) > 0)))
             return false;
         json_object_foreach(map, name, value) {
-            if (!*name || !is_entry(site_kinds[i], value))
+            if (!*name || !(is_entry(site_kinds[i], value) || (owned && json_is_null(value))))
                 return false;
         }
     }
@@ -76,7 +76,8 @@ static void sanitize_level(enum component component, json_t *record)
     static const char *const lists[] = {"before", "lists"};
 
     for (size_t i = 0; i < COUNT(entries); i++)
-        drop_unless(record, entries[i], is_entries(component, json_object_get(record, entries[i])));
+        drop_unless(record, entries[i],
+                    is_entries(component, json_object_get(record, entries[i]), i == 0));
     for (size_t i = 0; i < COUNT(lists); i++)
         drop_unless(record, lists[i], is_lists(json_object_get(record, lists[i])));
 }
@@ -215,7 +216,8 @@ struct error *hosted_record_edit(const struct hosted_part *part, const json_t *w
     struct site_document document = {.now.tree = part->lists,
                                      .before.tree = before,
                                      .untouched = is_after(part->record, part->lists)};
-    AUTO_SITE_PART struct site_part edited = make_part(part, want);
+    AUTO_JSON json_t *entries = site_wanted(want);
+    AUTO_SITE_PART struct site_part edited = make_part(part, entries);
     AUTO_SITE_EDIT struct site_edit edit = {0};
     AUTO_JSON json_t *record = json_object();
     AUTO_MEM char *text = NULL;

@@ -224,7 +224,12 @@ json_t *hosted_report(struct hosted_part *part, const struct hosted_look *look, 
                             doc_string(doc_str(part->record, "revision", NULL)));
     json_object_set_new(report, "featureGates", doc_copy(part->flags.feature_gates));
     json_object_set_new(report, "runtimeConfig", doc_copy(part->flags.runtime_config));
-    json_object_set_new(report, "owned", doc_copy(part->owned));
+    json_t *owned = doc_copy(part->owned);
+    json_t *removed = site_take_removed(owned);
+
+    json_object_set_new(report, "owned", owned);
+    if (removed)
+        json_object_set_new(report, "removed", removed);
     if (json_object_get(part->record, "replaced"))
         json_object_set_new(report, "replaced",
                             doc_copy(json_object_get(part->record, "replaced")));

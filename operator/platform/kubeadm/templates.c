@@ -75,8 +75,13 @@ static json_t *read_record(const struct platform_observed *observed, const char 
         const json_t *was = json_object_get(previous, maps[i]);
         const json_t *now = json_object_get(record, maps[i]);
 
-        if (was)
-            json_object_set_new(record, maps[i], now ? doc_merge_patch(was, now) : doc_copy(was));
+        json_t *both = was ? doc_copy(was) : NULL;
+
+        // No merge patch: a null is an entry that shall not stand.
+        if (both && now)
+            json_object_update_recursive(both, (json_t *)(uintptr_t)now);
+        if (both)
+            json_object_set_new(record, maps[i], both);
     }
     return record;
 }
@@ -87,7 +92,12 @@ static json_t *make_report(const json_t *record, const char *name, const struct 
 
     json_object_set(report, site_kinds[0], flags->feature_gates);
     json_object_set(report, site_kinds[1], flags->runtime_config);
-    json_object_set_new(report, "owned", site_ours(doc_get(record, "owned", name, NULL), flags));
+    json_t *ours = site_ours(doc_get(record, "owned", name, NULL), flags);
+    json_t *removed = site_take_removed(ours);
+
+    json_object_set_new(report, "owned", ours);
+    if (removed)
+        json_object_set_new(report, "removed", removed);
     if (doc_get(record, "replaced", name, NULL))
         json_object_set_new(report, "replaced", doc_copy(doc_get(record, "replaced", name, NULL)));
     return report;
@@ -188,14 +198,11 @@ static void record_part(json_t *record, const struct site_part *part)
 static json_t *entries_after(const struct plan_step *step, const struct plan_instance *instance,
                              bool all, bool *changed)
 {
-    json_t *now;
-
     if (step->state == PLAN_NOW || (all && step->changes)) {
         *changed = true;
-        return doc_copy(step->want);
+        return site_wanted(step->want);
     }
-    now = doc_copy(json_object_get(instance->reported, "owned"));
-    return now ? now : json_object();
+    return site_owned_of(instance->reported);
 }
 
 // What holds until the edit of standing is out.
@@ -227,7 +234,7 @@ static void settle_record(const struct platform_observed *observed, const char *
 struct parts {
     struct site_part items[COMPONENT_COUNT];
     size_t len;
-    json_t *wants; // array
+    json_t *wants, *owned; // arrays
     bool changed;
 };
 
@@ -236,23 +243,26 @@ static void parts_fini(struct parts *parts)
     for (size_t i = 0; i < parts->len; i++)
         site_part_fini(&parts->items[i]);
     json_decref(parts->wants);
+    json_decref(parts->owned);
 }
 
 static void collect_parts(const struct platform_observed *observed, const struct plan *plan,
                           const char *config_map, bool all, struct parts *parts)
 {
-    *parts = (struct parts){.wants = json_array()};
+    *parts = (struct parts){.wants = json_array(), .owned = json_array()};
     for (size_t i = 0; i < plan->len && parts->len < COUNT(parts->items); i++) {
         const struct plan_instance *instance = &observed->instances[plan->steps[i].instance];
-        json_t *want;
+        json_t *want, *owned;
 
         if (!str_eq(instance->object, config_map))
             continue;
         want = entries_after(&plan->steps[i], instance, all, &parts->changed);
         json_array_append_new(parts->wants, want);
+        owned = site_owned_of(instance->reported);
+        json_array_append_new(parts->owned, owned);
         parts->items[parts->len++] = (struct site_part){
             .place = place_of(instance->component),
-            .owned = json_object_get(instance->reported, "owned"),
+            .owned = owned,
             .replaced = json_object_get(instance->reported, "replaced"),
             .want = want,
         };

@@ -580,4 +580,35 @@ TEST(kubelets_of_a_hosted_cluster_are_those_that_somebody_could_configure)
     CHECK_INT(hosted.kubelets_len, 0);
 }
 
+TEST(an_entry_of_somebody_is_taken_out_and_given_back)
+{
+    AUTO_JSON json_t *object =
+        parse("{metadata: {name: s, namespace: t, annotations: {}}, spec: {template: {spec: "
+              "{containers: [{image: 'k:v1.37.1', command: [kube-scheduler,"
+              " '--feature-gates=B=true,DynamicResourceAllocation=true']}]}}}}");
+    AUTO_JSON json_t *after = written(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, object,
+                                      "{revision: r1, featureGates: {}, withoutFeatureGates: "
+                                      "[DynamicResourceAllocation]}");
+    AUTO_JSON json_t *none =
+        written(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, after, "{revision: r2, featureGates: {}}");
+    AUTO_JSON json_t *back = put_back(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, after);
+    struct hosted_part part = make(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, after);
+    json_t *command = (json_t *)(uintptr_t)doc_get(after, "spec", "template", "spec", "containers",
+                                                   "0", "command", NULL);
+    AUTO_JSON json_t *later = NULL;
+
+    CHECK_STR(json_string_value(json_array_get(command, 1)), "--feature-gates=B=true");
+    CHECK(part.stands);
+    CHECK(json_is_null(doc_get(part.owned, "featureGates", "DynamicResourceAllocation", NULL)));
+    check_same_spec(none, object);
+    check_same_spec(back, object);
+    // Beside what somebody wrote since.
+    json_array_append_new(command, json_string("--theirs"));
+    later =
+        written(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, after, "{revision: r3, featureGates: {}}");
+    CHECK_STR(doc_str(later, "spec", "template", "spec", "containers", "0", "command", "1", NULL),
+              "--feature-gates=B=true,DynamicResourceAllocation=true");
+    hosted_part_fini(&part);
+}
+
 TEST_MAIN()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a kubeadm cluster is taken for: which nodes have a kubelet to look after, and what is known
 // of each.
+#include "kubeadm/kubeadm_internal.h"
 #include "place.h"
 
 static void add_pod(struct place *c, const char *component, const char *node)
@@ -344,6 +345,87 @@ TEST(since_when_a_node_is_not_ready_is_never_in_the_future)
     for (size_t i = 0; i < COUNT(cases); i++)
         CHECK_INT(not_ready_ms(c, cases[i].node), cases[i].ms);
     place_free(c);
+}
+
+#define CLUSTER_CONFIGURATION(args)                                                                \
+    "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n"                             \
+    "kubernetesVersion: v1.37.1\n" args
+#define THEIRS                                                                                     \
+    CLUSTER_CONFIGURATION("scheduler:\n  extraArgs:\n  - name: feature-gates # theirs\n"           \
+                          "    value: B=true,DynamicResourceAllocation=true\n")
+
+static json_t *map_with(const char *name, const char *key, const char *text)
+{
+    return json_pack("{s:{s:s, s:s}, s:{s:s}}", "metadata", "name", name, "resourceVersion", "1",
+                     "data", key, text);
+}
+
+// kubeadm-config with that text and record, as it is seen.
+static struct place *with_config(const char *text, const char *record)
+{
+    struct place *c = place_new();
+
+    add_control_plane(c, "cp-1");
+    json_object_set_new(c->maps, KUBEADM_CONFIG,
+                        map_with(KUBEADM_CONFIG, "ClusterConfiguration", text));
+    if (record)
+        json_object_set_new(c->maps, KUBEADM_UNDO_CONFIGMAP,
+                            map_with(KUBEADM_UNDO_CONFIGMAP, KUBEADM_CONFIG, record));
+    cluster_open(c);
+    observe(c, PLATFORM_KUBEADM);
+    CHECK_OK(TAKE(c->err));
+    return c;
+}
+
+// What the scheduler's section is to be in the text, and the record that goes with it.
+static char *ask_scheduler(const char *text, const char *want_text, char **record)
+{
+    struct place *c = with_config(text, *record);
+    AUTO_JSON json_t *want = parse(want_text);
+    AUTO_JSON json_t *texts = NULL;
+    AUTO_JSON json_t *undo = NULL;
+    struct plan_step steps[COMPONENT_COUNT] = {{0}};
+    struct plan plan = {.steps = steps};
+    char *result;
+
+    for (size_t i = 0; i < c->observed->len && plan.len < COUNT(steps); i++) {
+        bool scheduler = c->observed->instances[i].component == COMPONENT_SCHEDULER;
+
+        if (c->observed->instances[i].object)
+            steps[plan.len++] = (struct plan_step){
+                .instance = i, .state = scheduler ? PLAN_NOW : PLAN_DONE, .want = want};
+    }
+    CHECK_OK(kubeadm_edit_templates(c->observed, &plan, &texts, &undo));
+    result = str_dup(json_string_value(json_object_get(texts, KUBEADM_CONFIG)));
+    mem_free(*record);
+    *record = doc_print_json(json_object_get(undo, KUBEADM_CONFIG));
+    place_free(c);
+    return result;
+}
+
+TEST(an_entry_of_others_goes_from_kubeadm_config_and_comes_back)
+{
+    static const char without[] =
+        "{featureGates: {}, withoutFeatureGates: [DynamicResourceAllocation]}";
+    AUTO_MEM char *record = NULL;
+    AUTO_MEM char *once = ask_scheduler(THEIRS, without, &record);
+    AUTO_MEM char *first = str_dup(record);
+    struct place *c = with_config(once, record);
+    const json_t *report = find(c, "kube-scheduler in kubeadm-config")->reported;
+
+    CHECK_STR(once, CLUSTER_CONFIGURATION("scheduler:\n  extraArgs:\n"
+                                          "  - name: feature-gates # theirs\n"
+                                          "    value: B=true\n"));
+    CHECK_STR_TAKE(doc_print_json(json_object_get(report, "removed")),
+                   "{\"featureGates\":[\"DynamicResourceAllocation\"],\"runtimeConfig\":[]}");
+    CHECK_INT(json_object_size(doc_get(report, "owned", "featureGates", NULL)), 0);
+    place_free(c);
+    CHECK_STR_TAKE(ask_scheduler(once, "{featureGates: {}}", &record), THEIRS);
+    // Somebody edited it when nobody knew whether ours was out.
+    AUTO_MEM char *edited = str_format("%snetworking: {}\n", once);
+    AUTO_MEM char *back = ask_scheduler(edited, "{featureGates: {}}", &first);
+    CHECK_HAS(back, "    value: B=true,DynamicResourceAllocation=true\n");
+    CHECK_HAS(back, "networking: {}\n");
 }
 
 TEST_MAIN()
