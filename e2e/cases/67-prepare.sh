@@ -63,3 +63,56 @@ case_prepare_for() {
   eventually 120 condition_is dra Upgradeable True
   assert_match "$(condition_message dra Upgradeable)" 'Kubernetes 1.38 takes every feature gate and API version that is set now .1.38 is a preview'
 }
+
+# leftovers: what an administrator has written everywhere and 1.38 would refuse: without effect, but for one in the API server.
+leftovers() {
+  edit kube-apiserver 's/^( *)- kube-apiserver$/\1- kube-apiserver\n\1- --feature-gates=DRAPartitionableDevices=false,DynamicResourceAllocation=true/'
+  edit kube-scheduler 's/^( *)- kube-scheduler$/\1- kube-scheduler\n\1- --feature-gates=DynamicResourceAllocation=true # of somebody else/'
+  printf 'featureGates: # of somebody else\n  DynamicResourceAllocation: true\n' >>"$NODE/kubelet/config.yaml"
+  eventually 60 mirrored kube-apiserver DRAPartitionableDevices=false
+  eventually 60 mirrored kube-scheduler DynamicResourceAllocation=true
+  kubeadm_config_with $'  - name: feature-gates\n    value: DynamicResourceAllocation=true\n'
+  config_maps >"$CASE_DIR/config-maps"
+  keep_files "$CASE_DIR/before"
+}
+
+config_maps() { kubectl get configmaps -n kube-system kubeadm-config kubelet-config -o json | jq '.items[].data'; }
+
+# case: on 1.37 foreignEntries Remove takes out what others wrote and 1.38 would refuse, in manifests, the kubelet's file and kubeadm-config; what has an effect stays and is named; Report leaves all of it; a deletion with Revert gives it back, byte for byte
+# timeout: 600
+case_foreign_entries() {
+  use_cluster 1.37 kubelet
+  leftovers
+  start_both
+  configure dra <<<"$QUICK_ROLLOUT"$'\nfeatures: []\ndeletionPolicy: Revert\nupgrade: {prepareFor: "1.38", foreignEntries: Report}'
+  eventually 120 condition_is dra Upgradeable 'False GatesIncompatible'
+  assert_match "$(condition_message dra Upgradeable)" 'kube-scheduler 1.38: feature gate DynamicResourceAllocation is removed'
+  eventually 120 settled dra
+  assert same_files "$CASE_DIR/before"
+  patch_at "$(dracfg_at dra)" '{"spec":{"upgrade":{"foreignEntries":"Remove"}}}'
+  eventually 300 without_leftovers
+  eventually 120 settled dra
+  assert_equal "$(changes "$CASE_DIR/before" kube-scheduler.yaml)" '<     - --feature-gates=DynamicResourceAllocation=true # of somebody else' 'of kube-scheduler.yaml'
+  assert grep -qx ' *- --feature-gates=DRAPartitionableDevices=false' "$MANIFESTS/kube-apiserver.yaml"
+  eventually 60 says_what_is_left
+  assert_equal "$(kubectl get nodedra cp-1 -o json | jq -c '[.status.components[] | select(.removed) | .name]')" '["kube-apiserver","kube-scheduler","kubelet"]'
+  # Somebody writes one back: it goes again.
+  edit kube-scheduler 's/^( *)- kube-scheduler$/\1- kube-scheduler\n\1- --feature-gates=DynamicResourceAllocation=true # of somebody else/'
+  eventually 120 without_leftovers
+  eventually 120 settled dra
+  kubectl delete draconfiguration dra --wait=false >/dev/null
+  eventually 300 dracfg_gone dra
+  assert same_files "$CASE_DIR/before"
+  config_maps | diff "$CASE_DIR/config-maps" - || die 'the ConfigMaps are not what they were'
+}
+
+without_leftovers() {
+  ! grep -q DynamicResourceAllocation "$MANIFESTS"/*.yaml "$NODE/kubelet/config.yaml" && [[ $(config_maps) != *DynamicResourceAllocation* ]]
+}
+
+# says_what_is_left: one entry, which means something today.
+says_what_is_left() {
+  local said
+  said=$(condition_message dra Upgradeable)
+  [[ $said == *DRAPartitionableDevices* && $said != *'gate DynamicResourceAllocation'* ]]
+}

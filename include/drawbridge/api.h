@@ -64,6 +64,7 @@ struct api_config {
     const json_t *feature_gates, *runtime_config; // objects, never NULL
     const json_t *features;                       // array of names, each once; NULL: none
     const char *prepare_for;                      // spec.upgrade.prepareFor ("1.38"), ""
+    bool remove_foreign;                          // spec.upgrade.foreignEntries Remove
     bool allow_alpha, suspend, revert;            // revert: deletionPolicy Revert
     enum platform_type platform;
     const json_t *cluster;                             // spec.cluster or NULL

@@ -62,7 +62,8 @@ const char *plan_state_name(enum plan_state state);
 struct plan_step {
     size_t instance; // index into the instances
     enum plan_state state;
-    // the entry for spec.components: name, revision, featureGates, runtimeConfig, expect
+    // the entry for spec.components: name, revision, featureGates, runtimeConfig, expect, and where
+    // there are some withoutFeatureGates and withoutRuntimeConfig
     json_t *want;
     const char *revision; // of want, borrowed from it
     bool changes;         // want differs from what is written there now (owned entries)
@@ -192,7 +193,8 @@ struct intent {
     json_t *feature_gates, *runtime_config; // owned references
     json_t *features;                       // array of names, sorted; NULL: none
     bool allow_alpha;
-    char revision[PLAN_REVISION_BYTES];       // of what is in force
+    struct version prepare_for;         // entries of others go for that minor; major 0: none do
+    char revision[PLAN_REVISION_BYTES]; // of what is in force
     char asked_revision[PLAN_REVISION_BYTES]; // of the spec
     // when that was tried first, RFC 3339, borrowed from the status; NULL or "": it was not yet
     const char *started;

@@ -146,6 +146,7 @@ static struct error *read_spec(const json_t *spec, struct api_config *config)
     config->prepare_for = doc_str(spec, "upgrade", "prepareFor", NULL);
     if (*config->prepare_for && !version_parse(config->prepare_for, &minor))
         return api_invalid("spec.upgrade.prepareFor", "must be a minor version such as 1.38");
+    config->remove_foreign = str_eq(doc_str(spec, "upgrade", "foreignEntries", NULL), "Remove");
     config->allow_alpha = doc_bool(spec, false, "allowAlpha", NULL);
     config->suspend = doc_bool(spec, false, "suspend", NULL);
     config->revert = str_eq(doc_str(spec, "deletionPolicy", NULL), "Revert");

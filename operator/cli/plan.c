@@ -374,13 +374,18 @@ static struct error *say_refusals(struct planning *p, const struct gates_resolut
 // What is being deleted wants nothing any more.
 static struct gates_intent intent_of(const struct api_config *config)
 {
-    if (config->deleting)
+    struct version prepare_for = {0};
+
+    if (config->deleting ||
+        (*config->prepare_for && !version_parse(config->prepare_for, &prepare_for)))
         return (struct gates_intent){0};
     return (struct gates_intent){
         .feature_gates = config->feature_gates,
         .runtime_config = config->runtime_config,
         .allow_alpha = config->allow_alpha,
         .features = config->features,
+        .prepare_for = prepare_for,
+        .remove_foreign = config->remove_foreign && prepare_for.major != 0,
     };
 }
 

@@ -178,6 +178,9 @@ static void choose(const struct gates_table *table, const struct gates_finding *
              : gate_matters(table, rest, finding->entry, finding->value)))
         return;
     json_object_del((json_t *)(uintptr_t)left, finding->entry);
+    // That nothing changes with it is seen when the component is read back.
+    if (!api && json_object_get(desired->effective, finding->entry) == NULL)
+        json_object_set_new(desired->effective, finding->entry, json_boolean(finding->value));
     strlist_add(api ? runtime : gates, finding->entry);
 }
 
@@ -226,13 +229,12 @@ void prepare_without(const struct gates_table *table, const struct gates_instanc
     AUTO_JSON json_t *rest_gates = doc_copy(all_gates);
     AUTO_JSON json_t *rest_runtime = doc_copy(all_runtime);
     struct gates_instance all = *instance, rest = *instance;
-    if (instance->version.major != 1 || target.major != 1)
-        return;
     all.foreign_gates = all_gates;
     all.foreign_runtime = all_runtime;
     rest.foreign_gates = rest_gates;
     rest.foreign_runtime = rest_runtime;
-    gates_prepare(table, &all, target, &findings);
+    if (target.major != 0)
+        gates_prepare(table, &all, target, &findings);
     for (size_t i = 0; i < findings.len; i++)
         choose(table, &findings.items[i], &rest, desired, &gates, &runtime);
     keep_out(table, instance, &gates, &runtime);

@@ -335,9 +335,14 @@ static void decide(struct resolver *r)
     // Whoever asks for a feature asks for what it is a feature of, also where that has no gate.
     r->dra = (dra < r->wants_len && r->wants[dra].value) || r->features_len > 0;
     needs_resolve(r);
-    for (size_t i = 0; i < r->classes_len && r->intent->remove_foreign; i++)
-        prepare_without(r->table, r->classes[i].instance, r->intent->prepare_for,
-                        &r->classes[i].desired);
+    struct version target =
+        r->intent->remove_foreign ? r->intent->prepare_for : (struct version){0};
+    for (size_t i = 0; i < r->classes_len; i++) {
+        const struct gates_instance *instance = r->classes[i].instance;
+        if (target.major != 0 || json_object_size(instance->removed_gates) > 0 ||
+            json_object_size(instance->removed_runtime) > 0)
+            prepare_without(r->table, instance, target, &r->classes[i].desired);
+    }
 }
 
 // --- output --------------------------------------------------------------------------------------

@@ -101,7 +101,9 @@ bool prepare_gate(const struct gates_table *table, const struct class *later, co
 bool prepare_api(const struct gates_table *table, const struct class *later, const char *key,
                  bool *ret_unknown);
 // What of others is to go from the instance, as names into two arrays: what a minor up to target
-// refuses, that has no effect today with the others gone, and that desired does not write.
+// refuses (major 0: nothing more goes), that has no effect today with the others gone, and that
+// desired does not write. Of a gate that goes desired says what it is to be as before. What is out
+// already and would be refused now stays out.
 void prepare_without(const struct gates_table *table, const struct gates_instance *instance,
                      struct version target, const struct gates_desired *desired);
 

@@ -26,6 +26,23 @@ static json_t *foreign(const struct plan_instance *instance, const char *map)
     return all;
 }
 
+// What others had said and we took out. What stands again is somebody's, and among the foreign.
+static json_t *removed(const struct plan_instance *instance, const char *map, const json_t *stands)
+{
+    const json_t *names = doc_get(instance->reported, "removed", map, NULL);
+    json_t *all = json_object();
+
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        const json_t *stood =
+            name ? doc_get(instance->reported, "replaced", map, name, NULL) : NULL;
+
+        if (stood && !json_object_get(stands, name))
+            json_object_set_new(all, name, doc_copy(stood));
+    }
+    return all;
+}
+
 void plan_inputs_make(const struct plan_instance *instances, size_t len,
                       struct plan_inputs *ret_inputs)
 {
@@ -39,6 +56,11 @@ void plan_inputs_make(const struct plan_instance *instances, size_t len,
 
         json_array_append_new(inputs.trees, gates);
         json_array_append_new(inputs.trees, runtime);
+        json_t *removed_gates = removed(from, "featureGates", gates);
+        json_t *removed_runtime = removed(from, "runtimeConfig", runtime);
+
+        json_array_append_new(inputs.trees, removed_gates);
+        json_array_append_new(inputs.trees, removed_runtime);
         inputs.instances[i] = (struct gates_instance){
             .id = from->id,
             .component = from->component,
@@ -46,6 +68,8 @@ void plan_inputs_make(const struct plan_instance *instances, size_t len,
             .emulated = from->emulated,
             .foreign_gates = gates,
             .foreign_runtime = runtime,
+            .removed_gates = removed_gates,
+            .removed_runtime = removed_runtime,
             .extra_gates = json_object_get(from->reported, "extraGates"),
             .missing_gates = json_object_get(from->reported, "missingGates"),
             .places = json_object_get(from->reported, "places"),

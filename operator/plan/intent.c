@@ -21,6 +21,20 @@ static const json_t *find_known_good(const struct api_config *config)
     return NULL;
 }
 
+// Of a minor for which entries of others go. Major 0: none.
+static struct version read_minor(const char *text, bool remove)
+{
+    struct version minor = {0};
+
+    return remove && version_parse(text, &minor) ? minor : (struct version){0};
+}
+
+static struct version good_minor(const json_t *intent)
+{
+    return read_minor(doc_str(intent, "prepareFor", NULL),
+                      str_eq(doc_str(intent, "foreignEntries", NULL), "Remove"));
+}
+
 bool intent_known_good(const struct api_config *config, struct gates_intent *ret_good)
 {
     const json_t *found = find_known_good(config);
@@ -32,6 +46,8 @@ bool intent_known_good(const struct api_config *config, struct gates_intent *ret
         .runtime_config = json_object_get(found, "runtimeConfig"),
         .allow_alpha = doc_bool(found, false, "allowAlpha", NULL),
         .features = json_object_get(found, "features"),
+        .prepare_for = good_minor(found),
+        .remove_foreign = good_minor(found).major != 0,
     };
     return true;
 }
@@ -64,11 +80,14 @@ static json_t *object_or_empty(const json_t *tree)
 void intent_make(const struct api_config *config, struct intent *ret_intent)
 {
     AUTO_JSON json_t *features = sorted_names(config->features);
+    struct version prepare_for = read_minor(config->prepare_for, config->remove_foreign);
     struct gates_intent asked = {
         .feature_gates = config->feature_gates,
         .runtime_config = config->runtime_config,
         .allow_alpha = config->allow_alpha,
         .features = features,
+        .prepare_for = prepare_for,
+        .remove_foreign = prepare_for.major != 0,
     };
     struct intent intent = {.allow_alpha = config->allow_alpha};
     const json_t *from = NULL;
@@ -98,10 +117,12 @@ void intent_make(const struct api_config *config, struct intent *ret_intent)
         intent.runtime_config = object_or_empty(json_object_get(from, "runtimeConfig"));
         intent.features = sorted_names(json_object_get(from, "features"));
         intent.allow_alpha = doc_bool(from, false, "allowAlpha", NULL);
+        intent.prepare_for = good_minor(from);
     } else {
         intent.feature_gates = doc_copy(config->feature_gates);
         intent.runtime_config = doc_copy(config->runtime_config);
         intent.features = json_incref(features);
+        intent.prepare_for = prepare_for;
     }
     asked = intent_gates(&intent);
     plan_revision(&asked, intent.revision);
@@ -123,6 +144,8 @@ struct gates_intent intent_gates(const struct intent *intent)
         .runtime_config = intent->runtime_config,
         .allow_alpha = intent->allow_alpha,
         .features = intent->features,
+        .prepare_for = intent->prepare_for,
+        .remove_foreign = intent->prepare_for.major != 0,
     };
 }
 
@@ -208,6 +231,12 @@ json_t *intent_history(const json_t *was, const struct intent *intent, const cha
         if (intent->features)
             json_object_set(kept, "features", intent->features);
         json_object_set_new(kept, "allowAlpha", json_boolean(intent->allow_alpha));
+        if (intent->prepare_for.major) {
+            AUTO_MEM char *minor = version_format_minor(intent->prepare_for);
+
+            json_object_set_new(kept, "prepareFor", doc_string(minor));
+            json_object_set_new(kept, "foreignEntries", json_string("Remove"));
+        }
         json_object_set_new(entry, "intent", kept);
     }
     json_array_append_new(history, entry);

@@ -92,7 +92,9 @@ static json_t *take_want(struct wants *wants, const struct plan_instance *instan
     const struct gates_desired *last = wants->desired[instance->component];
 
     if (last && last->feature_gates == desired->feature_gates &&
-        last->runtime_config == desired->runtime_config && last->effective == desired->effective)
+        last->runtime_config == desired->runtime_config && last->effective == desired->effective &&
+        last->without_gates == desired->without_gates &&
+        last->without_runtime == desired->without_runtime)
         return json_incref(wants->want[instance->component]);
     wants->desired[instance->component] = desired;
     json_decref(wants->want[instance->component]);
@@ -442,10 +444,16 @@ static bool is_changed(const struct plan_step *step, const struct gates_desired 
     const json_t *gates = json_object_get(step->want, "featureGates");
     const json_t *runtime = json_object_get(step->want, "runtimeConfig");
 
+    const json_t *without_gates = json_object_get(step->want, "withoutFeatureGates");
+    const json_t *without_runtime = json_object_get(step->want, "withoutRuntimeConfig");
+
     if (good)
         return !plan_same_map(gates, good[step->instance].feature_gates) ||
-               (runtime && !plan_same_map(runtime, good[step->instance].runtime_config));
-    return step->changes || json_object_size(gates) > 0 || json_object_size(runtime) > 0;
+               (runtime && !plan_same_map(runtime, good[step->instance].runtime_config)) ||
+               !plan_same_names(without_gates, good[step->instance].without_gates) ||
+               !plan_same_names(without_runtime, good[step->instance].without_runtime);
+    return step->changes || json_object_size(gates) > 0 || json_object_size(runtime) > 0 ||
+           json_array_size(without_gates) > 0 || json_array_size(without_runtime) > 0;
 }
 
 static void count(struct plan *plan, const struct plan_instance *instances,

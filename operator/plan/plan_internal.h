@@ -7,6 +7,7 @@
 json_t *plan_want(const struct plan_instance *instance, const struct gates_desired *desired);
 // Whether two maps of entries say the same; none is an empty one.
 bool plan_same_map(const json_t *a, const json_t *b);
+bool plan_same_names(const json_t *a, const json_t *b); // likewise of sorted names
 // Whether want differs from the entries that were written there.
 bool plan_want_changes(const json_t *want, const struct plan_instance *instance);
 // Whether want takes out alone what has no effect any more: the component runs with what is

@@ -176,11 +176,12 @@ static char *describe(const struct api_config *config)
 
     AUTO_MEM char *features = config->features ? doc_print_json(config->features) : str_dup("");
 
-    return str_format(
-        "%s %s %s %d %d %d %s %u %llu %llu %d %d", gates, runtime, features, config->allow_alpha,
-        config->suspend, config->revert, platform_type_name(config->platform),
-        config->max_unavailable, (unsigned long long)config->component_timeout_ms,
-        (unsigned long long)config->min_ready_ms, config->rollback, config->driver != NULL);
+    return str_format("%s %s %s %d %d %d %d %s %u %llu %llu %d %d", gates, runtime, features,
+                      config->remove_foreign, config->allow_alpha, config->suspend, config->revert,
+                      platform_type_name(config->platform), config->max_unavailable,
+                      (unsigned long long)config->component_timeout_ms,
+                      (unsigned long long)config->min_ready_ms, config->rollback,
+                      config->driver != NULL);
 }
 
 // A value that is allowed and is not the default.

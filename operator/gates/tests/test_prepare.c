@@ -101,10 +101,26 @@ TEST(what_was_taken_out_stays_out)
         CHECK_OK(gates_resolve(gates_table_builtin(), &remove_38, &i, 1, &resolution));
         CHECK_STR_TAKE(doc_print_json(resolution.desired[0].without_gates),
                        "[\"DynamicResourceAllocation\",\"Old\"]");
+        // Given back, but where the component would not start with it.
         report.remove_foreign = false;
         CHECK_OK(gates_resolve(gates_table_builtin(), &report, &i, 1, &nothing));
-        CHECK_STR_TAKE(doc_print_json(nothing.desired[0].without_gates), "[]");
+        CHECK_STR_TAKE(doc_print_json(nothing.desired[0].without_gates),
+                       minor == 38 ? "[\"DynamicResourceAllocation\",\"Old\"]" : "[\"Old\"]");
     }
+}
+
+TEST(that_nothing_changes_is_to_be_read_back)
+{
+    AUTO_JSON json_t *gates = parse("{\"AllBeta\":false,\"DRAPartitionableDevices\":false,"
+                                    "\"DynamicResourceAllocation\":true}");
+    struct gates_instance i = {.id = "one",
+                               .component = COMPONENT_APISERVER,
+                               .version = {1, 37, 1},
+                               .foreign_gates = gates};
+    AUTO_RESOLUTION struct gates_resolution resolution = {0};
+    CHECK_OK(gates_resolve(gates_table_builtin(), &remove_38, &i, 1, &resolution));
+    CHECK_STR_TAKE(doc_print_json_sorted(resolution.desired[0].effective),
+                   "{\"DRAPartitionableDevices\":false,\"DynamicResourceAllocation\":true}");
 }
 
 // AllBeta=false makes the entry superfluous, and ours says the other value in its place.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which intent is in force, and what the history keeps of it.
+#include <string.h>
+
 #include "drawbridge/plan.h"
 #include "test.h"
 
@@ -248,6 +250,63 @@ TEST(a_foreign_entry_is_what_the_flags_say_without_ours_and_with_what_ours_repla
     CHECK(json_object_get(inputs.instances[0].foreign_gates, "A") == NULL);
     CHECK(json_is_false(json_object_get(inputs.instances[0].foreign_gates, "B")));
     CHECK(json_is_false(json_object_get(inputs.instances[0].foreign_gates, "C")));
+}
+
+TEST(what_was_taken_out_is_told_apart_from_what_stands)
+{
+    AUTO_JSON json_t *reported =
+        json_pack("{s:{s:b,s:b}, s:{s:{}}, s:{s:[s,s,s]}, s:{s:{s:b,s:b}}}", "featureGates", "B", 1,
+                  "C", 1, "owned", "featureGates", "removed", "featureGates", "A", "C", "D",
+                  "replaced", "featureGates", "A", 1, "C", 0);
+    struct plan_instance instance = {.id = (char *)(uintptr_t)"x", .reported = reported};
+    struct plan_inputs inputs;
+
+    plan_inputs_make(&instance, 1, &inputs);
+    CHECK_STR_TAKE(doc_print_json_sorted(inputs.instances[0].foreign_gates),
+                   "{\"B\":true,\"C\":true}"); // C was written again
+    CHECK_STR_TAKE(doc_print_json_sorted(inputs.instances[0].removed_gates), "{\"A\":true}");
+    plan_inputs_fini(&inputs);
+}
+
+TEST(what_is_prepared_for_is_part_of_the_intent_where_something_goes_for_it)
+{
+    AUTO_JSON json_t *gates = json_pack("{s:b}", "DynamicResourceAllocation", 1);
+    AUTO_JSON json_t *status = json_object();
+    struct api_config config = config_with(gates, NULL);
+    struct gates_intent wanted;
+    struct intent intent;
+    char plain[PLAN_REVISION_BYTES];
+
+    intent_make(&config, &intent);
+    memcpy(plain, intent.revision, sizeof(plain));
+    intent_fini(&intent);
+    config.prepare_for = "1.38";
+    intent_make(&config, &intent);
+    wanted = intent_gates(&intent);
+    CHECK_STR(intent.revision, plain); // it is looked at alone
+    CHECK(!wanted.remove_foreign);
+    intent_fini(&intent);
+    config.remove_foreign = true;
+    intent_make(&config, &intent);
+    wanted = intent_gates(&intent);
+    CHECK(!str_eq(intent.revision, plain));
+    CHECK(wanted.remove_foreign);
+    CHECK_INT(wanted.prepare_for.minor, 38);
+    json_object_set_new(status, "history", intent_history(NULL, &intent, "Applied", "", "", 0));
+    json_object_set_new(status, "lastKnownGoodRevision", json_string(intent.asked_revision));
+    intent_fini(&intent);
+    // What is gone back to has it too.
+    config.status = status;
+    config.prepare_for = "1.39";
+    intent_make(&config, &intent);
+    json_object_set_new(status, "failedRevision", json_string(intent.asked_revision));
+    intent_fini(&intent);
+    intent_make(&config, &intent);
+    CHECK(intent.rolled_back);
+    CHECK_INT(intent_gates(&intent).prepare_for.minor, 38);
+    CHECK(intent_known_good(&config, &wanted));
+    CHECK(wanted.remove_foreign && wanted.prepare_for.minor == 38);
+    intent_fini(&intent);
 }
 
 TEST_MAIN()

@@ -583,4 +583,68 @@ TEST(the_revision_follows_the_intent_and_not_the_order_of_its_keys)
     CHECK(!str_eq(a, b));
 }
 
+static json_t *names(struct world *w, const char *name)
+{
+    return own(w, name ? json_pack("[s]", name) : json_array());
+}
+
+// What its file says of that gate, what of it we took out, and what it had said.
+static void set_report(struct world *w, size_t index, bool stands, bool taken_out)
+{
+    json_t *report = (json_t *)(uintptr_t)w->instances[index].reported;
+
+    json_object_set_new(report, "featureGates",
+                        stands ? json_pack("{s:b}", "Old", 1) : json_object());
+    json_object_del(report, "removed");
+    json_object_del(report, "replaced");
+    if (!taken_out)
+        return;
+    json_object_set_new(report, "removed", json_pack("{s:[s]}", "featureGates", "Old"));
+    json_object_set_new(report, "replaced", json_pack("{s:{s:b}}", "featureGates", "Old", 1));
+}
+
+TEST(entries_of_others_are_a_step_like_any_other)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    AUTO_MEM char *goes = NULL;
+    AUTO_MEM char *comes = NULL;
+
+    add_control_plane(&w, "a");
+    for (size_t i = 0; i < 3; i++)
+        finish(&w, i, "UpToDate", LONG_AGO);
+    set_report(&w, 2, true, false);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Done");
+    CHECK(json_object_get(step_of(&w, &plan, "kube-scheduler on a")->want, "withoutFeatureGates") ==
+          NULL);
+    plan_fini(&plan);
+    w.desired[2].without_gates = names(&w, "Old");
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Now");
+    goes = plan_step_summary(step_of(&w, &plan, "kube-scheduler on a"), &w.instances[2]);
+    CHECK_STR(goes, "-Old");
+    plan_fini(&plan);
+    // Not in an upgrade: it has no effect.
+    w.instances[0].version = (struct version){1, 34, 10};
+    make(&w, enable, &plan);
+    CHECK(step_of(&w, &plan, "kube-scheduler on a")->deferred);
+    plan_fini(&plan);
+    w.instances[0].version = w.instances[1].version;
+    finish(&w, 2, "UpToDate", LONG_AGO);
+    set_report(&w, 2, false, true);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Done");
+    CHECK(!step_of(&w, &plan, "kube-scheduler on a")->changes);
+    plan_fini(&plan);
+    // A wish that is taken back is carried out at once.
+    w.desired[2].without_gates = names(&w, NULL);
+    w.instances[0].version = (struct version){1, 34, 10};
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Now");
+    comes = plan_step_summary(step_of(&w, &plan, "kube-scheduler on a"), &w.instances[2]);
+    CHECK_STR(comes, "+Old=true");
+    world_fini(&w);
+}
+
 TEST_MAIN()
