@@ -302,6 +302,10 @@ struct gates_findings {
 // minor in between counted: an upgrade goes through them.
 void gates_prepare(const struct gates_table *table, const struct gates_instance *instance,
                    struct version target, struct gates_findings *ret_findings);
+// Whether the instance would not start with the entry, as far as the table tells. runtime: it is a
+// key of --runtime-config.
+bool gates_refused(const struct gates_table *table, const struct gates_instance *instance,
+                   const char *entry, const json_t *value, bool runtime);
 void gates_findings_fini(struct gates_findings *findings);
 #define AUTO_FINDINGS CLEANUP(gates_findings_fini)
 // "removed in 1.38", "locked to true in 1.38", "not registered in 1.37"

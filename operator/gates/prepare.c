@@ -3,6 +3,10 @@
 // other value, not registered; and whether taking it out changes anything today.
 #include "resolve_internal.h"
 
+// Of a component of a NodeDRAConfiguration.
+#define WITHOUT_GATES_MAX 256
+#define WITHOUT_RUNTIME_MAX 128
+
 bool prepare_gate(const struct gates_table *table, const struct class *later, const char *name,
                   bool value, enum gates_finding_kind *ret_kind, bool *ret_unknown)
 {
@@ -145,6 +149,18 @@ void gates_prepare(const struct gates_table *table, const struct gates_instance 
         prepare_apis(table, instance, target.minor, ret_findings);
 }
 
+bool gates_refused(const struct gates_table *table, const struct gates_instance *instance,
+                   const char *entry, const json_t *value, bool runtime)
+{
+    struct class now = prepare_class(instance, instance->version.minor);
+    enum gates_finding_kind kind;
+    bool unknown = false;
+    if (instance->version.major != 1)
+        return false;
+    return runtime ? prepare_api(table, &now, entry, &unknown)
+                   : prepare_gate(table, &now, entry, json_is_true(value), &kind, &unknown);
+}
+
 // --- what goes -----------------------------------------------------------------------------------
 
 // Of what the table does not have in this minor nobody can say what it is without its entry.
@@ -188,26 +204,27 @@ static void choose(const struct gates_table *table, const struct gates_finding *
 static void keep_out(const struct gates_table *table, const struct gates_instance *instance,
                      struct strlist *gates, struct strlist *runtime)
 {
-    struct class now = prepare_class(instance, instance->version.minor);
-    enum gates_finding_kind kind;
-    bool unknown = false;
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)instance->removed_gates, name, value) {
-        if (prepare_gate(table, &now, name, json_is_true(value), &kind, &unknown))
+        if (gates_refused(table, instance, name, value, false))
             strlist_add(gates, name);
     }
     json_object_foreach((json_t *)(uintptr_t)instance->removed_runtime, name, value) {
-        if (prepare_api(table, &now, name, &unknown))
+        if (gates_refused(table, instance, name, value, true))
             strlist_add(runtime, name);
     }
 }
 
-static void put_sorted(struct strlist *names, json_t *array)
+// Each once, as a NodeDRAConfiguration takes them: a report can say anything.
+static void put_sorted(struct strlist *names, bool (*valid)(const char *), size_t max,
+                       json_t *array)
 {
     strlist_sort(names);
-    for (size_t i = 0; i < names->len; i++)
-        json_array_append_new(array, doc_string(names->items[i]));
+    for (size_t i = 0; i < names->len && json_array_size(array) < max; i++) {
+        if (valid(names->items[i]) && (i == 0 || !str_eq(names->items[i], names->items[i - 1])))
+            json_array_append_new(array, doc_string(names->items[i]));
+    }
 }
 
 static json_t *with_removed(const json_t *foreign, const json_t *removed)
@@ -238,8 +255,8 @@ void prepare_without(const struct gates_table *table, const struct gates_instanc
     for (size_t i = 0; i < findings.len; i++)
         choose(table, &findings.items[i], &rest, desired, &gates, &runtime);
     keep_out(table, instance, &gates, &runtime);
-    put_sorted(&gates, desired->without_gates);
-    put_sorted(&runtime, desired->without_runtime);
+    put_sorted(&gates, gates_name_valid, WITHOUT_GATES_MAX, desired->without_gates);
+    put_sorted(&runtime, gates_api_name_valid, WITHOUT_RUNTIME_MAX, desired->without_runtime);
 }
 
 void gates_findings_fini(struct gates_findings *findings)

@@ -37,41 +37,14 @@ struct error *node_check_without(const json_t *want, const char *component)
 static struct version version_to_start(const struct node_unit *unit)
 {
     struct version version = {0};
-    if (unit->emulated.major)
-        return unit->emulated;
     return node_image_version(unit->image, &version) ? version : unit->version;
-}
-
-static bool takes_gate(const struct node_unit *unit, struct version version, const char *name,
-                       const json_t *value)
-{
-    struct gate gate;
-    if (gates_find(unit->node->spec.table, name, version, &gate))
-        return !gate.locked || gate.value == json_is_true(value);
-    return json_object_get(unit->running, name) != NULL &&
-           version_compare_minor(version, unit->version) == 0;
-}
-
-static bool takes_api(const struct node_unit *unit, struct version version, const char *key)
-{
-    struct slice rest = slice_of(key), group, name;
-    size_t i;
-    json_t *item;
-    if (!slice_cut(&rest, '/', &group) || !slice_cut(&rest, '/', &name))
-        return true; // api/all and its like
-    AUTO_MEM char *group_text = slice_dup(group);
-    const json_t *registered =
-        json_object_get(gates_api(unit->node->spec.table, group_text, version), "registered");
-    json_array_foreach(node_iterable(registered), i, item) {
-        if (slice_eq(name, json_string_value(item)))
-            return true;
-    }
-    return !registered;
 }
 
 json_t *node_forgotten(const struct node_unit *unit, const struct node_wish *wish)
 {
-    struct version version = version_to_start(unit);
+    const struct gates_instance start = {.component = unit->component,
+                                         .version = version_to_start(unit),
+                                         .emulated = unit->emulated};
     const json_t *const wants[SITE_KINDS] = {wish->gates, wish->runtime};
     AUTO_JSON json_t *was = node_owned_part(wish->owned, "value");
     AUTO_JSON json_t *before = node_owned_part(wish->owned, "before");
@@ -83,9 +56,8 @@ json_t *node_forgotten(const struct node_unit *unit, const struct node_wish *wis
         json_object_set_new(forgotten, site_kinds[k], names);
         json_object_foreach(json_object_get(was, site_kinds[k]), name, value) {
             const json_t *stood = doc_get(before, site_kinds[k], name, NULL);
-            if (!json_is_null(value) || json_object_get(wants[k], name) || version.major == 0)
-                continue;
-            if (k == 0 ? !takes_gate(unit, version, name, stood) : !takes_api(unit, version, name))
+            if (json_is_null(value) && !json_object_get(wants[k], name) &&
+                gates_refused(unit->node->spec.table, &start, name, stood, k == 1))
                 json_object_set_new(names, name, json_null());
         }
     }

@@ -84,6 +84,31 @@ TEST(what_the_spec_asks_for_too_goes_where_it_is_so_without_being_said)
                    "[\"DynamicResourceAllocation\"] []");
 }
 
+// A report is somebody's word.
+TEST(a_list_of_what_was_taken_out_is_names_and_no_more_than_an_agent_takes)
+{
+    AUTO_JSON json_t *removed = parse("{\"a b\":true,\"A=true,B\":true,\"Old\":1}");
+    AUTO_JSON json_t *apis = parse("{\"v1,api/all\":\"true\",\"gone.k8s.io/v1 "
+                                   "\":\"true\",\"scheduling.k8s.io/v1alpha2\":\"false\"}");
+    struct gates_instance i = {.id = "one",
+                               .component = COMPONENT_APISERVER,
+                               .version = {1, 37, 1},
+                               .removed_gates = removed,
+                               .removed_runtime = apis};
+    AUTO_RESOLUTION struct gates_resolution resolution = {0};
+    AUTO_RESOLUTION struct gates_resolution many = {0};
+    CHECK_OK(gates_resolve(gates_table_builtin(), &remove_38, &i, 1, &resolution));
+    CHECK_STR_TAKE(doc_print_json(resolution.desired[0].without_gates), "[\"Old\"]");
+    CHECK_STR_TAKE(doc_print_json(resolution.desired[0].without_runtime),
+                   "[\"scheduling.k8s.io/v1alpha2\"]");
+    for (int n = 0; n < 300; n++) {
+        AUTO_MEM char *name = str_format("Old%d", n);
+        json_object_set_new(removed, name, json_true());
+    }
+    CHECK_OK(gates_resolve(gates_table_builtin(), &remove_38, &i, 1, &many));
+    CHECK_INT(json_array_size(many.desired[0].without_gates), 256);
+}
+
 // What was taken out is wanted so until nobody asks for it: as long as the entry would go, and once
 // the minor that refuses it runs.
 TEST(what_was_taken_out_stays_out)

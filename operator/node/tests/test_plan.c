@@ -281,6 +281,48 @@ TEST(an_entry_of_others_on_the_command_line_goes_there)
     rig_fini(&rig);
 }
 
+// What a unit file says as well, which nobody edits.
+TEST(what_outranks_the_file_keeps_nothing_in_it)
+{
+    struct rig rig;
+    rig_init(&rig, HEAD "featureGates:\n  DynamicResourceAllocation: true\n", NULL);
+    run_version(&rig, 37);
+    rig.unit.live = json_pack("{s:b}", "DynamicResourceAllocation", 1);
+    CHECK_STR(carry_out(&rig, "{\"DynamicResourceAllocation\": null}"), HEAD);
+    rig_fini(&rig);
+}
+
+// The binary is what refuses it, whatever it emulates.
+TEST(what_starts_next_is_asked_whether_it_takes_what_comes_back)
+{
+    const char *theirs = HEAD "featureGates:\n  DynamicResourceAllocation: true\n";
+    struct rig rig;
+    rig_init(&rig, theirs, NULL);
+    run_version(&rig, 38);
+    rig.unit.emulated = (struct version){1, 37, 0};
+    carry_out(&rig, "{\"DynamicResourceAllocation\": null}");
+    carry_out(&rig, "{\"DynamicResourceAllocation\": null}");
+    // As long as it is wanted out, it is remembered.
+    CHECK_STR(owned_text(&rig), "{\"DynamicResourceAllocation\":{\"before\":true,\"value\":null}}");
+    CHECK_STR(carry_out(&rig, "{}"), HEAD);
+    CHECK_STR(owned_text(&rig), "{}");
+    rig_fini(&rig);
+    // The manifest names the next image already.
+    rig_init(&rig, theirs, NULL);
+    run_version(&rig, 37);
+    carry_out(&rig, "{\"DynamicResourceAllocation\": null}");
+    rig.unit.image = str_dup("registry.example:5000/kubelet:v1.38.0");
+    CHECK_STR(carry_out(&rig, "{}"), HEAD);
+    rig_fini(&rig);
+    // Where nobody knows what starts it comes back.
+    rig_init(&rig, theirs, NULL);
+    run_version(&rig, 37);
+    carry_out(&rig, "{\"DynamicResourceAllocation\": null}");
+    rig.unit.version = (struct version){0};
+    CHECK_STR(carry_out(&rig, "{}"), theirs);
+    rig_fini(&rig);
+}
+
 // 1.38 would not start with it.
 TEST(what_the_version_refuses_by_then_does_not_come_back)
 {

@@ -76,6 +76,17 @@ TEST(names_of_what_shall_not_stand_are_names)
         CHECK_ERR_HAS(node_set_desired(world.node, spec), ERROR_INVALID, "is no name of");
         CHECK_ERR_HAS(node_set_desired(world.node, map), ERROR_INVALID, "is not a list");
     }
+    AUTO_JSON json_t *names = json_array();
+    for (int i = 0; i <= GATES_ENTRIES_MAX; i++)
+        json_array_append_new(names, json_string("A"));
+    AUTO_JSON json_t *many =
+        json_pack("{s:i, s:[{s:s, s:s, s:O}]}", "epoch", 1, "components", "name", "kube-apiserver",
+                  "revision", "r1", "withoutFeatureGates", names);
+    CHECK_ERR_HAS(node_set_desired(world.node, many), ERROR_LIMIT, "more than 1000 entries");
+    AUTO_JSON json_t *number =
+        json_pack("{s:i, s:[{s:s, s:s, s:[i]}]}", "epoch", 1, "components", "name", "kubelet",
+                  "revision", "r1", "withoutFeatureGates", 7);
+    CHECK_ERR_HAS(node_set_desired(world.node, number), ERROR_INVALID, "is no name of");
     world_fini(&world);
 }
 

@@ -255,9 +255,9 @@ TEST(a_foreign_entry_is_what_the_flags_say_without_ours_and_with_what_ours_repla
 TEST(what_was_taken_out_is_told_apart_from_what_stands)
 {
     AUTO_JSON json_t *reported =
-        json_pack("{s:{s:b,s:b}, s:{s:{}}, s:{s:[s,s,s]}, s:{s:{s:b,s:b}}}", "featureGates", "B", 1,
-                  "C", 1, "owned", "featureGates", "removed", "featureGates", "A", "C", "D",
-                  "replaced", "featureGates", "A", 1, "C", 0);
+        json_pack("{s:{s:b,s:b}, s:{s:{}}, s:{s:[s,s,s,i,n]}, s:{s:{s:b,s:b}}}", "featureGates",
+                  "B", 1, "C", 1, "owned", "featureGates", "removed", "featureGates", "A", "C", "D",
+                  7, "replaced", "featureGates", "A", 1, "C", 0);
     struct plan_instance instance = {.id = (char *)(uintptr_t)"x", .reported = reported};
     struct plan_inputs inputs;
 

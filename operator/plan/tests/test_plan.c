@@ -581,6 +581,9 @@ TEST(the_revision_follows_the_intent_and_not_the_order_of_its_keys)
     CHECK_STR(a, b);
     plan_revision(&(struct gates_intent){.feature_gates = three}, b);
     CHECK(!str_eq(a, b));
+    // A later minor that is looked at alone is none of it.
+    plan_revision(&(struct gates_intent){.feature_gates = one, .prepare_for = {1, 38, 0}}, b);
+    CHECK_STR(a, b);
 }
 
 static json_t *names(struct world *w, const char *name)
@@ -614,6 +617,7 @@ TEST(entries_of_others_are_a_step_like_any_other)
     for (size_t i = 0; i < 3; i++)
         finish(&w, i, "UpToDate", LONG_AGO);
     set_report(&w, 2, true, false);
+    w.desired[2].without_gates = names(&w, NULL);
     make(&w, enable, &plan);
     CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Done");
     CHECK(json_object_get(step_of(&w, &plan, "kube-scheduler on a")->want, "withoutFeatureGates") ==
@@ -624,6 +628,9 @@ TEST(entries_of_others_are_a_step_like_any_other)
     CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Now");
     goes = plan_step_summary(step_of(&w, &plan, "kube-scheduler on a"), &w.instances[2]);
     CHECK_STR(goes, "-Old");
+    CHECK_STR_TAKE(doc_print_json(json_object_get(step_of(&w, &plan, "kube-scheduler on a")->want,
+                                                  "withoutFeatureGates")),
+                   "[\"Old\"]");
     plan_fini(&plan);
     // Not in an upgrade: it has no effect.
     w.instances[0].version = (struct version){1, 34, 10};
@@ -644,6 +651,32 @@ TEST(entries_of_others_are_a_step_like_any_other)
     CHECK_STR(state_of(&w, &plan, "kube-scheduler on a"), "Now");
     comes = plan_step_summary(step_of(&w, &plan, "kube-scheduler on a"), &w.instances[2]);
     CHECK_STR(comes, "+Old=true");
+    world_fini(&w);
+}
+
+// Its flags without that entry are what this revision changes.
+TEST(an_entry_of_others_that_was_taken_out_is_a_reason_to_put_it_back)
+{
+    struct world w = {0};
+    struct plan plan;
+    struct plan_policy policy = enable;
+    struct gates_desired good[3];
+
+    add_control_plane(&w, "a");
+    for (size_t i = 0; i < 3; i++) {
+        finish(&w, i, "UpToDate", LONG_AGO);
+        good[i] = w.desired[i];
+    }
+    policy.good = good;
+    w.desired[2].without_gates = names(&w, "Old");
+    finish(&w, 2, "Failed", LONG_AGO);
+    make(&w, policy, &plan);
+    CHECK_INT(plan.steps[plan.undo].instance, 2);
+    plan_fini(&plan);
+    good[2].without_gates = names(&w, "Old");
+    make(&w, policy, &plan);
+    CHECK_INT(plan.undo, plan.len);
+    plan_fini(&plan);
     world_fini(&w);
 }
 

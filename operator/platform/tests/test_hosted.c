@@ -596,10 +596,18 @@ TEST(an_entry_of_somebody_is_taken_out_and_given_back)
     json_t *command = (json_t *)(uintptr_t)doc_get(after, "spec", "template", "spec", "containers",
                                                    "0", "command", NULL);
     AUTO_JSON json_t *later = NULL;
+    const struct platform_target target = {0};
+    const struct hosted_look look = {.target = &target};
+    uint64_t again_ms = 0;
 
     CHECK_STR(json_string_value(json_array_get(command, 1)), "--feature-gates=B=true");
     CHECK(part.stands);
     CHECK(json_is_null(doc_get(part.owned, "featureGates", "DynamicResourceAllocation", NULL)));
+    AUTO_JSON json_t *report = hosted_report(&part, &look, &again_ms);
+    CHECK_STR_TAKE(doc_print_json_sorted(json_object_get(report, "removed")),
+                   "{\"featureGates\":[\"DynamicResourceAllocation\"],\"runtimeConfig\":[]}");
+    CHECK_STR_TAKE(doc_print_json_sorted(json_object_get(report, "owned")),
+                   "{\"featureGates\":{},\"runtimeConfig\":{}}");
     check_same_spec(none, object);
     check_same_spec(back, object);
     // Beside what somebody wrote since.

@@ -377,8 +377,8 @@ static struct place *with_config(const char *text, const char *record)
     return c;
 }
 
-// What the scheduler's section is to be in the text, and the record that goes with it.
-static char *ask_scheduler(const char *text, const char *want_text, char **record)
+// What the component's section is to be in the text, and the record that goes with it.
+static char *ask(enum component component, const char *text, const char *want_text, char **record)
 {
     struct place *c = with_config(text, *record);
     AUTO_JSON json_t *want = parse(want_text);
@@ -389,11 +389,11 @@ static char *ask_scheduler(const char *text, const char *want_text, char **recor
     char *result;
 
     for (size_t i = 0; i < c->observed->len && plan.len < COUNT(steps); i++) {
-        bool scheduler = c->observed->instances[i].component == COMPONENT_SCHEDULER;
+        bool its = c->observed->instances[i].component == component;
 
         if (c->observed->instances[i].object)
             steps[plan.len++] = (struct plan_step){
-                .instance = i, .state = scheduler ? PLAN_NOW : PLAN_DONE, .want = want};
+                .instance = i, .state = its ? PLAN_NOW : PLAN_DONE, .want = want};
     }
     CHECK_OK(kubeadm_edit_templates(c->observed, &plan, &texts, &undo));
     result = str_dup(json_string_value(json_object_get(texts, KUBEADM_CONFIG)));
@@ -401,6 +401,11 @@ static char *ask_scheduler(const char *text, const char *want_text, char **recor
     *record = doc_print_json(json_object_get(undo, KUBEADM_CONFIG));
     place_free(c);
     return result;
+}
+
+static char *ask_scheduler(const char *text, const char *want, char **record)
+{
+    return ask(COMPONENT_SCHEDULER, text, want, record);
 }
 
 TEST(an_entry_of_others_goes_from_kubeadm_config_and_comes_back)
@@ -426,6 +431,29 @@ TEST(an_entry_of_others_goes_from_kubeadm_config_and_comes_back)
     AUTO_MEM char *back = ask_scheduler(edited, "{featureGates: {}}", &first);
     CHECK_HAS(back, "    value: B=true,DynamicResourceAllocation=true\n");
     CHECK_HAS(back, "networking: {}\n");
+}
+
+TEST(an_entry_of_others_stays_out_of_kubeadm_config_when_something_else_is_written)
+{
+    static const char both[] =
+        "{featureGates: {X: true}, withoutFeatureGates: [DynamicResourceAllocation]}";
+    AUTO_MEM char *record = NULL;
+    AUTO_MEM char *ours = ask_scheduler(THEIRS, "{featureGates: {X: true}}", &record);
+    AUTO_MEM char *without = ask_scheduler(ours, both, &record);
+    AUTO_MEM char *second = str_dup(record);
+
+    CHECK_HAS(without, "    value: B=true,X=true\n");
+    // Another component's turn.
+    AUTO_MEM char *other =
+        ask(COMPONENT_CONTROLLER_MANAGER, without, "{featureGates: {Z: true}}", &record);
+    CHECK_HAS(other, "    value: B=true,X=true\n");
+    CHECK_HAS(other, "Z=true");
+    AUTO_MEM char *back = ask_scheduler(other, "{featureGates: {}}", &record);
+    CHECK_HAS(back, "    value: B=true,DynamicResourceAllocation=true\n");
+    CHECK_HAS(back, "Z=true");
+    // Somebody edited it when nobody knew whether it was out, beside what was ours before.
+    AUTO_MEM char *edited = str_format("%snetworking: {}\n", without);
+    CHECK_STR_TAKE(ask_scheduler(edited, "{featureGates: {}}", &second), THEIRS "networking: {}\n");
 }
 
 TEST_MAIN()
