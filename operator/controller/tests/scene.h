@@ -31,6 +31,7 @@ struct scene {
     struct op *tick, *dying;
     struct strlist governing, reach, look; // what the administrator lists
     const char *helm, *helm_dir, *helm_account;
+    struct metrics *metrics; // borrowed; NULL: nobody counts
 };
 
 // See story.h.
@@ -78,6 +79,7 @@ FAKE void scene_start_controller(struct scene *scene)
         .chart_root = "/charts",
         .smoke_test_namespace = "smoke",
         .smoke_test_timeout_ms = 20000,
+        .metrics = scene->metrics,
     };
 
     scene->controller = controller_new(scene->loop, &spec);

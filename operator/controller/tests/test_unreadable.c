@@ -97,14 +97,19 @@ static bool bad_is_told_and_good_is_looked_at(const struct story *s)
 
 TEST(a_configuration_with_keys_that_are_there_twice_is_told_and_does_not_stop_the_others)
 {
+    AUTO(metrics) struct metrics *metrics = metrics_new();
     struct story *s = begin();
+    AUTO_MEM char *page = NULL;
 
+    s->scene.metrics = metrics;
     seed(s, BAD, TWICE);
     WAIT_FOR(s, bad_is_told_and_good_is_looked_at);
     CHECK(is(s, "ConfigValid", "False", "InvalidConfiguration"));
     CHECK_HAS(message(s, "ConfigValid"), "duplicate object key");
     CHECK(is(s, "Ready", "False", "InvalidConfiguration"));
     CHECK(is(s, "Stalled", "True", "InvalidConfiguration"));
+    page = metrics_print(metrics);
+    CHECK_HAS(page, "drawbridge_unreadable_objects_total{resource=\"draconfigurations\"}");
     story_close(s);
 }
 
