@@ -445,6 +445,24 @@ static void make_metrics(struct controller *c)
     metrics_on_print(m, print_unreadable, c);
 }
 
+// What keeps those that read strangers' charts and repositories from the files of ours that are not
+// for them.
+static void tell_confinement(const struct controller_spec *spec)
+{
+    bool confined = loop_confine_has_paths();
+
+    if (spec->metrics)
+        metric_set(metrics_family(spec->metrics, "drawbridge_landlock", METRIC_GAUGE, "",
+                                  "1 where the kernel keeps git workers and helm from files that "
+                                  "are not theirs"),
+                   confined);
+    if (!confined)
+        log_line(LOG_WARN, "controller",
+                 "this kernel has no Landlock: git workers%s can read the controller's token, "
+                 "should a repository or a chart take one over",
+                 spec->helm_account ? " and helm" : "");
+}
+
 struct controller *controller_new(struct loop *loop, const struct controller_spec *spec)
 {
     struct controller *c = NEW(struct controller);
@@ -494,10 +512,7 @@ struct controller *controller_new(struct loop *loop, const struct controller_spe
     c->passes.loop = loop;
     c->passes.queue = c->queue;
     walks_count(&c->passes, spec->metrics);
-    if (spec->helm_account && !loop_confine_has_paths())
-        log_line(LOG_WARN, "controller",
-                 "this kernel has no Landlock: helm has a token of its own, but nothing keeps it "
-                 "from reading the controller's; nor git workers");
+    tell_confinement(spec);
     c->driver = driver_new(loop, &driver);
     c->shards = shards_new(c, spec->kube);
     c->moves = moves_new();
