@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 # The Kubernetes tools: found in $DRAWBRIDGE_E2E_BIN, else built once from the Go modules pinned in e2e/tools/<name>.
 #
-#   BIN/etcd  BIN/kwok  BIN/kwokctl  BIN/helm  BIN/podrunner  BIN/v1.33.13/{kube-apiserver,kube-controller-manager,kube-scheduler,kubectl,kubelet,...}
+#   BIN/etcd  BIN/kwok  BIN/kwokctl  BIN/helm  BIN/podrunner  BIN/cluster-api/{core,bootstrap,control-plane,development,manifests.json}
+#   BIN/v1.33.13/{kube-apiserver,kube-controller-manager,kube-scheduler,kubectl,kubelet,...}
 
 TOOLS_BIN=${DRAWBRIDGE_E2E_BIN:-$CACHE/bin}
 
@@ -21,7 +22,7 @@ tools_module() { if [[ $1 == kwokctl ]]; then echo kwok; else echo "$1"; fi; }
 # tools_key NAME: changes when the tool has to be built again.
 tools_key() { find "$E2E/tools/$(tools_module "$1")" -type f ! -name '*_test.go' -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-16; }
 
-# tools_need WHAT...: etcd, kwok, kwokctl, helm, podrunner, or MINOR/NAME (1.33/kube-apiserver). Builds what is missing, each module in one go.
+# tools_need WHAT...: etcd, kwok, kwokctl, helm, podrunner, cluster-api, or MINOR/NAME (1.33/kube-apiserver). Builds what is missing, each module in one go.
 tools_need() {
   local what build=() minor
   local -A minors=()
@@ -39,7 +40,10 @@ tools_need() {
   install_go
   mkdir -p "$TOOLS_BIN"
   say "building tools once, kept in $TOOLS_BIN"
-  for what in "${build[@]}"; do with_progress "build $what" -- tools_locked tools_build "$what"; done
+  for what in "${build[@]}"; do
+    [[ $what != cluster-api ]] || tools_need 1.37/kubectl # which its manifests are made with
+    with_progress "build $what" -- tools_locked tools_build "$what"
+  done
   for minor in "${!minors[@]}"; do
     # shellcheck disable=SC2086 # a list of names
     with_progress "build Kubernetes $(tools_version "$minor"):${minors[$minor]} (minutes, if nothing is cached)" -- \
@@ -91,7 +95,15 @@ tools_build() {
   [[ $name != helm ]] || package=helm.sh/helm/v4/cmd/helm
   [[ $name != dra-example-driver ]] || package=sigs.k8s.io/dra-example-driver/cmd/dra-example-kubeletplugin
   mkdir -p "$(dirname "$path")"
-  (cd "$E2E/tools/$(tools_module "$name")" && tools_go_build -ldflags '-s -w' -o "$path.new" "$package")
+  rm -rf "$path.new"
+  cd "$E2E/tools/$(tools_module "$name")" || return
+  if [[ -x build ]]; then # several programs, and what goes with them
+    export -f tools_go_build
+    ./build "$path.new" "$TOOLS_BIN/$(tools_version 1.37)/kubectl" || return
+    rm -rf "$path"
+  else
+    tools_go_build -ldflags '-s -w' -o "$path.new" "$package"
+  fi
   mv "$path.new" "$path"
   tools_key "$name" >"$(dirname "$path")/.$name.key"
 }
