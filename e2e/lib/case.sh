@@ -76,7 +76,7 @@ assert_same_file() { cmp -s "$1" "$2" || die "${3:-files differ}: $(diff -u "$1"
 
 use_cluster() {
   local key dir n=0
-  key=$(tr ' /' '--' <<<"$*")
+  key=$(tr ' /' '--' <<<"$*")${CLUSTER_NETWORK:+-$CLUSTER_NETWORK} # whoever is in a network of his own has none of the others' clusters
   for dir in "$WORK/cluster-$key"@*; do
     if rm "$dir/clean" 2>/dev/null; then # whoever removes it has it
       basename "$CASE_DIR" >"$dir/user"

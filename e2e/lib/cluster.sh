@@ -55,7 +55,7 @@ cluster_up() {
 # cluster_take_ports PORT|auto: sets PORT and holds its lock, which the runner inherits: as long as that lives, nobody else gets it.
 cluster_take_ports() {
   local locks=${TMPDIR:-/tmp}/drawbridge-ports-$UID first=$1 last=$1
-  [[ $1 != auto ]] || first=20000 last=31980
+  [[ $1 != auto ]] || first=${CLUSTER_PORTS_FROM:-20000} last=31980
   ((first % 20 == 0 && last < 32000)) || fail "port $1: a multiple of 20 below 32000"
   mkdir -p "$locks"
   for ((PORT = first; PORT <= last; PORT += 20)); do
