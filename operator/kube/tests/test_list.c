@@ -221,6 +221,7 @@ TEST(an_item_that_cannot_be_read_is_left_out_and_named_and_the_others_are_there)
     struct world *world = world_new(answer_list_text);
     AUTO_BUF struct buf text = buf_make((size_t)16 << 20);
     AUTO_BUF struct buf totals = buf_make(100);
+    AUTO_MEM char *log = NULL;
     names = buf_make(1000);
     buf_add_str(&text, "{\"kind\":\"PodList\",\"metadata\":{},\"items\":[" ITEM("a", "") "," ITEM(
                            "twice",
@@ -236,12 +237,17 @@ TEST(an_item_that_cannot_be_read_is_left_out_and_named_and_the_others_are_there)
         buf_add_str(&text, "xxxxxxxx");
     buf_add_str(&text, "\"}," ITEM("d", "") "]}");
     list_text = text.ptr;
+    test_capture();
     struct op *op =
         kube_list_each(world->kube, &PODS, NULL, NULL, "", on_item_name, world_on_done, world);
     kube_list_on_skip(op, on_skip_name);
     world_wait(world, op);
+    log = test_captured();
     CHECK_OK(TAKE(world->err));
     CHECK_STR(names.ptr, "a (n/twice: Invalid) b (n/many: Limit) c (n/large: Limit) d ");
+    CHECK_HAS(log, " warn  kube: pods n/twice of ");
+    CHECK_HAS(log, " warn  kube: pods n/many of ");
+    CHECK_HAS(log, " warn  kube: pods n/large of ");
     kube_each_skipped(world->kube, take_total, &totals);
     CHECK_STR(totals.ptr, "pods=3 ");
     buf_fini(&names);

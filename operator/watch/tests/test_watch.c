@@ -323,9 +323,31 @@ static void wait_for_pause(struct fake *fake)
         world_run_for(fake->world, 5);
 }
 
+static void wait_for_another_try(struct fake *fake)
+{
+    unsigned asked = fake->world->step;
+    while (fake->world->step == asked)
+        world_run_for(fake->world, 5);
+    wait_for_pause(fake);
+}
+
+// Lines of a log with both of these.
+static unsigned count_lines(const char *log, const char *level, const char *words)
+{
+    struct slice rest = slice_of(log), line;
+    unsigned count = 0;
+    while (slice_cut(&rest, '\n', &line)) {
+        AUTO_MEM char *text = slice_dup(line);
+        count += strstr(text, level) && strstr(text, words);
+    }
+    return count;
+}
+
 TEST(what_is_not_followed_for_a_minute_has_failed)
 {
     struct fake *fake = fake_new();
+    AUTO_MEM char *log = NULL;
+    test_capture();
     clock_set_source(skewed_clock, NULL);
     fake_put(fake, "a", 1);
     fake_follow(fake);
@@ -339,11 +361,16 @@ TEST(what_is_not_followed_for_a_minute_has_failed)
     CHECK(watch_failed(fake->watch) == NULL);
     skew_ms += WATCH_FAILED_MS / 2;
     CHECK(watch_failed(fake->watch) != NULL);
+    wait_for_another_try(fake);
     fake->fault_lasts = false;
     fake_put(fake, "a", 2);
     CHECK(fake_wait_agreed(fake, 10000));
     CHECK(watch_failed(fake->watch) == NULL);
     fake_free(fake);
+    log = test_captured();
+    CHECK_INT(count_lines(log, " warn ", "things cannot be followed, trying again: fault"), 1);
+    CHECK_INT(count_lines(log, " warn ", "things have not been followed for a minute: fault"), 1);
+    CHECK_INT(count_lines(log, " info ", "things are followed again"), 1);
 }
 
 TEST(a_list_that_works_does_not_hide_a_watch_that_fails)
@@ -358,6 +385,24 @@ TEST(a_list_that_works_does_not_hide_a_watch_that_fails)
     skew_ms += WATCH_FAILED_MS;
     CHECK(watch_synced(fake->watch));
     CHECK_HAS(watch_failed(fake->watch), "not JSON");
+    fake_free(fake);
+}
+
+// Each refusal is followed by a list, and that works.
+TEST(lists_that_work_do_not_hide_that_watching_is_refused)
+{
+    struct fake *fake = fake_new();
+    clock_set_source(skewed_clock, NULL);
+    fake->fault = FAULT_403;
+    fake->fault_of_watches = true;
+    fake_put(fake, "a", 1);
+    fake_follow(fake);
+    wait_for_pause(fake);
+    skew_ms += WATCH_FAILED_MS;
+    for (unsigned lists = fake->lists; fake->lists < lists + 2;)
+        wait_for_another_try(fake);
+    CHECK(watch_synced(fake->watch));
+    CHECK_HAS(watch_failed(fake->watch), "fault");
     fake_free(fake);
 }
 
