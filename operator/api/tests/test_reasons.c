@@ -105,6 +105,20 @@ static char *program(void)
     return buf_take(&text);
 }
 
+// Lists in which words of others are looked up give nothing. What is numbered is no such list.
+static void blank_lists(char *text)
+{
+    static const char begin[] = "static const char *const ";
+
+    for (char *at = strstr(text, begin); at; at = strstr(at + 1, begin)) {
+        char *open = at + strcspn(at, "{;"), *first = open + strspn(open, "{ \n");
+        size_t len = strcspn(open, ";");
+
+        if (*open == '{' && *first == '"')
+            memset(open, ' ', len);
+    }
+}
+
 TEST(every_reason_of_the_list_is_given_somewhere)
 {
     AUTO_MEM char *text = program();
@@ -112,6 +126,7 @@ TEST(every_reason_of_the_list_is_given_somewhere)
     size_t len;
     const struct api_reason *reasons = api_reasons(&len);
 
+    blank_lists(text);
     for (size_t i = 0; i < len; i++) {
         AUTO_MEM char *quoted = str_format("\"%s\"", reasons[i].name);
 
