@@ -128,4 +128,16 @@ TEST(a_spec_that_the_agent_cannot_read_is_told_and_the_next_one_taken)
     story_free(s);
 }
 
+TEST(a_spec_that_was_refused_is_no_reason_to_refuse_the_one_before)
+{
+    struct story *s = story_new(5);
+
+    until(s, took_5);
+    fake_edit(s->api, NODE_OBJECT, spec_of(3));
+    until(s, is_refused);
+    fake_edit(s->api, NODE_OBJECT, spec_of(5));
+    until(s, took_5);
+    story_free(s);
+}
+
 TEST_MAIN()

@@ -428,6 +428,29 @@ TEST(nor_where_the_real_ones_file_has_another_name)
     check_running_second_scheduler("scheduler.yaml");
 }
 
+// Neither the file's name, nor the label, nor the container's name says which it is.
+TEST(of_two_files_that_nothing_else_tells_apart_the_one_that_runs_counts)
+{
+    struct world world;
+    world_init(&world);
+    world_add(&world, COMPONENT_SCHEDULER, "");
+    struct fake *fake = &world.fakes[COMPONENT_SCHEDULER];
+    AUTO_MEM char *first = fake->path;
+    fake->path = str_format("%s/scheduler.yaml", world.manifests);
+    CHECK(rename(first, fake->path) == 0);
+    AUTO_MEM char *second = str_format("%s/batch-scheduler.yaml", world.manifests);
+    test_write(second, "apiVersion: v1\nkind: Pod\nmetadata:\n  name: batch\n  namespace: "
+                       "kube-system\n  labels: {component: kube-scheduler}\nspec:\n  containers:\n"
+                       "  - command: [kube-scheduler, --config=/etc/batch.yaml]\n"
+                       "    image: registry/kube-scheduler:v1.33.4\n    name: kube-scheduler\n");
+    world_process("77", "kube-scheduler|--leader-elect=true|", "/bin/kube-scheduler", "mnt:[2]");
+    world_start_agent(&world);
+    CHECK(world_wait(&world, scheduler_observed, 5000));
+    CHECK_STR(doc_str(world_component(&world, "kube-scheduler"), "otherManifests", "0", NULL),
+              second);
+    world_fini(&world);
+}
+
 TEST(a_second_scheduler_alone_is_not_taken_for_the_real_one)
 {
     struct world world;

@@ -406,6 +406,45 @@ TEST(lists_that_work_do_not_hide_that_watching_is_refused)
     fake_free(fake);
 }
 
+// Of the last try in a log: "things: again in N ms: ...".
+static uint64_t last_pause_ms(const char *log)
+{
+    static const char words[] = "things: again in ";
+    const char *found = NULL;
+    uint64_t ms = 0;
+    for (const char *at = strstr(log, words); at; at = strstr(at + 1, words))
+        found = at + strlen(words);
+    CHECK(found && slice_to_u64((struct slice){found, strcspn(found, " ")}, &ms));
+    return ms;
+}
+
+TEST(a_server_that_refuses_after_it_was_away_is_asked_again_soon)
+{
+    struct fake *fake = fake_new();
+    AUTO_MEM char *path = test_path("stderr");
+    AUTO_MEM char *log = NULL;
+    unsigned pauses = 0;
+    log_set_level(LOG_DEBUG);
+    rand_seed(7); // with which the fourth pause of an outage is long
+    fake->fault = FAULT_500;
+    fake->fault_lasts = true;
+    fake_put(fake, "a", 1);
+    test_capture();
+    fake_follow(fake);
+    while (pauses < 3) {
+        world_run_for(fake->world, 5);
+        AUTO_MEM char *so_far = test_read(path);
+        pauses = count_lines(so_far, "debug", "things: again in ");
+    }
+    // It is back, and has not read its roles yet.
+    fake->fault = FAULT_403;
+    while (error_kind(watch_error(fake->watch)) != ERROR_DENIED)
+        world_run_for(fake->world, 5);
+    log = test_captured();
+    CHECK(last_pause_ms(log) <= 800);
+    fake_free(fake);
+}
+
 #define TWICE(name, version)                                                                       \
     "{\"metadata\":{\"name\":\"" name "\",\"resourceVersion\":\"" version "\"},\"x\":1,\"x\":2}"
 
