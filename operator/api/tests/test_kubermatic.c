@@ -93,6 +93,10 @@ TEST(refused)
         "apiVersion: kubermatic.k8c.io/v1\nkind: KubermaticConfiguration\nmetadata: {name: k}\n"
         "spec: {featureGates: [A]}\n",
         "spec.featureGates: must be a map");
+    check_refused(
+        "apiVersion: kubermatic.k8c.io/v1\nkind: KubermaticConfiguration\nmetadata: {name: k}\n"
+        "spec: {featureGates: {'A=true --authorization-mode AlwaysAllow': true}}\n",
+        "is no name of a feature gate");
 }
 
 TEST_MAIN()
