@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+uint64_t kube_list_ms_max = 300000;
+
 struct listing {
     struct op op; // first
     struct kube *kube;
@@ -233,7 +235,7 @@ static void send_page(struct listing *listing)
         .take_path = buf_take(&query.url),
         .accept = "application/json",
         .body_bytes_max = listing->kube->object_bytes_max,
-        .timeout_ms = KUBE_LIST_TIMEOUT_MS,
+        .timeout_ms = kube_list_ms_max,
         .idle_ms = KUBE_TIMEOUT_MS,
         .on_data = on_data,
     };
@@ -246,8 +248,8 @@ static void on_deadline(void *owner)
     struct listing *listing = owner;
     listing->deadline = NULL;
     listing_finish(listing,
-                   error_new(ERROR_TRANSIENT, "the list was not whole after %d s",
-                             KUBE_LIST_TIMEOUT_MS / 1000),
+                   error_new(ERROR_TRANSIENT, "the list was not whole after %llu s",
+                             (unsigned long long)kube_list_ms_max / 1000),
                    NULL);
 }
 
@@ -262,7 +264,7 @@ static struct listing *listing_new(struct kube *kube, const struct kube_ref *ref
     struct listing *listing = NEW(struct listing);
     listing->op.drop = on_drop;
     listing->kube = kube;
-    listing->deadline = loop_sleep(kube->loop, KUBE_LIST_TIMEOUT_MS, on_deadline, listing);
+    listing->deadline = loop_sleep(kube->loop, kube_list_ms_max, on_deadline, listing);
     listing->path = kube_path(ref);
     listing->resource = str_dup(ref->resource);
     listing->label_selector = str_dup(label_selector);

@@ -109,6 +109,26 @@ TEST(a_server_that_always_has_another_page_is_given_up)
     world_free(world);
 }
 
+// Another page each time, the next one later than is waited for.
+static void answer_slowly(void *owner, struct server_conn *conn,
+                          const struct server_request *request)
+{
+    const struct world *world = owner;
+    if (world->step == 0)
+        answer_without_end(owner, conn, request);
+}
+
+TEST(a_server_that_takes_too_long_for_all_pages_together_is_given_up)
+{
+    struct world *world = world_new(answer_slowly);
+    kube_list_ms_max = 1000;
+    world_wait(world, kube_list_each(world->kube, &PODS, NULL, NULL, "0", ignore_item,
+                                     world_on_done, world));
+    CHECK_ERR_HAS(TAKE(world->err), ERROR_TRANSIENT, "the list was not whole after 1 s");
+    CHECK_INT(server_requests(world->server), 2);
+    world_free(world);
+}
+
 static void answer_long_token(void *owner UNUSED, struct server_conn *conn,
                               const struct server_request *request UNUSED)
 {
