@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A ConfigSource that is deleted while its commit is fetched.
+// A ConfigSource that is deleted, also while its commit is fetched.
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -67,6 +67,39 @@ TEST(one_that_is_deleted_meanwhile_applies_nothing)
     close(fd);
     let_pass(s, 700);
     CHECK(!fake_get(s->scene.api, CONFIG));
+    story_close(s);
+}
+
+static bool is_shown(const struct story *s)
+{
+    AUTO_MEM char *page = metrics_print(s->scene.metrics);
+
+    return strstr(page, "configsource_ready{namespace=\"ns\",name=\"src\"} 1") &&
+           strstr(page, "fetches_total{namespace=\"ns\",name=\"src\",result=\"fetched\"}");
+}
+
+static bool is_not_shown(const struct story *s)
+{
+    AUTO_MEM char *page = metrics_print(s->scene.metrics);
+
+    return !strstr(page, "name=\"src\"");
+}
+
+TEST(one_that_is_deleted_is_in_no_metric_any_more)
+{
+    AUTO(metrics) struct metrics *metrics = metrics_new();
+    struct story *s = story_open();
+
+    make_worker();
+    write_in_dir("head.1", FIRST "\n");
+    s->scene.metrics = metrics;
+    strlist_add(&s->scene.governing, "ns");
+    fake_seed(s->scene.api, SOURCE,
+              json_pack("{s:s, s:s, s:{s:s, s:s}}", "apiVersion", API_GROUP_VERSION, "kind",
+                        "ConfigSource", "spec", "url", "https://h/1", "interval", "1h"));
+    WAIT_FOR(s, is_shown);
+    fake_delete(s->scene.api, SOURCE);
+    WAIT_FOR(s, is_not_shown);
     story_close(s);
 }
 
