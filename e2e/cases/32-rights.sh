@@ -105,6 +105,41 @@ case_what_is_found() {
   found "$LOGS/damaged" 0 'cannot be read'
 }
 
+# reports WHO NODE COMPONENT [TOKEN]: what the API server says to that report of NODE, by a token that is bound to the node TOKEN.
+reports() {
+  api -X PATCH -H 'Content-Type: application/merge-patch+json' -H "Impersonate-User: $1" ${4:+-H "Impersonate-Extra-authentication.kubernetes.io%2fnode-name: $4"} \
+    -d '{"status": {"components": [{"name": "'"$3"'", "state": "Observed"}]}}' "$API/apis/drawbridge.dev/v1alpha1/nodedraconfigurations/$2/status?dryRun=All" |
+    jq -r '.message // "taken"'
+}
+
+# case: an agent reports for the node that its token is bound to and for no other one, and on the four components and nothing else, whatever the CRD takes; others are not held to that
+case_agents() {
+  local agent=system:serviceaccount:drawbridge-system:drawbridge-agent
+  use_cluster 1.33
+  {
+    chart_roles agent-rbac.yaml
+    printf -- '---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: agents}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: drawbridge-agent}\n'
+    printf 'subjects: [{kind: ServiceAccount, name: drawbridge-agent, namespace: drawbridge-system}, {kind: User, name: somebody, apiGroup: rbac.authorization.k8s.io}]\n'
+    for node in mine other; do
+      printf -- '---\napiVersion: drawbridge.dev/v1alpha1\nkind: NodeDRAConfiguration\nmetadata: {name: %s}\nspec: {epoch: 1, components: []}\n' "$node"
+    done
+  } | kubectl apply --server-side --force-conflicts -f - >/dev/null
+  is_pinned() { [[ $(reports "$agent" other kubelet mine) == *'for its own node alone, and other is not'* ]]; } # some moments after the policy was made
+  eventually 60 is_pinned
+  assert_equal "$(reports "$agent" mine kubelet mine)" taken
+  assert_match "$(reports "$agent" mine kubelet)" 'for its own node alone'
+  assert_equal "$(reports somebody other kubelet)" taken
+  assert_match "$(reports "$agent" mine etcd mine)" 'Unsupported value: "etcd"'
+
+  note 'by the policy alone'
+  kubectl get customresourcedefinition nodedraconfigurations.drawbridge.dev -o json |
+    jq 'del(.spec.versions[].schema.openAPIV3Schema.properties.status.properties.components.items.properties.name.enum)' | kubectl replace -f - >/dev/null
+  is_free() { [[ $(reports somebody mine etcd) == taken ]]; }
+  eventually 60 is_free
+  assert_match "$(reports "$agent" mine etcd mine)" 'and on nothing else'
+  assert_equal "$(reports "$agent" mine kube-apiserver mine)" taken
+}
+
 # pod [JQ]: the pod of the smoke test as its template has it, changed.
 pod() { kubectl create --dry-run=client -o json -f "$CASE_DIR/pod.yaml" | jq "${1:-.}"; }
 
