@@ -127,6 +127,32 @@ TEST(what_is_listed_is_reached)
     story_close(s);
 }
 
+static bool too_many_is_told(const struct story *s)
+{
+    AUTO_MEM char *path = test_path("stderr");
+    AUTO_MEM char *log = test_read(path);
+
+    return is_looked_at(s, OWNER) && strstr(log, "there are more than 2000 deployments");
+}
+
+// Whoever has a namespace may fill it.
+TEST(of_a_namespace_with_very_many_objects_no_more_are_kept_than_there_may_be)
+{
+    struct story *s = story_open();
+    AUTO_MEM char *log = NULL;
+
+    for (unsigned i = 0; i < 2001; i++) {
+        AUTO_MEM char *path = str_format("/apis/apps/v1/namespaces/tenant/deployments/d%u", i);
+
+        fake_seed(s->scene.api, path, json_object());
+    }
+    test_capture();
+    seed(s, OWNER, "{type: HostedControlPlane}");
+    WAIT_FOR(s, too_many_is_told);
+    log = test_captured();
+    story_close(s);
+}
+
 // --- the cluster that Drawbridge runs in ---------------------------------------------------------
 
 static bool owner_governs(const struct story *s)
