@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arguments: every notation, every type, every mistake.
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,6 +189,20 @@ TEST(files)
     CHECK_OK(cli_read_file(path, &text));
     CHECK_STR(text, "a: 1\n");
     CHECK_ERR(cli_read_file("/nowhere/at/all", &text), ERROR_NOT_FOUND);
+}
+
+// What others wrote, on somebody's terminal.
+TEST(words_of_others_do_not_control_a_terminal)
+{
+    AUTO_MEM char *path = test_path("terminal");
+    FILE *file = fopen(path, "w");
+
+    CHECK(file != NULL);
+    cli_put("a\x1b[2Jb\rc\x7f\bd\xc2\x9b"
+            "31m \xc3\xa4\t\xc2\xa0\n",
+            file);
+    CHECK(fclose(file) == 0);
+    CHECK_STR_TAKE(test_read(path), "a?[2Jb?c??d?31m \xc3\xa4\t\xc2\xa0\n");
 }
 
 TEST_MAIN()
