@@ -22,7 +22,9 @@ static void check_ready(const char *driver, const char *facts_text, const char *
                         driver_sets_of(&want, driver_items(facts, "daemonSets")));
     driver_ready_judge(&want, facts, &readiness);
     CHECK_STR(readiness.ready.reason, ready);
+    CHECK_INT(readiness.ready.state, str_eq(ready, "AsExpected") ? DRIVER_TRUE : DRIVER_FALSE);
     CHECK_STR(readiness.devices.reason, devices);
+    CHECK_INT(readiness.devices.state, str_eq(devices, "AsExpected") ? DRIVER_TRUE : DRIVER_FALSE);
     text = str_format("%lld %lld %lld",
                       (long long)doc_int(readiness.status_devices, -1, "resourceSlices", NULL),
                       (long long)doc_int(readiness.status_devices, -1, "devices", NULL),
@@ -296,6 +298,14 @@ TEST(a_release_without_a_daemon_set_is_not_ready)
     check_ready(EXAMPLE, "{" CLASS NODES "}", "NoDaemonSet", "NoResourceSlices", "0 0 0");
     check_words(EXAMPLE, "{" CLASS NODES "}", "has no DaemonSet of a driver",
                 "no pod of the driver is there");
+}
+
+TEST(one_device_is_one_device)
+{
+    check_words(EXAMPLE,
+                "{" CLASS NODES SET("1", "1", "1") "pods: [" POD("a", "true") "], slices: [" SLICE(
+                    "a", "1", "1") "]}",
+                "1 of 1 pods", "1 device in 1 ResourceSlice on 1 node: ");
 }
 
 TEST(logs_are_mentioned_where_there_are_pods)
