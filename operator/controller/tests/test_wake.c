@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A controller that comes back to work: it gained its lease, or sees again what it follows.
+// A controller that comes back to work: it gained its lease, sees again what it follows, or tries
+// again what was refused.
 #include <string.h>
 
 #include "scene.h"
@@ -10,8 +11,9 @@
 struct story {
     struct scene scene;
     struct batch batch;
-    bool away;
-    unsigned refused; // writes of its status
+    enum fault fault; // of writes of its status
+    unsigned most;    // of those that are refused
+    unsigned refused;
     struct story_wait wait;
 };
 
@@ -27,11 +29,19 @@ static enum fault choose(void *owner, unsigned index, const struct server_reques
     struct story *s = owner;
 
     (void)index;
-    if (!s->away || !str_eq(request->method, "PATCH") ||
+    if (s->refused >= s->most || !str_eq(request->method, "PATCH") ||
         !str_starts(request->target, CONFIG "/status"))
         return FAULT_NONE;
     s->refused++;
-    return FAULT_500;
+    return s->fault;
+}
+
+static void seed(struct story *s)
+{
+    fake_seed(s->scene.api, CONFIG,
+              json_pack("{s:s, s:s, s:{s:{s:b}, s:{s:s}}}", "apiVersion", API_GROUP_VERSION, "kind",
+                        "DRAConfiguration", "spec", "featureGates", "DynamicResourceAllocation", 1,
+                        "platform", "type", "Observe"));
 }
 
 static unsigned refused_before;
@@ -64,19 +74,31 @@ TEST(what_failed_while_it_was_away_does_not_make_it_wait_when_it_is_back)
 
     s->scene.backoff_ms_max = 3600000;
     s->scene.api->choose = choose;
-    s->away = true;
-    fake_seed(s->scene.api, CONFIG,
-              json_pack("{s:s, s:s, s:{s:{s:b}, s:{s:s}}}", "apiVersion", API_GROUP_VERSION, "kind",
-                        "DRAConfiguration", "spec", "featureGates", "DynamicResourceAllocation", 1,
-                        "platform", "type", "Observe"));
+    s->fault = FAULT_500;
+    s->most = UINT32_MAX;
+    seed(s);
     WAIT_FOR(s, is_refused_once_more);
     fail(s);
     // Its first pass fails too: the next one comes as soon as after a first failure.
     refused_before = s->refused;
     controller_wake(s->scene.controller);
     WAIT_FOR(s, is_refused_once_more);
-    s->away = false;
+    s->most = 0;
     WAIT_FOR(s, is_told);
+    story_close(s);
+}
+
+// It may be the server that is behind: its CustomResourceDefinitions are older than the controller.
+TEST(what_the_api_server_rejects_is_tried_again)
+{
+    struct story *s = story_open();
+
+    s->scene.api->choose = choose;
+    s->fault = FAULT_422;
+    s->most = 3;
+    seed(s);
+    WAIT_FOR(s, is_told);
+    CHECK_INT(s->refused, 3);
     story_close(s);
 }
 
