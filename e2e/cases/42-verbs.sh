@@ -49,6 +49,17 @@ case_plan() {
   plan_says 0 "$out-done" --live
   assert_equal "$(<"$out-done")" '' 'plan when nothing is left'
 
+  note 'a file says what is to change: what it leaves out stays as it is in the cluster'
+  printf 'apiVersion: drawbridge.dev/v1alpha1\nkind: DRAConfiguration\nmetadata: {name: kubermatic, namespace: kubermatic}\nspec: {rollout: {minReady: 1s}}\n' >"$CASE_DIR/part.yaml"
+  plan_says 0 "$out-part" -f "$CASE_DIR/part.yaml"
+  assert_equal "$(<"$out-part")" '' 'plan of a part'
+
+  note 'each refusal is a line'
+  sed '/DynamicResourceAllocation/{p;s/DynamicResourceAllocation/NoSuchGate/;p;s/NoSuchGate/NorThisOne/}' "$seed" >"$CASE_DIR/typos.yaml"
+  plan_says 3 "$out-typos" -f "$CASE_DIR/typos.yaml"
+  for gate in NoSuchGate NorThisOne; do assert grep -q "^  UnknownFeatureGate: .*$gate" "$out-typos.err"; done
+  assert_equal "$(grep -c '^  UnknownFeatureGate: ' "$out-typos.err")" "$(grep -o 'UnknownFeatureGate' "$out-typos.err" | wc -l)" 'lines of refusals'
+
   note 'a refusal names what and why, and is no difference'
   sed 's/DynamicResourceAllocation/DynamicResourceAlocation/' "$seed" >"$CASE_DIR/typo.yaml"
   plan_says 3 "$out-typo" -f "$CASE_DIR/typo.yaml"

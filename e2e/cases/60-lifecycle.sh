@@ -79,6 +79,8 @@ case_two_configurations() {
   eventually 60 condition_is younger ConfigValid 'False TargetConflict'
   assert condition_is younger Stalled 'True TargetConflict'
   assert_match "$(condition_message younger Stalled)" 'default/older'
+  ! "$DRAWBRIDGE" plan --live younger --kubeconfig "$CLUSTER/admin.conf" >"$CASE_DIR/plan" 2>&1 || die 'plan of one that writes nothing is no refusal'
+  assert_match "$(<"$CASE_DIR/plan")" 'nothing would change: TargetConflict: .*default/older'
   eventually 300 condition_is older Ready True
   assert served_is v1beta1
   assert condition_is younger Stalled 'True TargetConflict'
