@@ -9,9 +9,10 @@
 #   capi_cluster NAME REPLICAS WORKERS      Cluster, KubeadmControlPlane, KubeadmConfigTemplate and MachineDeployment; the last two are called NAME-workers
 #   capi_topology NAME CLASS REPLICAS WORKERS      the same of a ClusterClass of capi/class.yaml, with its variables as they are by default
 #   capi_at KIND NAME [VERSION]             its path at the API server; as v1beta2 or as VERSION
-#   capi_get KIND NAME [VERSION]            as JSON
+#   capi_get KIND NAME [VERSION]            as JSON; capi_labelled KIND LABEL: a list
 #   kcp_over NAME, workers_over NAME        its roll-out is over: all of it is as its spec has it, and nothing goes any more
-#   capi_kubeconfig NAME FILE               what <cluster>-kubeconfig holds from now on
+#   capi_kubeconfig NAME FILE               what <cluster>-kubeconfig holds from now on. Managers keep the connection that they have, and leave the Secret alone;
+#                                           one that starts afterwards finds another cluster there, without its machines
 
 if [[ ! ${CLUSTER_NETWORK:-} ]]; then
   install_packages iproute2
@@ -83,21 +84,31 @@ capi_at() {
 
 capi_get() { api -f "$API/$(capi_at "$@")"; }
 
+# capi_labelled KIND LABEL: the list of them.
+capi_labelled() { api -f -G --data-urlencode "labelSelector=$2" "$API/$(capi_at "$1" '')"; }
+
 # kcp_over NAME: never by a condition alone. That it is not RollingOut is so before the controller has seen the change, and again before the last old
 # machine is gone.
 kcp_over() { capi_over kubeadmcontrolplanes "$1" "cluster.x-k8s.io/control-plane-name=$1"; }
 
-# workers_over NAME: of a MachineDeployment.
-workers_over() { capi_over machinedeployments "$1" "cluster.x-k8s.io/deployment-name=$1"; }
+# workers_over NAME: of a MachineDeployment. For a moment it has observed the change, and all its counts and conditions are still those of before; only its
+# MachineSets say that none of what it wants is there.
+workers_over() {
+  local sets
+  capi_over machinedeployments "$1" "cluster.x-k8s.io/deployment-name=$1" && sets=$(capi_labelled machinesets "cluster.x-k8s.io/deployment-name=$1") &&
+    capi_get machinedeployments "$1" | jq -e --argjson sets "$sets" 'def what: .spec.template.spec | {version, bootstrap, infrastructureRef};
+      what as $wanted | [$sets.items[] | {mine: (what == $wanted), left: (.spec.replicas + (.status.replicas // 0))}] |
+      any(.mine) and all(.mine or .left == 0)' >/dev/null
+}
 
 # capi_over KIND NAME LABEL
 capi_over() {
   local object going
   object=$(capi_get "$1" "$2") &&
-    jq -er '.metadata.generation as $generation | .spec.replicas as $all | .status |
+    jq -e '.metadata.generation as $generation | .spec.replicas as $all | .status |
       if .observedGeneration == $generation and .replicas == $all and .upToDateReplicas == $all and .readyReplicas == $all and .availableReplicas == $all then true
-      else "\(.replicas) of \($all), \(.upToDateReplicas) up to date, \(.readyReplicas) ready" | halt_error end' <<<"$object" &&
-    going=$(api -f -G --data-urlencode "labelSelector=$3" "$API/$(capi_at machines '')" | jq -r '.items[] | select(.metadata.deletionTimestamp).metadata.name') && [[ ! $going ]]
+      else "\(.replicas) of \($all), \(.upToDateReplicas) up to date, \(.readyReplicas) ready\n" | halt_error end' <<<"$object" >/dev/null &&
+    going=$(capi_labelled machines "$3" | jq -r '.items[] | select(.metadata.deletionTimestamp).metadata.name') && [[ ! $going ]]
 }
 
 # capi_kubeconfig NAME FILE
