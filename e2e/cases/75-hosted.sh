@@ -5,17 +5,15 @@
 # needs: drawbridge
 # tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet kwok helm
 
-WORKLOADS=(deployment/kube-apiserver deployment/tenant-kcm statefulset/kube-scheduler)
-QUICK='rollout: {componentTimeout: 60s, minReady: 0s}'
+# shellcheck source=../lib/hosted.sh
+source "$E2E/lib/hosted.sh"
 
 # tenant_up: namespace, rights, a node of kwok, and the three components, rolled out.
 tenant_up() {
   use_cluster 1.33 dra kubelet
   start_kwok
-  kubectl apply -f "$E2E/hosted/tenant.yaml" >/dev/null
-  chart_roles hosted-rbac.yaml --set 'hostedControlPlanes[0].namespace=tenant,hostedControlPlanes[0].kubeconfigSecrets[0]=tenant-kubeconfig' | kubectl apply -f - >/dev/null
+  tenant_made
   kubectl create secret generic tenant-kubeconfig -n tenant --from-file=value="$CLUSTER/admin.conf" >/dev/null
-  eventually 40 api -f -o /dev/null "$API/api/v1/namespaces/tenant/serviceaccounts/default"
 }
 
 tenant_down() {
@@ -30,40 +28,7 @@ components_up() {
   eventually 120 rolled_out
 }
 
-# rolled_out: all that is there, by its controller's own word.
-rolled_out() {
-  kubectl get deployments,statefulsets -n tenant -o json | jq -e '.items | length > 0 and all(.status.observedGeneration == .metadata.generation and
-    ([.status | .updatedReplicas, .availableReplicas, .replicas | . // 0] | unique) == [.spec.replicas])' >/dev/null
-}
-
-template() { kubectl get "$1" -n tenant -o json | jq -S .spec.template; }
-
-keep_templates() {
-  local workload
-  mkdir -p "$1"
-  for workload in "${WORKLOADS[@]}"; do template "$workload" >"$1/${workload#*/}"; done
-}
-
-same_templates() {
-  keep_templates "$CASE_DIR/now"
-  diff -r "$1" "$CASE_DIR/now"
-}
-
-# hosted NAME [LINE...]: a DRAConfiguration in namespace tenant.
-hosted() {
-  local name=$1
-  shift
-  {
-    printf 'featureGates: {DynamicResourceAllocation: true}\n'
-    [[ " $* " == *platform:* ]] || printf 'platform: {type: HostedControlPlane}\n'
-    [[ " $* " == *rollout:* ]] || printf '%s\n' "$QUICK"
-    (($# == 0)) || printf '%s\n' "$@"
-  } | configure "$name" tenant
-}
-
 READ_BACK='cluster: {kubeconfigSecretRef: {name: tenant-kubeconfig}}'
-
-args_of() { kubectl get "$1" -n tenant -o json | jq -c '[.spec.template.spec.containers[] | (.command // []) + (.args // [])]'; }
 
 annotations_of() { kubectl get "$1" -n tenant -o json | jq -r '.metadata.annotations // {} | keys[] | select(startswith("drawbridge.dev/"))'; }
 

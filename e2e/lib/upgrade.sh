@@ -32,3 +32,13 @@ upgrade_kubelet() {
 
 # gives_up COMPONENT GATE: it has ended with these words.
 gives_up() { grep -rqs "unrecognized feature gate: $2" "$NODE"/log/pods/kube-system_"$1"-cp-1_*; }
+
+# kubeadm_manifests VERSION FILE DIR: what that kubeadm writes as static pods of this ClusterConfiguration. It has one place for them, which is DIR for it.
+kubeadm_manifests() {
+  local map=()
+  ((UID == 0)) || map=(--map-root-user)
+  mkdir -p "$3.etc"
+  # shellcheck disable=SC2016 # of the inner shell
+  unshare --mount "${map[@]}" bash -c 'mount --bind "$3.etc" /etc && exec "$1" init phase control-plane all --config "$2"' - "$TOOLS_BIN/$1/kubeadm" "$2" "$3" || return 1
+  cp "$3.etc/kubernetes/manifests"/*.yaml "$3"
+}
