@@ -185,6 +185,11 @@ bool plan_node_spec_stands(const struct plan *plan, const struct plan_instance *
 const char *plan_revision(const struct gates_intent *intent, char *ret);
 // "+DynamicResourceAllocation=true -AllBeta +resource.k8s.io/v1beta1=true": what a step changes
 // beside what is written; "" when nothing.
+// Entries of others that are out of the components of one kind, and where: "A=true (cp-1,
+// kubeadm-config)"; "" when none is. Owned.
+#define PLAN_REMOVED_BYTES_MAX 16384
+char *plan_removed_text(const struct plan_instance *instances, size_t len,
+                        enum component component);
 char *plan_step_summary(const struct plan_step *step, const struct plan_instance *instance);
 
 // --- intent: what is in force, which after a failure is the last known good ----------------------

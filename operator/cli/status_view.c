@@ -65,6 +65,8 @@ static void add_components(struct buf *text, const json_t *config, const json_t 
         buf_printf(text, "|- %s %lld/%lld  %s\n", name,
                    (long long)doc_int(component, 0, "updated", NULL), (long long)instances,
                    *desired ? desired : "nothing to write");
+        if (*doc_str(component, "removed", NULL))
+            buf_printf(text, "|   taken out, of others: %s\n", doc_str(component, "removed", NULL));
         for (size_t k = 0; k < json_array_size(nodes); k++) {
             if (str_eq(doc_str(json_array_get(nodes, k), "spec", "configuration", NULL), key))
                 add_node_line(text, json_array_get(nodes, k), name);

@@ -110,6 +110,9 @@ static json_t *make_component(const struct pass *pass, enum component component)
         json_object_set_new(made, "updated", json_integer(counts->updated));
         json_object_set_new(made, "ready", json_integer(counts->ready));
     }
+    AUTO_MEM char *removed =
+        plan_removed_text(pass->observed->instances, pass->observed->len, component);
+    put_str(made, "removed", removed);
     put_object(pass, component, made);
     strlist_sort(&versions);
     for (size_t i = 0; i < versions.len && i < 64; i++)

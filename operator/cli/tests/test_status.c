@@ -65,6 +65,18 @@ TEST(features_are_told)
     status_view_fini(&view);
 }
 
+TEST(what_was_taken_out_of_others_is_told)
+{
+    look("[{" META(1) ", status: {observedGeneration: 1, components: [{name: kubelet, instances: "
+                      "2, updated: 2, removed: 'A=true (w-1, w-2)'}, {name: kube-scheduler, "
+                      "instances: 1, updated: 1}], conditions: [" READY("True") "]}}]",
+         "[]", NULL);
+    CHECK_HAS(view.text, "|- kubelet 2/2  nothing to write\n"
+                         "|   taken out, of others: A=true (w-1, w-2)\n"
+                         "|- kube-scheduler 1/1  nothing to write\n`- Ready");
+    status_view_fini(&view);
+}
+
 TEST(another_name_is_left_out)
 {
     look("[{" META(1) "}]", "[]", "other");

@@ -680,4 +680,38 @@ TEST(an_entry_of_others_that_was_taken_out_is_a_reason_to_put_it_back)
     world_fini(&w);
 }
 
+TEST(what_was_taken_out_is_told_with_its_places)
+{
+    static const char *const nodes[] = {"a", "b", "c", "d", "e"};
+    struct world w = {0};
+
+    for (size_t i = 0; i < COUNT(nodes); i++)
+        add(&w, nodes[i], COMPONENT_KUBELET, false);
+    CHECK_STR_TAKE(plan_removed_text(w.instances, w.len, COMPONENT_KUBELET), "");
+    for (size_t i = 0; i < COUNT(nodes); i++)
+        set_report(&w, i, false, true);
+    w.instances[1].node = NULL;
+    w.instances[1].object = "kubelet-config";
+    json_t *first = (json_t *)(uintptr_t)w.instances[0].reported;
+    json_object_set_new(first, "removed",
+                        json_pack("{s:[s,s,n,s], s:[s]}", "featureGates", "Old", "Older", "Unknown",
+                                  "runtimeConfig", "g/v1"));
+    json_object_set_new(first, "replaced",
+                        json_pack("{s:{s:b,s:b}, s:{s:s}}", "featureGates", "Old", 1, "Older", 0,
+                                  "runtimeConfig", "g/v1", "true"));
+    CHECK_STR_TAKE(plan_removed_text(w.instances, w.len, COMPONENT_KUBELET),
+                   "Old=true (a, kubelet-config, c and 2 more), Older=false (a), g/v1=true (a)");
+    CHECK_STR_TAKE(plan_removed_text(w.instances, w.len, COMPONENT_SCHEDULER), "");
+    for (int n = 0; n < 12; n++) {
+        AUTO_MEM char *name = str_format("Old%02d", n);
+        json_array_append_new((json_t *)(uintptr_t)doc_get(first, "removed", "featureGates", NULL),
+                              json_string(name));
+        json_object_set_new((json_t *)(uintptr_t)doc_get(first, "replaced", "featureGates", NULL),
+                            name, json_true());
+    }
+    AUTO_MEM char *many = plan_removed_text(w.instances, w.len, COMPONENT_KUBELET);
+    CHECK_HAS(many, "Old07=true (a) and 7 more");
+    world_fini(&w);
+}
+
 TEST_MAIN()
