@@ -70,6 +70,60 @@ struct error *client_get_path(struct client *client, const char *path, json_t **
     return finish(&call, ret_body);
 }
 
+// --- many ----------------------------------------------------------------------------------------
+
+struct gathering {
+    struct client *client;
+    const struct strlist *paths;
+    client_each_fn *each;
+    void *owner;
+    size_t next, answered;
+};
+
+struct gathered {
+    struct gathering *gathering;
+    size_t index;
+};
+
+static void on_gathered(void *owner, struct error *take_err, json_t *take_body);
+
+static void ask_next(struct gathering *gathering)
+{
+    struct gathered *one;
+
+    if (gathering->next == gathering->paths->len)
+        return;
+    one = NEW(struct gathered);
+    *one = (struct gathered){gathering, gathering->next++};
+    struct op *op = kube_get_path(gathering->client->kube, gathering->paths->items[one->index],
+                                  KUBE_BODY_BYTES_MAX, on_gathered, one);
+    (void)op; // gone when the last has its answer
+}
+
+static void on_gathered(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct gathered *one = owner;
+    struct gathering *gathering = one->gathering;
+    size_t index = one->index;
+
+    mem_free(one);
+    gathering->each(gathering->owner, index, take_err, take_body);
+    ask_next(gathering);
+    if (++gathering->answered == gathering->paths->len)
+        loop_stop(gathering->client->loop);
+}
+
+void client_get_each(struct client *client, const struct strlist *paths, client_each_fn *each,
+                     void *owner)
+{
+    struct gathering gathering = {client, paths, each, owner, 0, 0};
+
+    for (size_t i = 0; i < CLIENT_AT_ONCE_MAX; i++)
+        ask_next(&gathering);
+    if (paths->len > 0)
+        loop_run(client->loop);
+}
+
 static void on_text(void *owner, struct error *take_err, struct slice text)
 {
     struct call *call = owner;

@@ -17,6 +17,12 @@ struct error *client_switch(struct client *client, struct slice kubeconfig);
 void client_fini(struct client *client);
 #define AUTO_CLIENT CLEANUP(client_fini)
 struct error *client_get_path(struct client *client, const char *path, json_t **ret_body);
+// Each of paths, CLIENT_AT_ONCE_MAX at a time. each() has the answers in the order in which they
+// come.
+#define CLIENT_AT_ONCE_MAX 16
+typedef void client_each_fn(void *owner, size_t index, struct error *take_err, json_t *take_body);
+void client_get_each(struct client *client, const struct strlist *paths, client_each_fn *each,
+                     void *owner);
 struct error *client_get_text(struct client *client, const char *path, char **ret_text);
 struct error *client_list(struct client *client, const struct kube_ref *ref, json_t **ret_list);
 // Of a list that may be long: what keep() makes of its items (owned; NULL: nothing), max at most.

@@ -56,7 +56,7 @@ struct planning {
     bool prepares;             // nothing is planned: what is there is looked at
     struct version target;
     struct strlist unseen; // what could not be looked at
-    bool breaks;           // the upgrade would
+    bool breaks;           // the upgrade would, or nobody can say
 };
 
 // --- the object ----------------------------------------------------------------------------------
@@ -283,25 +283,43 @@ static struct error *miss(struct planning *p, struct error *take_err)
     return NULL;
 }
 
-static void report_from_kubelet(struct planning *p, const struct plan_instance *instance,
-                                json_t *report)
-{
-    AUTO_MEM char *path = str_format("/api/v1/nodes/%s/proxy/configz", instance->node);
-    AUTO_JSON json_t *body = NULL;
-    struct error *err = client_get_path(&p->client, path, &body);
+// The kubelets that are asked, by the order of paths.
+struct kubelets {
+    struct planning *p;
+    struct strlist paths;
+    size_t *instances; // indexes
+};
 
-    if (err && p->prepares)
-        err = miss(p, error_wrap(err, "%s", instance->id));
-    error_ignore(err, "a kubelet that does not tell is taken to have no gates set");
-    if (doc_get(body, "kubeletconfig", "featureGates", NULL))
-        json_object_set_new(report, "featureGates",
-                            doc_copy(doc_get(body, "kubeletconfig", "featureGates", NULL)));
+static void on_kubelet(void *owner, size_t index, struct error *take_err, json_t *take_body)
+{
+    const struct kubelets *kubelets = owner;
+    struct planning *p = kubelets->p;
+    const struct plan_instance *instance = &p->observed->instances[kubelets->instances[index]];
+    AUTO_JSON json_t *body = take_body;
+    const json_t *gates = doc_get(body, "kubeletconfig", "featureGates", NULL);
+
+    if (take_err && p->prepares)
+        take_err = miss(p, error_wrap(take_err, "%s", instance->id));
+    error_ignore(take_err, "a kubelet that does not tell is taken to have no gates set");
+    if (gates)
+        json_object_set_new((json_t *)(uintptr_t)instance->reported, "featureGates",
+                            doc_copy(gates));
+}
+
+static void ask_kubelets(struct planning *p, struct kubelets *kubelets)
+{
+    client_get_each(&p->client, &kubelets->paths, on_kubelet, kubelets);
+    strlist_sort(&p->unseen); // answers come as they come
+    strlist_fini(&kubelets->paths);
+    mem_free(kubelets->instances);
 }
 
 static struct error *fill_reports(struct planning *p)
 {
+    struct kubelets kubelets = {.p = p};
     struct error *err = NULL;
 
+    kubelets.instances = mem_alloc(p->observed->len * sizeof(*kubelets.instances));
     for (size_t i = 0; !err && i < p->observed->len; i++) {
         struct plan_instance *instance = &p->observed->instances[i];
         json_t *report;
@@ -313,11 +331,15 @@ static struct error *fill_reports(struct planning *p)
         json_object_set_new(report, "state", json_string("Observed"));
         instance->reported = report;
         instance->agent = true;
-        if (instance->component == COMPONENT_KUBELET)
-            report_from_kubelet(p, instance, report);
-        else
+        if (instance->component == COMPONENT_KUBELET) {
+            kubelets.instances[kubelets.paths.len] = i;
+            strlist_take(&kubelets.paths,
+                         str_format("/api/v1/nodes/%s/proxy/configz", instance->node));
+        } else {
             err = miss(p, report_from_pod(p, instance, report));
+        }
     }
+    ask_kubelets(p, &kubelets);
     return err;
 }
 
@@ -581,10 +603,10 @@ const struct cli_verb cli_verb_plan = {
     .summary = "what would change, as a diff; nothing is written",
     .usage = "-f FILE | --live [NAME] | --prepare-for MINOR [OPTION]...",
     .details = "Exit codes as kubectl diff: 0 nothing would change, 1 something would, above 1 an "
-               "error or a refusal.\nWith --prepare-for: 1 when the upgrade would break. It "
-               "looks at any cluster of kubeadm, also without Drawbridge: at mirror pods, "
-               "kubeadm's\nConfigMaps and the kubelets' configz, as far as your rights allow, and "
-               "says what it could not see.",
+               "error or a refusal.\nWith --prepare-for: 1 when the upgrade would break or not "
+               "everything could be seen. It looks at any cluster of kubeadm, also without\n"
+               "Drawbridge: at mirror pods, kubeadm's ConfigMaps and the kubelets' configz, as far "
+               "as your rights allow, and says what it could not see.",
     .example = "  drawbridge plan -f kubermaticconfiguration.yaml\n"
                "  drawbridge plan --prepare-for 1.38\n",
     .options = options,

@@ -25,7 +25,7 @@ struct plan_prepare {
     const struct strlist *unseen; // what could not be looked at, a sentence each
     const char *manifests_dir, *kubelet_config, *node; // as in plan_view
 };
-// For people. True: something does.
+// For people. True: something does, or not everything could be looked at.
 bool plan_prepare_print(const struct plan_prepare *prepare, FILE *out);
 // Command and args of the component's container in its mirror pod; NULL: none. Owned.
 json_t *plan_pod_argv(const struct cluster *cluster, const struct plan_instance *instance);

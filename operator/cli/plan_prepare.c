@@ -4,6 +4,8 @@
 #include "drawbridge/site.h"
 #include "plan.h"
 
+#define UNSEEN_MAX 8
+
 struct report {
     const struct plan_prepare *prepare;
     struct cli_table table;
@@ -120,6 +122,15 @@ static void add_summary(const struct report *r, struct buf *text)
         buf_add_str(text, "Of some entries the table does not tell what becomes of them.\n");
 }
 
+// Of a large cluster whose kubelets may not be asked: the first, and how many more there are.
+static void add_unseen(const struct strlist *unseen, struct buf *text)
+{
+    for (size_t i = 0; i < unseen->len && i < UNSEEN_MAX; i++)
+        buf_printf(text, "not seen: %s\n", unseen->items[i]);
+    if (unseen->len > UNSEEN_MAX)
+        buf_printf(text, "not seen: %zu more\n", unseen->len - UNSEEN_MAX);
+}
+
 bool plan_prepare_print(const struct plan_prepare *prepare, FILE *out)
 {
     static const char *const headers[] = {"COMPONENT",    "ENTRY",      "BECOMES",
@@ -139,10 +150,9 @@ bool plan_prepare_print(const struct plan_prepare *prepare, FILE *out)
         fputc('\n', out);
     }
     add_summary(&r, &text);
-    for (size_t i = 0; i < prepare->unseen->len; i++)
-        buf_printf(&text, "not seen: %s\n", prepare->unseen->items[i]);
+    add_unseen(prepare->unseen, &text);
     said = buf_take(&text);
     cli_put(said, out);
     cli_table_fini(&r.table);
-    return r.found > 0;
+    return r.found > 0 || prepare->unseen->len > 0;
 }
