@@ -57,6 +57,7 @@ struct cluster_said {
     // {"featureGates": .., "runtimeConfig": ..} of its /flagz: what it was given. NULL: not asked
     // for, not served, not ours to read
     json_t *flags;
+    bool flags_failed;    // they were asked for, and next time may do better
     struct error *unread; // why the gates were not read
     uint64_t edition;     // of cluster_facts; 0: facts of its own
 };
@@ -83,7 +84,8 @@ MUST_USE struct op *cluster_ask_gates(struct kube *kube, struct cluster_said *sa
 // Kept for passes that only look: they write nothing, so what is CLUSTER_FACTS_MS old will do,
 // unless the watch of nodes broke off meanwhile. A process keeps its gates for life, and /metrics
 // is large: while version and discovery say the same it is read again after CLUSTER_GATES_MS, for
-// other servers behind the same address. Who writes asks anew each time.
+// other servers behind the same address. Flags that merely failed are asked for with the rest. Who
+// writes asks anew each time.
 #define CLUSTER_FACTS_MS 20000
 #define CLUSTER_GATES_MS 600000
 struct cluster_facts;

@@ -132,6 +132,8 @@ static void take_flags(struct cluster_said *said, struct error *take_err, json_t
         json_object_set(said->flags, "featureGates", flags.feature_gates);
         json_object_set(said->flags, "runtimeConfig", flags.runtime_config);
     }
+    said->flags_failed = take_err && (error_kind(take_err) == ERROR_TRANSIENT ||
+                                      error_kind(take_err) == ERROR_THROTTLED);
     error_ignore(take_err, "what its flags are is not known");
 }
 

@@ -5,9 +5,10 @@
 
 struct cluster_facts {
     struct version server, emulated;
-    json_t *served; // NULL: nothing is kept
-    json_t *gates;  // NULL: we may not read them
-    json_t *flags;  // NULL: nobody says
+    json_t *served;    // NULL: nothing is kept
+    json_t *gates;     // NULL: we may not read them
+    json_t *flags;     // NULL: nobody says
+    bool flags_failed; // gates and flags are read again with the rest
     uint64_t term, at_ms, gates_at_ms;
     uint64_t edition; // of what is said, from 1
 };
@@ -56,7 +57,7 @@ static bool says_the_same(const struct cluster_facts *facts, const struct cluste
 bool cluster_facts_still(struct cluster_facts *facts, uint64_t term, uint64_t at_ms,
                          struct cluster_said *said)
 {
-    if (!facts || !facts->gates || term == 0 || term != facts->term ||
+    if (!facts || !facts->gates || facts->flags_failed || term == 0 || term != facts->term ||
         clock_ms() - facts->gates_at_ms >= CLUSTER_GATES_MS ||
         !says_the_same(facts, said, facts->gates, facts->flags))
         return false;
@@ -83,6 +84,7 @@ void cluster_facts_keep(struct cluster_facts *facts, uint64_t term, uint64_t at_
     facts->served = json_incref(said->served);
     facts->gates = json_incref(said->gates);
     facts->flags = json_incref(said->flags);
+    facts->flags_failed = said->flags_failed;
     facts->term = term;
     facts->at_ms = at_ms;
     facts->gates_at_ms = at_ms;

@@ -17,6 +17,7 @@ struct place {
     bool more_served;
     const char *version, *flags; // NULL: v1.33.13; it may not be read
     unsigned flagz;              // requests for it
+    int flagz_status;            // of its answer; 0: as flags says
     struct platform_observed *observed;
     struct error *err;
     bool done;
@@ -63,7 +64,9 @@ static void on_request(void *owner, struct server_conn *conn, const struct serve
         server_reply(conn, 200, "", text);
     } else if (str_eq(request->target, "/flagz")) {
         c->flagz++;
-        if (c->flags)
+        if (c->flagz_status)
+            server_reply(conn, c->flagz_status, "", "{\"kind\":\"Status\",\"message\":\"no\"}");
+        else if (c->flags)
             server_reply(conn, 200, "", c->flags);
         else
             server_reply(conn, 403, "", "{\"kind\":\"Status\",\"message\":\"no\"}");
@@ -293,6 +296,33 @@ TEST(flags_as_they_were_given)
     report = c->observed->instances[0].reported;
     CHECK(report && !json_object_get(report, "featureGates"));
     place_free(c);
+}
+
+// What merely failed is asked for again with the next look at the server, not with the next reading
+// of its gates.
+TEST(flags_that_nobody_gave_are_asked_for_soon)
+{
+    static const int answers[] = {500, 429, 403, 404, 406};
+    static const unsigned again[] = {1, 1, 0, 0, 0};
+
+    for (size_t i = 0; i < COUNT(answers); i++) {
+        struct place *c = place_new();
+        unsigned before;
+
+        c->version = "v1.37.2";
+        c->flags = "{\"kind\":\"Flagz\",\"flags\":{\"feature-gates\":\"A=true\"}}";
+        c->flagz_status = answers[i];
+        observe(c, PLATFORM_OBSERVE);
+        before = c->flagz;
+        CHECK_INT(observe(c, PLATFORM_OBSERVE), 0); // not with every pass
+        c->flagz_status = 0;
+        wait_until_old(CLUSTER_FACTS_MS);
+        observe(c, PLATFORM_OBSERVE);
+        CHECK_INT(c->flagz - before, again[i]);
+        CHECK_INT(json_object_get(c->observed->instances[0].reported, "featureGates") != NULL,
+                  again[i]);
+        place_free(c);
+    }
 }
 
 TEST(dropped_at_once)
