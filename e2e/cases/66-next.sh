@@ -129,15 +129,6 @@ config_map_with() {
   kubectl patch configmap -n kube-system "$1" --type merge --patch-file "$CASE_DIR/patch.json" >/dev/null
 }
 
-# kubeadm_anew: the static pods that kubeadm writes from kubeadm-config, into $CASE_DIR/anew.
-kubeadm_anew() {
-  rm -rf "$CASE_DIR/anew"
-  mkdir -p "$CASE_DIR/anew"
-  kubectl get configmap -n kube-system kubeadm-config -o json | jq -r .data.ClusterConfiguration |
-    sed -E 's/^(    value: )([0-9]+|true|false)$/\1"\2"/' >"$CASE_DIR/cluster.yaml" # texts, as kubeadm itself writes them
-  kubeadm_manifests "$(tools_version "$MINOR_NOW")" "$CASE_DIR/cluster.yaml" "$CASE_DIR/anew" >"$CASE_DIR/kubeadm.log" 2>&1 || die "kubeadm: $(tail -n 3 "$CASE_DIR/kubeadm.log")"
-}
-
 # old_leftovers: on 1.33, where it means something, the gate of DRA is on in all four components: ours in the API server and the controller-manager; somebody's by hand in the
 # scheduler's manifest, kubeadm-config, kubelet-config, the kubelet's file and its command line.
 old_leftovers() {
@@ -185,7 +176,7 @@ kubelet_names_its_file() {
 # case: the gate of DRA from 1.33 on, ours and somebody's, everywhere: on 1.37 the binaries of 1.38 end with it; prepareFor and Remove take it out, name what they cannot and never touch what means something; with what is left 1.38 starts, also as kubeadm writes it anew, and a Revert gives nothing back that would end it
 # timeout: 1200
 case_prepared() {
-  local component MINOR_NOW=1.37
+  local component words
   use_cluster 1.33 kubelet
   old_leftovers
   all_to 1.37
@@ -200,7 +191,7 @@ case_prepared() {
   assert grep -q "unrecognized feature gate: $GATE" "$CASE_DIR/next"
   next_kubelet
   assert grep -q "unrecognized feature gate: $GATE" "$CASE_DIR/next"
-  kubeadm_anew
+  kubeadm_anew 1.37
   assert_equal "$(grep -l "$GATE=true" "$CASE_DIR/anew"/*.yaml | wc -l)" 3 'manifests by kubeadm with the gate'
 
   start_both
@@ -214,7 +205,7 @@ $QUICK_ROLLOUT"
   eventually 60 kubelet_names_its_file
   assert condition_is dra Upgradeable 'False GatesIncompatible'
   assert grep -q 'feature-gates=DRAPartitionableDevices=false$' "$MANIFESTS/kube-apiserver.yaml"
-  kubeadm_anew
+  kubeadm_anew 1.37
   refuse grep -l "$GATE" "$CASE_DIR/anew"/*.yaml
   sed -i "/$GATE/d" "$NODE/kubelet/config.yaml"
   "$NODE/restart-kubelet"
@@ -228,7 +219,7 @@ $QUICK_ROLLOUT"
   eventually 240 condition_is dra Ready 'True DefaultOn'
   keep_files "$CASE_DIR/before"
   config_maps >"$CASE_DIR/config-maps"
-  MINOR_NOW=1.38 kubeadm_anew
+  kubeadm_anew 1.38
   refuse grep -l "$GATE" "$CASE_DIR/anew"/*.yaml
   kubectl delete draconfiguration dra --wait=false >/dev/null
   eventually 300 dracfg_gone dra
@@ -256,7 +247,7 @@ tenant_without_gate() { ! args_of deployment,statefulset | grep "$GATE" && condi
 # case: a hosted control plane with the gate of DRA from 1.33 on, ours and somebody's: the binaries of 1.38 end with what its objects say, and start with it after prepareFor and Remove; it comes back on 1.37 where nobody wants that any more, and not on 1.38
 # timeout: 600
 case_prepared_hosted() {
-  local component
+  local component words
   use_cluster 1.37
   start_kwok
   tenant_made

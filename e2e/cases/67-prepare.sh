@@ -2,7 +2,10 @@
 # shellcheck shell=bash disable=SC2153 # from case.sh
 # Before an upgrade: what would keep the next minor from starting is found wherever it stands, whether or not Drawbridge is there.
 # needs: drawbridge
-# tools: 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl 1.37/kubelet
+# tools: 1.36/kube-apiserver 1.36/kube-controller-manager 1.36/kube-scheduler 1.36/kubectl 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl 1.37/kubelet 1.37/kubeadm
+
+# shellcheck source=../lib/upgrade.sh
+source "$E2E/lib/upgrade.sh"
 
 # prepare_for MINOR [FLAG...]: what is said goes to $CASE_DIR/said, warnings to $CASE_DIR/warned.
 prepare_for() {
@@ -72,17 +75,21 @@ leftovers() {
   eventually 60 mirrored kube-apiserver DRAPartitionableDevices=false
   eventually 60 mirrored kube-scheduler DynamicResourceAllocation=true
   kubeadm_config_with $'  - name: feature-gates\n    value: DynamicResourceAllocation=true\n'
+  kubectl get configmap -n kube-system kubelet-config -o json | jq '{data: {kubelet: (.data.kubelet + "featureGates: {DynamicResourceAllocation: true}\n")}}' >"$CASE_DIR/patch.json"
+  kubectl patch configmap -n kube-system kubelet-config --type merge --patch-file "$CASE_DIR/patch.json" >/dev/null
   config_maps >"$CASE_DIR/config-maps"
   keep_files "$CASE_DIR/before"
 }
 
 config_maps() { kubectl get configmaps -n kube-system kubeadm-config kubelet-config -o json | jq '.items[].data'; }
 
-# case: on 1.37 foreignEntries Remove takes out what others wrote and 1.38 would refuse, in manifests, the kubelet's file and kubeadm-config; what has an effect stays and is named; Report leaves all of it; a deletion with Revert gives it back, byte for byte
+# case: on 1.37 foreignEntries Remove takes out what others wrote and 1.38 would refuse, in manifests, the kubelet's file and kubeadm's ConfigMaps, so that kubeadm does not write it anew, and status tells; what has an effect stays and is named; Report leaves all of it; a deletion with Revert gives it back, byte for byte
 # timeout: 600
 case_foreign_entries() {
   use_cluster 1.37 kubelet
   leftovers
+  kubeadm_anew 1.37
+  assert grep -q DynamicResourceAllocation=true "$CASE_DIR/anew/kube-scheduler.yaml"
   start_both
   configure dra <<<"$QUICK_ROLLOUT"$'\nfeatures: []\ndeletionPolicy: Revert\nupgrade: {prepareFor: "1.38", foreignEntries: Report}'
   eventually 120 condition_is dra Upgradeable 'False GatesIncompatible'
@@ -96,6 +103,12 @@ case_foreign_entries() {
   assert grep -qx ' *- --feature-gates=DRAPartitionableDevices=false' "$MANIFESTS/kube-apiserver.yaml"
   eventually 60 says_what_is_left
   assert_equal "$(kubectl get nodedra cp-1 -o json | jq -c '[.status.components[] | select(.removed) | .name]')" '["kube-apiserver","kube-scheduler","kubelet"]'
+  assert_equal "$(dracfg dra | jq -c '[.status.components[] | select(.removed) | {(.name): .removed}] | add')" \
+    '{"kube-apiserver":"DynamicResourceAllocation=true (cp-1)","kube-scheduler":"DynamicResourceAllocation=true (cp-1, kubeadm-config)","kubelet":"DynamicResourceAllocation=true (cp-1, kubelet-config)"}'
+  assert_match "$("$DRAWBRIDGE" status || true)" 'kube-scheduler 1/1  nothing to write
+.   taken out, of others: DynamicResourceAllocation=true .cp-1, kubeadm-config.'
+  kubeadm_anew 1.37
+  refuse grep -l DynamicResourceAllocation "$CASE_DIR/anew"/*.yaml
   # Somebody writes one back: it goes again.
   edit kube-scheduler 's/^( *)- kube-scheduler$/\1- kube-scheduler\n\1- --feature-gates=DynamicResourceAllocation=true # of somebody else/'
   eventually 120 without_leftovers

@@ -42,3 +42,12 @@ kubeadm_manifests() {
   unshare --mount "${map[@]}" bash -c 'mount --bind "$3.etc" /etc && exec "$1" init phase control-plane all --config "$2"' - "$TOOLS_BIN/$1/kubeadm" "$2" "$3" || return 1
   cp "$3.etc/kubernetes/manifests"/*.yaml "$3"
 }
+
+# kubeadm_anew MINOR: the static pods that this kubeadm writes from kubeadm-config, into $CASE_DIR/anew.
+kubeadm_anew() {
+  rm -rf "$CASE_DIR/anew" "$CASE_DIR/anew.etc"
+  mkdir -p "$CASE_DIR/anew"
+  kubectl get configmap -n kube-system kubeadm-config -o json | jq -r .data.ClusterConfiguration |
+    sed -E 's/^(    value: )([0-9]+|true|false)$/\1"\2"/' >"$CASE_DIR/cluster.yaml" # texts, as kubeadm itself writes them
+  kubeadm_manifests "$(tools_version "$1")" "$CASE_DIR/cluster.yaml" "$CASE_DIR/anew" >"$CASE_DIR/kubeadm.log" 2>&1 || die "kubeadm: $(tail -n 3 "$CASE_DIR/kubeadm.log")"
+}
