@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Holds the presets of drivers (operator/driver/data/presets.yaml) against the vendors' charts.
 # usage: presets.sh [--install] DIR [PRESET...]
-#   DIR/PRESET is the chart of that preset, unpacked. Each is rendered by the real helm as Drawbridge would install it, for Kubernetes 1.33, 1.34, 1.36 and
+#   DIR/PRESET is the chart of that preset, unpacked. Each is rendered by the real helm as Drawbridge would install it, for Kubernetes 1.33, 1.34, 1.36, 1.37 and
 #   a newer one, and what comes out is compared with the preset: DeviceClasses and their version, drivers, the plugin's DaemonSet and the nodes it picks,
 #   the values that turn something off.
 #   --install: also into the cluster of $KUBECONFIG (a real API server, nothing else is needed), and out again. For a throw-away cluster.
@@ -132,7 +132,7 @@ check_values() { # API
     [[ $is == "$default" || $is == null ]] || wrong "$pointer is $is in the chart's values, and $default in the preset"
     [[ $is != null ]] || wrong "$pointer is no value of the chart"
     off=$(jq -c --arg p "$pointer" 'setpath($p[1:] / "/"; false)' <<<"$(preset_values "$1")")
-    if line=$(render v1.36.0 "$off"); then
+    if line=$(render v1.37.0 "$off"); then
       classes=$(jq -r '.[] | select(.kind == "DeviceClass") | .metadata.name' <<<"$line" | sort)
       [[ $classes == "$(names classes "$off")" ]] || wrong "$pointer false leaves the classes ${classes//$'\n'/, }"
     fi
@@ -170,7 +170,7 @@ check_preset() {
   jq -e --arg name "$chart" '.chartNames | index($name)' <<<"$PRESET" >/dev/null || wrong "chartNames: the chart is called $chart"
   copy_chart
   oldest=$(get .kubernetes)
-  for minor in 33 34 36 99; do
+  for minor in 33 34 36 37 99; do
     version=v1.$minor.0 api=v1
     ((minor > 33)) || api=v1beta1
     if [[ $oldest ]] && ((minor < ${oldest#1.})); then
