@@ -33,6 +33,7 @@ static void add_node_line(struct buf *text, const json_t *node, const char *comp
 {
     const json_t *entry = find(doc_get(node, "status", "components", NULL), "name", component);
     const char *message = doc_str(entry, "message", NULL);
+    const char *reason = doc_str(entry, "reason", NULL);
 
     if (!entry)
         return;
@@ -43,7 +44,7 @@ static void add_node_line(struct buf *text, const json_t *node, const char *comp
         buf_printf(text, ", %s since %s", doc_str(node, "status", "step", "phase", NULL),
                    doc_str(node, "status", "step", "since", NULL));
     if (*message)
-        buf_printf(text, " (%s: %s)", doc_str(entry, "reason", NULL), message);
+        buf_printf(text, " (%s%s%s)", reason, *reason ? ": " : "", message);
     buf_add_str(text, "\n");
 }
 

@@ -77,6 +77,19 @@ TEST(what_was_taken_out_of_others_is_told)
     status_view_fini(&view);
 }
 
+TEST(words_of_an_agent_without_a_reason_stand_alone)
+{
+    look(
+        "[{" META(1) ", status: {observedGeneration: 1, components: [{name: kubelet, instances: 1, "
+                     "updated: 1}], conditions: [" READY("True") "]}}]",
+        "[{metadata: {name: w}, spec: {configuration: ns/dra, components: [{name: kubelet, "
+        "revision: r}]}, status: {components: [{name: kubelet, state: UpToDate, revision: r, "
+        "version: v1, message: by hand}]}}]",
+        NULL);
+    CHECK_HAS(view.text, "|   |- w: UpToDate v1 (by hand)\n");
+    status_view_fini(&view);
+}
+
 TEST(another_name_is_left_out)
 {
     look("[{" META(1) "}]", "[]", "other");
