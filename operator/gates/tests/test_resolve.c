@@ -62,6 +62,21 @@ TEST(messages_say_what_to_do)
         "DynamicResourceAllocation on too or take DRAPrioritizedList out");
 }
 
+// Whoever has asked for it since 1.33 is told before a component ends with it.
+TEST(the_gate_of_dra_is_refused_from_1_38_on)
+{
+    for (int c = 0; c < COMPONENT_COUNT; c++) {
+        enum component component = (enum component)c;
+        AUTO_MEM char *wanted =
+            str_format("feature gate DynamicResourceAllocation was last known in Kubernetes 1.37 "
+                       "and %s (v1.38.3) would not start with it; take it out",
+                       component_name(component));
+        CHECK_STR_TAKE(
+            first_message("DynamicResourceAllocation", true, false, instance(component, 38)),
+            wanted);
+    }
+}
+
 TEST(every_refusal_has_a_reason)
 {
     for (int i = 0; i < REFUSAL_COUNT; i++)
