@@ -22,6 +22,10 @@ struct plan_instance {
     const char *object;
     // "kube-scheduler on cp-1", "kube-scheduler in kubeadm-config": for messages; owned
     char *id;
+    // What is written in one object is asked for at once, when the first of it may be: each edit of
+    // it replaces machines. Borrowed; NULL: it is written alone.
+    const char *unit;
+    bool beside; // another instance of this component and unit is counted in its place
     enum component component;
     bool control_plane; // of the node
     bool agent;         // its node's agent has reported, or nobody's agent is needed
@@ -143,16 +147,16 @@ struct plan {
 // deadlines.
 // Rules: one component after the other, the next only when every instance of the one before is
 // done (a barrier); control-plane nodes one at a time; worker kubelets max_unavailable at a time,
-// the worst first; templates last when enabling, first when disabling; a failed or blocked control
-// plane instance stops everything that has not begun, a failed kubelet the other kubelets and what
-// comes after. A node that is not ready counts as unavailable, and when it was asked before that no
-// further kubelet is begun for as long. Nothing of a control-plane node is begun while another
-// control-plane node is not ready. A kubelet without an agent, on a
-// node that is not ready, that does not answer, or that is blocked holds nobody but itself once
-// its time is over; a control plane instance does hold what comes after, unless everything is
-// taken back and its node is not ready. An edit that takes out alone what is no longer needed
-// waits until the control plane, the kubelets of its nodes and kubeadm-config are of one minor, so
-// that an upgrade in progress is left in peace.
+// the worst first; what is of one unit together with its first; templates last when enabling,
+// first when disabling; a failed or blocked control plane instance stops everything that has not
+// begun, a failed kubelet the other kubelets and what comes after. A node that is not ready counts
+// as unavailable, and when it was asked before that no further kubelet is begun for as long.
+// Nothing of a control-plane node is begun while another control-plane node is not ready. A kubelet
+// without an agent, on a node that is not ready, that does not answer, or that is blocked holds
+// nobody but itself once its time is over; a control plane instance does hold what comes after,
+// unless everything is taken back and its node is not ready. An edit that takes out alone what is
+// no longer needed waits until the control plane, the kubelets of its nodes and kubeadm-config are
+// of one minor, so that an upgrade in progress is left in peace.
 void plan_make(const struct plan_policy *policy, const struct plan_instance *instances,
                const struct gates_desired *desired, size_t len, int64_t now_wall_ms,
                struct plan *ret_plan);

@@ -337,6 +337,23 @@ static const char *find_down(const struct plan_policy *policy,
     return NULL;
 }
 
+static void open_step(const struct plan_policy *policy, struct plan *plan, struct plan_step *step)
+{
+    step->state = PLAN_NOW;
+    step->until_ms = plan->now_wall_ms + plan_allowance(policy);
+}
+
+// The others of its unit, whatever their turn.
+static void open_unit(const struct plan_policy *policy, const struct plan_instance *instances,
+                      struct plan *plan, const char *unit)
+{
+    for (size_t i = 0; unit && i < plan->len; i++) {
+        if (plan->steps[i].state == PLAN_WAITING &&
+            str_eq(instances[plan->steps[i].instance].unit, unit))
+            open_step(policy, plan, &plan->steps[i]);
+    }
+}
+
 // Opens the steps of one group (from .. to), whose predecessors are all done or left.
 static void open_group(const struct plan_policy *policy, const struct plan_instance *instances,
                        struct plan *plan, size_t from, size_t to)
@@ -364,8 +381,8 @@ static void open_group(const struct plan_policy *policy, const struct plan_insta
             wait_at_most(plan, wait_ms);
             return;
         }
-        step->state = PLAN_NOW;
-        step->until_ms = plan->now_wall_ms + plan_allowance(policy);
+        open_step(policy, plan, step);
+        open_unit(policy, instances, plan, instance->unit);
         if (!away)
             slots--;
     }
@@ -478,7 +495,7 @@ static void count(struct plan *plan, const struct plan_instance *instances,
             plan->undo = i;
         if (step->state == PLAN_MISSING && plan->missing == plan->len)
             plan->missing = i;
-        if (instance->object || instance->elsewhere)
+        if (instance->object || instance->elsewhere || instance->beside)
             continue;
         of->instances++;
         of->updated += step->state == PLAN_DONE;

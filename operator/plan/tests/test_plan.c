@@ -45,6 +45,67 @@ TEST(disabling_goes_the_other_way)
     world_fini(&w);
 }
 
+// One object with a control plane in it, and two that workers are made from.
+static void add_units(struct world *w)
+{
+    for (int i = 0; i < COMPONENT_COUNT; i++)
+        add(w, NULL, (enum component)i, true)->unit = "control plane";
+    add(w, NULL, COMPONENT_KUBELET, true)->unit = "control plane";
+    w->instances[w->len - 1].beside = true;
+    add(w, NULL, COMPONENT_KUBELET, false)->unit = "workers a";
+    add(w, NULL, COMPONENT_KUBELET, false)->unit = "workers b";
+    for (size_t i = 0; i < w->len; i++) {
+        mem_free(w->instances[i].id);
+        w->instances[i].id = str_format("%s %zu of %s", component_name(w->instances[i].component),
+                                        i, w->instances[i].unit);
+    }
+}
+
+TEST(what_is_written_in_one_object_is_asked_for_at_once)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+
+    add_units(&w);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver 0 of control plane"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kube-scheduler 2 of control plane"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kubelet 4 of control plane"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kubelet 5 of workers a"), "Waiting");
+    CHECK_INT(plan.counts[COMPONENT_KUBELET].instances, 3);
+    plan_fini(&plan);
+    for (size_t i = 0; i < 5; i++)
+        finish(&w, i, i == 3 ? "Updating" : "UpToDate", LONG_AGO);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet 5 of workers a"), "Waiting");
+    plan_fini(&plan);
+    finish(&w, 3, "UpToDate", LONG_AGO);
+    make(&w, enable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet 5 of workers a"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kubelet 6 of workers b"), "Waiting");
+    world_fini(&w);
+}
+
+TEST(the_control_plane_of_one_object_is_disabled_after_its_workers)
+{
+    struct world w = {0};
+    AUTO_PLAN struct plan plan = {0};
+    const struct plan_policy disable = {.enable = false, .max_unavailable = 2};
+
+    add_units(&w);
+    make(&w, disable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet 5 of workers a"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kubelet 6 of workers b"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kubelet 3 of control plane"), "Waiting");
+    plan_fini(&plan);
+    finish(&w, 5, "UpToDate", LONG_AGO);
+    finish(&w, 6, "UpToDate", LONG_AGO);
+    make(&w, disable, &plan);
+    CHECK_STR(state_of(&w, &plan, "kubelet 3 of control plane"), "Now");
+    CHECK_STR(state_of(&w, &plan, "kube-apiserver 0 of control plane"), "Now");
+    world_fini(&w);
+}
+
 TEST(every_api_server_before_any_controller_manager_and_one_at_a_time)
 {
     struct world w = {0};
