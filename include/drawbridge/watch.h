@@ -19,7 +19,9 @@ char *watch_key(const json_t *object);
 struct watch;
 struct watch_spec {
     struct kube *kube;
-    struct kube_ref ref; // a collection; strings borrowed for the life of the watch
+    // A collection; strings borrowed for the life of the watch. version "": the one that the API
+    // server prefers for the group by then, asked anew before each list.
+    struct kube_ref ref;
     const char *label_selector, *field_selector; // NULL: none
     size_t objects_max;                          // 0: WATCH_OBJECTS_MAX
     // Makes of an object what is kept (a new reference); NULL keeps all of it but

@@ -20,6 +20,8 @@ struct watch {
     struct store *store;
     struct op *pending;     // the list, the watch, or the pause before one
     char *version;          // to go on from; NULL: never listed
+    bool discovers;         // which version of its group it follows
+    char *preferred;        // that version; NULL: not known yet
     bool listing, watching; // which of them pending is
     bool list_next;         // the pause ends in a list
     // a list must ask for the newest: the version is too old, or from a server that was ahead
@@ -409,7 +411,7 @@ static void on_list_end(void *owner, struct error *take_err, json_t *take_body)
     }
 }
 
-static void begin_list(struct watch *watch)
+static void start_list(struct watch *watch)
 {
     // "0": whatever the server has in memory. Later not older than what we saw, so that we never go
     // back in time.
@@ -422,6 +424,38 @@ static void begin_list(struct watch *watch)
         kube_list_each(watch->spec.kube, &watch->spec.ref, watch->spec.label_selector,
                        watch->spec.field_selector, version, on_item, on_list_end, watch);
     kube_list_on_skip(watch->pending, on_skip);
+}
+
+static void on_group(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct watch *watch = owner;
+    AUTO_JSON json_t *body = take_body;
+    const char *version = doc_str(body, "preferredVersion", "version", NULL);
+
+    watch->pending = NULL;
+    if (!take_err && !*version)
+        take_err =
+            error_new(ERROR_TRANSIENT, "discovery of %s names no version", watch->spec.ref.group);
+    if (take_err) {
+        pause_then(watch, true, take_err);
+        return;
+    }
+    mem_free(watch->preferred);
+    watch->preferred = str_dup(version);
+    watch->spec.ref.version = watch->preferred;
+    start_list(watch);
+}
+
+static void begin_list(struct watch *watch)
+{
+    AUTO_MEM char *path = NULL;
+
+    if (!watch->discovers) {
+        start_list(watch);
+        return;
+    }
+    path = str_format("/apis/%s", watch->spec.ref.group);
+    watch->pending = kube_get_path(watch->spec.kube, path, KUBE_GROUP_BYTES_MAX, on_group, watch);
 }
 
 // There is no room for what an event told of: a store that lacks objects must not look whole. A
@@ -509,6 +543,7 @@ struct watch *watch_new(struct loop *loop, const struct watch_spec *spec)
     struct watch *watch = NEW(struct watch);
     watch->loop = loop;
     watch->spec = *spec;
+    watch->discovers = !*spec->ref.version;
     watch->store = store_new(loop, spec->trees);
     watch->store->bytes_max = spec->bytes_max;
     begin_list(watch);
@@ -526,6 +561,7 @@ void watch_free(struct watch *watch)
     error_free(watch->error);
     mem_free(watch->said);
     mem_free(watch->version);
+    mem_free(watch->preferred);
     mem_free(watch);
 }
 

@@ -45,6 +45,7 @@ struct fake {
     size_t objects_max; // 0: as many as a store has by itself
     size_t bytes_max;   // 0: it keeps texts
     bool refusal_ends;
+    const char *preferred; // the version that discovery names; NULL: the caller knows one
 };
 
 static inline void fake_send_event(struct fake *fake, const char *line)
@@ -213,6 +214,13 @@ static inline void fake_on_request(void *owner, struct server_conn *conn,
 {
     struct fake *fake = owner;
     bool is_watch = strstr(request->target, "watch=true") != NULL;
+
+    if (str_eq(request->target, "/apis/e")) {
+        AUTO_MEM char *group =
+            str_format("{\"preferredVersion\": {\"version\": \"%s\"}}", fake->preferred);
+        server_reply(conn, 200, "", group);
+        return;
+    }
     if (is_watch) {
         fake->watches++;
     } else {
@@ -280,18 +288,19 @@ static inline struct fake *fake_new(void)
 
 static inline void fake_follow(struct fake *fake)
 {
-    struct watch_spec spec = {.kube = fake->world->kube,
-                              .ref = {.group = "e", .version = "v1", .resource = "things"},
-                              .facet = fake->facet,
-                              .same_facet = fake->same_facet,
-                              .objects_max = fake->objects_max,
-                              .trees = fake->bytes_max > 0,
-                              .bytes_max = fake->bytes_max,
-                              .refusal_ends = fake->refusal_ends,
-                              .on_change = fake_on_change,
-                              .on_sync = fake_on_sync,
-                              .on_unreadable = fake_on_unreadable,
-                              .owner = fake};
+    struct watch_spec spec = {
+        .kube = fake->world->kube,
+        .ref = {.group = "e", .version = fake->preferred ? "" : "v1", .resource = "things"},
+        .facet = fake->facet,
+        .same_facet = fake->same_facet,
+        .objects_max = fake->objects_max,
+        .trees = fake->bytes_max > 0,
+        .bytes_max = fake->bytes_max,
+        .refusal_ends = fake->refusal_ends,
+        .on_change = fake_on_change,
+        .on_sync = fake_on_sync,
+        .on_unreadable = fake_on_unreadable,
+        .owner = fake};
     fake->watch = watch_new(fake->world->loop, &spec);
 }
 

@@ -35,6 +35,35 @@ static uint64_t tens(const json_t *object)
     return 1 + (uint64_t)doc_int(object, 0, "value", NULL) / 10;
 }
 
+TEST(the_version_that_the_api_server_prefers_is_asked_for_before_each_list)
+{
+    struct fake *fake = fake_new();
+    fake->preferred = "v1beta2";
+    fake_put(fake, "a", 1);
+    fake_follow(fake);
+    CHECK(fake_wait_agreed(fake, 2000));
+    CHECK_HAS(fake->last_list, "/apis/e/v1beta2/things");
+    world_run_for(fake->world, 30);
+    CHECK_HAS(fake->world->target, "/apis/e/v1beta2/things");
+    fake->preferred = "v1";
+    fake_compact(fake);
+    fake_put(fake, "b", 1);
+    fake_compact(fake);
+    fake_end_watches(fake, true);
+    CHECK(fake_wait_agreed(fake, 5000));
+    CHECK_HAS(fake->last_list, "/apis/e/v1/things");
+    fake_free(fake);
+}
+TEST(discovery_that_names_no_version_is_a_failure_with_a_word)
+{
+    struct fake *fake = fake_new();
+    fake->preferred = "";
+    fake_follow(fake);
+    world_run_for(fake->world, 50);
+    CHECK_INT(fake->lists, 0);
+    CHECK_HAS(error_text(watch_error(fake->watch)), "names no version");
+    fake_free(fake);
+}
 TEST(a_change_of_another_facet_is_kept_and_not_told)
 {
     struct fake *fake = fake_new();
