@@ -58,6 +58,8 @@ extern const struct site_codec site_cluster_configuration;
 // at: a map of gate to bool.
 extern const struct site_codec site_gate_map;
 extern const struct site_codec site_kubelet_configuration;
+// at: a text, the YAML of a KubeletConfiguration or of a patch of one, whose other bytes stay.
+extern const struct site_codec site_kubelet_text;
 // kubeadm-flags.env: the words of KUBELET_KUBEADM_ARGS. No YAML.
 extern const struct site_codec site_env_file;
 

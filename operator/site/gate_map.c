@@ -122,5 +122,54 @@ static struct error *kubelet_write(const struct site_place *place, struct site_d
     return err ? err : map_write(&gates, doc, change);
 }
 
+// --- a KubeletConfiguration, or a patch of one, as a text in a tree ------------------------------
+
+static struct error *text_place(const struct site_place *place, const json_t *tree,
+                                struct site_place *ret_place, struct site_content *ret_content)
+{
+    const char *text = json_string_value(doc_pointer(tree, at_of(place)));
+    AUTO_MEM char *what = site_dotted(at_of(place));
+
+    if (!text)
+        return error_new(ERROR_INVALID, "%s: %s is no text", place->name, what);
+    *ret_place =
+        (struct site_place){&site_gate_map, place->component, place->name, .at = KUBELET_GATES};
+    *ret_content = (struct site_content){.text = slice_of(text)};
+    return NULL;
+}
+
+static struct error *text_read(const struct site_place *place, const struct site_doc *doc,
+                               struct gates_flags *ret_flags)
+{
+    struct site_place gates;
+    struct site_content content;
+    struct error *err = text_place(place, doc->tree, &gates, &content);
+
+    return err ? err : site_read_text(&gates, content.text, ret_flags);
+}
+
+static struct error *text_write(const struct site_place *place, struct site_doc *doc,
+                                const struct site_change *change)
+{
+    AUTO_SITE_DOC struct site_doc inner = {0};
+    AUTO_JSON json_t *value = NULL;
+    AUTO_MEM char *text = NULL;
+    struct site_place gates;
+    struct site_content content;
+    json_t *tree = NULL;
+    struct error *err = text_place(place, doc->tree, &gates, &content);
+
+    if (!err)
+        err = site_doc_open(&inner, &gates, &content);
+    if (!err)
+        err = map_write(&gates, &inner, change);
+    if (err)
+        return err;
+    site_doc_close(&inner, &text, &tree);
+    value = doc_string(text);
+    return site_doc_set(doc, at_of(place), value);
+}
+
+const struct site_codec site_kubelet_text = {.read = text_read, .write = text_write};
 const struct site_codec site_gate_map = {.read = map_read, .write = map_write};
 const struct site_codec site_kubelet_configuration = {.read = kubelet_read, .write = kubelet_write};

@@ -35,6 +35,21 @@ static struct error *edit_part(struct slice text, const struct change *change, c
     return edit_kwok(text, COMPONENT_SCHEDULER, change, ret_text);
 }
 
+// As a text in an object.
+static struct error *edit_inner(struct slice text, const struct change *change, char **ret_text)
+{
+    struct site_place place = {&site_kubelet_text, COMPONENT_KUBELET, "f", .at = "/content"};
+    AUTO_JSON json_t *object = json_object();
+    AUTO_JSON json_t *edited = NULL;
+    struct error *err;
+
+    json_object_set_new(object, "content", doc_string_of(text, DOC_BYTES_MAX));
+    err = edit_tree(&place, object, change, &edited);
+    if (!err)
+        *ret_text = str_dup(doc_str(edited, "content", NULL));
+    return err;
+}
+
 static void check(edit_fn *edit, struct slice text)
 {
     AUTO_JSON json_t *set =
@@ -102,6 +117,7 @@ void fuzz_one(const uint8_t *bytes, size_t len)
     check(edit_config, text);
     check(edit_cluster, text);
     check(edit_part, text);
+    check(edit_inner, text);
     check_absent(&site_pod, COMPONENT_SCHEDULER, text);
     check_absent(&site_kubelet_configuration, COMPONENT_KUBELET, text);
     check_absent(&site_cluster_configuration, COMPONENT_SCHEDULER, text);

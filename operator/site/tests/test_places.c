@@ -143,6 +143,22 @@ TEST(a_kubelets_configuration_in_an_object)
                     "  DynamicResourceAllocation: true\n");
 }
 
+TEST(a_kubelets_configuration_as_a_text_in_an_object)
+{
+    struct site_place place = {&site_kubelet_text, COMPONENT_KUBELET, "object",
+                               .at = "/files/0/content"};
+
+    check_both_ways(&place,
+                    "files:\n"
+                    "- content: |\n"
+                    "    maxPods: 50 # few\n",
+                    "files:\n"
+                    "- content: |\n"
+                    "    maxPods: 50 # few\n"
+                    "    featureGates:\n"
+                    "      DynamicResourceAllocation: true\n");
+}
+
 TEST(a_map_of_gates_has_no_place_for_an_api)
 {
     struct site_place place = {&site_gate_map, COMPONENT_APISERVER, "object", "/gates", false};
@@ -176,6 +192,17 @@ TEST(what_leads_nowhere_is_refused)
     refuse(&map, "a: {gates: {B: 1}}", "a.gates.B is neither true nor false");
     refuse(&args, "a: text", "leads nowhere");
     refuse(&args, "a: {args: 7}", "a.args is neither a list nor a map");
+}
+
+TEST(a_text_in_an_object_that_is_none_is_refused)
+{
+    struct site_place place = {&site_kubelet_text, COMPONENT_KUBELET, "object", .at = "/content"};
+    AUTO_JSON json_t *number = parse("{content: 3}");
+    AUTO_JSON json_t *list = parse("{content: '- a'}");
+    AUTO_FLAGS struct gates_flags flags = {0};
+
+    CHECK_ERR_HAS(site_read_tree(&place, number, &flags), ERROR_INVALID, "content is no text");
+    CHECK_OK(site_read_tree(&place, list, &flags));
 }
 
 TEST_MAIN()
