@@ -37,6 +37,8 @@ case_of_the_chart() {
   {
     chart_roles hosted-rbac.yaml --set 'hostedControlPlanes[0].namespace=tenant,hostedControlPlanes[0].kubeconfigSecrets[0]=tenant-kubeconfig'
     echo ---
+    chart_roles capi-rbac.yaml --set 'clusterAPI[0].namespace=default,clusterAPI[0].kubeconfigSecrets[0]=one-kubeconfig'
+    echo ---
     chart_roles target-rbac.yaml --set 'targetClusters[0].namespace=default,targetClusters[0].kubeconfigSecrets[0]=far'
     echo ---
     chart_roles configsource-rbac.yaml --set 'configSources[0].namespace=default,configSources[0].secrets={git,signers},configSources[0].appliedConfigMaps={values}' \

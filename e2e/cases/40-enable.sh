@@ -4,8 +4,6 @@
 # needs: drawbridge
 # tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl 1.33/kubelet 1.37/kube-apiserver 1.37/kube-controller-manager 1.37/kube-scheduler 1.37/kubectl 1.37/kubelet
 
-request_pass() { kubectl annotate draconfiguration "$1" drawbridge.dev/reconcile-requested-at="$(date +%s%N)" --overwrite "${@:2}" >/dev/null; }
-
 # start times of the three, in ticks; each must be later than the one before
 in_order() {
   local component before=0 now
@@ -47,13 +45,13 @@ case_kubermatic_page() {
   eventually 60 kubectl wait --for=condition=Ready --timeout=1s kubermaticconfiguration/kubermatic -n kubermatic
   kubectl wait --for=condition=Ready --timeout=10s dracfg/kubermatic -n kubermatic
   assert_match "$(kubectl get dracfg -n kubermatic kubermatic)" 'Kubeadm +v1.33.13 +v1beta1 +4/4 .*True'
-  second_pass kubermatic -n kubermatic
+  second_pass kubermatic kubermatic
 }
 
 grep_pod() { [[ $(kubectl get pod -n kube-system -l component="$1" -o yaml) == *"$2"* ]]; }
 config_map_has() { [[ $(kubectl get configmap -n kube-system "$1" -o json | jq -r --arg key "$2" '.data[$key]') == *"$3"* ]]; }
 
-# second_pass NAME [-n NAMESPACE]: passes that were asked for, and fresh processes, change nothing
+# second_pass NAME [NAMESPACE]: passes that were asked for, and fresh processes, change nothing
 second_pass() {
   sleep 2 # status of the last step
   request_pass "$@"

@@ -109,8 +109,8 @@ nothing_more() {
   generations >"$CASE_DIR/generations-1"
   stop_controller
   start_controller
-  ask_again dra
-  eventually 60 handled dra
+  request_pass dra tenant
+  eventually 60 handled dra tenant
   generations >"$CASE_DIR/generations-2"
   assert_same_file "$CASE_DIR/generations-1" "$CASE_DIR/generations-2"
 }
@@ -121,13 +121,6 @@ stop_controller() {
   for pid in "${STARTED[@]}"; do [[ $pid == "$CONTROLLER" ]] || left+=("$pid"); done
   STARTED=("${left[@]}")
 }
-
-ask_again() {
-  ASKED=$(date +%s%N)
-  kubectl annotate draconfiguration "$1" -n tenant drawbridge.dev/reconcile-requested-at="$ASKED" --overwrite >/dev/null
-}
-
-handled() { [[ $(dracfg "$1" tenant | jq -r .status.lastHandledReconcileAt) == "$ASKED" ]]; }
 
 # case: one that never becomes available is put back to the very template, the others too; not tried again; by request it is; SIGKILL half way
 # timeout: 480
@@ -161,7 +154,7 @@ case_failure() {
   eventually 60 rolled_out
   kubectl scale deployment tenant-kcm -n tenant --replicas=1 >/dev/null
   eventually 60 rolled_out
-  ask_again dra
+  request_pass dra tenant
   eventually 60 has_gate deployment/kube-apiserver
   kill_hard "$CONTROLLER"
   start_controller
@@ -206,7 +199,7 @@ case_others() {
   keep_templates "$CASE_DIR/now"
   assert_same_file "$CASE_DIR/before/kube-apiserver" "$CASE_DIR/now/kube-apiserver"
   kill_hard "$REVERTER"
-  ask_again dra
+  request_pass dra tenant
   eventually 180 condition_is dra ControlPlaneUpdated 'True AsExpected' tenant
   tenant_down
 }

@@ -101,8 +101,6 @@ has_env() { # a look in vain starts no jq
 }
 
 
-request_pass() { patch_at "$(dracfg_at "$1")" "{\"metadata\":{\"annotations\":{\"drawbridge.dev/reconcile-requested-at\":\"$(date +%s%N)\"}}}"; }
-handled() { [[ $(dracfg "$1" | jq -r '.metadata.annotations["drawbridge.dev/reconcile-requested-at"] == .status.lastHandledReconcileAt') == true ]]; }
 nothing_of_the_test() { [[ -z $(kubectl get pods,resourceclaims -n drawbridge-smoke-test -l app.kubernetes.io/managed-by=drawbridge -o name) ]]; }
 
 

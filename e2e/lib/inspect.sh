@@ -164,6 +164,10 @@ configure() {
 
 dracfg() { api -f "$API/$(dracfg_at "$@")"; }
 
+# request_pass NAME [NAMESPACE], and whether the pass that it asked for is over.
+request_pass() { patch_at "$(dracfg_at "$@")" "{\"metadata\":{\"annotations\":{\"drawbridge.dev/reconcile-requested-at\":\"$(date +%s%N)\"}}}"; }
+handled() { [[ $(dracfg "$@" | jq -r '.metadata.annotations["drawbridge.dev/reconcile-requested-at"] == .status.lastHandledReconcileAt') == true ]]; }
+
 # condition_of TYPE: "True Reason" of the object on stdin, only when it speaks of the present generation; then the message.
 condition_of() {
   jq -r --arg type "$1" '.metadata.generation as $g | .status.conditions[]? | select(.type == $type) |

@@ -27,6 +27,9 @@ struct platform_traits {
     // there and how often it was undone.
     bool objects;
     bool nodes_elsewhere; // nodes, devices and drivers are those of another cluster than this one
+    // Where platform_reaches() may be another namespace: the field of spec.platform that says so,
+    // and the chart's value that allows it. NULL: there is none.
+    const char *field, *chart_value;
 };
 // AUTO: of what it may become, that it writes.
 const struct platform_traits *platform_traits(enum platform_type type);
@@ -61,7 +64,7 @@ char *platform_cluster_named(const json_t *config);
 const char *platform_reaches(enum platform_type type, const json_t *config);
 
 // Objects whose changes are to wake its passes, which then look for themselves.
-#define PLATFORM_FOLLOWS_MAX 2
+#define PLATFORM_FOLLOWS_MAX 4
 struct platform_follow {
     struct kube_ref ref;
     char *namespace, *field_selector; // yours; ref borrows the namespace; selector NULL: none
@@ -76,10 +79,11 @@ json_t *platform_trim_followed(const json_t *object);
 // Whose flags a pass is about. Borrowed until the observation is over.
 struct platform_target {
     enum platform_type type;
-    bool decided;          // by Auto, earlier: what it would be now is looked at too
-    const char *namespace; // of the DRAConfiguration
-    const json_t *cluster; // spec.cluster; NULL: none
-    const json_t *hosted;  // spec.platform.hostedControlPlane; NULL: defaults
+    bool decided;                 // by Auto, earlier: what it would be now is looked at too
+    const char *namespace, *name; // of the DRAConfiguration
+    const json_t *cluster;        // spec.cluster; NULL: none
+    const json_t *hosted;         // spec.platform.hostedControlPlane; NULL: defaults
+    const json_t *capi;           // spec.platform.clusterAPI; NULL: defaults
     // status.components as last reported: what HostedControlPlane wrote, and how often it was
     // undone
     const json_t *components;
@@ -122,12 +126,14 @@ struct platform_observed {
     uint64_t edition;
     // of HostedControlPlane: objects and records that instances borrow from
     struct platform_hosted *hosted;
+    struct platform_capi *capi; // the same of ClusterAPI
     // of a hosted cluster: they are configured where its nodes come from
     unsigned kubelets_elsewhere;
     // a note is to be written beside the plan's steps: the objects are not as they will stay
     bool unsettled;
     bool api_unread; // discovery could not be asked: served says nothing
-    // HostedControlPlane: one sentence on what was read back from the components, and what was not
+    // HostedControlPlane, ClusterAPI: one sentence on what was read back from the components, and
+    // what was not
     char *read_back;
     uint64_t again_ms; // > 0: look again then, nothing else may wake the pass
 };

@@ -157,10 +157,13 @@ static struct error *read_spec(const json_t *spec, struct api_config *config)
     config->driver = set_or_null(doc_get(spec, "driver", NULL));
     config->cluster = set_or_null(doc_get(spec, "cluster", NULL));
     config->hosted = set_or_null(doc_get(spec, "platform", "hostedControlPlane", NULL));
+    config->capi = set_or_null(doc_get(spec, "platform", "clusterAPI", NULL));
     config->smoke_test = doc_bool(spec, false, "smokeTest", "enabled", NULL);
     if (config->hosted && config->platform != PLATFORM_HOSTED_CONTROL_PLANE)
         return api_invalid("spec.platform.hostedControlPlane",
                            "goes with platform.type HostedControlPlane alone");
+    if (config->capi && config->platform != PLATFORM_CLUSTER_API)
+        return api_invalid("spec.platform.clusterAPI", "goes with platform.type ClusterAPI alone");
     err = check_hosted(config->hosted);
     if (err)
         return err;

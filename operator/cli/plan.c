@@ -237,8 +237,10 @@ static struct error *observe(struct planning *p, const struct api_config *config
     struct platform_target target = {
         .type = platform_decide(config),
         .namespace = config->namespace,
+        .name = config->name,
         .cluster = config->cluster,
         .hosted = config->hosted,
+        .capi = config->capi,
         .components = json_object_get(config->status, "components"),
         .component_timeout_ms = config->component_timeout_ms,
     };

@@ -52,8 +52,8 @@ static const struct cli_option options[] = {
      .type = CLI_LIST,
      .offset = offsetof(struct settings, reach),
      .argument = "FROM=TO",
-     .help = "DRAConfigurations of namespace FROM may configure hosted control planes in "
-             "namespace TO; may be repeated"},
+     .help = "DRAConfigurations of namespace FROM may configure hosted control planes and "
+             "Clusters in namespace TO; may be repeated"},
     {.name = "look",
      .type = CLI_LIST,
      .offset = offsetof(struct settings, look),

@@ -544,13 +544,19 @@ static void say_nodes(struct pass *pass)
 {
     struct api_conditions *c = pass->conditions;
     unsigned managed = pass->observed->managed_nodes;
+    unsigned places = pass->plan.counts[COMPONENT_KUBELET].instances;
     AUTO_MEM char *ignored = ignored_text(pass);
 
     if (say_part(pass, CONDITION_NODES_UPDATED, true)) {
         return;
     }
-    if (platform_traits(pass->observed->type)->nodes_elsewhere) {
+    if (platform_traits(pass->observed->type)->nodes_elsewhere && places == 0) {
         say_nodes_elsewhere(pass);
+    } else if (platform_traits(pass->observed->type)->nodes_elsewhere) {
+        api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "AsExpected",
+                           "%u of %u objects that nodes are made from have what is wanted, and are "
+                           "rolled out",
+                           pass->plan.counts[COMPONENT_KUBELET].updated, places);
     } else if (managed == 0) {
         api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes",
                            "There is no node with a kubelet to configure%s", ignored);

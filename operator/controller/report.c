@@ -66,6 +66,9 @@ static void put_object(const struct pass *pass, enum component component, json_t
 
         if (instance->component != component)
             continue;
+        // All three are of one object.
+        json_object_del(made, "writtenRevision");
+        json_object_del(made, "reverted");
         // What has gone out in this pass is not observed yet.
         if (step->state == PLAN_NOW && pass->applied)
             written = json_object_size(json_object_get(step->want, "featureGates")) +

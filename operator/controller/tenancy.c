@@ -45,14 +45,16 @@ struct error *tenancy_check(const struct controller_spec *spec, enum platform_ty
 {
     const char *from = doc_str(config, "metadata", "namespace", NULL);
     const char *to = platform_reaches(platform, config);
+    const struct platform_traits *traits = platform_traits(platform);
 
     if (to && !tenancy_reaches(spec, from, to))
         return not_allowed(str_format(
-            "spec.platform.hostedControlPlane.namespace: DRAConfigurations of namespace %s may not "
-            "configure what is in namespace %s; the administrator can list %s in the chart's value "
-            "hostedControlPlanes[].from of namespace %s (drawbridge run --reach %s=%s)",
-            from, to, from, to, from, to));
-    if (!to && !doc_get(config, "spec", "cluster", NULL) && platform_traits(platform)->writes &&
+            "spec.platform.%s.namespace: DRAConfigurations of namespace %s may not configure what "
+            "is "
+            "in namespace %s; the administrator can list %s in the chart's value %s[].from of "
+            "namespace %s (drawbridge run --reach %s=%s)",
+            traits->field, from, to, from, traits->chart_value, to, from, to));
+    if (!to && !doc_get(config, "spec", "cluster", NULL) && traits->writes &&
         !tenancy_governs(spec, from))
         return not_allowed(str_format(
             "DRAConfigurations of namespace %s may not configure this cluster; the administrator "

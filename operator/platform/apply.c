@@ -26,6 +26,14 @@ const struct platform_kind_info *platform_kind(enum platform_kind kind)
         [KIND_STATEFUL_SET] = {"StatefulSet", "apps", "v1", "statefulsets"},
         [KIND_TENANT_CONTROL_PLANE] = {"TenantControlPlane", "kamaji.clastix.io", "v1alpha1",
                                        "tenantcontrolplanes"},
+        // Which version of these is served, discovery tells.
+        [KIND_CLUSTER] = {"Cluster", "cluster.x-k8s.io", "v1beta2", "clusters"},
+        [KIND_KUBEADM_CONTROL_PLANE] = {"KubeadmControlPlane", "controlplane.cluster.x-k8s.io",
+                                        "v1beta2", "kubeadmcontrolplanes"},
+        [KIND_MACHINE_DEPLOYMENT] = {"MachineDeployment", "cluster.x-k8s.io", "v1beta2",
+                                     "machinedeployments"},
+        [KIND_KUBEADM_CONFIG_TEMPLATE] = {"KubeadmConfigTemplate", "bootstrap.cluster.x-k8s.io",
+                                          "v1beta2", "kubeadmconfigtemplates"},
     };
 
     ASSERT(kind < COUNT(kinds));
@@ -81,6 +89,7 @@ static void writing_free(struct writing *w)
     for (size_t i = 0; i < w->len; i++) {
         mem_free(w->writes[i].namespace);
         mem_free(w->writes[i].name);
+        mem_free(w->writes[i].version);
         mem_free(w->writes[i].uid);
         mem_free(w->writes[i].what);
         json_decref(w->writes[i].body);
@@ -132,6 +141,13 @@ static bool is_refused(const struct error *err)
            error_kind(err) == ERROR_LIMIT;
 }
 
+static bool is_done_already(const struct write *write, const struct error *err)
+{
+    if (write->how == WRITE_DELETE)
+        return error_kind(err) == ERROR_NOT_FOUND;
+    return write->same_is_fine && str_eq(error_reason(err), "AlreadyExists");
+}
+
 static void on_written(void *owner, struct error *take_err, json_t *take_body)
 {
     struct writing *w = owner;
@@ -139,7 +155,7 @@ static void on_written(void *owner, struct error *take_err, json_t *take_body)
     AUTO_JSON json_t *body = take_body;
 
     w->pending = NULL;
-    if (take_err && write->how == WRITE_DELETE && error_kind(take_err) == ERROR_NOT_FOUND) {
+    if (take_err && is_done_already(write, take_err)) {
         error_free(take_err);
     } else if (take_err) {
         AUTO_MEM char *object = describe(write);
@@ -160,7 +176,7 @@ static struct op *send_write(struct writing *w, const struct write *write)
 {
     const struct platform_kind_info *kind = platform_kind(write->kind);
     struct kube_ref ref = {.group = kind->group,
-                           .version = kind->version,
+                           .version = write->version ? write->version : kind->version,
                            .resource = kind->resource,
                            .namespace = write->namespace};
     struct kube_patch patch = {.type = write->how == WRITE_JSON_PATCH ? KUBE_PATCH_JSON

@@ -81,6 +81,7 @@ void platform_observed_fini(struct platform_observed *observed)
     json_decref(observed->reports);
     mem_free(observed->read_back);
     platform_hosted_free(observed->hosted);
+    platform_capi_free(observed->capi);
 }
 
 struct platform_observed *platform_observed_new(void)

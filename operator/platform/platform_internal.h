@@ -39,6 +39,7 @@ const struct platform *platform_kubeadm(void);
 const struct platform *platform_observe_only(void);
 const struct platform *platform_hosted(void);
 const struct platform *platform_kwok(void);
+const struct platform *platform_capi(void);
 // NULL: this build has none for that type; AUTO is none.
 const struct platform *platform_find(enum platform_type type);
 
@@ -50,6 +51,10 @@ enum platform_kind {
     KIND_DEPLOYMENT,
     KIND_STATEFUL_SET,
     KIND_TENANT_CONTROL_PLANE,
+    KIND_CLUSTER,
+    KIND_KUBEADM_CONTROL_PLANE,
+    KIND_MACHINE_DEPLOYMENT,
+    KIND_KUBEADM_CONFIG_TEMPLATE,
     KIND_COUNT
 };
 struct platform_kind_info {
@@ -62,11 +67,13 @@ struct write {
     enum write_kind how;
     enum platform_kind kind;
     char *namespace, *name; // namespace NULL: cluster-scoped
+    char *version;          // of the API; NULL: that of the kind
     char *uid;              // of what is deleted
     json_t *body;
     char *what;        // for the event
     bool quiet;        // no event
     bool without_node; // only while there is no Node of this name
+    bool same_is_fine; // its name says all of it: one that is there already is what was to be made
 };
 // Valid until the next one is added.
 struct write *platform_add_write(struct writing *w, enum write_kind how, enum platform_kind kind,
@@ -77,9 +84,10 @@ struct write *platform_add_object(struct writing *w, enum platform_kind kind, co
 struct write *platform_add_delete(struct writing *w, enum platform_kind kind, const char *namespace,
                                   const char *name, const json_t *now);
 
-// --- what hosted/ keeps in what was observed
+// --- what hosted/ and capi/ keep in what was observed
 
 void platform_hosted_free(struct platform_hosted *hosted);
+void platform_capi_free(struct platform_capi *capi);
 
 // Adds an instance; node or object and the trees are borrowed from observed or the watches' copies
 // in observed->reports.

@@ -5,9 +5,8 @@
 typedef const struct platform *platform_get_fn(void);
 
 static platform_get_fn *const table[PLATFORM_TYPE_COUNT] = {
-    [PLATFORM_KUBEADM] = platform_kubeadm,
-    [PLATFORM_HOSTED_CONTROL_PLANE] = platform_hosted,
-    [PLATFORM_KWOK] = platform_kwok,
+    [PLATFORM_KUBEADM] = platform_kubeadm,      [PLATFORM_HOSTED_CONTROL_PLANE] = platform_hosted,
+    [PLATFORM_CLUSTER_API] = platform_capi,     [PLATFORM_KWOK] = platform_kwok,
     [PLATFORM_OBSERVE] = platform_observe_only,
 };
 
@@ -188,4 +187,60 @@ struct error *platform_preview(const struct platform_observed *observed, const s
 
     ASSERT(platform && platform->preview);
     return platform->preview(observed, plan, ret_before, ret_after);
+}
+
+// --- what of an object matters -------------------------------------------------------------------
+
+// Owners, marks of other tools, our record: of which only whether they changed matters.
+static void keep_metadata(json_t *kept, const json_t *object)
+{
+    static const char *const parts[] = {"labels", "annotations", "ownerReferences"};
+    AUTO_JSON json_t *all = json_object();
+    char digest[DOC_DIGEST_BYTES];
+
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        const json_t *part = doc_get(object, "metadata", parts[i], NULL);
+
+        if (part)
+            json_object_set_new(all, parts[i], doc_copy(part));
+    }
+    doc_set(kept, doc_string(doc_digest_tree(all, digest)), "marks", NULL);
+}
+
+// Of a workload, and of Cluster API's objects.
+static bool is_told(const char *type)
+{
+    static const char *const types[] = {"Progressing", "TopologyReconciled", "Paused"};
+    bool told = false;
+
+    for (size_t i = 0; i < COUNT(types); i++)
+        told = told || str_eq(types[i], type);
+    return told;
+}
+
+json_t *platform_trim_followed(const json_t *object)
+{
+    static const char *const counts[] = {"observedGeneration", "replicas",
+                                         "updatedReplicas",    "upToDateReplicas",
+                                         "readyReplicas",      "availableReplicas"};
+    json_t *kept = json_object();
+    const json_t *conditions = doc_get(object, "status", "conditions", NULL);
+
+    for (size_t i = 0; i < COUNT(counts); i++)
+        doc_set(kept, json_integer((json_int_t)doc_int(object, 0, "status", counts[i], NULL)),
+                "status", counts[i], NULL);
+    for (size_t i = 0; i < json_array_size(conditions); i++) {
+        const json_t *condition = json_array_get(conditions, i);
+
+        if (is_told(doc_str(condition, "type", NULL)))
+            doc_set(kept, doc_string(doc_str(condition, "status", NULL)), "status",
+                    doc_str(condition, "type", NULL), NULL);
+    }
+    cluster_trim_keep(kept, object, "metadata", "name");
+    cluster_trim_keep(kept, object, "metadata", "namespace");
+    cluster_trim_keep(kept, object, "metadata", "resourceVersion");
+    doc_set(kept, json_integer((json_int_t)doc_int(object, 0, "metadata", "generation", NULL)),
+            "generation", NULL);
+    keep_metadata(kept, object);
+    return kept;
 }

@@ -18,13 +18,13 @@ static json_t *want_of(enum component component)
     return want;
 }
 
-static void try_edits(const struct hosted_part *part)
+static void try_edits(const struct platform_part *part)
 {
     AUTO_JSON json_t *want = want_of(part->component);
     AUTO_JSON json_t *lists = NULL;
     AUTO_JSON json_t *record = NULL;
     AUTO_JSON json_t *patch = NULL;
-    AUTO(error) struct error *err = hosted_record_edit(part, want, 0, &lists, &record);
+    AUTO(error) struct error *err = platform_record_edit(part, want, 0, &lists, &record);
 
     if (err)
         return;
@@ -39,7 +39,7 @@ static void try_edits(const struct hosted_part *part)
     ASSERT(json_array_size(patch) > 0);
 }
 
-static void try_put_back(struct hosted_part *part)
+static void try_put_back(struct platform_part *part)
 {
     AUTO_JSON json_t *lists = NULL;
     AUTO_JSON json_t *record = NULL;
@@ -48,7 +48,7 @@ static void try_put_back(struct hosted_part *part)
     part->reason = part->reason ? part->reason : "ComponentNotReady";
     if (!part->message)
         part->message = str_dup("it did not come up");
-    AUTO(error) struct error *err = hosted_record_put_back(part, 0, &lists, &record);
+    AUTO(error) struct error *err = platform_record_put_back(part, 0, &lists, &record);
     if (!err)
         patch = hosted_patch(part, lists, record);
 }
@@ -56,27 +56,27 @@ static void try_put_back(struct hosted_part *part)
 static void try_part(enum component component, enum platform_kind kind, const json_t *object)
 {
     struct platform_target target = {.component_timeout_ms = 1000};
-    struct hosted_look look = {.target = &target, .now_wall_ms = 0, .asked = true};
-    struct hosted_part part;
+    struct platform_look look = {.target = &target, .now_wall_ms = 0, .asked = true};
+    struct platform_part part;
     uint64_t again_ms = 0;
     json_t *copy = doc_copy(object);
     AUTO(error) struct error *err =
         hosted_part_make(component, kind, copy, json_incref(copy), &part);
 
     if (!err) {
-        AUTO_JSON json_t *report = hosted_report(&part, &look, &again_ms);
-        AUTO_JSON json_t *settled = part.record ? hosted_record_settle(&part, 0) : NULL;
-        AUTO_JSON json_t *forgotten = part.record ? hosted_record_forget(&part) : NULL;
+        AUTO_JSON json_t *report = platform_part_report(&part, &look, &again_ms);
+        AUTO_JSON json_t *settled = part.record ? platform_record_settle(&part, 0) : NULL;
+        AUTO_JSON json_t *forgotten = part.record ? platform_record_forget(&part) : NULL;
 
         try_edits(&part);
         if (part.record)
             try_put_back(&part);
     }
     error_free(err);
-    err = hosted_check_owner(object, "here");
+    err = platform_check_owner(object, "here", NULL);
     error_free(err);
     err = hosted_check_strategy(kind, object, "here");
-    hosted_part_fini(&part);
+    platform_part_fini(&part);
 }
 
 void fuzz_one(const uint8_t *bytes, size_t len)

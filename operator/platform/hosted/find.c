@@ -40,40 +40,6 @@ bool hosted_matches(const json_t *spec, enum component component, const json_t *
     return false;
 }
 
-struct error *hosted_check_owner(const json_t *object, const char *where)
-{
-    static const struct {
-        const char *map, *key, *who;
-    } marks[] = {
-        {"labels", "kustomize.toolkit.fluxcd.io/name", "the Flux Kustomization"},
-        {"labels", "helm.toolkit.fluxcd.io/name", "the Flux HelmRelease"},
-        {"labels", "argocd.argoproj.io/instance", "the Argo CD Application"},
-        {"annotations", "argocd.argoproj.io/tracking-id", "the Argo CD Application of"},
-    };
-    const json_t *owners = doc_get(object, "metadata", "ownerReferences", NULL);
-
-    for (size_t i = 0; i < json_array_size(owners); i++) {
-        const json_t *owner = json_array_get(owners, i);
-
-        if (doc_bool(owner, false, "controller", NULL))
-            return error_because(
-                ERROR_INVALID, "NotManaged",
-                "%s is owned by %s %s (%s), which would undo a change; set the flags there", where,
-                doc_str(owner, "kind", NULL), doc_str(owner, "name", NULL),
-                doc_str(owner, "apiVersion", NULL));
-    }
-    for (size_t i = 0; i < COUNT(marks); i++) {
-        const char *name = doc_str(object, "metadata", marks[i].map, marks[i].key, NULL);
-
-        if (*name)
-            return error_because(
-                ERROR_INVALID, "NotManaged",
-                "%s belongs to %s %s, which would undo a change; set the flags there", where,
-                marks[i].who, name);
-    }
-    return NULL;
-}
-
 struct error *hosted_check_strategy(enum platform_kind kind, const json_t *object,
                                     const char *where)
 {
@@ -96,7 +62,61 @@ struct error *hosted_check_strategy(enum platform_kind kind, const json_t *objec
     return NULL;
 }
 
+// --- its roll-out --------------------------------------------------------------------------------
+
+// Whether Kamaji has made the Deployment's args of what is in extraArgs.
+static bool is_carried_out(const struct platform_part *part)
+{
+    const json_t *containers =
+        doc_get(part->workload, "spec", "template", "spec", "containers", NULL);
+    AUTO_FLAGS struct gates_flags flags = {0};
+    AUTO_JSON json_t *argv = NULL;
+    AUTO_JSON json_t *there = NULL;
+    AUTO_JSON json_t *ours = NULL;
+    struct site_container container;
+    struct error *err = site_container_find(containers, part->where, part->component, &container);
+
+    if (!err) {
+        argv = site_container_argv(&container, part->component);
+        err = gates_flags_read(part->component, argv, &flags);
+    }
+    if (err) {
+        error_ignore(err, "not there yet: the time for it is limited");
+        return false;
+    }
+    // What we wrote must be there, and what we took out must be gone.
+    there = json_pack("{s:O, s:O}", site_kinds[0], part->flags.feature_gates, site_kinds[1],
+                      part->flags.runtime_config);
+    ours = site_ours(there, &flags);
+    return doc_equal(ours, there) &&
+           json_object_size(flags.feature_gates) == json_object_size(part->flags.feature_gates);
+}
+
+struct rollout hosted_rollout_of(const struct platform_part *part)
+{
+    struct rollout r = rollout_of(part->workload);
+
+    if (part->kind == KIND_TENANT_CONTROL_PLANE && r.seen && !is_carried_out(part))
+        r.seen = r.complete = r.stuck = false;
+    return r;
+}
+
 // --- a part --------------------------------------------------------------------------------------
+
+static bool is_strings(const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (!json_is_string(json_array_get(list, i)))
+            return false;
+    }
+    return !list || json_is_array(list);
+}
+
+static bool is_lists(const json_t *lists)
+{
+    return json_is_object(lists) && is_strings(json_object_get(lists, "command")) &&
+           is_strings(json_object_get(lists, "args"));
+}
 
 static void keep_list(json_t *lists, const char *name, const json_t *list)
 {
@@ -104,44 +124,44 @@ static void keep_list(json_t *lists, const char *name, const json_t *list)
         json_object_set_new(lists, name, doc_copy(list));
 }
 
-static struct error *read_container(struct hosted_part *part)
+static struct error *read_container(struct platform_part *part)
 {
+    struct site_container container;
     const json_t *containers =
         doc_get(part->object, "spec", "template", "spec", "containers", NULL);
-    struct error *err =
-        site_container_find(containers, part->where, part->component, &part->container);
+    struct error *err = site_container_find(containers, part->where, part->component, &container);
 
     if (err) {
         error_set_reason(err, "ManifestInvalid");
         return err;
     }
-    keep_list(part->lists, "command", json_object_get(part->container.spec, "command"));
-    keep_list(part->lists, "args", json_object_get(part->container.spec, "args"));
-    (void)platform_image_version(doc_str(part->container.spec, "image", NULL), &part->version);
+    part->container = container.index;
+    keep_list(part->tree, "command", json_object_get(container.spec, "command"));
+    keep_list(part->tree, "args", json_object_get(container.spec, "args"));
+    (void)platform_image_version(doc_str(container.spec, "image", NULL), &part->version);
     return NULL;
 }
 
 // Kamaji takes each element as --flag=value and makes the container's args of them, its own beside.
-static void read_extra_args(struct hosted_part *part)
+static void read_extra_args(struct platform_part *part)
 {
     const json_t *extra =
         doc_get(part->object, "spec", "controlPlane", "deployment", "extraArgs", NULL);
     const json_t *args = json_object_get(extra, hosted_field(part->component));
 
-    keep_list(part->lists, "args", args);
-    json_object_set_new(part->lists, "extraArgs", json_boolean(extra != NULL));
+    keep_list(part->tree, "args", args);
+    json_object_set_new(part->tree, PLATFORM_PARENTS, json_boolean(extra != NULL));
     (void)version_parse(doc_str(part->object, "spec", "kubernetes", "version", NULL),
                         &part->version);
 }
 
 struct error *hosted_part_make(enum component component, enum platform_kind kind,
                                json_t *take_object, json_t *take_workload,
-                               struct hosted_part *ret_part)
+                               struct platform_part *ret_part)
 {
-    struct site_place place;
     struct error *err = NULL;
 
-    *ret_part = (struct hosted_part){
+    *ret_part = (struct platform_part){
         .component = component,
         .kind = kind,
         .object = take_object,
@@ -149,7 +169,9 @@ struct error *hosted_part_make(enum component component, enum platform_kind kind
         .where = str_format("%s %s/%s", platform_kind(kind)->kind,
                             doc_str(take_object, "metadata", "namespace", NULL),
                             doc_str(take_object, "metadata", "name", NULL)),
-        .lists = json_object(),
+        .tree = json_object(),
+        .is_tree = is_lists,
+        .slot = component_name(component),
     };
     if (kind == KIND_TENANT_CONTROL_PLANE)
         read_extra_args(ret_part);
@@ -157,26 +179,8 @@ struct error *hosted_part_make(enum component component, enum platform_kind kind
         err = read_container(ret_part);
     if (err)
         return err;
-    place = hosted_place(ret_part);
-    err = site_read_tree(&place, ret_part->lists, &ret_part->flags);
-    if (err) {
-        error_set_reason(err, "ManifestInvalid");
-        return err;
-    }
-    hosted_record_read(ret_part);
-    return NULL;
-}
-
-void hosted_part_fini(struct hosted_part *part)
-{
-    json_decref(part->object);
-    json_decref(part->workload);
-    json_decref(part->lists);
-    json_decref(part->record);
-    json_decref(part->owned);
-    gates_flags_fini(&part->flags);
-    mem_free(part->where);
-    mem_free(part->message);
-    mem_free(part->words);
-    *part = (struct hosted_part){0};
+    ret_part->place = (struct site_place){&site_lists, component, ret_part->where, .at = NULL};
+    err = platform_part_read(ret_part);
+    ret_part->rollout = hosted_rollout_of(ret_part);
+    return err;
 }

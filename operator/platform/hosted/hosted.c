@@ -8,81 +8,26 @@ void platform_hosted_free(struct platform_hosted *hosted)
     if (!hosted)
         return;
     for (size_t i = 0; i < hosted->len; i++)
-        hosted_part_fini(&hosted->parts[i]);
+        platform_part_fini(&hosted->parts[i]);
     mem_free(hosted->namespace);
     mem_free(hosted);
 }
 
 // --- instances -----------------------------------------------------------------------------------
 
-// An edit is asked for while its record speaks of it; what was undone must be asked for again.
-static const json_t *make_asked(struct platform_observed *observed, const struct hosted_part *part,
-                                const struct hosted_look *look)
-{
-    bool failed = json_object_get(part->record, "failed") != NULL;
-    json_t *asked;
-
-    if (!part->record || (failed ? look->target->fresh : !part->stands))
-        return NULL;
-    asked = json_object();
-    json_object_set_new(asked, "revision", doc_string(doc_str(part->record, "revision", NULL)));
-    json_array_append_new(observed->reports, asked);
-    return asked;
-}
-
-// A roll-out that is not ours is waited for, unless it is ours that did not end well.
-static bool is_busy(const struct hosted_part *part, const struct hosted_look *look)
-{
-    bool ours = part->record && !json_object_get(part->record, "settled");
-
-    return !ours && !look->target->deleting && !hosted_rollout_of(part).complete;
-}
-
-static void collect_part(struct platform_observed *observed, struct hosted_part *part,
-                         const struct hosted_look *look)
-{
-    struct plan_instance *instance = platform_add_instance(observed, part->component, NULL, NULL);
-    json_t *report = hosted_report(part, look, &observed->again_ms);
-
-    json_array_append_new(observed->reports, report);
-    mem_free(instance->id);
-    instance->id = str_format("%s in %s", component_name(part->component), part->where);
-    instance->control_plane = true;
-    instance->agent = true;
-    instance->blind = !json_object_get(report, "enabled");
-    instance->busy = is_busy(part, look);
-    instance->version = part->version;
-    instance->emulated = part->flags.emulated;
-    instance->reported = report;
-    instance->asked = make_asked(observed, part, look);
-}
-
-static void collect_kubelets(struct platform_observed *observed)
-{
-    const struct platform_hosted *hosted = observed->hosted;
-
-    for (size_t i = 0; i < hosted->kubelets_len; i++) {
-        struct plan_instance *instance =
-            platform_add_instance(observed, COMPONENT_KUBELET, NULL, NULL);
-
-        mem_free(instance->id);
-        instance->id = str_dup("a kubelet of the hosted cluster");
-        instance->version = hosted->kubelets[i];
-        instance->elsewhere = true;
-    }
-}
-
-void hosted_collect(struct platform_observed *observed, const struct hosted_look *look)
+void hosted_collect(struct platform_observed *observed, const struct platform_look *look,
+                    const struct platform_said *said)
 {
     struct platform_hosted *hosted = observed->hosted;
 
     for (size_t i = 0; i < hosted->len; i++) {
-        collect_part(observed, &hosted->parts[i], look);
-        observed->unsettled = observed->unsettled || hosted->parts[i].need != HOSTED_NOTHING;
+        (void)platform_add_part(observed, &hosted->parts[i], look);
+        observed->unsettled = observed->unsettled || hosted->parts[i].need != NEED_NOTHING;
         if (hosted->parts[i].component == COMPONENT_APISERVER)
             observed->server = hosted->parts[i].version;
     }
-    collect_kubelets(observed);
+    observed->kubelets_elsewhere = said->nodes;
+    platform_add_kubelets(observed, said, "a kubelet of the hosted cluster");
 }
 
 // --- writes --------------------------------------------------------------------------------------
@@ -96,7 +41,7 @@ static const struct plan_step *find_step(const struct plan *plan, size_t part)
     return NULL;
 }
 
-static struct write *add_patch(struct writing *w, const struct hosted_part *part,
+static struct write *add_patch(struct writing *w, const struct platform_part *part,
                                const json_t *lists, const json_t *record)
 {
     const json_t *metadata = json_object_get(part->object, "metadata");
@@ -108,13 +53,13 @@ static struct write *add_patch(struct writing *w, const struct hosted_part *part
     return write;
 }
 
-static struct error *add_edit(struct writing *w, const struct hosted_part *part,
+static struct error *add_edit(struct writing *w, const struct platform_part *part,
                               const struct plan_step *step, const struct plan_instance *instance)
 {
     AUTO_JSON json_t *lists = NULL;
     AUTO_JSON json_t *record = NULL;
     AUTO_MEM char *summary = NULL;
-    struct error *err = hosted_record_edit(part, step->want, clock_wall_ms(), &lists, &record);
+    struct error *err = platform_record_edit(part, step->want, clock_wall_ms(), &lists, &record);
 
     if (err)
         return err;
@@ -124,11 +69,11 @@ static struct error *add_edit(struct writing *w, const struct hosted_part *part,
     return NULL;
 }
 
-static struct error *add_put_back(struct writing *w, const struct hosted_part *part)
+static struct error *add_put_back(struct writing *w, const struct platform_part *part)
 {
     AUTO_JSON json_t *lists = NULL;
     AUTO_JSON json_t *record = NULL;
-    struct error *err = hosted_record_put_back(part, clock_wall_ms(), &lists, &record);
+    struct error *err = platform_record_put_back(part, clock_wall_ms(), &lists, &record);
 
     if (err)
         return err;
@@ -137,11 +82,11 @@ static struct error *add_put_back(struct writing *w, const struct hosted_part *p
     return NULL;
 }
 
-static void add_note(struct writing *w, const struct hosted_part *part)
+static void add_note(struct writing *w, const struct platform_part *part)
 {
-    AUTO_JSON json_t *record = part->need == HOSTED_SETTLE
-                                   ? hosted_record_settle(part, clock_wall_ms())
-                                   : hosted_record_forget(part);
+    AUTO_JSON json_t *record = part->need == NEED_SETTLE
+                                   ? platform_record_settle(part, clock_wall_ms())
+                                   : platform_record_forget(part);
     struct write *write = add_patch(w, part, NULL, record);
 
     write->what = str_dup("");
@@ -156,16 +101,16 @@ static struct error *make_writes(struct writing *w, const struct cluster *cluste
     const struct platform_hosted *hosted = change->observed->hosted;
 
     for (size_t i = 0; i < hosted->len; i++) {
-        const struct hosted_part *part = &hosted->parts[i];
+        const struct platform_part *part = &hosted->parts[i];
         const struct plan_step *step = find_step(change->plan, i);
         bool one_object = part->kind == KIND_TENANT_CONTROL_PLANE;
         struct error *err = NULL;
 
-        if (part->need == HOSTED_PUT_BACK)
+        if (part->need == NEED_PUT_BACK)
             err = add_put_back(w, part);
         else if (step && step->state == PLAN_NOW)
             err = add_edit(w, part, step, &change->observed->instances[i]);
-        else if (part->need != HOSTED_NOTHING)
+        else if (part->need != NEED_NOTHING)
             add_note(w, part);
         else
             continue;
@@ -187,7 +132,7 @@ static void make_release(struct writing *w, const struct cluster *cluster UNUSED
     json_t *patch = NULL;
 
     for (size_t i = 0; forget && hosted && i < hosted->len; i++) {
-        const struct hosted_part *part = &hosted->parts[i];
+        const struct platform_part *part = &hosted->parts[i];
 
         if (!part->record)
             continue;
@@ -211,7 +156,7 @@ static char *lists_text(const json_t *lists)
 {
     AUTO_JSON json_t *shown = doc_copy(lists);
 
-    json_object_del(shown, "extraArgs");
+    json_object_del(shown, PLATFORM_PARENTS);
     return json_object_size(shown) ? doc_print_yaml(shown) : str_dup("");
 }
 
@@ -223,7 +168,7 @@ static struct error *preview(const struct platform_observed *observed, const str
     AUTO_JSON json_t *after = json_object();
 
     for (size_t i = 0; hosted && i < hosted->len; i++) {
-        const struct hosted_part *part = &hosted->parts[i];
+        const struct platform_part *part = &hosted->parts[i];
         const struct plan_step *step = find_step(plan, i);
         AUTO_JSON json_t *lists = NULL;
         AUTO_JSON json_t *record = NULL;
@@ -234,14 +179,14 @@ static struct error *preview(const struct platform_observed *observed, const str
 
         if (!step || !step->changes)
             continue;
-        err = hosted_record_edit(part, step->want, clock_wall_ms(), &lists, &record);
+        err = platform_record_edit(part, step->want, clock_wall_ms(), &lists, &record);
         if (err)
             return err;
         name = str_format("%s/%s/%s/%s", platform_kind(part->kind)->resource,
                           doc_str(part->object, "metadata", "namespace", NULL),
                           doc_str(part->object, "metadata", "name", NULL),
                           component_name(part->component));
-        was = lists_text(part->lists);
+        was = lists_text(part->tree);
         now = lists_text(lists);
         json_object_set_new(before, name, doc_string(was));
         json_object_set_new(after, name, doc_string(now));
@@ -251,23 +196,23 @@ static struct error *preview(const struct platform_observed *observed, const str
     return NULL;
 }
 
-static bool wrote(const struct cluster *cluster, const struct api_config *config)
+static bool wrote(const struct cluster *cluster UNUSED, const struct api_config *config)
 {
-    const json_t *components = json_object_get(config->status, "components");
+    static const enum platform_kind kinds[] = {KIND_DEPLOYMENT, KIND_STATEFUL_SET,
+                                               KIND_TENANT_CONTROL_PLANE};
 
-    (void)cluster;
-    for (size_t i = 0; i < json_array_size(components); i++) {
-        if (*doc_str(json_array_get(components, i), "writtenRevision", NULL))
-            return true;
-    }
-    return false;
+    return platform_wrote_objects(config, kinds, COUNT(kinds));
 }
 
 const struct platform *platform_hosted(void)
 {
     static const struct platform platform = {
         .type = PLATFORM_HOSTED_CONTROL_PLANE,
-        .traits = {.writes = true, .objects = true, .nodes_elsewhere = true},
+        .traits = {.writes = true,
+                   .objects = true,
+                   .nodes_elsewhere = true,
+                   .field = "hostedControlPlane",
+                   .chart_value = "hostedControlPlanes"},
         .check = hosted_check,
         .name_targets = hosted_name_targets,
         .reaches = hosted_reaches,

@@ -35,7 +35,7 @@ struct observation {
     enum platform_kind kinds[HOSTED_COMPONENTS];
     json_t *tenant, *deployment; // of Kamaji
     struct error *failed;        // two objects for a component
-    struct hosted_said said;
+    struct platform_said said;
     struct platform_observed *observed;
 };
 
@@ -50,7 +50,7 @@ static void observation_free(struct observation *o)
     json_decref(o->tenant);
     json_decref(o->deployment);
     error_free(o->failed);
-    hosted_said_fini(&o->said);
+    platform_said_fini(&o->said);
     platform_observed_free(o->observed);
     mem_free(o);
 }
@@ -96,9 +96,9 @@ static struct error *not_found(const struct observation *o, enum component compo
         namespace_of(o), name, field);
 }
 
-static struct error *check_part(const struct hosted_part *part)
+static struct error *check_part(const struct platform_part *part)
 {
-    struct error *err = hosted_check_owner(part->object, part->where);
+    struct error *err = platform_check_owner(part->object, part->where, NULL);
 
     if (!err)
         err = hosted_check_strategy(part->kind, part->object, part->where);
@@ -115,7 +115,7 @@ static struct error *check_part(const struct hosted_part *part)
 static bool is_left_alone(const struct observation *o, const json_t *object,
                           enum component component)
 {
-    AUTO_MEM char *key = hosted_annotation(component);
+    AUTO_MEM char *key = platform_annotation(component_name(component));
 
     return o->target->deleting && !doc_get(object, "metadata", "annotations", key, NULL);
 }
@@ -124,7 +124,7 @@ static struct error *add_part(struct observation *o, enum component component,
                               enum platform_kind kind, const json_t *object, const json_t *workload)
 {
     struct platform_hosted *hosted = o->observed->hosted;
-    struct hosted_part *part = &hosted->parts[hosted->len];
+    struct platform_part *part = &hosted->parts[hosted->len];
     struct error *err;
 
     if (is_left_alone(o, object, component))
@@ -172,17 +172,17 @@ static char *say_read_back(const struct observation *o)
 
 static void collect(struct observation *o)
 {
-    struct hosted_look look = {.target = o->target,
-                               .now_wall_ms = clock_wall_ms(),
-                               .enabled = o->said.gates,
-                               .asked = o->said.asked && !o->said.denied};
+    struct platform_look look = {.target = o->target,
+                                 .now_wall_ms = clock_wall_ms(),
+                                 .enabled = o->said.gates,
+                                 .asked = o->said.asked && !o->said.denied};
     struct error *err = o->failed ? TAKE(o->failed) : make_parts(o);
 
     if (err) {
         finish(o, err);
         return;
     }
-    hosted_collect(o->observed, &look);
+    hosted_collect(o->observed, &look, &o->said);
     o->observed->read_back = say_read_back(o);
     finish(o, NULL);
 }
@@ -386,7 +386,7 @@ static bool ask_pods(struct observation *o)
         const json_t *object = o->tenant ? o->tenant : o->found[o->pods];
         AUTO_MEM char *selector = NULL;
 
-        if (!object || !hosted_is_rolling(object, (enum component)o->pods))
+        if (!object || !platform_is_rolling(object, component_name((enum component)o->pods)))
             continue;
         selector = rollout_pod_selector(o->tenant ? o->deployment : object);
         if (!selector)
@@ -414,7 +414,12 @@ static void on_said(void *owner, struct error *take_err)
 
 static bool ask_hosted(struct observation *o)
 {
-    o->pending = hosted_ask(o->loop, o->cluster, o->target, o->observed, &o->said, on_said, o);
+    struct platform_way way = {.namespace = o->target->namespace,
+                               .ref = json_object_get(o->target->cluster, "kubeconfigSecretRef"),
+                               .field = "spec.cluster.kubeconfigSecretRef"};
+
+    o->pending =
+        platform_ask(o->loop, o->cluster, o->target, &way, o->observed, &o->said, on_said, o);
     return o->pending != NULL;
 }
 

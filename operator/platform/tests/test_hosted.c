@@ -27,10 +27,10 @@ static json_t *parse(const char *text)
     return tree;
 }
 
-static struct hosted_part make(enum component component, enum platform_kind kind,
-                               const json_t *object)
+static struct platform_part make(enum component component, enum platform_kind kind,
+                                 const json_t *object)
 {
-    struct hosted_part part;
+    struct platform_part part;
     json_t *copy = doc_copy(object);
 
     CHECK_OK(hosted_part_make(component, kind, copy, json_incref(copy), &part));
@@ -68,24 +68,24 @@ static json_t *patched(const json_t *object, const json_t *patch)
 static json_t *written(enum component component, enum platform_kind kind, const json_t *object,
                        const char *want_text)
 {
-    struct hosted_part part = make(component, kind, object);
+    struct platform_part part = make(component, kind, object);
     AUTO_JSON json_t *want = parse(want_text);
     AUTO_JSON json_t *lists = NULL;
     AUTO_JSON json_t *record = NULL;
     AUTO_JSON json_t *patch = NULL;
     json_t *result;
 
-    CHECK_OK(hosted_record_edit(&part, want, NOW_MS, &lists, &record));
+    CHECK_OK(platform_record_edit(&part, want, NOW_MS, &lists, &record));
     patch = hosted_patch(&part, lists, record);
     CHECK_STR(doc_str(json_array_get(patch, 0), "path", NULL), "/metadata/resourceVersion");
     result = patched(object, patch);
-    hosted_part_fini(&part);
+    platform_part_fini(&part);
     return result;
 }
 
 static json_t *put_back(enum component component, enum platform_kind kind, const json_t *object)
 {
-    struct hosted_part part = make(component, kind, object);
+    struct platform_part part = make(component, kind, object);
     AUTO_JSON json_t *lists = NULL;
     AUTO_JSON json_t *record = NULL;
     AUTO_JSON json_t *patch = NULL;
@@ -93,10 +93,10 @@ static json_t *put_back(enum component component, enum platform_kind kind, const
 
     part.reason = "ComponentNotReady";
     part.message = str_dup("it did not come up");
-    CHECK_OK(hosted_record_put_back(&part, NOW_MS, &lists, &record));
+    CHECK_OK(platform_record_put_back(&part, NOW_MS, &lists, &record));
     patch = hosted_patch(&part, lists, record);
     result = patched(object, patch);
-    hosted_part_fini(&part);
+    platform_part_fini(&part);
     return result;
 }
 
@@ -149,11 +149,12 @@ TEST(owners_are_named)
         parse("{metadata: {annotations: {argocd.argoproj.io/tracking-id: 'a:apps/Deployment'}}}");
     AUTO_JSON json_t *helm = parse("{metadata: {labels: {app.kubernetes.io/managed-by: Helm}}}");
 
-    check_refused(hosted_check_owner(owned, "here"),
+    check_refused(platform_check_owner(owned, "here", NULL),
                   "here is owned by Cluster abc (kubermatic.k8c.io/v1)");
-    check_refused(hosted_check_owner(flux, "here"), "the Flux Kustomization apps");
-    check_refused(hosted_check_owner(argo, "here"), "the Argo CD Application of a:apps/Deployment");
-    CHECK_OK(hosted_check_owner(helm, "here")); // it does nothing by itself
+    check_refused(platform_check_owner(flux, "here", NULL), "the Flux Kustomization apps");
+    check_refused(platform_check_owner(argo, "here", NULL),
+                  "the Argo CD Application of a:apps/Deployment");
+    CHECK_OK(platform_check_owner(helm, "here", NULL)); // it does nothing by itself
 }
 
 TEST(what_would_not_roll_out_is_refused)
@@ -174,7 +175,7 @@ TEST(an_edit_and_the_way_back)
     AUTO_JSON json_t *object = parse(API);
     AUTO_JSON json_t *after = written(COMPONENT_APISERVER, KIND_DEPLOYMENT, object, WANT);
     AUTO_JSON json_t *back = put_back(COMPONENT_APISERVER, KIND_DEPLOYMENT, after);
-    struct hosted_part part = make(COMPONENT_APISERVER, KIND_DEPLOYMENT, after);
+    struct platform_part part = make(COMPONENT_APISERVER, KIND_DEPLOYMENT, after);
 
     CHECK_STR(arg(after, "0", "0"), "--v=9");
     CHECK_STR(arg(after, "1", "0"), "--feature-gates=DynamicResourceAllocation=true");
@@ -183,11 +184,11 @@ TEST(an_edit_and_the_way_back)
     CHECK_INT(part.version.minor, 33);
     CHECK_STR(doc_str(part.record, "revision", NULL), "r1");
     check_same_spec(object, back);
-    hosted_part_fini(&part);
+    platform_part_fini(&part);
     part = make(COMPONENT_APISERVER, KIND_DEPLOYMENT, back);
     CHECK_STR(doc_str(part.record, "failed", "message", NULL), "it did not come up");
     CHECK_STR(doc_str(part.record, "revision", NULL), "r1");
-    hosted_part_fini(&part);
+    platform_part_fini(&part);
 }
 
 TEST(nothing_wanted_gives_back_what_was)
@@ -257,7 +258,7 @@ TEST(a_value_of_somebody_comes_back)
         written(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, object,
                 "{revision: r1, featureGates: {DynamicResourceAllocation: true}}");
     AUTO_JSON json_t *none = NULL;
-    struct hosted_part part = make(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, after);
+    struct platform_part part = make(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, after);
 
     CHECK(json_is_false(
         doc_get(part.record, "replaced", "featureGates", "DynamicResourceAllocation", NULL)));
@@ -267,7 +268,7 @@ TEST(a_value_of_somebody_comes_back)
     none = written(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, after, "{revision: r3, featureGates: {}}");
     CHECK_STR(doc_str(none, "spec", "template", "spec", "containers", "0", "command", "1", NULL),
               "--feature-gates=DynamicResourceAllocation=false");
-    hosted_part_fini(&part);
+    platform_part_fini(&part);
 }
 
 TEST(extra_args_are_made_and_taken_away)
@@ -298,14 +299,14 @@ TEST(a_record_that_is_damaged_is_none)
 
     for (size_t i = 0; i < COUNT(texts); i++) {
         AUTO_JSON json_t *object = parse(API);
-        struct hosted_part part;
+        struct platform_part part;
         AUTO_JSON json_t *after = NULL;
 
         doc_set(object, json_string(texts[i]), "metadata", "annotations",
                 "drawbridge.dev/kube-apiserver", NULL);
         part = make(COMPONENT_APISERVER, KIND_DEPLOYMENT, object);
         CHECK_INT(json_object_size(json_object_get(part.owned, "featureGates")), 0);
-        hosted_part_fini(&part);
+        platform_part_fini(&part);
         after = written(COMPONENT_APISERVER, KIND_DEPLOYMENT, object, WANT);
         CHECK_STR(arg(after, "1", "0"), "--feature-gates=DynamicResourceAllocation=true");
     }
@@ -318,16 +319,16 @@ TEST(a_record_that_is_too_large_is_refused)
     AUTO_JSON json_t *lists = NULL;
     AUTO_JSON json_t *record = NULL;
     AUTO_MEM char *word = mem_alloc(40001);
-    struct hosted_part part;
+    struct platform_part part;
 
     memset(word, 'x', 40000);
     json_array_append_new((json_t *)(uintptr_t)doc_get(object, "spec", "template", "spec",
                                                        "containers", "1", "args", NULL),
                           json_string(word));
     part = make(COMPONENT_APISERVER, KIND_DEPLOYMENT, object);
-    AUTO(error) struct error *err = hosted_record_edit(&part, want, NOW_MS, &lists, &record);
+    AUTO(error) struct error *err = platform_record_edit(&part, want, NOW_MS, &lists, &record);
     CHECK_INT(error_kind(err), ERROR_LIMIT);
-    hosted_part_fini(&part);
+    platform_part_fini(&part);
 }
 
 // --- roll-outs -----------------------------------------------------------------------------------
@@ -335,9 +336,9 @@ TEST(a_record_that_is_too_large_is_refused)
 struct story {
     json_t *object, *enabled;
     struct platform_target target;
-    struct hosted_look look;
+    struct platform_look look;
     uint64_t again_ms;
-    enum hosted_need need;
+    enum platform_need need;
 };
 
 // Four seconds after WANT was written, with 10 s for it.
@@ -348,24 +349,24 @@ static struct story story_new(const char *status)
 
     json_object_set_new(story.object, "status", parse(status));
     story.target = (struct platform_target){.component_timeout_ms = 10000};
-    story.look = (struct hosted_look){.now_wall_ms = NOW_MS + 4000};
+    story.look = (struct platform_look){.now_wall_ms = NOW_MS + 4000};
     return story;
 }
 
 static const char *state_of(struct story *story)
 {
     static char text[256];
-    struct hosted_part part = make(COMPONENT_APISERVER, KIND_DEPLOYMENT, story->object);
+    struct platform_part part = make(COMPONENT_APISERVER, KIND_DEPLOYMENT, story->object);
     AUTO_JSON json_t *report = NULL;
 
     story->look.target = &story->target;
     story->look.enabled = story->enabled;
     story->again_ms = 0;
-    report = hosted_report(&part, &story->look, &story->again_ms);
+    report = platform_part_report(&part, &story->look, &story->again_ms);
     story->need = part.need;
     snprintf(text, sizeof(text), "%s %s", doc_str(report, "state", NULL),
              part.reason ? part.reason : doc_str(report, "reason", NULL));
-    hosted_part_fini(&part);
+    platform_part_fini(&part);
     return text;
 }
 
@@ -392,7 +393,7 @@ TEST(waits_for_the_controller_and_every_replica)
         struct story story = story_new(waiting[i]);
 
         CHECK_STR(state_of(&story), "Updating ");
-        CHECK_INT(story.need, HOSTED_NOTHING);
+        CHECK_INT(story.need, NEED_NOTHING);
         CHECK_INT(story.again_ms, 6000);
         story_fini(&story);
     }
@@ -401,27 +402,27 @@ TEST(waits_for_the_controller_and_every_replica)
 TEST(complete_is_settled_once)
 {
     struct story story = story_new(COMPLETE);
-    struct hosted_part part;
+    struct platform_part part;
     AUTO_JSON json_t *record = NULL;
     AUTO_JSON json_t *patch = NULL;
 
     CHECK_STR(state_of(&story), "UpToDate ");
-    CHECK_INT(story.need, HOSTED_SETTLE);
+    CHECK_INT(story.need, NEED_SETTLE);
     part = make(COMPONENT_APISERVER, KIND_DEPLOYMENT, story.object);
-    record = hosted_record_settle(&part, NOW_MS);
+    record = platform_record_settle(&part, NOW_MS);
     patch = hosted_patch(&part, NULL, record);
     CHECK_INT(json_array_size(patch), 2); // the precondition and the record alone
-    hosted_part_fini(&part);
+    platform_part_fini(&part);
     json_t *settled = patched(story.object, patch);
     json_decref(story.object);
     story.object = settled;
     CHECK_STR(state_of(&story), "UpToDate ");
-    CHECK_INT(story.need, HOSTED_NOTHING);
+    CHECK_INT(story.need, NEED_NOTHING);
     // A pod that is missing long after is no failure of the edit.
     json_object_set_new(story.object, "status", parse(HALF));
     story.look.now_wall_ms = NOW_MS + 3600000;
     CHECK_STR(state_of(&story), "UpToDate ");
-    CHECK_INT(story.need, HOSTED_NOTHING);
+    CHECK_INT(story.need, NEED_NOTHING);
     story_fini(&story);
 }
 
@@ -431,14 +432,14 @@ TEST(too_late_is_put_back)
 
     story.look.now_wall_ms = NOW_MS + 10000;
     CHECK_STR(state_of(&story), "Updating ComponentNotReady");
-    CHECK_INT(story.need, HOSTED_PUT_BACK);
+    CHECK_INT(story.need, NEED_PUT_BACK);
     story_fini(&story);
     story =
         story_new("{observedGeneration: 3, replicas: 3, updatedReplicas: 1, availableReplicas: 2,"
                   " conditions: [{type: Progressing, status: 'False',"
                   " reason: ProgressDeadlineExceeded}]}");
     CHECK_STR(state_of(&story), "Updating ComponentNotReady");
-    CHECK_INT(story.need, HOSTED_PUT_BACK);
+    CHECK_INT(story.need, NEED_PUT_BACK);
     story_fini(&story);
 }
 
@@ -448,12 +449,12 @@ TEST(read_back_counts_where_it_can_be_asked)
 
     story.look.asked = true;
     CHECK_STR(state_of(&story), "Updating ");
-    CHECK_INT(story.again_ms, HOSTED_READ_AGAIN_MS);
+    CHECK_INT(story.again_ms, PLATFORM_READ_AGAIN_MS);
     story.enabled = parse("{DynamicResourceAllocation: false}");
     CHECK_STR(state_of(&story), "Updating ");
     story.look.now_wall_ms = NOW_MS + 10000;
     CHECK_STR(state_of(&story), "Updating ReadBackMismatch");
-    CHECK_INT(story.need, HOSTED_PUT_BACK);
+    CHECK_INT(story.need, NEED_PUT_BACK);
     json_decref(story.enabled);
     story.enabled = parse("{DynamicResourceAllocation: true}");
     CHECK_STR(state_of(&story), "UpToDate ");
@@ -478,7 +479,7 @@ TEST(what_was_put_back_has_its_time_too)
     CHECK_STR(state_of(&story), "Failed RollbackFailed");
     story.target.fresh = true;
     CHECK_STR(state_of(&story), "Observed ");
-    CHECK_INT(story.need, HOSTED_FORGET);
+    CHECK_INT(story.need, NEED_FORGET);
     story_fini(&story);
 }
 
@@ -488,7 +489,7 @@ TEST(long_words_of_a_pod_that_is_not_ascii_do_not_end_the_way_back)
     AUTO_JSON json_t *after = written(COMPONENT_APISERVER, KIND_DEPLOYMENT, object, WANT);
     AUTO_JSON json_t *pod = parse("{metadata: {name: a}, status: {conditions: ["
                                   "{type: PodScheduled, status: 'False', reason: U}]}}");
-    struct hosted_part part = make(COMPONENT_APISERVER, KIND_DEPLOYMENT, after);
+    struct platform_part part = make(COMPONENT_APISERVER, KIND_DEPLOYMENT, after);
     AUTO_JSON json_t *lists = NULL;
     AUTO_JSON json_t *record = NULL;
 
@@ -503,21 +504,24 @@ TEST(long_words_of_a_pod_that_is_not_ascii_do_not_end_the_way_back)
         part.reason = "ComponentNotReady";
         part.message = rollout_pod_words(pod);
         CHECK(strlen(part.message) >= 500);
-        CHECK_OK(hosted_record_put_back(&part, NOW_MS, &lists, &record));
+        CHECK_OK(platform_record_put_back(&part, NOW_MS, &lists, &record));
         printed = doc_print_json(record);
         CHECK_HAS(printed, "\xC3\xA4\"");
         mem_free(TAKE(part.message));
         json_decref(TAKE(lists));
         json_decref(TAKE(record));
     }
-    hosted_part_fini(&part);
+    platform_part_fini(&part);
 }
 
 TEST(undone_twice_is_told)
 {
-    AUTO_JSON json_t *last = parse("[{name: kube-apiserver, writtenRevision: r1}]");
-    AUTO_JSON json_t *again = parse("[{name: kube-apiserver, writtenRevision: r1, reverted: 1}]");
-    AUTO_JSON json_t *told = parse("[{name: kube-apiserver, reverted: 2}]");
+    AUTO_JSON json_t *last =
+        parse("[{name: kube-apiserver, object: Deployment t/kube-apiserver, writtenRevision: r1}]");
+    AUTO_JSON json_t *again = parse("[{name: kube-apiserver, object: Deployment t/kube-apiserver, "
+                                    "writtenRevision: r1, reverted: 1}]");
+    AUTO_JSON json_t *told =
+        parse("[{name: kube-apiserver, object: Deployment t/kube-apiserver, reverted: 2}]");
     struct story story = story_new(COMPLETE);
     AUTO_JSON json_t *undone = parse(API);
     json_t *with_flags = story.object;
@@ -554,30 +558,29 @@ TEST(kubelets_of_a_hosted_cluster_are_those_that_somebody_could_configure)
         "{metadata: {name: h}}",
     };
     static const char *const kubelets[] = {"v1.33.1", "v1.32.9", "v1.33.7"};
-    struct platform_hosted hosted = {0};
-    struct platform_observed observed = {.hosted = &hosted};
+    struct platform_said said = {0};
 
     for (size_t i = 0; i < COUNT(others); i++) {
         AUTO_JSON json_t *node = parse(others[i]);
 
-        hosted_note_node(&observed, node);
+        platform_note_node(&said, node);
     }
-    CHECK_INT(observed.kubelets_elsewhere, 0);
-    CHECK_INT(hosted.kubelets_len, 0);
+    CHECK_INT(said.nodes, 0);
+    CHECK_INT(said.kubelets_len, 0);
     for (size_t i = 0; i < COUNT(kubelets); i++) {
         AUTO_JSON json_t *node =
             json_pack("{s:{s:s}, s:{s:{s:s, s:s}}}", "metadata", "name", "w", "status", "nodeInfo",
                       "kubeletVersion", kubelets[i], "operatingSystem", "linux");
 
-        hosted_note_node(&observed, node);
+        platform_note_node(&said, node);
     }
-    CHECK_INT(observed.kubelets_elsewhere, 3);
-    CHECK_INT(hosted.kubelets_len, 2); // one of each minor
-    CHECK_INT(hosted.kubelets[0].minor, 33);
-    CHECK_INT(hosted.kubelets[1].minor, 32);
-    hosted_forget_nodes(&observed); // the list did not come to its end
-    CHECK_INT(observed.kubelets_elsewhere, 0);
-    CHECK_INT(hosted.kubelets_len, 0);
+    CHECK_INT(said.nodes, 3);
+    CHECK_INT(said.kubelets_len, 2); // one of each minor
+    CHECK_INT(said.kubelets[0].minor, 33);
+    CHECK_INT(said.kubelets[1].minor, 32);
+    platform_forget_nodes(&said); // the list did not come to its end
+    CHECK_INT(said.nodes, 0);
+    CHECK_INT(said.kubelets_len, 0);
 }
 
 TEST(an_entry_of_somebody_is_taken_out_and_given_back)
@@ -592,18 +595,18 @@ TEST(an_entry_of_somebody_is_taken_out_and_given_back)
     AUTO_JSON json_t *none =
         written(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, after, "{revision: r2, featureGates: {}}");
     AUTO_JSON json_t *back = put_back(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, after);
-    struct hosted_part part = make(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, after);
+    struct platform_part part = make(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, after);
     json_t *command = (json_t *)(uintptr_t)doc_get(after, "spec", "template", "spec", "containers",
                                                    "0", "command", NULL);
     AUTO_JSON json_t *later = NULL;
     const struct platform_target target = {0};
-    const struct hosted_look look = {.target = &target};
+    const struct platform_look look = {.target = &target};
     uint64_t again_ms = 0;
 
     CHECK_STR(json_string_value(json_array_get(command, 1)), "--feature-gates=B=true");
     CHECK(part.stands);
     CHECK(json_is_null(doc_get(part.owned, "featureGates", "DynamicResourceAllocation", NULL)));
-    AUTO_JSON json_t *report = hosted_report(&part, &look, &again_ms);
+    AUTO_JSON json_t *report = platform_part_report(&part, &look, &again_ms);
     CHECK_STR_TAKE(doc_print_json_sorted(json_object_get(report, "removed")),
                    "{\"featureGates\":[\"DynamicResourceAllocation\"],\"runtimeConfig\":[]}");
     CHECK_STR_TAKE(doc_print_json_sorted(json_object_get(report, "owned")),
@@ -616,7 +619,7 @@ TEST(an_entry_of_somebody_is_taken_out_and_given_back)
         written(COMPONENT_SCHEDULER, KIND_DEPLOYMENT, after, "{revision: r3, featureGates: {}}");
     CHECK_STR(doc_str(later, "spec", "template", "spec", "containers", "0", "command", "1", NULL),
               "--feature-gates=B=true,DynamicResourceAllocation=true");
-    hosted_part_fini(&part);
+    platform_part_fini(&part);
 }
 
 TEST_MAIN()

@@ -37,8 +37,11 @@ TEST(what_a_platform_cannot_do_is_refused_with_what_can)
 {
     check_refused("{platform: {type: GiantSwarm}}",
                   "GiantSwarm is not supported by this version; use Kubeadm, HostedControlPlane, "
-                  "Kwok or Observe");
+                  "ClusterAPI, Kwok or Observe");
     check_accepted("{platform: {type: Kwok}}");
+    check_accepted("{platform: {type: ClusterAPI, clusterAPI: {name: a}}}");
+    check_refused("{platform: {type: ClusterAPI}, driver: {preset: NVIDIA}}",
+                  "spec.driver is not supported");
     check_accepted("{cluster: {kubeconfigSecretRef: {name: a}}, driver: {preset: NVIDIA}, "
                    "smokeTest: {enabled: true}}");
     check_refused("{platform: {type: HostedControlPlane}, driver: {preset: NVIDIA}}",
@@ -89,6 +92,45 @@ TEST(what_a_platform_is)
         CHECK(!platform->preview == !platform->traits.writes);
         CHECK(platform->observe || platform->collect);
     }
+}
+
+// What a pass would see change is told, and a heartbeat is not.
+static void check_told(const char *one, const char *other, bool want)
+{
+    AUTO_JSON json_t *a = NULL;
+    AUTO_JSON json_t *b = NULL;
+    AUTO_JSON json_t *kept_a = NULL;
+    AUTO_JSON json_t *kept_b = NULL;
+
+    CHECK_OK(doc_parse_yaml(slice_of(one), "a", &a));
+    CHECK_OK(doc_parse_yaml(slice_of(other), "b", &b));
+    kept_a = platform_trim_followed(a);
+    kept_b = platform_trim_followed(b);
+    CHECK_INT(!doc_equal(kept_a, kept_b), want);
+}
+
+TEST(what_is_told_of_an_object_that_is_followed)
+{
+    static const char plain[] = "{metadata: {name: a, generation: 1}, status: {replicas: 1}}";
+
+    check_told(plain, "{metadata: {name: a, generation: 1}, status: {replicas: 1, seen: 7}}",
+               false);
+    check_told(plain, "{metadata: {name: a, generation: 2}, status: {replicas: 1}}", true);
+    check_told(plain,
+               "{metadata: {name: a, generation: 1}, status: {replicas: 1, upToDateReplicas: 1}}",
+               true);
+    check_told(plain,
+               "{metadata: {name: a, generation: 1, annotations: {x: y}}, status:"
+               " {replicas: 1}}",
+               true);
+    check_told("{metadata: {name: a}, status: {conditions: [{type: TopologyReconciled, status:"
+               " 'True', message: a}]}}",
+               "{metadata: {name: a}, status: {conditions: [{type: TopologyReconciled, status:"
+               " 'False', message: a}]}}",
+               true);
+    check_told("{metadata: {name: a}, status: {conditions: [{type: Available, status: 'True'}]}}",
+               "{metadata: {name: a}, status: {conditions: [{type: Available, status: 'False'}]}}",
+               false);
 }
 
 static bool conflict(const char *one, const char *other)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the API server of a hosted control plane says, where the spec has a kubeconfig for it: its
-// version, the API, its gates, and which kubelets it has. One request after the other, all of them
-// within CLUSTER_ASK_MS: it is somebody else's server, and may be dead, slow or endless.
-#include "hosted_internal.h"
+// What the API server says of a cluster whose flags are in objects of this one, where a kubeconfig
+// leads to it: its version, the API, its gates, and which kubelets it has. One request after the
+// other, all of them within CLUSTER_ASK_MS: it is somebody else's server, and may be dead, slow or
+// endless.
+#include "ask.h"
 
 // The largest answers: discovery; the lines of /metrics and as much again on its way; the list of
 // nodes with one of them in three buffers, beside the gates, which take twice their text.
@@ -18,25 +19,26 @@ struct ask {
     struct op op; // must be first
     const struct cluster *cluster;
     const struct platform_target *target;
+    struct platform_way way;
     struct platform_observed *observed;
-    struct hosted_said *said;
-    hosted_said_fn *done;
+    struct platform_said *said;
+    platform_said_fn *done;
     void *owner;
     struct op *pending, *deadline;
     enum phase phase;
     bool listed_again; // the list of nodes, whose pages had expired
     struct loop *loop;
     char *key;         // of its kubeconfig among the targets
-    struct kube *kube; // of the hosted cluster
+    struct kube *kube; // of that cluster
 };
 
 static void advance(struct ask *ask);
 
-void hosted_said_fini(struct hosted_said *said)
+void platform_said_fini(struct platform_said *said)
 {
     json_decref(said->gates);
     mem_free(said->unread);
-    *said = (struct hosted_said){0};
+    *said = (struct platform_said){0};
 }
 
 static void ask_drop(struct op *op)
@@ -51,7 +53,7 @@ static void ask_drop(struct op *op)
 
 static void finish(struct ask *ask, struct error *take_err)
 {
-    hosted_said_fn *done = ask->done;
+    platform_said_fn *done = ask->done;
     void *owner = ask->owner;
 
     ask_drop(&ask->op);
@@ -76,7 +78,7 @@ static void on_deadline(void *owner)
     ask->deadline = NULL;
     ask->pending = op_drop(ask->pending);
     if (ask->phase == PHASE_NODES) { // all else was said; unseen kubelets are of its own minor
-        hosted_forget_nodes(ask->observed);
+        platform_forget_nodes(ask->said);
         ask->phase = PHASE_END;
         advance(ask);
         return;
@@ -85,35 +87,34 @@ static void on_deadline(void *owner)
                                kube_server(ask->kube), CLUSTER_ASK_MS / 1000));
 }
 
-void hosted_note_node(struct platform_observed *observed, const json_t *node)
+void platform_note_node(struct platform_said *said, const json_t *node)
 {
-    struct platform_hosted *hosted = observed->hosted;
     AUTO_JSON json_t *small = cluster_trim_node(node);
     struct version version;
 
     if (*doc_str(small, "ignored", NULL) ||
         !version_parse(doc_str(small, "kubeletVersion", NULL), &version))
         return;
-    observed->kubelets_elsewhere++;
-    for (size_t i = 0; i < hosted->kubelets_len; i++) {
-        if (version_compare_minor(hosted->kubelets[i], version) == 0)
+    said->nodes++;
+    for (size_t i = 0; i < said->kubelets_len; i++) {
+        if (version_compare_minor(said->kubelets[i], version) == 0)
             return;
     }
-    if (hosted->kubelets_len < HOSTED_KUBELETS_MAX)
-        hosted->kubelets[hosted->kubelets_len++] = version;
+    if (said->kubelets_len < PLATFORM_KUBELETS_MAX)
+        said->kubelets[said->kubelets_len++] = version;
 }
 
-void hosted_forget_nodes(struct platform_observed *observed)
+void platform_forget_nodes(struct platform_said *said)
 {
-    observed->kubelets_elsewhere = 0;
-    observed->hosted->kubelets_len = 0;
+    said->nodes = 0;
+    said->kubelets_len = 0;
 }
 
 static void on_node(void *owner, json_t *node)
 {
     const struct ask *ask = owner;
 
-    hosted_note_node(ask->observed, node);
+    platform_note_node(ask->said, node);
 }
 
 static void on_nodes(void *owner, struct error *take_err, json_t *take_body)
@@ -123,7 +124,7 @@ static void on_nodes(void *owner, struct error *take_err, json_t *take_body)
     ask->pending = NULL;
     json_decref(take_body);
     if (take_err)
-        hosted_forget_nodes(ask->observed);
+        platform_forget_nodes(ask->said);
     if (take_err && error_kind(take_err) == ERROR_GONE && !ask->listed_again) {
         error_free(take_err);
         ask->listed_again = true;
@@ -149,7 +150,8 @@ static void on_said(void *owner, struct error *take_err, struct cluster_said *ta
     platform_take_said(ask->observed, take_said);
     ask->said->gates = TAKE(take_said->gates);
     if (take_said->unread) { // discovery was read
-        ask->said->denied = error_kind(take_said->unread) == ERROR_DENIED;
+        ask->said->denied = error_kind(take_said->unread) == ERROR_DENIED ||
+                            error_kind(take_said->unread) == ERROR_NOT_FOUND;
         ask->said->unread = str_dup(error_text(take_said->unread));
     }
     cluster_said_fini(take_said);
@@ -164,11 +166,10 @@ static void on_secret(void *owner, struct error *take_err, json_t *take_body)
 
     ask->pending = NULL;
     if (take_err)
-        take_err = error_wrap(take_err, "spec.cluster.kubeconfigSecretRef");
+        take_err = error_wrap(take_err, "%s", ask->way.field);
     else
-        take_err = clusters_open(ask->cluster->others, ask->target->namespace,
-                                 json_object_get(ask->target->cluster, "kubeconfigSecretRef"),
-                                 secret, &ask->kube, &ask->key);
+        take_err = clusters_open(ask->cluster->others, ask->way.namespace, ask->way.ref, secret,
+                                 &ask->kube, &ask->key);
     if (take_err) {
         finish(ask, take_err);
         return;
@@ -183,12 +184,11 @@ static void on_secret(void *owner, struct error *take_err, json_t *take_body)
 
 static void ask_secret(struct ask *ask)
 {
-    const char *name = doc_str(ask->target->cluster, "kubeconfigSecretRef", "name", NULL);
     struct kube_ref ref = {.group = "",
                            .version = "v1",
                            .resource = "secrets",
-                           .namespace = ask->target->namespace,
-                           .name = name};
+                           .namespace = ask->way.namespace,
+                           .name = doc_str(ask->way.ref, "name", NULL)};
 
     ask->pending = kube_get(ask->cluster->kube, &ref, on_secret, ask);
 }
@@ -214,24 +214,40 @@ static void advance(struct ask *ask)
     }
 }
 
-struct op *hosted_ask(struct loop *loop, const struct cluster *cluster,
-                      const struct platform_target *target, struct platform_observed *observed,
-                      struct hosted_said *said, hosted_said_fn *done, void *owner)
+struct op *platform_ask(struct loop *loop, const struct cluster *cluster,
+                        const struct platform_target *target, const struct platform_way *way,
+                        struct platform_observed *observed, struct platform_said *said,
+                        platform_said_fn *done, void *owner)
 {
     struct ask *ask;
 
     // Undoing asks nobody: a cluster that is gone must not hold it up.
-    if (!target->cluster || !cluster->others || target->deleting)
+    if (!way->ref || !cluster->others || target->deleting)
         return NULL;
     ask = NEW(struct ask);
     ask->op.drop = ask_drop;
     ask->loop = loop;
     ask->cluster = cluster;
     ask->target = target;
+    ask->way = *way;
     ask->observed = observed;
     ask->said = said;
     ask->done = done;
     ask->owner = owner;
     advance(ask);
     return &ask->op;
+}
+
+void platform_add_kubelets(struct platform_observed *observed, const struct platform_said *said,
+                           const char *name)
+{
+    for (size_t i = 0; i < said->kubelets_len; i++) {
+        struct plan_instance *instance =
+            platform_add_instance(observed, COMPONENT_KUBELET, NULL, NULL);
+
+        mem_free(instance->id);
+        instance->id = str_dup(name);
+        instance->version = said->kubelets[i];
+        instance->elsewhere = true;
+    }
 }

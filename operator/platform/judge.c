@@ -2,60 +2,65 @@
 // How far a roll-out is, and what that says of the edit that caused it.
 #include <string.h>
 
-#include "hosted_internal.h"
+#include "part.h"
 
-// --- the workload --------------------------------------------------------------------------------
-
-// Whether Kamaji has made the Deployment's args of what is in extraArgs.
-static bool is_carried_out(const struct hosted_part *part)
+static int64_t greater(int64_t a, int64_t b)
 {
-    const json_t *containers =
-        doc_get(part->workload, "spec", "template", "spec", "containers", NULL);
-    AUTO_FLAGS struct gates_flags flags = {0};
-    AUTO_JSON json_t *argv = NULL;
-    AUTO_JSON json_t *there = NULL;
-    AUTO_JSON json_t *ours = NULL;
-    struct site_container container;
-    struct error *err = site_container_find(containers, part->where, part->component, &container);
-
-    if (!err) {
-        argv = site_container_argv(&container, part->component);
-        err = gates_flags_read(part->component, argv, &flags);
-    }
-    if (err) {
-        error_ignore(err, "not there yet: the time for it is limited");
-        return false;
-    }
-    // What we wrote must be there, and what we took out must be gone.
-    there = json_pack("{s:O, s:O}", site_kinds[0], part->flags.feature_gates, site_kinds[1],
-                      part->flags.runtime_config);
-    ours = site_ours(there, &flags);
-    return doc_equal(ours, there) &&
-           json_object_size(flags.feature_gates) == json_object_size(part->flags.feature_gates);
-}
-
-struct rollout hosted_rollout_of(const struct hosted_part *part)
-{
-    struct rollout r = rollout_of(part->workload);
-
-    if (part->kind == KIND_TENANT_CONTROL_PLANE && r.seen && !is_carried_out(part))
-        r.seen = r.complete = r.stuck = false;
-    return r;
+    return a > b ? a : b;
 }
 
 // --- somebody else -------------------------------------------------------------------------------
 
-static const json_t *find_last(const json_t *components, enum component component)
+struct error *platform_check_owner(const json_t *object, const char *where, const char *but)
+{
+    static const struct {
+        const char *map, *key, *who;
+    } marks[] = {
+        {"labels", "kustomize.toolkit.fluxcd.io/name", "the Flux Kustomization"},
+        {"labels", "helm.toolkit.fluxcd.io/name", "the Flux HelmRelease"},
+        {"labels", "argocd.argoproj.io/instance", "the Argo CD Application"},
+        {"annotations", "argocd.argoproj.io/tracking-id", "the Argo CD Application of"},
+    };
+    const json_t *owners = doc_get(object, "metadata", "ownerReferences", NULL);
+
+    for (size_t i = 0; i < json_array_size(owners); i++) {
+        const json_t *owner = json_array_get(owners, i);
+
+        if (doc_bool(owner, false, "controller", NULL) &&
+            !(but && str_starts(doc_str(owner, "apiVersion", NULL), but)))
+            return error_because(
+                ERROR_INVALID, "NotManaged",
+                "%s is owned by %s %s (%s), which would undo a change; set the flags there", where,
+                doc_str(owner, "kind", NULL), doc_str(owner, "name", NULL),
+                doc_str(owner, "apiVersion", NULL));
+    }
+    for (size_t i = 0; i < COUNT(marks); i++) {
+        const char *name = doc_str(object, "metadata", marks[i].map, marks[i].key, NULL);
+
+        if (*name)
+            return error_because(
+                ERROR_INVALID, "NotManaged",
+                "%s belongs to %s %s, which would undo a change; set the flags there", where,
+                marks[i].who, name);
+    }
+    return NULL;
+}
+
+// What was last reported of the part's component, where that was about its object.
+static const json_t *find_last(const json_t *components, const struct platform_part *part)
 {
     for (size_t i = 0; i < json_array_size(components); i++) {
-        if (str_eq(doc_str(json_array_get(components, i), "name", NULL), component_name(component)))
-            return json_array_get(components, i);
+        const json_t *last = json_array_get(components, i);
+
+        if (str_eq(doc_str(last, "name", NULL), component_name(part->component)) &&
+            str_eq(doc_str(last, "object", NULL), part->where))
+            return last;
     }
     return NULL;
 }
 
 // Who wrote the spec last beside us, as the object's managedFields tell; "" when they do not.
-static const char *last_writer(const struct hosted_part *part)
+static const char *last_writer(const struct platform_part *part)
 {
     const json_t *entries = doc_get(part->object, "metadata", "managedFields", NULL);
     const char *who = "", *when = "";
@@ -73,16 +78,18 @@ static const char *last_writer(const struct hosted_part *part)
     return who;
 }
 
-// How often what we wrote was undone, this time included.
-static int64_t count_reverts(const struct hosted_part *part, const struct platform_target *target)
+// How often what we wrote was undone, this time included: as the record tells, and the status where
+// the record went with it.
+static int64_t count_reverts(const struct platform_part *part, const struct platform_target *target)
 {
-    const json_t *last = find_last(target->components, part->component);
+    const json_t *last = find_last(target->components, part);
     const char *written = doc_str(last, "writtenRevision", NULL);
-    bool standing = part->record && part->stands;
+    bool standing = part->record && part->stands, failed = json_object_get(part->record, "failed");
+    int64_t told = doc_int(last, 0, "reverted", NULL) + (*written && !standing ? 1 : 0);
+    int64_t kept = doc_int(part->record, 0, "reverted", NULL) +
+                   (part->record && !part->stands && !failed ? 1 : 0);
 
-    if (target->fresh)
-        return 0;
-    return doc_int(last, 0, "reverted", NULL) + (*written && !standing ? 1 : 0);
+    return target->fresh ? 0 : greater(told, kept);
 }
 
 // --- the report ----------------------------------------------------------------------------------
@@ -108,15 +115,15 @@ static bool is_met(const json_t *expect, const json_t *enabled)
     return met;
 }
 
-static void need_put_back(struct hosted_part *part, const char *reason, char *take_message)
+static void need_put_back(struct platform_part *part, const char *reason, char *take_message)
 {
-    part->need = HOSTED_PUT_BACK;
+    part->need = NEED_PUT_BACK;
     part->reason = reason;
     part->message = take_message;
 }
 
 // An edit whose roll-out is not known to be complete yet.
-static struct judgement judge_running(struct hosted_part *part, const struct hosted_look *look,
+static struct judgement judge_running(struct platform_part *part, const struct platform_look *look,
                                       const struct rollout *r, uint64_t *again_ms)
 {
     const char *since = doc_str(part->record, "since", NULL);
@@ -126,9 +133,9 @@ static struct judgement judge_running(struct hosted_part *part, const struct hos
     AUTO_MEM char *how = rollout_describe(r);
 
     if (clock_parse(since, &since_ms))
-        left_ms = since_ms + left_ms - look->now_wall_ms;
+        left_ms = greater(since_ms, part->progress_ms) + left_ms - look->now_wall_ms;
     if (r->complete && (!readable || met || (!look->enabled && left_ms <= 0))) {
-        part->need = HOSTED_SETTLE;
+        part->need = NEED_SETTLE;
         return (struct judgement){.state = "UpToDate"};
     }
     if (r->complete && left_ms <= 0)
@@ -141,8 +148,8 @@ static struct judgement judge_running(struct hosted_part *part, const struct hos
                                  r->stuck ? "when its progressDeadlineSeconds were over"
                                           : "when rollout.componentTimeout was over",
                                  part->words ? "; " : "", part->words ? part->words : ""));
-    else if (r->complete && (uint64_t)left_ms > HOSTED_READ_AGAIN_MS)
-        left_ms = HOSTED_READ_AGAIN_MS;
+    else if (r->complete && (uint64_t)left_ms > PLATFORM_READ_AGAIN_MS)
+        left_ms = PLATFORM_READ_AGAIN_MS;
     if (left_ms > 0 && (*again_ms == 0 || (uint64_t)left_ms < *again_ms))
         *again_ms = (uint64_t)left_ms;
     return (struct judgement){.state = "Updating",
@@ -152,7 +159,7 @@ static struct judgement judge_running(struct hosted_part *part, const struct hos
 }
 
 // It was put back. Also that is a roll-out, with the same time.
-static struct judgement judge_failed(struct hosted_part *part, const struct hosted_look *look,
+static struct judgement judge_failed(struct platform_part *part, const struct platform_look *look,
                                      const struct rollout *r, uint64_t *again_ms)
 {
     const char *message = doc_str(part->record, "failed", "message", NULL);
@@ -163,7 +170,8 @@ static struct judgement judge_failed(struct hosted_part *part, const struct host
     AUTO_MEM char *how = rollout_describe(r);
 
     if (clock_parse(since, &since_ms))
-        left_ms = since_ms + (int64_t)look->target->component_timeout_ms - look->now_wall_ms;
+        left_ms = greater(since_ms, part->progress_ms) +
+                  (int64_t)look->target->component_timeout_ms - look->now_wall_ms;
     if (r->complete)
         return (struct judgement){"Failed", reason ? reason->name : "ComponentNotReady",
                                   str_dup(message)};
@@ -177,7 +185,7 @@ static struct judgement judge_failed(struct hosted_part *part, const struct host
         .message = str_format("being put back since %s (%s): %s", since, message, how)};
 }
 
-static struct judgement judge(struct hosted_part *part, const struct hosted_look *look,
+static struct judgement judge(struct platform_part *part, const struct platform_look *look,
                               const struct rollout *r, int64_t reverts, uint64_t *again_ms)
 {
     const char *who = last_writer(part);
@@ -185,10 +193,10 @@ static struct judgement judge(struct hosted_part *part, const struct hosted_look
     if (json_object_get(part->record, "failed") && !look->target->fresh)
         return judge_failed(part, look, r, again_ms);
     if (json_object_get(part->record, "failed")) {
-        part->need = HOSTED_FORGET;
+        part->need = NEED_FORGET;
         return (struct judgement){.state = "Observed"};
     }
-    if (reverts >= HOSTED_REVERTS_MAX && !(part->record && part->stands))
+    if (reverts >= PLATFORM_REVERTS_MAX && !(part->record && part->stands))
         return (struct judgement){"Reverted", "ChangesReverted",
                                   str_format("its flags were taken out again %lld times%s%s",
                                              (long long)reverts,
@@ -200,14 +208,16 @@ static struct judgement judge(struct hosted_part *part, const struct hosted_look
     return judge_running(part, look, r, again_ms);
 }
 
-json_t *hosted_report(struct hosted_part *part, const struct hosted_look *look, uint64_t *again_ms)
+json_t *platform_part_report(struct platform_part *part, const struct platform_look *look,
+                             uint64_t *again_ms)
 {
-    struct rollout r = hosted_rollout_of(part);
-    int64_t reverts = count_reverts(part, look->target);
-    struct judgement j = judge(part, look, &r, reverts, again_ms);
+    const struct rollout *r = &part->rollout;
+    struct judgement j;
     json_t *report = json_object();
     bool standing = part->record && part->stands && !json_object_get(part->record, "failed");
 
+    part->reverts = count_reverts(part, look->target);
+    j = judge(part, look, r, part->reverts, again_ms);
     json_object_set_new(report, "object", doc_string(part->where));
     json_object_set_new(report, "state", doc_string(j.state));
     if (j.reason)
@@ -215,8 +225,8 @@ json_t *hosted_report(struct hosted_part *part, const struct hosted_look *look, 
     if (j.message)
         json_object_set_new(report, "message", doc_string(j.message));
     mem_free(j.message);
-    json_object_set_new(report, "healthy", json_boolean(r.complete && r.desired > 0));
-    json_object_set_new(report, "reverted", json_integer((json_int_t)reverts));
+    json_object_set_new(report, "healthy", json_boolean(r->complete && r->desired > 0));
+    json_object_set_new(report, "reverted", json_integer((json_int_t)part->reverts));
     json_object_set_new(report, "revision", doc_string(doc_str(part->record, "revision", NULL)));
     if (standing && (json_object_size(doc_get(part->owned, "featureGates", NULL)) > 0 ||
                      json_object_size(doc_get(part->owned, "runtimeConfig", NULL)) > 0))
@@ -236,4 +246,68 @@ json_t *hosted_report(struct hosted_part *part, const struct hosted_look *look, 
     if (part->component == COMPONENT_APISERVER && look->enabled)
         json_object_set_new(report, "enabled", doc_copy(look->enabled));
     return report;
+}
+
+// --- instances -----------------------------------------------------------------------------------
+
+// An edit is asked for while its record speaks of it; what was undone must be asked for again.
+static const json_t *make_asked(struct platform_observed *observed,
+                                const struct platform_part *part, const struct platform_look *look)
+{
+    bool failed = json_object_get(part->record, "failed") != NULL;
+    json_t *asked;
+
+    if (!part->record || (failed ? look->target->fresh : !part->stands))
+        return NULL;
+    asked = json_object();
+    json_object_set_new(asked, "revision", doc_string(doc_str(part->record, "revision", NULL)));
+    json_array_append_new(observed->reports, asked);
+    return asked;
+}
+
+// A roll-out that is not ours is waited for, unless it is ours that did not end well.
+static bool is_busy(const struct platform_part *part, const struct platform_look *look)
+{
+    bool ours = part->record && !json_object_get(part->record, "settled");
+
+    return !ours && !look->target->deleting && !part->rollout.complete;
+}
+
+struct plan_instance *platform_add_part(struct platform_observed *observed,
+                                        struct platform_part *part,
+                                        const struct platform_look *look)
+{
+    struct plan_instance *instance = platform_add_instance(observed, part->component, NULL, NULL);
+    json_t *report = platform_part_report(part, look, &observed->again_ms);
+
+    json_array_append_new(observed->reports, report);
+    mem_free(instance->id);
+    instance->id = str_format("%s in %s", component_name(part->component), part->where);
+    instance->control_plane = true;
+    instance->agent = true;
+    instance->blind = !json_object_get(report, "enabled");
+    instance->busy = is_busy(part, look);
+    instance->version = part->version;
+    instance->emulated = part->flags.emulated;
+    instance->reported = report;
+    instance->asked = make_asked(observed, part, look);
+    return instance;
+}
+
+bool platform_wrote_objects(const struct api_config *config, const enum platform_kind *kinds,
+                            size_t len)
+{
+    const json_t *components = json_object_get(config->status, "components");
+
+    for (size_t i = 0; i < json_array_size(components); i++) {
+        const json_t *component = json_array_get(components, i);
+        struct slice object = slice_of(doc_str(component, "object", NULL)), kind;
+
+        slice_cut(&object, ' ', &kind);
+        for (size_t k = 0; k < len && *doc_str(component, "writtenRevision", NULL); k++) {
+            if (slice_eq(kind, platform_kind(kinds[k])->kind))
+                return true;
+        }
+    }
+    return false;
 }

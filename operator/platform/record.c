@@ -4,35 +4,21 @@
 //
 //   revision, expect      of what was asked for
 //   owned, replaced       our entries, and the values of others that they stand in for
-//   before, after         the lists as they were before us, and the digest of those that we wrote:
-//                         while they stand, every edit starts from before, and the last one gives
-//                         it back
+//   before, after         the flags as they were before us (platform_part.tree), and the digest of
+//                         what we wrote: while that stands, every edit starts from before, and the
+//                         last one gives it back
+//   reverted              how often somebody had undone it by then, where that is not 0
 //   since, settled        when it was written, when its roll-out was complete
 //   previous              {lists, revision, owned, replaced, before, after} of before this edit,
 //                         until it is settled: the way back
 //   failed                {reason, message}: it did not come up and was put back
 #include <string.h>
 
-#include "hosted_internal.h"
+#include "part.h"
 
-char *hosted_annotation(enum component component)
+char *platform_annotation(const char *slot)
 {
-    return str_format("drawbridge.dev/%s", component_name(component));
-}
-
-static bool is_strings(const json_t *list)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        if (!json_is_string(json_array_get(list, i)))
-            return false;
-    }
-    return !list || json_is_array(list);
-}
-
-static bool is_lists(const json_t *lists)
-{
-    return json_is_object(lists) && is_strings(json_object_get(lists, "command")) &&
-           is_strings(json_object_get(lists, "args"));
+    return str_format("drawbridge.dev/%s", slot);
 }
 
 static void drop_unless(json_t *record, const char *key, bool good)
@@ -70,36 +56,37 @@ static bool is_entries(enum component component, const json_t *entries, bool own
 }
 
 // Whoever may edit the object may edit the annotation: what is not as we write it is left out.
-static void sanitize_level(enum component component, json_t *record)
+static void sanitize_level(const struct platform_part *part, json_t *record)
 {
     static const char *const entries[] = {"owned", "replaced"};
-    static const char *const lists[] = {"before", "lists"};
+    static const char *const trees[] = {"before", "lists"};
 
     for (size_t i = 0; i < COUNT(entries); i++)
         drop_unless(record, entries[i],
-                    is_entries(component, json_object_get(record, entries[i]), i == 0));
-    for (size_t i = 0; i < COUNT(lists); i++)
-        drop_unless(record, lists[i], is_lists(json_object_get(record, lists[i])));
+                    is_entries(part->component, json_object_get(record, entries[i]), i == 0));
+    for (size_t i = 0; i < COUNT(trees); i++)
+        drop_unless(record, trees[i],
+                    !part->is_tree || part->is_tree(json_object_get(record, trees[i])));
 }
 
-static void sanitize(enum component component, json_t *record)
+static void sanitize(const struct platform_part *part, json_t *record)
 {
     json_t *previous = json_object_get(record, "previous");
 
-    sanitize_level(component, record);
+    sanitize_level(part, record);
     if (json_is_object(previous))
-        sanitize_level(component, previous);
+        sanitize_level(part, previous);
     else
         json_object_del(record, "previous");
 }
 
-void hosted_record_read(struct hosted_part *part)
+void platform_record_read(struct platform_part *part)
 {
-    AUTO_MEM char *key = hosted_annotation(part->component);
+    AUTO_MEM char *key = platform_annotation(part->slot);
     const char *text = doc_str(part->object, "metadata", "annotations", key, NULL);
     json_t *record = NULL;
 
-    if (*text && strlen(text) <= HOSTED_RECORD_BYTES_MAX)
+    if (*text && strlen(text) <= PLATFORM_RECORD_BYTES_MAX)
         error_ignore(doc_parse_json(slice_of(text), key, &record),
                      "a record that cannot be read is none: what stands is the user's");
     if (record && !json_is_object(record)) {
@@ -107,7 +94,7 @@ void hosted_record_read(struct hosted_part *part)
         record = NULL;
     }
     if (record)
-        sanitize(part->component, record);
+        sanitize(part, record);
     part->record = record;
     part->owned = site_ours(json_object_get(record, "owned"), &part->flags);
     part->stands = true;
@@ -117,9 +104,9 @@ void hosted_record_read(struct hosted_part *part)
                                 json_object_size(doc_get(record, "owned", site_kinds[i], NULL));
 }
 
-bool hosted_is_rolling(const json_t *object, enum component component)
+bool platform_is_rolling(const json_t *object, const char *slot)
 {
-    AUTO_MEM char *key = hosted_annotation(component);
+    AUTO_MEM char *key = platform_annotation(slot);
     const char *text = doc_str(object, "metadata", "annotations", key, NULL);
     AUTO_JSON json_t *record = NULL;
 
@@ -131,20 +118,20 @@ bool hosted_is_rolling(const json_t *object, enum component component)
 
 // --- edits ---------------------------------------------------------------------------------------
 
-// Of the lists alone: whether extraArgs was there before them tells who made it, not what it says.
-static const char *digest_lists(const json_t *lists, char *ret)
+// What was there above the flags tells who made it, not what they say.
+static const char *digest_of(const json_t *tree, char *ret)
 {
-    AUTO_JSON json_t *copy = doc_copy(lists);
+    AUTO_JSON json_t *copy = doc_copy(tree);
 
-    json_object_del(copy, "extraArgs");
+    json_object_del(copy, PLATFORM_PARENTS);
     return doc_digest_tree(copy, ret);
 }
 
-static bool is_after(const json_t *record, const json_t *lists)
+static bool is_after(const json_t *record, const json_t *tree)
 {
     char digest[DOC_DIGEST_BYTES];
 
-    return str_eq(doc_str(record, "after", NULL), digest_lists(lists, digest));
+    return str_eq(doc_str(record, "after", NULL), digest_of(tree, digest));
 }
 
 static bool has_entries(const json_t *owned)
@@ -159,15 +146,10 @@ static void put_copy(json_t *to, const char *key, const json_t *value)
         json_object_set_new(to, key, doc_copy(value));
 }
 
-struct site_place hosted_place(const struct hosted_part *part)
-{
-    return (struct site_place){&site_lists, part->component, part->where, .at = NULL};
-}
-
-static struct site_part make_part(const struct hosted_part *part, const json_t *want)
+static struct site_part make_part(const struct platform_part *part, const json_t *want)
 {
     return (struct site_part){
-        .place = hosted_place(part),
+        .place = part->place,
         .owned = part->owned,
         .replaced = json_object_get(part->record, "replaced"),
         .want = want,
@@ -187,21 +169,21 @@ static void put_entries(const struct site_part *edited, json_t *record)
     }
 }
 
-static void put_marks(json_t *record, const json_t *lists, int64_t now_wall_ms)
+static void put_marks(json_t *record, const json_t *tree, int64_t now_wall_ms)
 {
     char digest[DOC_DIGEST_BYTES], now[CLOCK_TEXT_BYTES];
 
-    json_object_set_new(record, "after", doc_string(digest_lists(lists, digest)));
+    json_object_set_new(record, "after", doc_string(digest_of(tree, digest)));
     json_object_set_new(record, "since", doc_string(clock_format(now_wall_ms, now)));
 }
 
-// What leads back to the lists as they stand now.
-static json_t *make_previous(const struct hosted_part *part)
+// What leads back to the flags as they stand now.
+static json_t *make_previous(const struct platform_part *part)
 {
     static const char *const kept[] = {"revision", "replaced", "before", "after"};
     json_t *previous = json_object();
 
-    put_copy(previous, "lists", part->lists);
+    put_copy(previous, "lists", part->tree);
     if (has_entries(part->owned))
         put_copy(previous, "owned", part->owned);
     for (size_t i = 0; i < COUNT(kept); i++)
@@ -209,13 +191,13 @@ static json_t *make_previous(const struct hosted_part *part)
     return previous;
 }
 
-struct error *hosted_record_edit(const struct hosted_part *part, const json_t *want,
-                                 int64_t now_wall_ms, json_t **ret_lists, json_t **ret_record)
+struct error *platform_record_edit(const struct platform_part *part, const json_t *want,
+                                   int64_t now_wall_ms, json_t **ret_tree, json_t **ret_record)
 {
     const json_t *before = json_object_get(part->record, "before");
-    struct site_document document = {.now.tree = part->lists,
+    struct site_document document = {.now.tree = part->tree,
                                      .before.tree = before,
-                                     .untouched = is_after(part->record, part->lists)};
+                                     .untouched = is_after(part->record, part->tree)};
     AUTO_JSON json_t *entries = site_wanted(want);
     AUTO_SITE_PART struct site_part edited = make_part(part, entries);
     AUTO_SITE_EDIT struct site_edit edit = {0};
@@ -228,36 +210,38 @@ struct error *hosted_record_edit(const struct hosted_part *part, const json_t *w
     put_copy(record, "revision", json_object_get(want, "revision"));
     put_copy(record, "expect", json_object_get(want, "expect"));
     put_entries(&edited, record);
+    if (part->reverts > 0)
+        json_object_set_new(record, "reverted", json_integer((json_int_t)part->reverts));
     if (edit.before != SITE_BEFORE_NONE)
-        put_copy(record, "before", edit.before == SITE_BEFORE_KEPT ? before : part->lists);
+        put_copy(record, "before", edit.before == SITE_BEFORE_KEPT ? before : part->tree);
     put_marks(record, edit.tree, now_wall_ms);
     json_object_set_new(record, "previous", make_previous(part));
     text = doc_print_json(record);
-    if (strlen(text) > HOSTED_RECORD_BYTES_MAX)
+    if (strlen(text) > PLATFORM_RECORD_BYTES_MAX)
         return error_new(ERROR_LIMIT,
                          "%s: what must be kept of its flags to put them back has more than %zu "
                          "bytes",
-                         part->where, HOSTED_RECORD_BYTES_MAX);
-    *ret_lists = TAKE(edit.tree);
+                         part->where, PLATFORM_RECORD_BYTES_MAX);
+    *ret_tree = TAKE(edit.tree);
     *ret_record = TAKE(record);
     return NULL;
 }
 
-struct error *hosted_record_put_back(const struct hosted_part *part, int64_t now_wall_ms,
-                                     json_t **ret_lists, json_t **ret_record)
+struct error *platform_record_put_back(const struct platform_part *part, int64_t now_wall_ms,
+                                       json_t **ret_tree, json_t **ret_record)
 {
     static const char *const kept[] = {"owned", "replaced"};
     const json_t *previous = json_object_get(part->record, "previous");
     const json_t *lists = json_object_get(previous, "lists");
     AUTO_SITE_PART struct site_part edited = make_part(part, json_object_get(previous, "owned"));
     AUTO_SITE_EDIT struct site_edit edit = {0};
-    bool exact = is_after(part->record, part->lists) && lists;
+    bool exact = is_after(part->record, part->tree) && lists;
     json_t *record;
 
     if (exact) {
         edit.tree = doc_copy(lists);
     } else {
-        struct site_document document = {.now.tree = part->lists};
+        struct site_document document = {.now.tree = part->tree};
         struct error *err = site_edit(&document, &edited, 1, &edit);
 
         if (err)
@@ -272,12 +256,19 @@ struct error *hosted_record_put_back(const struct hosted_part *part, int64_t now
     put_marks(record, edit.tree, now_wall_ms);
     doc_set(record, doc_string(part->reason), "failed", "reason", NULL);
     doc_set(record, doc_string(part->message), "failed", "message", NULL);
-    *ret_lists = TAKE(edit.tree);
+    *ret_tree = TAKE(edit.tree);
     *ret_record = record;
     return NULL;
 }
 
-json_t *hosted_record_settle(const struct hosted_part *part, int64_t now_wall_ms)
+void platform_record_retarget(json_t *record, const json_t *tree)
+{
+    char digest[DOC_DIGEST_BYTES];
+
+    json_object_set_new(record, "after", doc_string(digest_of(tree, digest)));
+}
+
+json_t *platform_record_settle(const struct platform_part *part, int64_t now_wall_ms)
 {
     json_t *record = doc_copy(part->record);
     char now[CLOCK_TEXT_BYTES];
@@ -287,7 +278,7 @@ json_t *hosted_record_settle(const struct hosted_part *part, int64_t now_wall_ms
     return record;
 }
 
-json_t *hosted_record_forget(const struct hosted_part *part)
+json_t *platform_record_forget(const struct platform_part *part)
 {
     json_t *record = doc_copy(part->record);
 
@@ -300,90 +291,30 @@ json_t *hosted_record_forget(const struct hosted_part *part)
     return record;
 }
 
-// --- the patch -----------------------------------------------------------------------------------
+// --- a part --------------------------------------------------------------------------------------
 
-static void add_op(json_t *patch, const char *op, const char *path, json_t *take_value)
+struct error *platform_part_read(struct platform_part *part)
 {
-    json_t *step = json_object();
+    struct error *err = site_read_tree(&part->place, part->tree, &part->flags);
 
-    json_object_set_new(step, "op", doc_string(op));
-    json_object_set_new(step, "path", doc_string(path));
-    if (take_value)
-        json_object_set_new(step, "value", take_value);
-    json_array_append_new(patch, step);
-}
-
-static void patch_list(json_t *patch, const char *path, const json_t *was, const json_t *now)
-{
-    if (doc_equal(was, now))
-        return;
-    add_op(patch, !now ? "remove" : was ? "replace" : "add", path, now ? doc_copy(now) : NULL);
-}
-
-// Makes what is above the list, and takes away again what was made.
-static void patch_extra_args(const struct hosted_part *part, const json_t *lists, json_t *patch)
-{
-    const char *field = hosted_field(part->component);
-    const json_t *deployment = doc_get(part->object, "spec", "controlPlane", "deployment", NULL);
-    const json_t *extra = json_object_get(deployment, "extraArgs");
-    const json_t *was = json_object_get(part->lists, "args"), *now = json_object_get(lists, "args");
-    AUTO_MEM char *path = str_format("/spec/controlPlane/deployment/extraArgs/%s", field);
-
-    if (doc_equal(was, now))
-        return;
-    if (!deployment)
-        add_op(patch, "add", "/spec/controlPlane/deployment", json_object());
-    if (!extra)
-        add_op(patch, "add", "/spec/controlPlane/deployment/extraArgs", json_object());
-    if (!now && json_object_size(extra) == 1 && !doc_bool(lists, true, "extraArgs", NULL))
-        add_op(patch, "remove", "/spec/controlPlane/deployment/extraArgs", NULL);
-    else
-        patch_list(patch, path, was, now);
-}
-
-static void patch_containers(const struct hosted_part *part, const json_t *lists, json_t *patch)
-{
-    static const char *const names[] = {"command", "args"};
-
-    for (size_t i = 0; i < COUNT(names); i++) {
-        AUTO_MEM char *path =
-            str_format("/spec/template/spec/containers/%zu/%s", part->container.index, names[i]);
-
-        patch_list(patch, path, json_object_get(part->lists, names[i]),
-                   json_object_get(lists, names[i]));
+    if (err) {
+        error_set_reason(err, "ManifestInvalid");
+        return err;
     }
+    platform_record_read(part);
+    return NULL;
 }
 
-static void patch_record(const struct hosted_part *part, const json_t *record, json_t *patch)
+void platform_part_fini(struct platform_part *part)
 {
-    const json_t *annotations = doc_get(part->object, "metadata", "annotations", NULL);
-    AUTO_MEM char *key = hosted_annotation(part->component);
-    AUTO_MEM char *path =
-        str_format("/metadata/annotations/drawbridge.dev~1%s", component_name(part->component));
-
-    if (!record) {
-        if (json_object_get(annotations, key))
-            add_op(patch, "remove", path, NULL);
-        return;
-    }
-    if (!annotations)
-        add_op(patch, "add", "/metadata/annotations", json_object());
-    AUTO_MEM char *text = doc_print_json(record);
-    add_op(patch, "add", path, doc_string(text));
-}
-
-json_t *hosted_patch(const struct hosted_part *part, const json_t *lists, const json_t *record)
-{
-    json_t *patch = json_array();
-
-    // A precondition as a replacement: the API server answers a stale one with 409, a failed "test"
-    // with 422 as if the patch were wrong.
-    add_op(patch, "replace", "/metadata/resourceVersion",
-           doc_string(doc_str(part->object, "metadata", "resourceVersion", NULL)));
-    if (lists && part->kind == KIND_TENANT_CONTROL_PLANE)
-        patch_extra_args(part, lists, patch);
-    else if (lists)
-        patch_containers(part, lists, patch);
-    patch_record(part, record, patch);
-    return patch;
+    json_decref(part->object);
+    json_decref(part->workload);
+    json_decref(part->tree);
+    json_decref(part->record);
+    json_decref(part->owned);
+    gates_flags_fini(&part->flags);
+    mem_free(part->where);
+    mem_free(part->message);
+    mem_free(part->words);
+    *part = (struct platform_part){0};
 }

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2153 # from case.sh
+# Clusters of the real Cluster API, whose machines are in memory: what is written, in which order, what is waited for, and the way back.
+# needs: drawbridge
+# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl cluster-api helm
+
+# shellcheck source=../lib/capi.sh
+source "$E2E/lib/capi.sh"
+
+QUICK='rollout: {componentTimeout: 120s, minReady: 0s}'
+
+# capi_up REPLICAS WORKERS: the Cluster one, rolled out, and the controller with the chart's rights.
+capi_up() {
+  use_capi 1.33 dra
+  capi_cluster one "$1" "$2"
+  eventually 120 kcp_over one
+  eventually 120 workers_over one-workers
+  chart_roles capi-rbac.yaml --set 'clusterAPI[0].namespace=default,clusterAPI[0].kubeconfigSecrets[0]=one-kubeconfig' | kubectl apply -f - >/dev/null
+  keep_specs "$CASE_DIR/before"
+}
+
+keep_specs() {
+  mkdir -p "$1"
+  capi_get kubeadmcontrolplanes one | jq -S .spec >"$1/kcp"
+  capi_get machinedeployments one-workers | jq -S .spec >"$1/md"
+  capi_get kubeadmconfigtemplates '' | jq -S '[.items[] | {name: .metadata.name, spec}]' >"$1/templates"
+}
+
+same_specs() {
+  keep_specs "$CASE_DIR/now"
+  diff -r "$CASE_DIR/before" "$CASE_DIR/now"
+}
+
+# capi_dra NAME [LINE...]
+capi_dra() {
+  local name=$1
+  shift
+  {
+    printf 'featureGates: {DynamicResourceAllocation: true}\n'
+    [[ " $* " == *platform:* ]] || printf 'platform: {type: ClusterAPI}\n'
+    [[ " $* " == *rollout:* ]] || printf '%s\n' "$QUICK"
+    (($# == 0)) || printf '%s\n' "$@"
+  } | configure "$name" default
+}
+
+args_of() { capi_get kubeadmcontrolplanes one | jq -c ".spec.kubeadmConfigSpec.$1 // []"; }
+
+generations() { kubectl get kubeadmcontrolplanes,machinedeployments,kubeadmconfigtemplates -o json | jq -r '.items[] | "\(.kind) \(.metadata.name) \(.metadata.generation)"'; }
+
+# follow: each state of what is written, one line, in the order of the API server's versions.
+follow() {
+  local kind
+  for kind in kubeadmcontrolplanes machinedeployments; do
+    start "watch-$kind" "$TOOLS_BIN/$VERSION/kubectl" get "$kind" --watch --output-watch-events -o json
+  done
+}
+
+# in_order: the MachineDeployment is not changed before the control plane is over.
+in_order() {
+  cat "$CASE_DIR"/watch-{kubeadmcontrolplanes,machinedeployments}.log | jq -rs 'map(.object) | sort_by(.metadata.resourceVersion | tonumber)[] |
+    [.kind, (.spec | tostring | contains("DynamicResourceAllocation=true") or contains("one-workers-")),
+     (.status.observedGeneration == .metadata.generation and ([.status | .replicas, .upToDateReplicas, .readyReplicas] | unique) == [.spec.replicas])] |
+     map(tostring) | join(" ")' >"$CASE_DIR/states"
+  awk '$1 == "KubeadmControlPlane" && $2 == "true" { begun = 1; over = $3 == "true" }
+    $1 == "MachineDeployment" && $2 == "true" && !changed { changed = 1; if (!begun || !over) { print "the workers came too early"; exit 1 } }
+    END { if (!changed) { print "the workers did not come"; exit 1 } }' "$CASE_DIR/states" >"$CASE_DIR/order" || die "$(cat "$CASE_DIR/order")"
+}
+
+# case: three components and the kubelets, the control plane first and waited for, then the workers by a template of their own; a second pass writes nothing; Revert, which leaves what somebody else added
+# timeout: 400
+case_enable() {
+  local template
+  capi_up 1 1
+  # The API server of a cluster in memory tells nothing of its gates: this one has DRA on from the start, and stands in for it. The managers keep the
+  # connections that they have.
+  capi_kubeconfig one "$CLUSTER/admin.conf"
+  follow
+  start_controller
+  capi_dra one 'deletionPolicy: Revert' 'suspend: true'
+  eventually 60 condition_is one Ready 'False Suspended' default
+  assert same_specs
+  plan_shows
+  capi_dra one 'deletionPolicy: Revert'
+  eventually 200 condition_is one Ready True default
+  in_order
+  assert_equal "$(args_of clusterConfiguration.apiServer.extraArgs)" \
+    '[{"name":"feature-gates","value":"DynamicResourceAllocation=true"},{"name":"runtime-config","value":"resource.k8s.io/v1beta1=true"},{"name":"v","value":"2"}]'
+  for component in clusterConfiguration.controllerManager.extraArgs clusterConfiguration.scheduler.extraArgs \
+    initConfiguration.nodeRegistration.kubeletExtraArgs joinConfiguration.nodeRegistration.kubeletExtraArgs; do
+    assert_equal "$(args_of "$component")" '[{"name":"feature-gates","value":"DynamicResourceAllocation=true"}]' "$component"
+  done
+  template=$(capi_get machinedeployments one-workers | jq -r .spec.template.spec.bootstrap.configRef.name)
+  assert_match "$template" '^one-workers-[0-9a-f]{8}$'
+  assert_equal "$(capi_get kubeadmconfigtemplates "$template" | jq -c .spec.template.spec.joinConfiguration.nodeRegistration.kubeletExtraArgs)" \
+    '[{"name":"feature-gates","value":"DynamicResourceAllocation=true"}]'
+  # A machine that runs was made from it.
+  assert_equal "$(capi_get kubeadmconfigs '' | jq -r '[.items[] | select(.metadata.labels["cluster.x-k8s.io/deployment-name"]).spec.joinConfiguration.nodeRegistration.kubeletExtraArgs[0].value] | unique | join(" ")')" \
+    'DynamicResourceAllocation=true'
+  assert_match "$(condition_message one ControlPlaneUpdated default)" 'kube-apiserver as its /metrics say, .* by their complete roll-outs'
+  assert_match "$(condition_message one NodesUpdated default)" '^2 of 2 objects that nodes are made from'
+  assert_match "$(kubectl get dracfg one)" 'ClusterAPI +v1.33.13 +v1beta1 +4/4 .*True'
+  nothing_more
+  # What somebody else adds beside ours stays when ours goes.
+  kubectl patch kubeadmcontrolplane one --type json \
+    -p '[{"op": "add", "path": "/spec/kubeadmConfigSpec/clusterConfiguration/scheduler/extraArgs/-", "value": {"name": "v", "value": "3"}}]' >/dev/null
+  kubectl delete draconfiguration one --timeout=150s >/dev/null
+  jq -S '.kubeadmConfigSpec.clusterConfiguration.scheduler.extraArgs = [{name: "v", value: "3"}]' "$CASE_DIR/before/kcp" >"$CASE_DIR/with-theirs"
+  mv "$CASE_DIR/with-theirs" "$CASE_DIR/before/kcp"
+  assert same_specs
+  assert_equal "$(kubectl get kubeadmcontrolplanes,machinedeployments -o json | jq -r '.items[].metadata.annotations // {} | keys[] | select(startswith("drawbridge.dev/"))')" ''
+}
+
+# plan_shows: what would be written, and nothing is.
+plan_shows() {
+  local code=0
+  "$DRAWBRIDGE" plan --live one --kubeconfig "$KUBECONFIG" >"$CASE_DIR/plan" || code=$?
+  assert_equal "$code" 1 'exit code of plan'
+  assert_match "$(cat "$CASE_DIR/plan")" '\+\+\+ b/kubeadmcontrolplanes/default/one'
+  assert_match "$(cat "$CASE_DIR/plan")" '\+ +name: one-workers-[0-9a-f]{8}'
+  assert_match "$(cat "$CASE_DIR/plan")" 'kubeadmconfigtemplates/default/one-workers-[0-9a-f]{8} \(a copy of one-workers\)'
+}
+
+# nothing_more: a pass that is asked for writes nothing.
+nothing_more() {
+  generations >"$CASE_DIR/quiet"
+  request_pass one
+  eventually 60 handled one
+  assert_equal "$(generations)" "$(cat "$CASE_DIR/quiet")" 'a second pass'
+}
+
+# case: a machine that does not come up: the old one stays, what was there before comes back, the machine's words are told; while it is paused nothing is written
+# timeout: 400
+case_stuck() {
+  capi_up 1 1
+  start_controller
+  kubectl patch cluster one --type merge -p '{"spec":{"paused":true}}' >/dev/null
+  capi_dra one 'deletionPolicy: Revert' 'rollout: {componentTimeout: 20s, minReady: 0s}'
+  eventually 60 condition_is one Ready 'False ClusterPaused' default
+  assert same_specs
+  machines_take 1h
+  kubectl patch cluster one --type merge -p '{"spec":{"paused":false}}' >/dev/null
+  eventually 60 has_gate
+  eventually 120 condition_is one Degraded 'True ComponentNotReady' default
+  assert_match "$(condition_message one Degraded default)" 'Machine one-[a-z0-9]+: '
+  eventually 120 kcp_over one
+  assert same_specs
+  eventually 60 condition_is one ControlPlaneUpdated 'False RolledBack' default
+  kubectl delete draconfiguration one --timeout=90s >/dev/null
+}
+
+has_gate() { [[ $(args_of clusterConfiguration.scheduler.extraArgs) == *DynamicResourceAllocation=true* ]]; }
+
+# machines_take DURATION: those that are made from now on, until they are there.
+machines_take() {
+  kubectl delete devmachinetemplate in-memory >/dev/null
+  sed "s/vm: .*/vm: {provisioning: {startupDuration: $1}}/" "$E2E/capi/machines.yaml" | kubectl apply -f - >/dev/null
+}
+
+# case: ClusterClass: a flag that its templates lack is added, one that they set is left to it, and when it comes to set ours, ours goes; workers are the class's
+# timeout: 400
+case_topology() {
+  local kcp
+  use_capi 1.33 dra
+  capi_topology one gated 1 1
+  eventually 120 topology_kcp
+  kcp=$(topology_kcp)
+  eventually 120 kcp_over "$kcp"
+  chart_roles capi-rbac.yaml --set 'clusterAPI[0].namespace=default,clusterAPI[0].kubeconfigSecrets[0]=workload' | kubectl apply -f - >/dev/null
+  kubectl create secret generic workload --from-file=value="$CLUSTER/admin.conf" >/dev/null
+  start_controller
+  capi_dra one 'deletionPolicy: Revert' 'cluster: {kubeconfigSecretRef: {name: workload}}'
+  eventually 200 condition_is one Ready True default
+  assert_match "$(condition_message one ControlPlaneUpdated default)" 'kubelets of MachineDeployment default/one-.* are not configured: its templates are made by the ClusterClass of Cluster default/one'
+  assert_equal "$(topology_reconciled)" True
+  # A value for the class's variable is the same flag.
+  kubectl patch cluster one --type json -p '[{"op": "add", "path": "/spec/topology/variables", "value": [{"name": "apiServerFeatureGates", "value": "CronJobsScheduledAnnotation=true"}]}]' >/dev/null
+  eventually 120 condition_is one Degraded 'True NotManaged' default
+  eventually 120 test_topology_reconciled
+  assert_match "$(capi_get kubeadmcontrolplanes "$kcp" | jq -c '[.spec.kubeadmConfigSpec.clusterConfiguration.apiServer.extraArgs[] | select(.name == "feature-gates").value]')" '^\["CronJobsScheduledAnnotation=true"\]$'
+  kubectl delete draconfiguration one --timeout=120s >/dev/null
+}
+
+topology_kcp() { capi_get clusters one | jq -er .spec.controlPlaneRef.name; }
+topology_reconciled() { capi_get clusters one | jq -r '.status.conditions[] | select(.type == "TopologyReconciled").status'; }
+test_topology_reconciled() { [[ $(topology_reconciled) == True ]]; }

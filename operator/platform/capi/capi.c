@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+// ClusterAPI: the components run on Machines that Cluster API's controllers make and replace; their
+// flags are edited in the KubeadmControlPlane and in the templates of MachineDeployments, in the
+// management cluster.
+#include <string.h>
+
+#include "capi_internal.h"
+
+void platform_capi_free(struct platform_capi *capi)
+{
+    if (!capi)
+        return;
+    for (size_t i = 0; i < capi->len; i++)
+        capi_owner_fini(&capi->owners[i]);
+    mem_free(capi->owners);
+    json_decref(capi->cluster);
+    json_decref(capi->ours);
+    json_decref(capi->in_use);
+    mem_free(capi->namespace);
+    mem_free(capi->name);
+    mem_free(capi->core);
+    mem_free(capi->control_plane);
+    mem_free(capi->bootstrap);
+    mem_free(capi->notes);
+    mem_free(capi);
+}
+
+// --- instances -----------------------------------------------------------------------------------
+
+// A later template, or a variable that was given, may set what we set: then nothing of the Cluster
+// is carried out until ours is gone.
+static const char *find_wedge(const struct platform_capi *capi)
+{
+    const json_t *conditions = capi_conditions(capi->cluster);
+
+    for (size_t i = 0; i < json_array_size(conditions); i++) {
+        const json_t *condition = json_array_get(conditions, i);
+        const char *message = doc_str(condition, "message", NULL);
+
+        if (str_eq(doc_str(condition, "type", NULL), "TopologyReconciled") &&
+            str_eq(doc_str(condition, "status", NULL), "False") &&
+            strstr(message, "must be unique"))
+            return message;
+    }
+    return NULL;
+}
+
+static bool owns_anything(const struct platform_part *part)
+{
+    return json_object_size(json_object_get(part->owned, site_kinds[0])) > 0 ||
+           json_object_size(json_object_get(part->owned, site_kinds[1])) > 0;
+}
+
+static void take_out_of_topology(const struct platform_capi *capi, struct platform_part *part)
+{
+    if (!capi_is_topology(part->object) || !owns_anything(part) || !find_wedge(capi))
+        return;
+    mem_free(part->message);
+    part->need = NEED_PUT_BACK;
+    part->reason = "NotManaged";
+    part->message =
+        str_format("the ClusterClass of Cluster %s/%s sets a flag that is set here too, and its "
+                   "topology controller stopped (\"must be unique\"): ours was taken out; have the "
+                   "ClusterClass set it",
+                   capi->namespace, capi->name);
+}
+
+static void collect_foreign(struct platform_observed *observed, const struct capi_owner *owner)
+{
+    struct plan_instance *instance = platform_add_instance(observed, COMPONENT_KUBELET, NULL, NULL);
+
+    mem_free(instance->id);
+    instance->id = str_format("kubelet in %s", owner->where);
+    instance->version = owner->version;
+    instance->elsewhere = true;
+    observed->kubelets_elsewhere += (unsigned)doc_int(owner->object, 0, "status", "replicas", NULL);
+}
+
+static void collect_owner(struct platform_observed *observed, struct capi_owner *owner,
+                          const struct platform_look *look)
+{
+    bool control_plane = owner->kind == KIND_KUBEADM_CONTROL_PLANE, kubelet = false;
+
+    for (size_t i = 0; i < owner->len; i++) {
+        struct platform_part *part = &owner->parts[i];
+        struct plan_instance *instance = platform_add_part(observed, part, look);
+
+        take_out_of_topology(observed->capi, part);
+        instance->unit = owner->where;
+        instance->control_plane = control_plane;
+        instance->beside = kubelet && part->component == COMPONENT_KUBELET;
+        kubelet = kubelet || part->component == COMPONENT_KUBELET;
+        observed->unsettled = observed->unsettled || part->need != NEED_NOTHING;
+    }
+    if (owner->len == 0)
+        collect_foreign(observed, owner);
+}
+
+bool capi_is_left(const struct platform_capi *capi, const json_t *template)
+{
+    const char *name = doc_str(template, "metadata", "name", NULL);
+
+    for (size_t i = 0; i < capi->len; i++) {
+        const struct capi_owner *owner = &capi->owners[i];
+        AUTO_MEM char *original = NULL;
+
+        if (owner->kind != KIND_MACHINE_DEPLOYMENT)
+            continue;
+        original = capi_original_name(owner->object);
+        if (str_eq(capi_template_name(owner->object), name) || str_eq(original, name) ||
+            (owner->len > 0 &&
+             str_eq(doc_str(owner->parts[0].record, "previous", "lists", "template", NULL), name)))
+            return false;
+    }
+    return true;
+}
+
+static void note_left(struct platform_observed *observed, const struct platform_target *target)
+{
+    const struct platform_capi *capi = observed->capi;
+
+    for (size_t i = 0; i < json_array_size(capi->ours); i++) {
+        if (!capi_is_left(capi, json_array_get(capi->ours, i)))
+            continue;
+        observed->unsettled = true;
+        // MachineSets are not followed: that an old one has no Machine any more nobody tells.
+        if (target->deleting)
+            observed->again_ms = CAPI_AGAIN_MS;
+    }
+}
+
+void capi_collect(struct platform_observed *observed, const struct platform_look *look,
+                  const struct platform_said *said)
+{
+    struct platform_capi *capi = observed->capi;
+
+    for (size_t i = 0; i < capi->len; i++)
+        collect_owner(observed, &capi->owners[i], look);
+    if (observed->server.major == 0 && capi->len > 0)
+        observed->server = capi->owners[0].version;
+    note_left(observed, look->target);
+    platform_add_kubelets(observed, said, "a kubelet of the workload cluster");
+}
+
+// --- writes --------------------------------------------------------------------------------------
+
+// The parts are the first instances, in the same order, but for owners without any.
+static const struct plan_step *find_step(const struct plan *plan, size_t instance)
+{
+    for (size_t i = 0; i < plan->len; i++) {
+        if (plan->steps[i].instance == instance)
+            return &plan->steps[i];
+    }
+    return NULL;
+}
+
+struct work {
+    const struct platform_observed *observed;
+    const struct plan *plan;
+    bool all; // for a preview: every step that changes something
+};
+
+static bool is_taken(const struct work *work, const struct plan_step *step)
+{
+    return step && (step->state == PLAN_NOW || (work->all && step->changes && !step->deferred));
+}
+
+// What becomes of one part. *ret_what: for the event; NULL: nothing worth one.
+static struct error *edit_part(const struct work *work, const struct capi_owner *owner,
+                               const struct platform_part *part, size_t instance,
+                               struct capi_edit *edit, char **ret_what)
+{
+    const struct plan_step *step = find_step(work->plan, instance);
+    AUTO_JSON json_t *tree = NULL;
+    AUTO_JSON json_t *record = NULL;
+    struct error *err = NULL;
+
+    *ret_what = NULL;
+    if (part->need == NEED_PUT_BACK) {
+        err = platform_record_put_back(part, clock_wall_ms(), &tree, &record);
+        *ret_what = str_format("%s: put back, %s", component_name(part->component), part->message);
+    } else if (is_taken(work, step)) {
+        AUTO_MEM char *summary = plan_step_summary(step, &work->observed->instances[instance]);
+
+        err = platform_record_edit(part, step->want, clock_wall_ms(), &tree, &record);
+        *ret_what =
+            str_format("%s: %s", component_name(part->component), *summary ? summary : "verify");
+    } else if (part->need == NEED_SETTLE) {
+        record = platform_record_settle(part, clock_wall_ms());
+    } else if (part->need == NEED_FORGET) {
+        record = platform_record_forget(part);
+    } else {
+        return NULL;
+    }
+    return err ? err : capi_edit_put(edit, work->observed->capi, owner, part, tree, record);
+}
+
+static struct error *edit_owner(const struct work *work, const struct capi_owner *owner,
+                                size_t first, struct capi_edit *edit, struct strlist *what)
+{
+    struct error *err = NULL;
+
+    capi_edit_begin(edit, owner);
+    for (size_t i = 0; !err && i < owner->len; i++) {
+        AUTO_MEM char *said = NULL;
+
+        err = edit_part(work, owner, &owner->parts[i], first + i, edit, &said);
+        if (!err && said)
+            strlist_add(what, said);
+    }
+    return err;
+}
+
+static void add_patch(struct writing *w, const struct platform_capi *capi,
+                      const struct capi_owner *owner, json_t *take_patch, char *take_what)
+{
+    bool control_plane = owner->kind == KIND_KUBEADM_CONTROL_PLANE;
+    struct write *write = platform_add_write(w, WRITE_PATCH, owner->kind, capi->namespace,
+                                             doc_str(owner->object, "metadata", "name", NULL));
+
+    write->version = str_dup(control_plane ? capi->control_plane : capi->core);
+    write->body = take_patch;
+    write->quiet = !*take_what;
+    write->what = take_what;
+}
+
+// A copy is there before anybody names it.
+static void add_template(struct writing *w, const struct platform_capi *capi,
+                         const struct capi_edit *edit)
+{
+    struct write *write;
+
+    if (!edit->creates)
+        return;
+    write = platform_add_write(w, WRITE_CREATE, KIND_KUBEADM_CONFIG_TEMPLATE, capi->namespace,
+                               doc_str(edit->template, "metadata", "name", NULL));
+    write->version = str_dup(capi->bootstrap);
+    write->body = doc_copy(edit->template);
+    write->what = str_dup("");
+    write->quiet = write->same_is_fine = true;
+}
+
+static void remove_templates(struct writing *w, const struct platform_capi *capi)
+{
+    for (size_t i = 0; capi->sets_listed && i < json_array_size(capi->ours); i++) {
+        const json_t *template = json_array_get(capi->ours, i);
+        const char *name = doc_str(template, "metadata", "name", NULL);
+        struct write *write;
+
+        if (!capi_is_left(capi, template) || json_object_get(capi->in_use, name))
+            continue;
+        write =
+            platform_add_delete(w, KIND_KUBEADM_CONFIG_TEMPLATE, capi->namespace, name, template);
+        write->version = str_dup(capi->bootstrap);
+        write->what = str_dup("");
+        write->quiet = true;
+    }
+}
+
+static struct error *make_writes(struct writing *w, const struct cluster *cluster UNUSED,
+                                 const struct platform_change *change)
+{
+    const struct platform_capi *capi = change->observed->capi;
+    const struct work work = {.observed = change->observed, .plan = change->plan};
+    size_t instance = 0;
+
+    for (size_t i = 0; i < capi->len; i++) {
+        const struct capi_owner *owner = &capi->owners[i];
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        AUTO_STRLIST struct strlist what = {0};
+        struct error *err = edit_owner(&work, owner, instance, &edit, &what);
+        json_t *patch;
+
+        if (err)
+            return err;
+        patch = capi_edit_patch(&edit, owner);
+        if (patch) {
+            add_template(w, capi, &edit);
+            add_patch(w, capi, owner, patch, strlist_join(&what, "; "));
+        }
+        instance += owner->len ? owner->len : 1;
+    }
+    remove_templates(w, capi);
+    return NULL;
+}
+
+// Takes the records out of the objects once everything was reverted. Else they stay: a later
+// DRAConfiguration is to know what was ours.
+static void make_release(struct writing *w, const struct cluster *cluster UNUSED,
+                         const struct platform_observed *observed, const json_t *keep UNUSED,
+                         bool forget)
+{
+    const struct platform_capi *capi = observed ? observed->capi : NULL;
+
+    for (size_t i = 0; forget && capi && i < capi->len; i++) {
+        const struct capi_owner *owner = &capi->owners[i];
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        json_t *patch;
+
+        capi_edit_begin(&edit, owner);
+        for (size_t k = 0; k < owner->len; k++)
+            error_ignore(capi_edit_put(&edit, capi, owner, &owner->parts[k], NULL, NULL),
+                         "without a tree nothing is refused");
+        patch = capi_edit_patch(&edit, owner);
+        if (patch)
+            add_patch(w, capi, owner, patch, str_dup(""));
+    }
+}
+
+// --- for `drawbridge plan` -----------------------------------------------------------------------
+
+static void show(json_t *to, const struct capi_owner *owner, enum platform_kind kind,
+                 const char *name, const json_t *spec)
+{
+    AUTO_MEM char *key = str_format("%s/%s/%s", platform_kind(kind)->resource,
+                                    doc_str(owner->object, "metadata", "namespace", NULL), name);
+    AUTO_MEM char *text = spec ? doc_print_yaml(spec) : str_dup("");
+
+    json_object_set_new(to, key, doc_string(text));
+}
+
+static void preview_owner(const struct capi_owner *owner, const struct capi_edit *edit,
+                          json_t *before, json_t *after)
+{
+    const json_t *was = json_object_get(owner->object, "spec"),
+                 *now = json_object_get(edit->object, "spec");
+    const char *name = doc_str(owner->object, "metadata", "name", NULL);
+    const char *of = doc_str(owner->template, "metadata", "name", NULL);
+
+    if (doc_equal(was, now))
+        return;
+    show(before, owner, owner->kind, name, was);
+    show(after, owner, owner->kind, name, now);
+    if (!edit->template)
+        return;
+    // A copy: what is new in it is shown beside what it was made of.
+    AUTO_MEM char *copy =
+        str_format("%s (a copy of %s)", doc_str(edit->template, "metadata", "name", NULL), of);
+    show(before, owner, KIND_KUBEADM_CONFIG_TEMPLATE, copy,
+         json_object_get(owner->template, "spec"));
+    show(after, owner, KIND_KUBEADM_CONFIG_TEMPLATE, copy, json_object_get(edit->template, "spec"));
+}
+
+static struct error *preview(const struct platform_observed *observed, const struct plan *plan,
+                             json_t **ret_before, json_t **ret_after)
+{
+    const struct platform_capi *capi = observed->capi;
+    const struct work work = {.observed = observed, .plan = plan, .all = true};
+    AUTO_JSON json_t *before = json_object();
+    AUTO_JSON json_t *after = json_object();
+    size_t instance = 0;
+
+    for (size_t i = 0; capi && i < capi->len; i++) {
+        const struct capi_owner *owner = &capi->owners[i];
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        AUTO_STRLIST struct strlist what = {0};
+        struct error *err = edit_owner(&work, owner, instance, &edit, &what);
+
+        if (err)
+            return err;
+        preview_owner(owner, &edit, before, after);
+        instance += owner->len ? owner->len : 1;
+    }
+    *ret_before = TAKE(before);
+    *ret_after = TAKE(after);
+    return NULL;
+}
+
+static bool wrote(const struct cluster *cluster UNUSED, const struct api_config *config)
+{
+    static const enum platform_kind kinds[] = {KIND_KUBEADM_CONTROL_PLANE, KIND_MACHINE_DEPLOYMENT};
+
+    return platform_wrote_objects(config, kinds, COUNT(kinds));
+}
+
+const struct platform *platform_capi(void)
+{
+    static const struct platform platform = {
+        .type = PLATFORM_CLUSTER_API,
+        .traits = {.writes = true,
+                   .objects = true,
+                   .nodes_elsewhere = true,
+                   .field = "clusterAPI",
+                   .chart_value = "clusterAPI"},
+        .check = capi_check,
+        .name_targets = capi_name_targets,
+        .reaches = capi_reaches,
+        .follows = capi_follows,
+        .wrote = wrote,
+        .observe = capi_observe,
+        .make_writes = make_writes,
+        .make_release = make_release,
+        .preview = preview,
+    };
+
+    return &platform;
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the platform ClusterAPI share.
+#pragma once
+
+#include "ask.h"
+#include "part.h"
+
+#define CAPI_CORE_GROUP "cluster.x-k8s.io"
+#define CAPI_CONTROL_PLANE_GROUP "controlplane.cluster.x-k8s.io"
+#define CAPI_BOOTSTRAP_GROUP "bootstrap.cluster.x-k8s.io"
+#define CAPI_CLUSTER_LABEL "cluster.x-k8s.io/cluster-name"
+#define CAPI_DEPLOYMENT_LABEL "cluster.x-k8s.io/deployment-name"
+#define CAPI_CONTROL_PLANE_LABEL "cluster.x-k8s.io/control-plane"
+#define CAPI_TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
+// Of the KubeadmConfigTemplates that we made: the Cluster's name.
+#define CAPI_OURS_LABEL "drawbridge.dev/cluster"
+// Cluster API 1.14, api/bootstrap/kubeadm/v1beta2/kubeadm_types.go: maxLength of Arg.value.
+#define CAPI_VALUE_BYTES_MAX 1024
+#define CAPI_DEPLOYMENTS_MAX 500
+#define CAPI_PARTS_MAX 5        // three components, and the kubelet in one file or two places
+#define CAPI_NAME_BYTES_MAX 240 // of a template that ours is named after
+// What goes with time alone, while something holds a template of ours.
+#define CAPI_AGAIN_MS 5000
+
+// What is known of the Machines of one owner, while something is waited for.
+struct capi_machines {
+    int64_t newest_ms; // when the last one was made, or asked to go; 0: nobody knows
+    unsigned deleting;
+    char *words; // of the first that does not get ready; NULL: none says anything
+    // Of a MachineDeployment: how many its MachineSets have that are made of the template that it
+    // names, and of another one.
+    int64_t made, others;
+};
+
+// What Machines are made from: the KubeadmControlPlane, or a MachineDeployment and the
+// KubeadmConfigTemplate that it names. Trees are owned.
+struct capi_owner {
+    enum platform_kind kind;
+    json_t *object;
+    char *where;      // "MachineDeployment default/workers"
+    json_t *template; // that it names now; NULL: it names none that we know of
+    json_t *original; // that stood there before ours; NULL: ours does not stand, or it is gone
+    char *foreign;    // why its kubelets are somebody else's to configure; NULL: they are not
+    struct platform_part parts[CAPI_PARTS_MAX];
+    size_t len;
+    struct version version;
+    struct capi_machines machines;
+};
+
+struct platform_capi {
+    char *namespace, *name;                 // of the Cluster
+    char *core, *control_plane, *bootstrap; // the versions of the three groups
+    json_t *cluster;
+    struct capi_owner *owners; // the first is the control plane
+    size_t len;
+    json_t *ours;     // the templates that we made
+    bool sets_listed; // the MachineSets were: which template each is made of
+    json_t *in_use;   // {template: true}
+    char *notes;      // what is not done, and why; NULL: nothing
+};
+
+// --- spec.c: what a DRAConfiguration names, see struct platform
+
+const char *capi_reaches(const json_t *config);
+void capi_name_targets(const json_t *config, struct strlist *names);
+size_t capi_follows(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX]);
+struct error *capi_check(const struct api_config *config);
+
+// --- read.c: what stands in an object, pure
+
+// INVALID, reason NotManaged: something else writes the object, which would undo a change.
+struct error *capi_check_owner(const json_t *object, const char *where);
+// NOT_FOUND or INVALID, reason NotSupported: the control plane is none of kubeadm's.
+struct error *capi_control_plane_name(const json_t *cluster, const char **ret_name);
+// The name of the KubeadmConfigTemplate that a MachineDeployment names. Borrowed; NULL: it is made
+// of something else.
+const char *capi_template_name(const json_t *deployment);
+// That of the template before ours, as the record says. Owned; NULL: it has none of ours.
+char *capi_original_name(const json_t *deployment);
+bool capi_is_topology(const json_t *object); // the topology controller writes it
+// Whether an edit there, or its way back, waits for its roll-out.
+bool capi_is_waited_for(const struct capi_owner *owner);
+// Its Machines are replaced when somebody deletes them, and not by its controller.
+bool capi_is_on_delete(const json_t *deployment);
+// Below which the flags are, in the object of a control plane or in a template.
+const json_t *capi_base(const struct capi_owner *owner, const json_t *object);
+const char *const *capi_path(const char *slot); // from there to the extraArgs of a slot: three
+// The value of a flag in extraArgs; NULL: it is not there.
+const char *capi_arg(const json_t *args, const char *name);
+int capi_kubelet_file(const json_t *base); // the index of the file with gates of kubelets; -1
+const json_t *capi_conditions(const json_t *object);
+// Fills the parts of an owner whose object and templates are there. v1beta1: extraArgs that are not
+// there become maps.
+struct error *capi_owner_read(struct capi_owner *owner, const struct platform_capi *capi);
+void capi_owner_fini(struct capi_owner *owner);
+// What a Machine tells of its roll-out.
+void capi_note_machine(struct capi_owner *owner, const json_t *machine);
+void capi_note_set(struct capi_owner *owner, const json_t *machine_set);
+// How far it is: by generation and all counts, and no Machine on its way out, never by a condition,
+// which is what it will be before it begins and before it is over. sets: what its MachineSets have
+// is known, and counts too: a MachineDeployment says for a moment that it has seen the generation,
+// and still counts as before (Cluster API 1.14.2).
+struct rollout capi_rollout_of(const struct capi_owner *owner, bool sets);
+
+// --- edit.c: what becomes of an object, pure
+
+// One owner under edit.
+struct capi_edit {
+    json_t *object;   // with everything that was put so far
+    json_t *template; // likewise; NULL: no template is made
+    bool creates;     // it is to be made
+};
+void capi_edit_fini(struct capi_edit *edit);
+#define AUTO_CAPI_EDIT CLEANUP(capi_edit_fini)
+void capi_edit_begin(struct capi_edit *edit, const struct capi_owner *owner);
+// Puts a part's new tree (NULL: as it is) and record (NULL: none). The record is changed where a
+// new template is to be named. INVALID: a value would be too long, or the topology controller's.
+struct error *capi_edit_put(struct capi_edit *edit, const struct platform_capi *capi,
+                            const struct capi_owner *owner, const struct platform_part *part,
+                            const json_t *tree, json_t *record);
+// The merge patch to it, on the resourceVersion of the object; NULL: nothing changes.
+json_t *capi_edit_patch(const struct capi_edit *edit, const struct capi_owner *owner);
+
+// --- capi.c
+
+// Turns the owners into instances.
+void capi_collect(struct platform_observed *observed, const struct platform_look *look,
+                  const struct platform_said *said);
+// Whether a template of ours is named by nothing, as far as is known.
+bool capi_is_left(const struct platform_capi *capi, const json_t *template);
+
+// --- observe.c
+
+struct op *capi_observe(struct loop *loop, const struct cluster *cluster,
+                        const struct platform_target *target, platform_observed_fn *done,
+                        void *owner);

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// What becomes of the objects of a Cluster. A control plane is changed in place. A template is not:
+// Machines that are there would stay as they are and new ones differ from them, so that a changed
+// copy of it gets a name of its own, which its MachineDeployment names from then on.
+#include <string.h>
+
+#include "capi_internal.h"
+
+void capi_edit_fini(struct capi_edit *edit)
+{
+    json_decref(edit->object);
+    json_decref(edit->template);
+    *edit = (struct capi_edit){0};
+}
+
+void capi_edit_begin(struct capi_edit *edit, const struct capi_owner *owner)
+{
+    *edit = (struct capi_edit){.object = doc_copy(owner->object)};
+}
+
+// --- trees ---------------------------------------------------------------------------------------
+
+static json_t *writable(json_t *tree, const char *a, const char *b)
+{
+    return (json_t *)(uintptr_t)doc_get(tree, a, b, NULL);
+}
+
+// The same, made where it is not there.
+static json_t *made(json_t *tree, const char *a, const char *b)
+{
+    if (!json_is_object(doc_get(tree, a, b, NULL)))
+        doc_set(tree, json_object(), a, b, NULL);
+    return writable(tree, a, b);
+}
+
+static void drop_empty(json_t *tree, const char *a, const char *b)
+{
+    const json_t *value = doc_get(tree, a, b, NULL);
+
+    if (value && json_object_size(value) == 0)
+        json_object_del(json_object_get(tree, a), b);
+}
+
+// What becomes empty goes: v1beta2 takes no empty sections. v1beta1 does, and those that were there
+// before stay.
+static void put_args(json_t *base, const struct platform_part *part, const json_t *tree)
+{
+    const char *const *path = capi_path(part->slot);
+    const json_t *args = json_object_get(tree, path[2]);
+    int64_t keep = part->place.map ? doc_int(tree, 2, PLATFORM_PARENTS, NULL) : 0;
+    json_t *section = json_object_get(base, path[0]), *parent = json_object_get(section, path[1]);
+
+    if (args) {
+        doc_set(base, doc_copy(args), path[0], path[1], path[2], NULL);
+        return;
+    }
+    json_object_del(parent, path[2]);
+    if (keep < 2 && parent && json_object_size(parent) == 0)
+        json_object_del(section, path[1]);
+    if (keep < 1 && section && json_object_size(section) == 0)
+        json_object_del(base, path[0]);
+}
+
+static void put_file(json_t *base, const json_t *tree)
+{
+    json_t *files = json_object_get(base, "files");
+
+    for (size_t i = 0; i < json_array_size(files); i++) {
+        json_t *file = json_array_get(files, i);
+
+        if (str_eq(doc_str(file, "path", NULL), doc_str(tree, "path", NULL)))
+            json_object_set_new(file, "content", doc_copy(json_object_get(tree, "content")));
+    }
+}
+
+static void put_tree(json_t *base, const struct platform_part *part, const json_t *tree)
+{
+    if (json_object_get(tree, "content"))
+        put_file(base, tree);
+    else
+        put_args(base, part, tree);
+}
+
+// --- what may be written -------------------------------------------------------------------------
+
+static const char *const flags[] = {"feature-gates", "runtime-config"};
+
+// The topology controller goes on setting the flags that its templates have: one with another value
+// is a second one to the schema, and then nothing of that Cluster is carried out any more.
+static struct error *check_topology(const struct platform_capi *capi,
+                                    const struct platform_part *part, const char *flag,
+                                    const char *was, const char *now)
+{
+    const json_t *before = doc_get(part->record, "before", "extraArgs", NULL);
+
+    if (!before)
+        before = doc_get(part->record, "before", "kubeletExtraArgs", NULL);
+    if (!capi_is_topology(part->object) || !was || str_eq(was, now) ||
+        (json_object_get(part->record, "before") && !capi_arg(before, flag)))
+        return NULL;
+    return error_because(
+        ERROR_INVALID, "NotManaged",
+        "%s: --%s of %s is set by the ClusterClass of Cluster %s/%s, whose topology controller "
+        "stops when somebody else changes it; have the ClusterClass set --%s=%s",
+        part->where, flag, component_name(part->component), capi->namespace, capi->name, flag,
+        now ? now : "");
+}
+
+static struct error *check_args(const struct platform_capi *capi, const struct platform_part *part,
+                                const json_t *tree)
+{
+    const char *leaf = part->place.at + 1;
+    const json_t *was = json_object_get(part->tree, leaf), *args = json_object_get(tree, leaf);
+    struct error *err = NULL;
+
+    for (size_t i = 0; !err && i < COUNT(flags); i++) {
+        const char *now = capi_arg(args, flags[i]);
+
+        err = check_topology(capi, part, flags[i], capi_arg(was, flags[i]), now);
+        if (!err && now && json_is_array(args) && strlen(now) > CAPI_VALUE_BYTES_MAX)
+            err = error_because(ERROR_INVALID, "InvalidConfiguration",
+                                "%s: --%s of %s would have %zu bytes, and Cluster API takes %d",
+                                part->where, flags[i], component_name(part->component), strlen(now),
+                                CAPI_VALUE_BYTES_MAX);
+    }
+    return err;
+}
+
+// --- templates -----------------------------------------------------------------------------------
+
+static const char *name_of(const json_t *object)
+{
+    return doc_str(object, "metadata", "name", NULL);
+}
+
+static bool is_known(const struct platform_capi *capi, const struct capi_owner *owner,
+                     const char *name)
+{
+    bool known = str_eq(name_of(owner->original), name) || str_eq(name_of(owner->template), name);
+
+    for (size_t i = 0; !known && i < json_array_size(capi->ours); i++)
+        known = str_eq(name_of(json_array_get(capi->ours, i)), name);
+    return known;
+}
+
+static json_t *make_template(const struct platform_capi *capi, const char *name, json_t *take_spec)
+{
+    AUTO_MEM char *version = str_format("%s/%s", CAPI_BOOTSTRAP_GROUP, capi->bootstrap);
+    json_t *made = json_object();
+
+    json_object_set_new(made, "apiVersion", doc_string(version));
+    json_object_set_new(made, "kind", doc_string("KubeadmConfigTemplate"));
+    doc_set(made, doc_string(name), "metadata", "name", NULL);
+    doc_set(made, doc_string(capi->namespace), "metadata", "namespace", NULL);
+    doc_set(made, doc_string(capi->name), "metadata", "labels", CAPI_CLUSTER_LABEL, NULL);
+    doc_set(made, doc_string(capi->name), "metadata", "labels", CAPI_OURS_LABEL, NULL);
+    json_object_set_new(made, "spec", take_spec);
+    return made;
+}
+
+// Ours is named after the one that it was made of, and by what it says.
+static char *name_template(const struct capi_owner *owner, const json_t *of, const json_t *spec)
+{
+    const json_t *root = owner->original ? owner->original : of;
+    const char *base = name_of(root);
+    char digest[DOC_DIGEST_BYTES];
+
+    doc_digest_tree(spec, digest);
+    digest[8] = '\0';
+    return str_format("%.*s-%s", TEXT_CUT(CAPI_NAME_BYTES_MAX, base), digest);
+}
+
+// The template with this tree: one that is there, or a new one. Owned.
+static char *put_template(struct capi_edit *edit, const struct platform_capi *capi,
+                          const struct capi_owner *owner, const struct platform_part *part,
+                          const json_t *tree)
+{
+    const char *named = doc_str(tree, "template", NULL);
+    const json_t *of = str_eq(name_of(owner->original), named) ? owner->original : owner->template;
+    AUTO_JSON json_t *spec = NULL;
+    AUTO_MEM char *name = NULL;
+
+    // The way back leads to what was there, whatever it says by now.
+    if (part->need == NEED_PUT_BACK && is_known(capi, owner, named) &&
+        !str_eq(named, name_of(owner->template)))
+        return str_dup(named);
+    spec = doc_copy(json_object_get(of, "spec"));
+    put_tree(made(spec, "template", "spec"), part, tree);
+    drop_empty(spec, "template", "spec");
+    if (doc_equal(spec, json_object_get(of, "spec")))
+        return str_dup(name_of(of));
+    name = name_template(owner, of, spec);
+    edit->creates = !is_known(capi, owner, name);
+    edit->template = make_template(capi, name, TAKE(spec));
+    return TAKE(name);
+}
+
+// --- an edit -------------------------------------------------------------------------------------
+
+static void put_record(json_t *object, const struct platform_part *part, const json_t *record)
+{
+    AUTO_MEM char *key = platform_annotation(part->slot);
+    AUTO_MEM char *text = record ? doc_print_json(record) : NULL;
+    json_t *annotations = writable(object, "metadata", "annotations");
+
+    if (text)
+        doc_set(object, doc_string(text), "metadata", "annotations", key, NULL);
+    else if (annotations)
+        json_object_del(annotations, key);
+    if (annotations && json_object_size(annotations) == 0)
+        json_object_del(json_object_get(object, "metadata"), "annotations");
+}
+
+struct error *capi_edit_put(struct capi_edit *edit, const struct platform_capi *capi,
+                            const struct capi_owner *owner, const struct platform_part *part,
+                            const json_t *tree, json_t *record)
+{
+    AUTO_JSON json_t *to = tree ? doc_copy(tree) : NULL;
+    AUTO_MEM char *name = NULL;
+    struct error *err = NULL;
+
+    if (tree && !json_object_get(tree, "content"))
+        err = check_args(capi, part, tree);
+    if (err)
+        return err;
+    if (tree && owner->kind == KIND_KUBEADM_CONTROL_PLANE) {
+        put_tree(made(edit->object, "spec", "kubeadmConfigSpec"), part, tree);
+        drop_empty(edit->object, "spec", "kubeadmConfigSpec");
+    } else if (tree) {
+        name = put_template(edit, capi, owner, part, tree);
+        doc_set(edit->object, doc_string(name), "spec", "template", "spec", "bootstrap",
+                "configRef", "name", NULL);
+        json_object_set_new(to, "template", doc_string(name));
+        platform_record_retarget(record, to);
+    }
+    put_record(edit->object, part, record);
+    return NULL;
+}
+
+json_t *capi_edit_patch(const struct capi_edit *edit, const struct capi_owner *owner)
+{
+    json_t *patch = doc_make_merge_patch(owner->object, edit->object);
+
+    if (patch)
+        doc_set(patch, doc_string(doc_str(owner->object, "metadata", "resourceVersion", NULL)),
+                "metadata", "resourceVersion", NULL);
+    return patch;
+}

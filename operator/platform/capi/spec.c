@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a DRAConfiguration of ClusterAPI names: one Cluster, and what of it its passes look at.
+#include "capi_internal.h"
+
+static const json_t *spec_of(const json_t *config)
+{
+    return doc_get(config, "spec", "platform", "clusterAPI", NULL);
+}
+
+const char *capi_reaches(const json_t *config)
+{
+    const char *given = doc_str(spec_of(config), "namespace", NULL);
+
+    return *given ? given : doc_str(config, "metadata", "namespace", NULL);
+}
+
+static const char *name_of(const json_t *config)
+{
+    const char *given = doc_str(spec_of(config), "name", NULL);
+
+    return *given ? given : doc_str(config, "metadata", "name", NULL);
+}
+
+void capi_name_targets(const json_t *config, struct strlist *names)
+{
+    strlist_take(names, str_format("Cluster %s/%s", capi_reaches(config), name_of(config)));
+}
+
+// Which control plane and which MachineDeployments are its is in the objects: those of the
+// namespace are followed.
+size_t capi_follows(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX])
+{
+    static const enum platform_kind kinds[] = {KIND_CLUSTER, KIND_KUBEADM_CONTROL_PLANE,
+                                               KIND_MACHINE_DEPLOYMENT};
+
+    _Static_assert(COUNT(kinds) <= PLATFORM_FOLLOWS_MAX, "follows");
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        const struct platform_kind_info *kind = platform_kind(kinds[i]);
+        char *namespace = str_dup(capi_reaches(config));
+
+        follows[i] = (struct platform_follow){
+            .ref = {.group = kind->group,
+                    .version = "",
+                    .resource = kind->resource,
+                    .namespace = namespace},
+            .namespace = namespace,
+            .field_selector =
+                kinds[i] == KIND_CLUSTER ? str_format("metadata.name=%s", name_of(config)) : NULL};
+    }
+    return COUNT(kinds);
+}
+
+struct error *capi_check(const struct api_config *config)
+{
+    if (config->driver || config->smoke_test)
+        return error_because(ERROR_INVALID, "NotSupported",
+                             "%s is not supported with platform.type ClusterAPI: the driver "
+                             "belongs into the workload cluster, and would come into this one",
+                             config->driver ? "spec.driver" : "spec.smokeTest");
+    return NULL;
+}

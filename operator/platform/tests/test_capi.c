@@ -1,0 +1,738 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clusters of Cluster API as pure functions: where flags are written, edits and ways back, and how
+// far a roll-out is.
+#include <string.h>
+
+#include "capi/capi_internal.h"
+#include "test.h"
+
+#define NOW_MS 1764000000000
+#define WANT                                                                                       \
+    "{revision: r1, expect: {DynamicResourceAllocation: true},"                                    \
+    " featureGates: {DynamicResourceAllocation: true}}"
+#define WANT_API                                                                                   \
+    "{revision: r1, expect: {DynamicResourceAllocation: true},"                                    \
+    " featureGates: {DynamicResourceAllocation: true},"                                            \
+    " runtimeConfig: {resource.k8s.io/v1beta1: 'true'}}"
+#define WANT_NOTHING "{revision: r2, expect: {}, featureGates: {}}"
+
+static json_t *parse(const char *text)
+{
+    json_t *tree = NULL;
+
+    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &tree));
+    return tree;
+}
+
+// --- a small management cluster ------------------------------------------------------------------
+
+struct place {
+    struct platform_capi capi;
+    struct capi_owner owners[2];
+};
+
+static void begin(struct place *p, const char *version)
+{
+    *p = (struct place){
+        .capi = {.namespace = str_dup("default"),
+                 .name = str_dup("one"),
+                 .core = str_dup(version),
+                 .control_plane = str_dup(version),
+                 .bootstrap = str_dup(version),
+                 .cluster = parse("{metadata: {name: one, namespace: default}}"),
+                 .ours = json_array(),
+                 .in_use = json_object()},
+    };
+    p->capi.owners = p->owners;
+}
+
+static void end(struct place *p)
+{
+    for (size_t i = 0; i < p->capi.len; i++)
+        capi_owner_fini(&p->owners[i]);
+    p->capi.len = 0;
+    p->capi.owners = NULL;
+    json_decref(p->capi.cluster);
+    json_decref(p->capi.ours);
+    json_decref(p->capi.in_use);
+    mem_free(p->capi.namespace);
+    mem_free(p->capi.name);
+    mem_free(p->capi.core);
+    mem_free(p->capi.control_plane);
+    mem_free(p->capi.bootstrap);
+}
+
+static struct error *read_again(struct place *p, enum platform_kind kind, json_t *take_object,
+                                json_t *take_template, json_t *take_original)
+{
+    struct capi_owner *owner = &p->owners[0];
+
+    if (p->capi.len > 0)
+        capi_owner_fini(owner);
+    p->capi.len = 1;
+    *owner = (struct capi_owner){
+        .kind = kind, .object = take_object, .template = take_template, .original = take_original};
+    return capi_owner_read(owner, &p->capi);
+}
+
+static struct error *read_control_plane(struct place *p, json_t *take_object)
+{
+    return read_again(p, KIND_KUBEADM_CONTROL_PLANE, take_object, NULL, NULL);
+}
+
+static struct platform_part *part_of(struct place *p, const char *slot)
+{
+    for (size_t i = 0; i < p->owners[0].len; i++) {
+        if (str_eq(p->owners[0].parts[i].slot, slot))
+            return &p->owners[0].parts[i];
+    }
+    return NULL;
+}
+
+// Every part with what is wanted: the API server want_api, the others want.
+static struct error *edit_all(struct place *p, const char *want_api, const char *want,
+                              struct capi_edit *edit)
+{
+    struct capi_owner *owner = &p->owners[0];
+    struct error *err = NULL;
+
+    capi_edit_begin(edit, owner);
+    for (size_t i = 0; !err && i < owner->len; i++) {
+        struct platform_part *part = &owner->parts[i];
+        AUTO_JSON json_t *wanted = parse(part->component == COMPONENT_APISERVER ? want_api : want);
+        AUTO_JSON json_t *tree = NULL;
+        AUTO_JSON json_t *record = NULL;
+
+        err = platform_record_edit(part, wanted, NOW_MS, &tree, &record);
+        if (!err)
+            err = capi_edit_put(edit, &p->capi, owner, part, tree, record);
+    }
+    return err;
+}
+
+// The object as the API server has it after the patch.
+static json_t *patched(const struct place *p, const struct capi_edit *edit)
+{
+    AUTO_JSON json_t *patch = capi_edit_patch(edit, &p->owners[0]);
+
+    if (!patch)
+        return doc_copy(p->owners[0].object);
+    CHECK_STR(doc_str(patch, "metadata", "resourceVersion", NULL),
+              doc_str(p->owners[0].object, "metadata", "resourceVersion", NULL));
+    return doc_merge_patch(p->owners[0].object, patch);
+}
+
+static void check_spec(const json_t *object, const char *want)
+{
+    AUTO_JSON json_t *wanted = parse(want);
+    AUTO_MEM char *text = doc_print_yaml(json_object_get(object, "spec"));
+    AUTO_MEM char *want_text = doc_print_yaml(wanted);
+
+    CHECK_STR(text, want_text);
+}
+
+// Turned on and off again: the spec is what it was, and no edit is made twice.
+static void check_both_ways(const char *version, const char *before, const char *after)
+{
+    AUTO_MEM char *text = str_format(
+        "{metadata: {name: one, namespace: default, resourceVersion: '7'}, spec: %s}", before);
+    AUTO_JSON json_t *object = parse(text);
+    AUTO_JSON json_t *on = NULL;
+    AUTO_JSON json_t *off = NULL;
+    struct place p;
+
+    begin(&p, version);
+    CHECK_OK(read_control_plane(&p, doc_copy(object)));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+
+        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
+        on = patched(&p, &edit);
+    }
+    check_spec(on, after);
+    CHECK_OK(read_control_plane(&p, doc_copy(on)));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        AUTO_JSON json_t *again = NULL;
+
+        CHECK(part_of(&p, "kube-apiserver")->stands);
+        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
+        again = patched(&p, &edit);
+        CHECK(doc_equal(json_object_get(again, "spec"), json_object_get(on, "spec")));
+    }
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+
+        CHECK_OK(edit_all(&p, WANT_NOTHING, WANT_NOTHING, &edit));
+        off = patched(&p, &edit);
+    }
+    CHECK(doc_equal(json_object_get(off, "spec"), json_object_get(object, "spec")));
+    end(&p);
+}
+
+TEST(a_list_of_arguments_is_edited_and_comes_back)
+{
+    check_both_ways(
+        "v1beta2",
+        "{version: v1.33.13, kubeadmConfigSpec: {clusterConfiguration: {apiServer: {certSANs: [a],"
+        " extraArgs: [{name: v, value: '2'}, {name: feature-gates, value: 'A=true'}]}},"
+        " initConfiguration: {nodeRegistration: {criSocket: s}}}}",
+        "{version: v1.33.13, kubeadmConfigSpec: {clusterConfiguration: {apiServer: {certSANs: [a],"
+        " extraArgs: [{name: v, value: '2'},"
+        " {name: feature-gates, value: 'A=true,DynamicResourceAllocation=true'},"
+        " {name: runtime-config, value: resource.k8s.io/v1beta1=true}]},"
+        " controllerManager: {extraArgs: [{name: feature-gates, value:"
+        " DynamicResourceAllocation=true}]},"
+        " scheduler: {extraArgs: [{name: feature-gates, value: DynamicResourceAllocation=true}]}},"
+        " initConfiguration: {nodeRegistration: {criSocket: s,"
+        " kubeletExtraArgs: [{name: feature-gates, value: DynamicResourceAllocation=true}]}},"
+        " joinConfiguration: {nodeRegistration: {kubeletExtraArgs: [{name: feature-gates, value:"
+        " DynamicResourceAllocation=true}]}}}}");
+}
+
+TEST(a_map_of_arguments_is_edited_and_its_empty_sections_stay)
+{
+    check_both_ways(
+        "v1beta1",
+        "{version: v1.33.13, kubeadmConfigSpec: {clusterConfiguration: {apiServer: {extraArgs:"
+        " {v: '2'}}, controllerManager: {}, scheduler: {}}, joinConfiguration: {discovery: {},"
+        " nodeRegistration: {}}, initConfiguration: {nodeRegistration: {}}}}",
+        "{version: v1.33.13, kubeadmConfigSpec: {clusterConfiguration: {apiServer: {extraArgs:"
+        " {v: '2', feature-gates: DynamicResourceAllocation=true,"
+        " runtime-config: resource.k8s.io/v1beta1=true}},"
+        " controllerManager: {extraArgs: {feature-gates: DynamicResourceAllocation=true}},"
+        " scheduler: {extraArgs: {feature-gates: DynamicResourceAllocation=true}}},"
+        " joinConfiguration: {discovery: {}, nodeRegistration: {kubeletExtraArgs:"
+        " {feature-gates: DynamicResourceAllocation=true}}},"
+        " initConfiguration: {nodeRegistration: {kubeletExtraArgs:"
+        " {feature-gates: DynamicResourceAllocation=true}}}}}");
+}
+
+TEST(where_nothing_was_nothing_stays)
+{
+    check_both_ways(
+        "v1beta2", "{version: v1.33.13}",
+        "{version: v1.33.13, kubeadmConfigSpec: {clusterConfiguration: {apiServer: {extraArgs:"
+        " [{name: feature-gates, value: DynamicResourceAllocation=true},"
+        " {name: runtime-config, value: resource.k8s.io/v1beta1=true}]},"
+        " controllerManager: {extraArgs: [{name: feature-gates, value:"
+        " DynamicResourceAllocation=true}]},"
+        " scheduler: {extraArgs: [{name: feature-gates, value: DynamicResourceAllocation=true}]}},"
+        " joinConfiguration: {nodeRegistration: {kubeletExtraArgs: [{name: feature-gates, value:"
+        " DynamicResourceAllocation=true}]}},"
+        " initConfiguration: {nodeRegistration: {kubeletExtraArgs: [{name: feature-gates, value:"
+        " DynamicResourceAllocation=true}]}}}}");
+}
+
+TEST(gates_of_kubelets_go_into_the_file_that_is_there)
+{
+    check_both_ways(
+        "v1beta2",
+        "{version: v1.33.13, kubeadmConfigSpec: {files: [{path: /etc/x, content: 'x'},"
+        " {path: /etc/kubernetes/patches/kubeletconfiguration0+strategic.yaml,"
+        " content: \"# ours\\nmaxPods: 50 # few\\n\"}],"
+        " initConfiguration: {patches: {directory: /etc/kubernetes/patches/}}}}",
+        "{version: v1.33.13, kubeadmConfigSpec: {files: [{path: /etc/x, content: 'x'},"
+        " {path: /etc/kubernetes/patches/kubeletconfiguration0+strategic.yaml,"
+        " content: \"# ours\\nmaxPods: 50 # few\\nfeatureGates:\\n  DynamicResourceAllocation:"
+        " true\\n\"}],"
+        " initConfiguration: {patches: {directory: /etc/kubernetes/patches/}},"
+        " clusterConfiguration: {apiServer: {extraArgs:"
+        " [{name: feature-gates, value: DynamicResourceAllocation=true},"
+        " {name: runtime-config, value: resource.k8s.io/v1beta1=true}]},"
+        " controllerManager: {extraArgs: [{name: feature-gates, value:"
+        " DynamicResourceAllocation=true}]},"
+        " scheduler: {extraArgs: [{name: feature-gates, value:"
+        " DynamicResourceAllocation=true}]}}}}");
+}
+
+// --- which place holds the kubelets' gates -------------------------------------------------------
+
+static void check_kubelet_slots(const char *spec, const char *want)
+{
+    AUTO_MEM char *text =
+        str_format("{metadata: {name: one, namespace: default}, spec: {version: v1.33.13,"
+                   " kubeadmConfigSpec: %s}}",
+                   spec);
+    AUTO_BUF struct buf slots = buf_make(256);
+    struct place p;
+
+    begin(&p, "v1beta2");
+    CHECK_OK(read_control_plane(&p, parse(text)));
+    for (size_t i = 3; i < p.owners[0].len; i++)
+        buf_printf(&slots, "%s at %s ", p.owners[0].parts[i].slot, p.owners[0].parts[i].place.at);
+    CHECK_STR(slots.ptr, want);
+    end(&p);
+}
+
+#define JOIN_PATCHES "joinConfiguration: {patches: {directory: /etc/kubernetes/patches}}"
+#define BOTH_ARGS "kubelet at /kubeletExtraArgs kubelet-init at /kubeletExtraArgs "
+
+TEST(a_file_of_the_kubelets_is_told_from_other_files)
+{
+    check_kubelet_slots("{files: [{path: /etc/kubernetes/patches/kubeletconfiguration.yaml,"
+                        " content: 'a: 1'}], " JOIN_PATCHES "}",
+                        "kubelet at /content ");
+    check_kubelet_slots("{files: [{path: /etc/k.yaml, content: 'a: 1'}], joinConfiguration:"
+                        " {nodeRegistration: {kubeletExtraArgs: [{name: config, value:"
+                        " /etc/k.yaml}]}}}",
+                        "kubelet at /content ");
+    // a patch in JSON's own form has no map of gates
+    check_kubelet_slots("{files: [{path: /etc/kubernetes/patches/kubeletconfiguration+json.yaml,"
+                        " content: '[]'}], " JOIN_PATCHES "}",
+                        BOTH_ARGS);
+    check_kubelet_slots("{files: [{path: /etc/kubernetes/patches/kube-apiserver.yaml,"
+                        " content: 'a: 1'}], " JOIN_PATCHES "}",
+                        BOTH_ARGS);
+    // what a Secret holds is not ours to read
+    check_kubelet_slots("{files: [{path: /etc/kubernetes/patches/kubeletconfiguration.yaml,"
+                        " contentFrom: {secret: {name: s, key: k}}}], " JOIN_PATCHES "}",
+                        BOTH_ARGS);
+    check_kubelet_slots("{files: [{path: /etc/kubernetes/patches/kubeletconfiguration.yaml,"
+                        " encoding: base64, content: YTogMQo=}], " JOIN_PATCHES "}",
+                        BOTH_ARGS);
+    // gates on the command line win over the file, key by key
+    check_kubelet_slots("{files: [{path: /etc/k/kubeletconfiguration.yaml, content: 'a: 1'}],"
+                        " joinConfiguration: {patches: {directory: /etc/k}, nodeRegistration:"
+                        " {kubeletExtraArgs: [{name: feature-gates, value: 'A=true'}]}}}",
+                        BOTH_ARGS);
+}
+
+TEST(gates_of_a_file_count_where_the_command_line_says_nothing)
+{
+    struct place p;
+
+    begin(&p, "v1beta2");
+    CHECK_OK(read_control_plane(
+        &p, parse("{metadata: {name: one, namespace: default}, spec: {version: v1.33.13,"
+                  " kubeadmConfigSpec: {files: [{path: /etc/k/kubeletconfiguration.yaml, content:"
+                  " \"featureGates: {A: true, B: true}\"}], joinConfiguration: {patches:"
+                  " {directory: /etc/k}, nodeRegistration: {kubeletExtraArgs:"
+                  " [{name: feature-gates, value: 'A=false'}]}}}}}")));
+    CHECK(json_is_false(json_object_get(part_of(&p, "kubelet")->flags.feature_gates, "A")));
+    CHECK(json_is_true(json_object_get(part_of(&p, "kubelet")->flags.feature_gates, "B")));
+    end(&p);
+}
+
+// --- what is not written -------------------------------------------------------------------------
+
+static void check_refused(struct error *take_err, const char *reason, const char *part)
+{
+    CHECK(take_err != NULL);
+    CHECK_STR(error_reason(take_err), reason);
+    CHECK_ERR_HAS(take_err, ERROR_INVALID, part);
+}
+
+TEST(who_else_writes_a_control_plane_is_named)
+{
+    static const struct {
+        const char *metadata, *part;
+    } rows[] = {
+        {"annotations: {meta.helm.sh/release-name: berlin, meta.helm.sh/release-namespace: org}",
+         "of the Helm release org/berlin"},
+        {"labels: {kustomize.toolkit.fluxcd.io/name: clusters}", "the Flux Kustomization clusters"},
+        {"ownerReferences: [{apiVersion: x/v1, kind: Fleet, name: f, controller: true}]",
+         "owned by Fleet f"},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO_MEM char *text =
+            str_format("{metadata: {name: one, namespace: default, %s}, spec: {version: v1.33.13}}",
+                       rows[i].metadata);
+        struct place p;
+
+        begin(&p, "v1beta2");
+        check_refused(read_control_plane(&p, parse(text)), "NotManaged", rows[i].part);
+        end(&p);
+    }
+}
+
+TEST(a_control_plane_that_is_not_kubeadms_is_named)
+{
+    AUTO_JSON json_t *talos = parse("{metadata: {name: one, namespace: n}, spec: {controlPlaneRef:"
+                                    " {apiGroup: x, kind: TalosControlPlane, name: t}}}");
+    AUTO_JSON json_t *none = parse("{metadata: {name: one, namespace: n}, spec: {}}");
+    const char *name;
+
+    check_refused(capi_control_plane_name(talos, &name), "NotSupported", "a TalosControlPlane");
+    check_refused(capi_control_plane_name(none, &name), "NotSupported", "not named");
+}
+
+TEST(a_value_that_is_too_long_is_not_sent)
+{
+    struct place p;
+    AUTO_CAPI_EDIT struct capi_edit edit = {0};
+    AUTO_MEM char *long_gates = mem_alloc(1024);
+    AUTO_MEM char *text = NULL;
+
+    memset(long_gates, 'a', 1000);
+    long_gates[1000] = '\0';
+    text = str_format("{metadata: {name: one, namespace: default}, spec: {version: v1.33.13,"
+                      " kubeadmConfigSpec: {clusterConfiguration: {scheduler: {extraArgs:"
+                      " [{name: feature-gates, value: '%s=true'}]}}}}}",
+                      long_gates);
+    begin(&p, "v1beta2");
+    CHECK_OK(read_control_plane(&p, parse(text)));
+    check_refused(edit_all(&p, WANT_API, WANT, &edit), "InvalidConfiguration",
+                  "--feature-gates of kube-scheduler would have 1036 bytes, and Cluster API takes "
+                  "1024");
+    end(&p);
+}
+
+// --- ClusterClass --------------------------------------------------------------------------------
+
+#define TOPOLOGY                                                                                   \
+    "metadata: {name: one, namespace: default, resourceVersion: '7', labels:"                      \
+    " {topology.cluster.x-k8s.io/owned: ''}, ownerReferences: [{apiVersion:"                       \
+    " cluster.x-k8s.io/v1beta2, kind: Cluster, name: one, controller: true}]}"
+
+TEST(a_flag_that_a_cluster_class_sets_is_not_changed)
+{
+    struct place p;
+    AUTO_CAPI_EDIT struct capi_edit edit = {0};
+
+    begin(&p, "v1beta2");
+    CHECK_OK(read_control_plane(
+        &p, parse("{" TOPOLOGY ", spec: {version: v1.33.13, kubeadmConfigSpec:"
+                  " {clusterConfiguration: {apiServer: {extraArgs: [{name: feature-gates, value:"
+                  " 'A=true'}]}}}}}")));
+    check_refused(edit_all(&p, WANT_API, WANT, &edit), "NotManaged",
+                  "have the ClusterClass set "
+                  "--feature-gates=A=true,DynamicResourceAllocation=true");
+    end(&p);
+}
+
+TEST(a_flag_that_a_cluster_class_does_not_set_is_added_and_taken_out)
+{
+    AUTO_JSON json_t *on = NULL;
+    AUTO_JSON json_t *off = NULL;
+    AUTO_JSON json_t *object = parse("{" TOPOLOGY ", spec: {version: v1.33.13}}");
+    struct place p;
+
+    begin(&p, "v1beta2");
+    CHECK_OK(read_control_plane(&p, doc_copy(object)));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
+        on = patched(&p, &edit);
+    }
+    CHECK_OK(read_control_plane(&p, doc_copy(on)));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        CHECK_OK(edit_all(&p, WANT_NOTHING, WANT_NOTHING, &edit));
+        off = patched(&p, &edit);
+    }
+    CHECK(doc_equal(json_object_get(off, "spec"), json_object_get(object, "spec")));
+    end(&p);
+}
+
+static void collect(struct place *p, struct platform_observed *observed, bool deleting)
+{
+    const struct platform_target target = {.deleting = deleting, .component_timeout_ms = 60000};
+    const struct platform_look look = {.target = &target, .now_wall_ms = NOW_MS};
+    const struct platform_said said = {0};
+
+    *observed = (struct platform_observed){.reports = json_array(), .capi = &p->capi};
+    capi_collect(observed, &look, &said);
+}
+
+static void forget(struct platform_observed *observed)
+{
+    observed->capi = NULL;
+    platform_observed_fini(observed);
+}
+
+TEST(when_the_topology_controller_stops_ours_is_taken_out)
+{
+    struct place p;
+    struct platform_observed observed;
+    json_t *on;
+
+    begin(&p, "v1beta2");
+    CHECK_OK(read_control_plane(&p, parse("{" TOPOLOGY ", spec: {version: v1.33.13}}")));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
+        on = patched(&p, &edit);
+    }
+    CHECK_OK(read_control_plane(&p, on));
+    collect(&p, &observed, false);
+    CHECK_INT(part_of(&p, "kube-scheduler")->need, NEED_NOTHING);
+    forget(&observed);
+    json_decref(p.capi.cluster);
+    p.capi.cluster =
+        parse("{metadata: {name: one}, status: {conditions: [{type: TopologyReconciled, status:"
+              " 'False', message: 'error: ... Invalid value: extraArgs name must be unique'}]}}");
+    collect(&p, &observed, false);
+    CHECK_INT(part_of(&p, "kube-scheduler")->need, NEED_PUT_BACK);
+    CHECK_HAS(part_of(&p, "kube-scheduler")->message, "ours was taken out");
+    forget(&observed);
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        AUTO_JSON json_t *off = NULL;
+
+        capi_edit_begin(&edit, &p.owners[0]);
+        for (size_t i = 0; i < p.owners[0].len; i++) {
+            struct platform_part *part = &p.owners[0].parts[i];
+            AUTO_JSON json_t *tree = NULL;
+            AUTO_JSON json_t *record = NULL;
+
+            json_object_del(part->record, "previous"); // its roll-out was over long ago
+            CHECK_OK(platform_record_put_back(part, NOW_MS, &tree, &record));
+            CHECK_OK(capi_edit_put(&edit, &p.capi, &p.owners[0], part, tree, record));
+        }
+        off = patched(&p, &edit);
+        check_spec(off, "{version: v1.33.13}"); // nor a section that is empty
+    }
+    end(&p);
+}
+
+// --- templates -----------------------------------------------------------------------------------
+
+#define DEPLOYMENT(template)                                                                       \
+    "{metadata: {name: workers, namespace: default, resourceVersion: '9', generation: 1}, spec:"   \
+    " {replicas: 1, template: {spec: {version: v1.33.13, bootstrap: {configRef: {apiGroup: b,"     \
+    " kind: KubeadmConfigTemplate, name: " template "}}}}}}"
+#define TEMPLATE                                                                                   \
+    "{metadata: {name: workers, namespace: default, annotations: {x: y}, ownerReferences: [{}]},"  \
+    " spec: {template: {spec: {joinConfiguration: {nodeRegistration: {criSocket: s}}}}}}"
+
+static json_t *name_of(const json_t *deployment)
+{
+    return doc_copy(
+        doc_get(deployment, "spec", "template", "spec", "bootstrap", "configRef", NULL));
+}
+
+TEST(kubelets_of_workers_get_a_template_of_their_own_and_the_old_one_back)
+{
+    AUTO_JSON json_t *template = parse(TEMPLATE);
+    AUTO_JSON json_t *copy = NULL;
+    AUTO_JSON json_t *on = NULL;
+    AUTO_JSON json_t *off = NULL;
+    AUTO_JSON json_t *ref = NULL;
+    const char *name;
+    struct place p;
+
+    begin(&p, "v1beta2");
+    CHECK_OK(read_again(&p, KIND_MACHINE_DEPLOYMENT, parse(DEPLOYMENT("workers")),
+                        doc_copy(template), NULL));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
+        CHECK(edit.creates);
+        copy = doc_copy(edit.template);
+        on = patched(&p, &edit);
+    }
+    name = doc_str(copy, "metadata", "name", NULL);
+    CHECK_HAS(name, "workers-");
+    CHECK_INT(strlen(name), strlen("workers-") + 8);
+    CHECK_STR(doc_str(copy, "apiVersion", NULL), "bootstrap.cluster.x-k8s.io/v1beta2");
+    CHECK_STR(doc_str(copy, "metadata", "labels", CAPI_CLUSTER_LABEL, NULL), "one");
+    CHECK_STR(doc_str(copy, "metadata", "labels", CAPI_OURS_LABEL, NULL), "one");
+    CHECK(doc_get(copy, "metadata", "ownerReferences", NULL) == NULL);
+    check_spec(copy, "{template: {spec: {joinConfiguration: {nodeRegistration: {criSocket: s,"
+                     " kubeletExtraArgs: [{name: feature-gates, value:"
+                     " DynamicResourceAllocation=true}]}}}}}");
+    CHECK_STR(capi_template_name(on), name);
+    CHECK_STR_TAKE(capi_original_name(on), "workers");
+
+    // The same again makes no other one.
+    json_array_append_new(p.capi.ours, doc_copy(copy));
+    CHECK_OK(
+        read_again(&p, KIND_MACHINE_DEPLOYMENT, doc_copy(on), doc_copy(copy), doc_copy(template)));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        AUTO_JSON json_t *again = NULL;
+        CHECK(part_of(&p, "kubelet")->stands);
+        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
+        CHECK(!edit.creates);
+        again = patched(&p, &edit);
+        CHECK_STR(capi_template_name(again), name);
+    }
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        CHECK_OK(edit_all(&p, WANT_NOTHING, WANT_NOTHING, &edit));
+        CHECK(edit.template == NULL);
+        off = patched(&p, &edit);
+    }
+    ref = name_of(off);
+    CHECK_STR(doc_str(ref, "name", NULL), "workers");
+    end(&p);
+}
+
+// Of many MachineDeployments the status tells one: each record has its own count.
+TEST(how_often_somebody_undid_it_is_in_the_record)
+{
+    AUTO_JSON json_t *template = parse(TEMPLATE);
+    AUTO_JSON json_t *on = NULL;
+    struct platform_observed observed;
+    struct place p;
+
+    begin(&p, "v1beta2");
+    for (int64_t times = 0; times <= PLATFORM_REVERTS_MAX; times++) {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        const char *state;
+
+        if (on) // the template from before is named again, and the record stays
+            doc_set(on, json_string("workers"), "spec", "template", "spec", "bootstrap",
+                    "configRef", "name", NULL);
+        CHECK_OK(read_again(&p, KIND_MACHINE_DEPLOYMENT,
+                            on ? doc_copy(on) : parse(DEPLOYMENT("workers")), doc_copy(template),
+                            on ? doc_copy(template) : NULL));
+        collect(&p, &observed, false);
+        CHECK_INT(part_of(&p, "kubelet")->reverts, times);
+        state = doc_str(observed.instances[0].reported, "state", NULL);
+        CHECK_STR(state, times < PLATFORM_REVERTS_MAX ? "Observed" : "Reverted");
+        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
+        forget(&observed);
+        json_decref(on);
+        on = patched(&p, &edit);
+    }
+    end(&p);
+}
+
+TEST(what_somebody_changed_in_the_template_from_before_is_in_the_next_copy)
+{
+    AUTO_JSON json_t *template = parse(TEMPLATE);
+    AUTO_JSON json_t *changed = parse(TEMPLATE);
+    AUTO_JSON json_t *copy = NULL;
+    json_t *on;
+    struct place p;
+
+    begin(&p, "v1beta2");
+    CHECK_OK(read_again(&p, KIND_MACHINE_DEPLOYMENT, parse(DEPLOYMENT("workers")),
+                        doc_copy(template), NULL));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
+        copy = doc_copy(edit.template);
+        on = patched(&p, &edit);
+    }
+    doc_set(changed, parse("[{name: v, value: '4'}]"), "spec", "template", "spec",
+            "joinConfiguration", "nodeRegistration", "kubeletExtraArgs", NULL);
+    CHECK_OK(read_again(&p, KIND_MACHINE_DEPLOYMENT, on, doc_copy(copy), doc_copy(changed)));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
+        CHECK(edit.creates);
+        check_spec(edit.template,
+                   "{template: {spec: {joinConfiguration: {nodeRegistration: {criSocket: s,"
+                   " kubeletExtraArgs: [{name: feature-gates, value:"
+                   " DynamicResourceAllocation=true}, {name: v, value: '4'}]}}}}}");
+    }
+    end(&p);
+}
+
+// --- how far a roll-out is -----------------------------------------------------------------------
+
+static void check_rollout(const char *generation, const char *status, unsigned deleting, bool want)
+{
+    AUTO_MEM char *text =
+        str_format("{metadata: {name: one, generation: %s}, spec: {replicas: 1}, status: %s}",
+                   generation, status);
+    AUTO_JSON json_t *object = parse(text);
+    const struct capi_owner owner = {
+        .kind = KIND_KUBEADM_CONTROL_PLANE, .object = object, .machines = {.deleting = deleting}};
+    struct rollout r = capi_rollout_of(&owner, false);
+
+    if (r.complete != want)
+        test_fail(__FILE__, __LINE__, "%s", status);
+}
+
+#define NOT_ROLLING "conditions: [{type: RollingOut, status: 'False'}]"
+
+// Seen of Cluster API 1.14.2, in this order, of one replica.
+TEST(a_roll_out_is_over_by_its_counts_and_by_no_condition)
+{
+    static const char *const not_over[] = {
+        "{observedGeneration: 1, replicas: 1, upToDateReplicas: 1, readyReplicas: 1, " NOT_ROLLING
+        "}",
+        "{observedGeneration: 2, replicas: 1, upToDateReplicas: 0, readyReplicas: 1}",
+        "{observedGeneration: 2, replicas: 2, upToDateReplicas: 1, readyReplicas: 1}",
+        "{observedGeneration: 2, replicas: 2, upToDateReplicas: 1, readyReplicas: 0}",
+        "{observedGeneration: 2, replicas: 2, upToDateReplicas: 2, readyReplicas: 1, " NOT_ROLLING
+        "}",
+        "{observedGeneration: 2}",
+    };
+    static const char over[] =
+        "{observedGeneration: 2, replicas: 1, upToDateReplicas: 1, readyReplicas: 1}";
+
+    for (size_t i = 0; i < COUNT(not_over); i++)
+        check_rollout("2", not_over[i], 0, false);
+    check_rollout("2", over, 1, false);
+    check_rollout("2", over, 0, true);
+    check_rollout("2", "{observedGeneration: 2, replicas: 1, updatedReplicas: 1, readyReplicas: 1}",
+                  0, true);
+}
+
+// It has seen the generation, and still counts the Machines of the template from before.
+TEST(a_machine_deployment_is_over_when_its_machines_are_of_its_template)
+{
+    AUTO_JSON json_t *deployment =
+        parse("{metadata: {name: w, generation: 2}, spec: {replicas: 2, template: {spec:"
+              " {bootstrap: {configRef: {kind: KubeadmConfigTemplate, name: new}}}}}, status:"
+              " {observedGeneration: 2, replicas: 2, upToDateReplicas: 2, readyReplicas: 2,"
+              " availableReplicas: 2}}");
+    AUTO_JSON json_t *old =
+        parse("{spec: {replicas: 2, template: {spec: {bootstrap: {configRef:"
+              " {kind: KubeadmConfigTemplate, name: old}}}}}, status: {replicas: 2}}");
+    AUTO_JSON json_t *emptied =
+        parse("{spec: {replicas: 0, template: {spec: {bootstrap: {configRef:"
+              " {kind: KubeadmConfigTemplate, name: old}}}}}, status: {replicas: 0}}");
+    AUTO_JSON json_t *new =
+        parse("{spec: {replicas: 2, template: {spec: {bootstrap: {configRef:"
+              " {kind: KubeadmConfigTemplate, name: new}}}}}, status: {replicas: 1}}");
+    struct capi_owner owner = {.kind = KIND_MACHINE_DEPLOYMENT, .object = deployment};
+
+    CHECK(capi_rollout_of(&owner, false).complete);
+    capi_note_set(&owner, old);
+    CHECK(!capi_rollout_of(&owner, true).complete);
+    owner.machines = (struct capi_machines){0};
+    capi_note_set(&owner, emptied);
+    CHECK(!capi_rollout_of(&owner, true).complete);
+    capi_note_set(&owner, new);
+    CHECK(capi_rollout_of(&owner, true).complete);
+}
+
+TEST(a_machine_says_when_it_came_and_why_it_does_not_get_ready)
+{
+    static const char machine[] =
+        "{metadata: {name: one-b528m, creationTimestamp: '2025-11-24T16:00:00Z'}, status: {%s"
+        "conditions: [{type: UpToDate, status: 'False', message: 'not yet'},"
+        " {type: NodeHealthy, status: Unknown, message: 'Waiting for a Node'},"
+        " {type: APIServerPodHealthy, status: 'False', message: 'back-off 5m0s'}]}}";
+    AUTO_MEM char *text = str_format(machine, "");
+    AUTO_JSON json_t *bad = parse(text);
+    AUTO_JSON json_t *going =
+        parse("{metadata: {name: old, creationTimestamp: '2025-11-01T16:00:00Z',"
+              " deletionTimestamp: '2025-11-24T16:00:05Z'}}");
+    AUTO_JSON json_t *good = parse("{metadata: {name: x}, status: {conditions: [{type: Ready,"
+                                   " status: 'True'}, {type: Paused, status: 'False', message:"
+                                   " no}]}}");
+    struct capi_owner owner = {.kind = KIND_KUBEADM_CONTROL_PLANE};
+
+    capi_note_machine(&owner, good);
+    CHECK(owner.machines.words == NULL);
+    capi_note_machine(&owner, bad);
+    capi_note_machine(&owner, going);
+    CHECK_STR(owner.machines.words, "Machine one-b528m: APIServerPodHealthy: back-off 5m0s");
+    CHECK_INT(owner.machines.newest_ms, NOW_MS + 5000);
+    CHECK_INT(owner.machines.deleting, 1);
+    mem_free(owner.machines.words);
+}
+
+static void check_strategy(const char *spec, bool want)
+{
+    AUTO_JSON json_t *deployment = parse(spec);
+
+    CHECK_INT(capi_is_on_delete(deployment), want);
+}
+
+TEST(machines_that_are_replaced_by_hand_are_not_waited_for)
+{
+    check_strategy("{spec: {rollout: {strategy: {type: OnDelete}}}}", true);
+    check_strategy("{spec: {strategy: {type: OnDelete}}}", true);
+    check_strategy("{spec: {strategy: {type: RollingUpdate}}}", false);
+}
+
+TEST_MAIN()
