@@ -352,6 +352,77 @@ TEST(an_agent_that_does_not_answer_is_told_of_and_a_new_controller_knows_since_w
     story_free(s);
 }
 
+static bool has_config_of_worker(const struct story *s)
+{
+    return node_config(s, "worker-1") != NULL;
+}
+
+static bool newer_leader_is_told_of(const struct story *s)
+{
+    return is(s, "NodesUpdated", "False", "StaleEpoch");
+}
+
+static bool refusal_is_told_of(const struct story *s)
+{
+    return is(s, "NodesUpdated", "False", "AgentNotReporting");
+}
+
+// What a worker's agent says beside its kubelet, once and never again.
+static struct story *begin_with_words(json_t *take_status)
+{
+    struct story *s = story_new();
+
+    json_object_set_new(s->silent, "worker-1", json_true());
+    add_node(s, "worker-1", NULL);
+    WAIT_FOR(s, has_config_of_worker);
+    json_object_set_new(take_status, "components",
+                        json_pack("[{s:s, s:s, s:s, s:s}]", "name", "kubelet", "state", "Observed",
+                                  "revision", "", "version", "v1.33.13"));
+    fake_edit(s->scene.api, NODE_CONFIGS "worker-1", json_pack("{s:o}", "status", take_status));
+    return s;
+}
+
+// No leader of ours can be that new: a lie, or another installation's.
+TEST(an_agent_that_has_seen_a_newer_leader_is_told_of)
+{
+    struct story *s = begin_with_words(json_pack("{s:I}", "epoch", (json_int_t)LEAD_EPOCH_MAX + 1));
+
+    WAIT_FOR(s, newer_leader_is_told_of);
+    CHECK_HAS(message(s, "NodesUpdated"), "kubelet on worker-1: its agent has seen a newer leader");
+    story_free(s);
+}
+
+static bool worker_is_asked(const struct story *s)
+{
+    return asked(s, "worker-1", "kubelet") != NULL;
+}
+
+static bool worker_is_asked_by_a_newer_leader(const struct story *s)
+{
+    return doc_int(node_config(s, "worker-1"), 0, "spec", "epoch", NULL) >= 99;
+}
+
+// It was asked already, and did not take it: its object comes from a backup, say.
+TEST(what_was_asked_by_an_epoch_that_is_too_old_is_asked_anew)
+{
+    struct story *s = begin_with_words(json_pack("{s:i}", "epoch", 0));
+
+    WAIT_FOR(s, worker_is_asked);
+    fake_edit(s->scene.api, NODE_CONFIGS "worker-1", json_pack("{s:{s:i}}", "status", "epoch", 99));
+    WAIT_FOR(s, worker_is_asked_by_a_newer_leader);
+    story_free(s);
+}
+
+TEST(an_agent_that_refuses_its_spec_is_told_of)
+{
+    struct story *s = begin_with_words(json_pack("{s:{s:s, s:s}}", "refused", "reason",
+                                                 "InvalidConfiguration", "message", "its words"));
+
+    WAIT_FOR(s, refusal_is_told_of);
+    CHECK_HAS(message(s, "NodesUpdated"), "its words");
+    story_free(s);
+}
+
 static bool file_is_told_of(const struct story *s)
 {
     return is(s, "Stalled", "True", "ManifestInvalid");
