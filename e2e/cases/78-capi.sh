@@ -156,6 +156,38 @@ machines_take() {
   sed "s/vm: .*/vm: {provisioning: {startupDuration: $1}}/" "$E2E/capi/machines.yaml" | kubectl apply -f - >/dev/null
 }
 
+# case: before 1.38, on 1.37: the gate that it has no more is found in a control plane and in a template, and is taken out and given back on request
+# timeout: 400
+case_prepare() {
+  local code=0
+  use_capi 1.33 dra
+  capi_cluster one 1 1 v1.37.2
+  kubectl patch kubeadmcontrolplane one --type merge \
+    -p '{"spec":{"kubeadmConfigSpec":{"clusterConfiguration":{"controllerManager":{"extraArgs":[{"name":"feature-gates","value":"DynamicResourceAllocation=true"}]}}}}}' >/dev/null
+  kubectl patch kubeadmconfigtemplate one-workers --type merge \
+    -p '{"spec":{"template":{"spec":{"joinConfiguration":{"nodeRegistration":{"kubeletExtraArgs":[{"name":"feature-gates","value":"DynamicResourceAllocation=true"},{"name":"v","value":"2"}]}}}}}}' >/dev/null
+  eventually 120 kcp_over one
+  eventually 120 workers_over one-workers
+  chart_roles capi-rbac.yaml --set 'clusterAPI[0].namespace=default' | kubectl apply -f - >/dev/null
+  keep_specs "$CASE_DIR/before"
+  start_controller
+  printf 'platform: {type: ClusterAPI}\nupgrade: {prepareFor: "1.38"}\n%s\n' "$QUICK" | configure one
+  eventually 60 condition_is one Upgradeable 'False GatesIncompatible' default
+  assert_match "$(condition_message one Upgradeable default)" 'kube-controller-manager 1.38: feature gate DynamicResourceAllocation is removed .kube-controller-manager in KubeadmControlPlane default/one; without effect today'
+  assert_match "$(condition_message one Upgradeable default)" 'kubelet in MachineDeployment default/one-workers'
+  "$DRAWBRIDGE" plan --live one --prepare-for 1.38 --kubeconfig "$KUBECONFIG" >"$CASE_DIR/said" || code=$?
+  assert_equal "$code" 1 'exit code of plan --prepare-for'
+  assert_match "$(tr -s ' ' <"$CASE_DIR/said")" 'kubelet in MachineDeployment default/one-workers DynamicResourceAllocation=true removed in 1.38 none you'
+  assert same_specs
+  printf 'platform: {type: ClusterAPI}\nupgrade: {prepareFor: "1.38", foreignEntries: Remove}\ndeletionPolicy: Revert\n%s\n' "$QUICK" | configure one
+  eventually 150 condition_is one Upgradeable True default
+  assert_equal "$(args_of clusterConfiguration.controllerManager)" '[]'
+  assert_match "$(capi_get machinedeployments one-workers | jq -r .spec.template.spec.bootstrap.configRef.name)" '^one-workers-[0-9a-f]{8}$'
+  eventually 120 workers_over one-workers
+  kubectl delete draconfiguration one --timeout=150s >/dev/null
+  assert same_specs
+}
+
 # case: ClusterClass: a flag that its templates lack is added, one that they set is left to it, and when it comes to set ours, ours goes; workers are the class's
 # timeout: 400
 case_topology() {

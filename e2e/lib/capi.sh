@@ -6,7 +6,7 @@
 # Whoever sources this runs in a network of his own, and so are the clusters that he uses: some ports of the managers' cannot be chosen.
 #
 #   use_capi MINOR [OPTION...]              a new cluster with the managers, and machines to choose from
-#   capi_cluster NAME REPLICAS WORKERS      Cluster, KubeadmControlPlane, KubeadmConfigTemplate and MachineDeployment; the last two are called NAME-workers
+#   capi_cluster NAME REPLICAS WORKERS [VERSION]      Cluster, KubeadmControlPlane, KubeadmConfigTemplate and MachineDeployment; the last two are called NAME-workers
 #   capi_topology NAME CLASS REPLICAS WORKERS      the same of a ClusterClass of capi/class.yaml, with its variables as they are by default
 #   capi_at KIND NAME [VERSION]             its path at the API server; as v1beta2 or as VERSION
 #   capi_get KIND NAME [VERSION]            as JSON; capi_labelled KIND LABEL: a list
@@ -60,9 +60,9 @@ capi_manager() {
 
 capi_healthy() { [[ $(curl -s --max-time 2 "http://127.0.0.1:$((CAPI_PORTS[$1] + 100))/readyz") == ok ]]; }
 
-# capi_cluster NAME REPLICAS WORKERS
+# capi_cluster NAME REPLICAS WORKERS [VERSION]
 capi_cluster() {
-  sed "s/NAME/$1/; s/REPLICAS/$2/; s/WORKERS/$3/" "$E2E/capi/cluster.yaml" | kubectl apply -f - >/dev/null || die "the cluster $1 is not accepted"
+  sed "s/NAME/$1/; s/REPLICAS/$2/; s/WORKERS/$3/; s/v1\.33\.13/${4:-&}/" "$E2E/capi/cluster.yaml" | kubectl apply -f - >/dev/null || die "the cluster $1 is not accepted"
 }
 
 # capi_topology NAME CLASS REPLICAS WORKERS
