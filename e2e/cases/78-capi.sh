@@ -98,6 +98,7 @@ case_enable() {
     'DynamicResourceAllocation=true'
   assert_match "$(condition_message one ControlPlaneUpdated default)" 'kube-apiserver as its /metrics say, .* by their complete roll-outs'
   assert_match "$(condition_message one NodesUpdated default)" '^2 of 2 objects that nodes are made from'
+  assert_equal "$(dracfg one | jq -c '.status.nodes | [.managed, .updated]')" '[2,2]' 'nodes'
   assert_match "$(kubectl get dracfg one)" 'ClusterAPI +v1.33.13 +v1beta1 +4/4 .*True'
   nothing_more
   # What somebody else adds beside ours stays when ours goes.

@@ -26,6 +26,8 @@ struct plan_instance {
     // it replaces machines. Borrowed; NULL: it is written alone.
     const char *unit;
     bool beside; // another instance of this component and unit is counted in its place
+    // Of a kubelet without a node: how many nodes are made from it.
+    unsigned nodes;
     enum component component;
     bool control_plane; // of the node
     bool agent;         // its node's agent has reported, or nobody's agent is needed

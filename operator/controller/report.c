@@ -143,16 +143,18 @@ static void put_components(const struct pass *pass, json_t *status)
 
 static void put_nodes(const struct pass *pass, json_t *status)
 {
-    unsigned updated = 0, failed = 0, missing = 0, not_ready = 0;
+    unsigned updated = 0, failed = 0, missing = 0, not_ready = 0, nodes;
 
     for (size_t i = 0; i < pass->plan.len; i++) {
         const struct plan_step *step = &pass->plan.steps[i];
         const struct plan_instance *instance = &pass->observed->instances[step->instance];
 
-        if (instance->object || instance->elsewhere || instance->component != COMPONENT_KUBELET)
+        if (instance->object || instance->elsewhere || instance->beside ||
+            instance->component != COMPONENT_KUBELET)
             continue;
-        updated += step->state == PLAN_DONE;
-        failed += step->state == PLAN_FAILED || step->state == PLAN_BLOCKED;
+        nodes = instance->node ? 1 : instance->nodes;
+        updated += step->state == PLAN_DONE ? nodes : 0;
+        failed += step->state == PLAN_FAILED || step->state == PLAN_BLOCKED ? nodes : 0;
         missing += step->state == PLAN_MISSING;
         not_ready += instance->not_ready_ms != 0;
     }

@@ -80,7 +80,10 @@ static void collect_owner(struct platform_observed *observed, struct capi_owner 
                           const struct platform_look *look)
 {
     bool control_plane = owner->kind == KIND_KUBEADM_CONTROL_PLANE, kubelet = false;
+    unsigned nodes = (unsigned)doc_int(owner->object, 0, "status", "replicas", NULL);
 
+    if (owner->len > 0)
+        observed->managed_nodes += nodes;
     for (size_t i = 0; i < owner->len; i++) {
         struct platform_part *part = &owner->parts[i];
         struct plan_instance *instance = platform_add_part(observed, part, look);
@@ -88,6 +91,7 @@ static void collect_owner(struct platform_observed *observed, struct capi_owner 
         take_out_of_topology(observed->capi, part);
         instance->unit = owner->where;
         instance->control_plane = control_plane;
+        instance->nodes = part->component == COMPONENT_KUBELET ? nodes : 0;
         instance->beside = kubelet && part->component == COMPONENT_KUBELET;
         kubelet = kubelet || part->component == COMPONENT_KUBELET;
         observed->unsettled = observed->unsettled || part->need != NEED_NOTHING;

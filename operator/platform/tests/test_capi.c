@@ -591,6 +591,27 @@ TEST(how_often_somebody_undid_it_is_in_the_record)
     end(&p);
 }
 
+TEST(nodes_are_counted_by_what_they_are_made_from)
+{
+    struct platform_observed observed;
+    struct place p;
+
+    begin(&p, "v1beta2");
+    CHECK_OK(read_control_plane(&p, parse("{metadata: {name: one, namespace: default}, spec:"
+                                          " {version: v1.33.13, replicas: 3}, status:"
+                                          " {replicas: 3}}")));
+    collect(&p, &observed, false);
+    CHECK_INT(observed.managed_nodes, 3);
+    CHECK_INT(observed.len, 5);
+    CHECK_INT(observed.instances[0].nodes, 0);
+    CHECK_INT(observed.instances[3].nodes, 3);
+    CHECK(!observed.instances[3].beside);
+    CHECK(observed.instances[4].beside); // the kubelets of init are the same nodes
+    CHECK_STR(observed.instances[4].unit, observed.instances[0].unit);
+    forget(&observed);
+    end(&p);
+}
+
 TEST(what_somebody_changed_in_the_template_from_before_is_in_the_next_copy)
 {
     AUTO_JSON json_t *template = parse(TEMPLATE);
