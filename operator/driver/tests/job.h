@@ -45,7 +45,8 @@ UNUSED static void on_change(void *owner, const char *key)
     rig->ended++;
     if (rig->watching)
         loop_stop(rig->loop);
-    if (rig->held)
+    // What is followed changes too, when it pleases.
+    if (rig->held && job_note(rig->driver, &rig->cluster, "gpu", "r"))
         server_reply(TAKE(rig->held), 200, "", "{\"items\": []}");
 }
 
