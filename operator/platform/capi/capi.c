@@ -244,14 +244,17 @@ static void add_template(struct writing *w, const struct platform_capi *capi,
     write->quiet = write->same_is_fine = true;
 }
 
-static void remove_templates(struct writing *w, const struct platform_capi *capi)
+// named: by what this pass writes, {template: true}.
+static void remove_templates(struct writing *w, const struct platform_capi *capi,
+                             const json_t *named)
 {
     for (size_t i = 0; capi->sets_listed && i < json_array_size(capi->ours); i++) {
         const json_t *template = json_array_get(capi->ours, i);
         const char *name = doc_str(template, "metadata", "name", NULL);
         struct write *write;
 
-        if (!capi_is_left(capi, template) || json_object_get(capi->in_use, name))
+        if (!capi_is_left(capi, template) || json_object_get(capi->in_use, name) ||
+            json_object_get(named, name))
             continue;
         write =
             platform_add_delete(w, KIND_KUBEADM_CONFIG_TEMPLATE, capi->namespace, name, template);
@@ -266,6 +269,7 @@ static struct error *make_writes(struct writing *w, const struct cluster *cluste
 {
     const struct platform_capi *capi = change->observed->capi;
     const struct work work = {.observed = change->observed, .plan = change->plan};
+    AUTO_JSON json_t *named = json_object();
     size_t instance = 0;
 
     for (size_t i = 0; i < capi->len; i++) {
@@ -273,6 +277,7 @@ static struct error *make_writes(struct writing *w, const struct cluster *cluste
         AUTO_CAPI_EDIT struct capi_edit edit = {0};
         AUTO_STRLIST struct strlist what = {0};
         struct error *err = edit_owner(&work, owner, instance, &edit, &what);
+        const char *name;
         json_t *patch;
 
         if (err)
@@ -282,9 +287,12 @@ static struct error *make_writes(struct writing *w, const struct cluster *cluste
             add_template(w, capi, &edit);
             add_patch(w, capi, owner, patch, strlist_join(&what, "; "));
         }
+        name = capi_template_name(edit.object);
+        if (name)
+            json_object_set_new(named, name, json_true());
         instance += owner->len ? owner->len : 1;
     }
-    remove_templates(w, capi);
+    remove_templates(w, capi, named);
     return NULL;
 }
 

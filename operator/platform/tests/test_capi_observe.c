@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// Passes over a Cluster of Cluster API that a server gives out: which requests they send.
+#include "capi/capi_internal.h"
+#include "place.h"
+
+// --- a management cluster ------------------------------------------------------------------------
+
+#define LISTED "/namespaces/default/"
+#define REF(name)                                                                                  \
+    "template: {spec: {version: v1.33.13, bootstrap: {configRef: {apiGroup: b,"                    \
+    " kind: KubeadmConfigTemplate, name: " name "}}}}"
+#define WORKERS(more)                                                                              \
+    "{metadata: {name: workers, namespace: default, resourceVersion: '9', generation: 1}, spec:"   \
+    " {replicas: 1, " more REF("workers") "}, status: {observedGeneration: 1, replicas: 1,"        \
+                                          " upToDateReplicas: 1, readyReplicas: 1,"                \
+                                          " availableReplicas: 1}}"
+#define OURS                                                                                       \
+    "{metadata: {name: %s, namespace: default, uid: u, labels: {drawbridge.dev/cluster: one}},"    \
+    " spec: {template: {spec: {}}}}"
+
+struct management {
+    struct world *world;
+    struct cluster cluster;
+    json_t *objects; // {"RESOURCE" or "RESOURCE/NAME": what is there}
+    struct strlist sent;
+    struct platform_observed *observed;
+    struct error *err;
+    bool done;
+};
+
+static void reply_json(struct server_conn *conn, const json_t *tree)
+{
+    AUTO_MEM char *text = doc_print_json(tree);
+
+    server_reply(conn, 200, "", text);
+}
+
+// What is created is answered with itself, all else with no more than its name.
+static void on_write(struct management *m, struct server_conn *conn,
+                     const struct server_request *request, const char *resource)
+{
+    const char *name = strrchr(resource, '/');
+    AUTO_JSON json_t *object = NULL;
+
+    strlist_take(&m->sent, str_format("%s %s", request->method, resource));
+    if (str_eq(request->method, "POST")) {
+        CHECK_OK(doc_parse_json(request->body, "sent", &object));
+    } else {
+        object = json_object();
+        doc_set(object, doc_string(name ? name + 1 : ""), "metadata", "name", NULL);
+        doc_set(object, doc_string("default"), "metadata", "namespace", NULL);
+    }
+    reply_json(conn, object);
+}
+
+static void on_capi_request(void *owner, struct server_conn *conn,
+                            const struct server_request *request)
+{
+    struct management *m = owner;
+    const char *at = strstr(request->target, LISTED);
+    struct slice rest = slice_of(at ? at + strlen(LISTED) : ""), key;
+    AUTO_MEM char *name = NULL;
+    json_t *found;
+
+    slice_cut(&rest, '?', &key);
+    name = slice_dup(key);
+    if (!str_eq(request->method, "GET")) {
+        on_write(m, conn, request, name);
+        return;
+    }
+    if (!at) { // discovery
+        server_reply(conn, 200, "", "{\"versions\":[{\"version\":\"v1beta2\"}]}");
+        return;
+    }
+    found = json_object_get(m->objects, name);
+    if (json_is_array(found))
+        reply_list(conn, found);
+    else if (found)
+        reply_json(conn, found);
+    else
+        server_reply(conn, 404, "", "{\"kind\":\"Status\",\"message\":\"no\"}");
+}
+
+static void put(struct management *m, const char *key, const char *text)
+{
+    json_object_set_new(m->objects, key, parse(text));
+}
+
+static struct management *management_new(const char *deployment)
+{
+    struct management *m = NEW(struct management);
+    AUTO_MEM char *listed = str_format("[%s]", deployment);
+
+    m->world = world_new(on_capi_request);
+    m->world->script_owner = m;
+    m->cluster.kube = m->world->kube;
+    m->objects = json_object();
+    put(m, "clusters/one",
+        "{metadata: {name: one, namespace: default}, spec: {controlPlaneRef:"
+        " {kind: KubeadmControlPlane, name: one}}}");
+    put(m, "kubeadmcontrolplanes/one",
+        "{metadata: {name: one, namespace: default, resourceVersion: '7', generation: 1}, spec:"
+        " {replicas: 1, version: v1.33.13}, status: {observedGeneration: 1, replicas: 1,"
+        " upToDateReplicas: 1, readyReplicas: 1}}");
+    put(m, "machinedeployments", listed);
+    put(m, "kubeadmconfigtemplates", "[]");
+    put(m, "machinesets", "[]");
+    put(m, "machines", "[]");
+    put(m, "kubeadmconfigtemplates/workers",
+        "{metadata: {name: workers, namespace: default}, spec: {template: {spec: {}}}}");
+    return m;
+}
+
+static void management_free(struct management *m)
+{
+    platform_observed_free(m->observed);
+    error_free(m->err);
+    world_free(m->world);
+    json_decref(m->objects);
+    strlist_fini(&m->sent);
+    mem_free(m);
+}
+
+static void on_seen(void *owner, struct error *take_err, struct platform_observed *take_observed)
+{
+    struct management *m = owner;
+
+    m->world->op = NULL;
+    m->done = true;
+    m->err = take_err;
+    m->observed = take_observed;
+    loop_stop(m->world->loop);
+}
+
+static void look(struct management *m, bool deleting)
+{
+    struct platform_target target = {.type = PLATFORM_CLUSTER_API,
+                                     .namespace = "default",
+                                     .name = "one",
+                                     .deleting = deleting,
+                                     .component_timeout_ms = 60000};
+
+    platform_observed_free(m->observed);
+    m->observed = NULL;
+    m->done = false;
+    m->world->op = platform_observe(m->world->loop, &m->cluster, &target, on_seen, m);
+    while (!m->done)
+        loop_run(m->world->loop);
+}
+
+static void on_applied(void *owner, struct error *take_err, bool more UNUSED)
+{
+    struct management *m = owner;
+
+    m->world->op = NULL;
+    m->done = true;
+    m->err = take_err;
+    loop_stop(m->world->loop);
+}
+
+// The kubelets of the MachineDeployment are given what is wanted; NULL: nothing is.
+static void apply(struct management *m, const char *want)
+{
+    struct plan_step step = {.state = PLAN_NOW, .want = want ? parse(want) : NULL};
+    struct plan plan = {.steps = &step, .len = want ? 1 : 0};
+    struct platform_change change = {.observed = m->observed, .plan = &plan};
+
+    while (!str_eq(m->observed->instances[step.instance].unit, "MachineDeployment default/workers"))
+        step.instance++;
+    m->done = false;
+    m->world->op = platform_apply(m->world->loop, &m->cluster, &change, on_applied, m);
+    while (!m->done)
+        loop_run(m->world->loop);
+    CHECK_OK(TAKE(m->err));
+    json_decref(step.want);
+}
+
+#define WANT "{revision: r1, expect: {}, featureGates: {DynamicResourceAllocation: true}}"
+
+static char *take_sent(struct management *m)
+{
+    char *text = strlist_join(&m->sent, ", ");
+
+    strlist_fini(&m->sent);
+    m->sent = (struct strlist){0};
+    return text;
+}
+
+// --- templates -----------------------------------------------------------------------------------
+
+// The copy was made, and then the MachineDeployment had another resourceVersion: it is there, and
+// nothing names it before this pass does.
+TEST(a_copy_that_is_named_in_this_pass_is_not_removed_in_it)
+{
+    struct management *m = management_new(WORKERS(""));
+    AUTO_MEM char *name = NULL;
+    AUTO_MEM char *ours = NULL;
+    AUTO_MEM char *sent = NULL;
+
+    look(m, false);
+    CHECK_OK(TAKE(m->err));
+    apply(m, WANT);
+    CHECK_INT(m->sent.len, 2);
+    mem_free(take_sent(m));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        const struct capi_owner *owner = &m->observed->capi->owners[1];
+        AUTO_JSON json_t *want = parse(WANT);
+        AUTO_JSON json_t *tree = NULL;
+        AUTO_JSON json_t *record = NULL;
+
+        capi_edit_begin(&edit, owner);
+        CHECK_OK(platform_record_edit(&owner->parts[0], want, 0, &tree, &record));
+        CHECK_OK(capi_edit_put(&edit, m->observed->capi, owner, &owner->parts[0], tree, record));
+        name = str_dup(capi_template_name(edit.object));
+    }
+    ours = str_format("[" OURS ", " OURS "]", name, "workers-00000000");
+    put(m, "kubeadmconfigtemplates", ours);
+    look(m, false);
+    CHECK_OK(TAKE(m->err));
+    apply(m, WANT);
+    sent = take_sent(m);
+    CHECK_STR(sent, "PATCH machinedeployments/workers, "
+                    "DELETE kubeadmconfigtemplates/workers-00000000");
+    management_free(m);
+}
+
+TEST_MAIN()
