@@ -158,14 +158,19 @@ static json_t *make_template(const struct platform_capi *capi, const char *name,
     return made;
 }
 
-// Ours is named after the one that it was made of, and by what it says.
-static char *name_template(const struct capi_owner *owner, const json_t *of, const json_t *spec)
+// Ours is named after the one that it was made of, and by what it says for which Cluster: another
+// one may be made from the same template.
+static char *name_template(const struct platform_capi *capi, const struct capi_owner *owner,
+                           const json_t *of, const json_t *spec)
 {
     const json_t *root = owner->original ? owner->original : of;
     const char *base = name_of(root);
+    AUTO_JSON json_t *all = json_object();
     char digest[DOC_DIGEST_BYTES];
 
-    doc_digest_tree(spec, digest);
+    json_object_set_new(all, "cluster", doc_string(capi->name));
+    json_object_set_new(all, "spec", doc_copy(spec));
+    doc_digest_tree(all, digest);
     digest[8] = '\0';
     return str_format("%.*s-%s", TEXT_CUT(CAPI_NAME_BYTES_MAX, base), digest);
 }
@@ -189,7 +194,7 @@ static char *put_template(struct capi_edit *edit, const struct platform_capi *ca
     drop_empty(spec, "template", "spec");
     if (doc_equal(spec, json_object_get(of, "spec")))
         return str_dup(name_of(of));
-    name = name_template(owner, of, spec);
+    name = name_template(capi, owner, of, spec);
     edit->creates = !is_known(capi, owner, name);
     edit->template = make_template(capi, name, TAKE(spec));
     return TAKE(name);

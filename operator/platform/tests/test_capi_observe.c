@@ -186,6 +186,26 @@ static char *take_sent(struct management *m)
     return text;
 }
 
+// The template that the MachineDeployment would name with what is wanted.
+static char *name_after(struct management *m, const char *want_text)
+{
+    AUTO_CAPI_EDIT struct capi_edit edit = {0};
+    const struct capi_owner *owner = &m->observed->capi->owners[1];
+    AUTO_JSON json_t *want = parse(want_text);
+    AUTO_JSON json_t *tree = NULL;
+    AUTO_JSON json_t *record = NULL;
+
+    capi_edit_begin(&edit, owner);
+    CHECK_OK(platform_record_edit(&owner->parts[0], want, 0, &tree, &record));
+    CHECK_OK(capi_edit_put(&edit, m->observed->capi, owner, &owner->parts[0], tree, record));
+    return str_dup(capi_template_name(edit.object));
+}
+
+static char *name_of_copy(struct management *m)
+{
+    return name_after(m, WANT);
+}
+
 // --- templates -----------------------------------------------------------------------------------
 
 // The copy was made, and then the MachineDeployment had another resourceVersion: it is there, and
@@ -202,18 +222,7 @@ TEST(a_copy_that_is_named_in_this_pass_is_not_removed_in_it)
     apply(m, WANT);
     CHECK_INT(m->sent.len, 2);
     mem_free(take_sent(m));
-    {
-        AUTO_CAPI_EDIT struct capi_edit edit = {0};
-        const struct capi_owner *owner = &m->observed->capi->owners[1];
-        AUTO_JSON json_t *want = parse(WANT);
-        AUTO_JSON json_t *tree = NULL;
-        AUTO_JSON json_t *record = NULL;
-
-        capi_edit_begin(&edit, owner);
-        CHECK_OK(platform_record_edit(&owner->parts[0], want, 0, &tree, &record));
-        CHECK_OK(capi_edit_put(&edit, m->observed->capi, owner, &owner->parts[0], tree, record));
-        name = str_dup(capi_template_name(edit.object));
-    }
+    name = name_of_copy(m);
     ours = str_format("[" OURS ", " OURS "]", name, "workers-00000000");
     put(m, "kubeadmconfigtemplates", ours);
     look(m, false);
@@ -223,6 +232,28 @@ TEST(a_copy_that_is_named_in_this_pass_is_not_removed_in_it)
     CHECK_STR(sent, "PATCH machinedeployments/workers, "
                     "DELETE kubeadmconfigtemplates/workers-00000000");
     management_free(m);
+}
+
+// Two Clusters of one namespace may be made from the same template: each removes its own copies.
+TEST(a_copy_is_of_one_cluster)
+{
+    static const char *const clusters[] = {"one", "two"};
+    AUTO_MEM char *first = NULL;
+
+    for (size_t i = 0; i < COUNT(clusters); i++) {
+        struct management *m = management_new(WORKERS(""));
+        AUTO_MEM char *name = NULL;
+
+        look(m, false);
+        CHECK_OK(TAKE(m->err));
+        mem_free(m->observed->capi->name);
+        m->observed->capi->name = str_dup(clusters[i]);
+        name = name_of_copy(m);
+        CHECK(!str_eq(first, name));
+        if (!first)
+            first = TAKE(name);
+        management_free(m);
+    }
 }
 
 TEST_MAIN()
