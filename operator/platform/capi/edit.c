@@ -175,6 +175,25 @@ static char *name_template(const struct platform_capi *capi, const struct capi_o
     return str_format("%.*s-%s", TEXT_CUT(CAPI_NAME_BYTES_MAX, base), digest);
 }
 
+// Without what says nothing, which is there or not as others like.
+static json_t *without_empty(const json_t *spec)
+{
+    json_t *copy = json_is_object(spec) ? doc_copy(spec) : json_object();
+
+    drop_empty(copy, "template", "spec");
+    if (json_object_size(json_object_get(copy, "template")) == 0)
+        json_object_del(copy, "template");
+    return copy;
+}
+
+static bool says_same(const json_t *a, const json_t *b)
+{
+    AUTO_JSON json_t *one = without_empty(a);
+    AUTO_JSON json_t *other = without_empty(b);
+
+    return doc_equal(one, other);
+}
+
 // The template with this tree: one that is there, or a new one. Owned.
 static char *put_template(struct capi_edit *edit, const struct platform_capi *capi,
                           const struct capi_owner *owner, const struct platform_part *part,
@@ -182,6 +201,7 @@ static char *put_template(struct capi_edit *edit, const struct platform_capi *ca
 {
     const char *named = doc_str(tree, "template", NULL);
     const json_t *of = str_eq(name_of(owner->original), named) ? owner->original : owner->template;
+    const json_t *there = json_object_get(of, "spec");
     AUTO_JSON json_t *spec = NULL;
     AUTO_MEM char *name = NULL;
 
@@ -189,10 +209,10 @@ static char *put_template(struct capi_edit *edit, const struct platform_capi *ca
     if (part->need == NEED_PUT_BACK && is_known(capi, owner, named) &&
         !str_eq(named, name_of(owner->template)))
         return str_dup(named);
-    spec = doc_copy(json_object_get(of, "spec"));
+    spec = json_is_object(there) ? doc_copy(there) : json_object();
     put_tree(made(spec, "template", "spec"), part, tree);
     drop_empty(spec, "template", "spec");
-    if (doc_equal(spec, json_object_get(of, "spec")))
+    if (says_same(spec, there))
         return str_dup(name_of(of));
     name = name_template(capi, owner, of, spec);
     edit->creates = !is_known(capi, owner, name);

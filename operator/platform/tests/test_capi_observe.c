@@ -206,6 +206,27 @@ static char *name_of_copy(struct management *m)
     return name_after(m, WANT);
 }
 
+// The server has it, and it was looked at again.
+static void name_written(struct management *m)
+{
+    AUTO_CAPI_EDIT struct capi_edit edit = {0};
+    const struct capi_owner *owner = &m->observed->capi->owners[1];
+    AUTO_JSON json_t *want = parse(WANT);
+    AUTO_JSON json_t *tree = NULL;
+    AUTO_JSON json_t *record = NULL;
+    AUTO_MEM char *key = NULL;
+
+    capi_edit_begin(&edit, owner);
+    CHECK_OK(platform_record_edit(&owner->parts[0], want, 0, &tree, &record));
+    CHECK_OK(capi_edit_put(&edit, m->observed->capi, owner, &owner->parts[0], tree, record));
+    CHECK(edit.creates);
+    key = str_format("kubeadmconfigtemplates/%s", capi_template_name(edit.object));
+    json_object_set(m->objects, key, edit.template);
+    json_object_set_new(m->objects, "machinedeployments", json_pack("[O]", edit.object));
+    look(m, false);
+    CHECK_OK(TAKE(m->err));
+}
+
 // --- templates -----------------------------------------------------------------------------------
 
 // The copy was made, and then the MachineDeployment had another resourceVersion: it is there, and
@@ -252,6 +273,29 @@ TEST(a_copy_is_of_one_cluster)
         CHECK(!str_eq(first, name));
         if (!first)
             first = TAKE(name);
+        management_free(m);
+    }
+}
+
+// --- what others wrote ---------------------------------------------------------------------------
+
+TEST(a_template_that_says_nothing_is_copied_and_named_again)
+{
+    static const char *const specs[] = {"", ", spec: 5", ", spec: {}", ", spec: {template: {}}",
+                                        ", spec: {template: {spec: {}}}"};
+
+    for (size_t i = 0; i < COUNT(specs); i++) {
+        struct management *m = management_new(WORKERS(""));
+        AUTO_MEM char *text =
+            str_format("{metadata: {name: workers, namespace: default}%s}", specs[i]);
+        AUTO_MEM char *name = NULL;
+
+        put(m, "kubeadmconfigtemplates/workers", text);
+        look(m, false);
+        CHECK_OK(TAKE(m->err));
+        name_written(m);
+        name = name_after(m, "{revision: r2, expect: {}, featureGates: {}}");
+        CHECK_STR(name, "workers");
         management_free(m);
     }
 }
