@@ -124,11 +124,15 @@ static void note_left(struct platform_observed *observed, const struct platform_
     const struct platform_capi *capi = observed->capi;
 
     for (size_t i = 0; i < json_array_size(capi->ours); i++) {
-        if (!capi_is_left(capi, json_array_get(capi->ours, i)))
+        const json_t *template = json_array_get(capi->ours, i);
+
+        // What Machines are made of when every roll-out is over stays: nobody rolls those out.
+        if (!capi_is_left(capi, template) ||
+            json_object_get(capi->in_use, doc_str(template, "metadata", "name", NULL)))
             continue;
         observed->unsettled = true;
-        // MachineSets are not followed: that an old one has no Machine any more nobody tells.
-        if (target->deleting)
+        // Nobody tells that it is gone.
+        if (target->deleting && (observed->again_ms == 0 || observed->again_ms > CAPI_AGAIN_MS))
             observed->again_ms = CAPI_AGAIN_MS;
     }
 }

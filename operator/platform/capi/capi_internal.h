@@ -19,7 +19,7 @@
 #define CAPI_DEPLOYMENTS_MAX 500
 #define CAPI_PARTS_MAX 5        // three components, and the kubelet in one file or two places
 #define CAPI_NAME_BYTES_MAX 240 // of a template that ours is named after
-// What goes with time alone, while something holds a template of ours.
+// A template of ours that is removed: nobody tells when it is gone.
 #define CAPI_AGAIN_MS 5000
 
 // What is known of the Machines of one owner, while something is waited for.

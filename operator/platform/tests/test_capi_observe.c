@@ -277,6 +277,34 @@ TEST(a_copy_is_of_one_cluster)
     }
 }
 
+// Nobody but its user replaces those Machines, and MachineSets make new ones of their own template.
+TEST(a_copy_that_machines_are_made_of_by_hand_does_not_hold_up_the_end)
+{
+    AUTO_MEM char *ours = str_format("[" OURS "]", "workers-00000000");
+    struct management *m = management_new(WORKERS("rollout: {strategy: {type: OnDelete}}, "));
+    AUTO_MEM char *sent = NULL;
+
+    put(m, "kubeadmconfigtemplates", ours);
+    put(m, "machinesets",
+        "[{metadata: {name: s, namespace: default, resourceVersion: '5', labels:"
+        " {cluster.x-k8s.io/deployment-name: workers}}, spec: {replicas: 1, " REF(
+            "workers-00000000") "}}]");
+    look(m, true);
+    CHECK_OK(TAKE(m->err));
+    CHECK(!m->observed->unsettled);
+    CHECK_INT(m->observed->again_ms, 0);
+    apply(m, NULL);
+    sent = take_sent(m);
+    CHECK_STR(sent, "");
+    // One that nothing holds is removed before the end.
+    put(m, "machinesets", "[]");
+    look(m, true);
+    CHECK_OK(TAKE(m->err));
+    CHECK(m->observed->unsettled);
+    CHECK(m->observed->again_ms > 0);
+    management_free(m);
+}
+
 // --- what others wrote ---------------------------------------------------------------------------
 
 TEST(a_template_that_says_nothing_is_copied_and_named_again)
