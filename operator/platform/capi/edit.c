@@ -83,20 +83,36 @@ static void put_tree(json_t *base, const struct platform_part *part, const json_
 
 // --- what may be written -------------------------------------------------------------------------
 
-static const char *const flags[] = {"feature-gates", "runtime-config"};
+static const char *const flags[] = {"feature-gates", "runtime-config"}; // of site_kinds
+
+// Whether all that a flag says is what we added: then nobody else set it.
+static bool is_all_ours(const struct platform_part *part, size_t kind)
+{
+    const json_t *owned = json_object_get(part->owned, site_kinds[kind]),
+                 *replaced = doc_get(part->record, "replaced", site_kinds[kind], NULL);
+    json_t *said = kind == 0 ? part->flags.feature_gates : part->flags.runtime_config, *value;
+    const char *name;
+    bool all = json_object_size(owned) > 0;
+
+    json_object_foreach(said, name, value)
+        all = all && json_object_get(owned, name) && !json_object_get(replaced, name);
+    return all;
+}
 
 // The topology controller goes on setting the flags that its templates have: one with another value
 // is a second one to the schema, and then nothing of that Cluster is carried out any more.
 static struct error *check_topology(const struct platform_capi *capi,
-                                    const struct platform_part *part, const char *flag,
-                                    const char *was, const char *now)
+                                    const struct platform_part *part, size_t kind, const char *was,
+                                    const char *now)
 {
     const json_t *before = doc_get(part->record, "before", "extraArgs", NULL);
+    const char *flag = flags[kind];
 
     if (!before)
         before = doc_get(part->record, "before", "kubeletExtraArgs", NULL);
     if (!capi_is_topology(part->object) || !was || str_eq(was, now) ||
-        (json_object_get(part->record, "before") && !capi_arg(before, flag)))
+        (json_object_get(part->record, "before") ? !capi_arg(before, flag)
+                                                 : is_all_ours(part, kind)))
         return NULL;
     return error_because(
         ERROR_INVALID, "NotManaged",
@@ -116,7 +132,7 @@ static struct error *check_args(const struct platform_capi *capi, const struct p
     for (size_t i = 0; !err && i < COUNT(flags); i++) {
         const char *now = capi_arg(args, flags[i]);
 
-        err = check_topology(capi, part, flags[i], capi_arg(was, flags[i]), now);
+        err = check_topology(capi, part, i, capi_arg(was, flags[i]), now);
         if (!err && now && json_is_array(args) && strlen(now) > CAPI_VALUE_BYTES_MAX)
             err = error_because(ERROR_INVALID, "InvalidConfiguration",
                                 "%s: --%s of %s would have %zu bytes, and Cluster API takes %d",

@@ -426,6 +426,32 @@ TEST(a_flag_that_a_cluster_class_does_not_set_is_added_and_taken_out)
     end(&p);
 }
 
+// Somebody adds another flag beside ours, and then more is wanted: nothing is kept of before.
+TEST(what_is_all_ours_in_a_cluster_class_can_be_taken_out)
+{
+    json_t *object = parse("{" TOPOLOGY ", spec: {version: v1.33.13}}");
+    struct place p;
+
+    begin(&p, "v1beta2");
+    for (int i = 0; i < 3; i++) {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        const char *want = i < 2 ? WANT : WANT_NOTHING;
+
+        CHECK_OK(read_control_plane(&p, object));
+        CHECK_OK(edit_all(&p, want, want, &edit));
+        object = patched(&p, &edit);
+        if (i == 0)
+            json_array_append_new((json_t *)(uintptr_t)doc_get(object, "spec", "kubeadmConfigSpec",
+                                                               "clusterConfiguration", "scheduler",
+                                                               "extraArgs", NULL),
+                                  parse("{name: v, value: '4'}"));
+    }
+    check_spec(object, "{version: v1.33.13, kubeadmConfigSpec: {clusterConfiguration: {scheduler:"
+                       " {extraArgs: [{name: v, value: '4'}]}}}}");
+    json_decref(object);
+    end(&p);
+}
+
 static void collect(struct place *p, struct platform_observed *observed, bool deleting)
 {
     const struct platform_target target = {.deleting = deleting, .component_timeout_ms = 60000};
