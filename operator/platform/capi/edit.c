@@ -246,9 +246,8 @@ static void put_record(json_t *object, const struct platform_part *part, const j
 
     if (text)
         doc_set(object, doc_string(text), "metadata", "annotations", key, NULL);
-    else if (annotations)
-        json_object_del(annotations, key);
-    if (annotations && json_object_size(annotations) == 0)
+    else if (annotations && json_object_del(annotations, key) == 0 &&
+             json_object_size(annotations) == 0)
         json_object_del(json_object_get(object, "metadata"), "annotations");
 }
 

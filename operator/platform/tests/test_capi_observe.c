@@ -328,4 +328,19 @@ TEST(a_template_that_says_nothing_is_copied_and_named_again)
     }
 }
 
+TEST(annotations_that_are_no_map_give_way)
+{
+    struct management *m = management_new(
+        "{metadata: {name: workers, namespace: default, annotations: text, resourceVersion: '9'},"
+        " spec: {replicas: text, " REF("workers") "}, status: 5}");
+    AUTO_MEM char *sent = NULL;
+
+    look(m, false);
+    CHECK_OK(TAKE(m->err));
+    apply(m, WANT);
+    sent = take_sent(m);
+    CHECK_STR(sent, "POST kubeadmconfigtemplates, PATCH machinedeployments/workers");
+    management_free(m);
+}
+
 TEST_MAIN()
