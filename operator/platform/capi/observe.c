@@ -120,6 +120,24 @@ static char *say_read_back(const struct observation *o)
                       notes ? "; " : "", notes ? notes : "");
 }
 
+static bool is_paused(const json_t *object)
+{
+    return doc_bool(object, false, "spec", "paused", NULL) ||
+           doc_get(object, "metadata", "annotations", "cluster.x-k8s.io/paused", NULL);
+}
+
+static struct error *check_paused(const json_t *object, const char *kind)
+{
+    if (!is_paused(object))
+        return NULL;
+    return error_because(ERROR_INVALID, "ClusterPaused",
+                         "%s %s/%s is paused, so that Cluster API carries nothing out and nothing "
+                         "is written; take spec.paused or the annotation cluster.x-k8s.io/paused "
+                         "away when it may go on",
+                         kind, doc_str(object, "metadata", "namespace", NULL),
+                         doc_str(object, "metadata", "name", NULL));
+}
+
 static void collect(struct observation *o)
 {
     struct platform_capi *capi = capi_of(o);
@@ -129,8 +147,12 @@ static void collect(struct observation *o)
                                  .asked = o->said.asked && !o->said.denied};
 
     for (size_t i = 0; i < capi->len; i++) {
+        const struct capi_owner *owner = &capi->owners[i];
         struct error *err = capi_owner_read(&capi->owners[i], capi);
 
+        // Where nothing is ours the end needs no roll-out.
+        if (!err && owner->len > 0 && (!o->target->deleting || owner->parts[0].record))
+            err = check_paused(owner->object, platform_kind(owner->kind)->kind);
         if (err) {
             finish(o, err);
             return;
@@ -230,24 +252,6 @@ static bool ask_groups(struct observation *o)
     path = str_format("/apis/%s", groups[o->next].group);
     o->pending = kube_get_path(o->cluster->kube, path, KUBE_GROUP_BYTES_MAX, on_group, o);
     return true;
-}
-
-static bool is_paused(const json_t *object)
-{
-    return doc_bool(object, false, "spec", "paused", NULL) ||
-           doc_get(object, "metadata", "annotations", "cluster.x-k8s.io/paused", NULL);
-}
-
-static struct error *check_paused(const json_t *object, const char *kind)
-{
-    if (!is_paused(object))
-        return NULL;
-    return error_because(ERROR_INVALID, "ClusterPaused",
-                         "%s %s/%s is paused, so that Cluster API carries nothing out and nothing "
-                         "is written; take spec.paused or the annotation cluster.x-k8s.io/paused "
-                         "away when it may go on",
-                         kind, doc_str(object, "metadata", "namespace", NULL),
-                         doc_str(object, "metadata", "name", NULL));
 }
 
 static struct capi_owner *add_owner(struct platform_capi *capi, enum platform_kind kind,

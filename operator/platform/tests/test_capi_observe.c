@@ -343,4 +343,33 @@ TEST(annotations_that_are_no_map_give_way)
     management_free(m);
 }
 
+// Nothing is rolled out there: an edit would be taken for one that does not come up.
+TEST(a_machine_deployment_that_is_paused_is_told)
+{
+    static const char *const rows[] = {
+        "{metadata: {name: workers, namespace: default}, spec: {paused: true, " REF("workers") "}}",
+        "{metadata: {name: workers, namespace: default, annotations: {cluster.x-k8s.io/paused:"
+        " ''}}, spec: {" REF("workers") "}}",
+    };
+    struct management *m;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        m = management_new(rows[i]);
+        look(m, false);
+        CHECK(m->err != NULL);
+        CHECK_STR(error_reason(m->err), "ClusterPaused");
+        CHECK_ERR_HAS(TAKE(m->err), ERROR_INVALID, "MachineDeployment default/workers is paused");
+        look(m, true); // nothing of ours is there
+        CHECK_OK(TAKE(m->err));
+        management_free(m);
+    }
+    // What others write is theirs to pause.
+    m = management_new(
+        "{metadata: {name: workers, namespace: default, labels:"
+        " {helm.toolkit.fluxcd.io/name: x}}, spec: {paused: true, " REF("workers") "}}");
+    look(m, false);
+    CHECK_OK(TAKE(m->err));
+    management_free(m);
+}
+
 TEST_MAIN()
