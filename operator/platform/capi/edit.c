@@ -265,7 +265,8 @@ struct error *capi_edit_put(struct capi_edit *edit, const struct platform_capi *
         return err;
     if (tree && owner->kind == KIND_KUBEADM_CONTROL_PLANE) {
         put_tree(made(edit->object, "spec", "kubeadmConfigSpec"), part, tree);
-        drop_empty(edit->object, "spec", "kubeadmConfigSpec");
+        if (!part->place.map) // v1beta1 does not do without
+            drop_empty(edit->object, "spec", "kubeadmConfigSpec");
     } else if (tree) {
         name = put_template(edit, capi, owner, part, tree);
         doc_set(edit->object, doc_string(name), "spec", "template", "spec", "bootstrap",

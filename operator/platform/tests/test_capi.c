@@ -208,6 +208,22 @@ TEST(a_map_of_arguments_is_edited_and_its_empty_sections_stay)
         " {feature-gates: DynamicResourceAllocation=true}}}}}");
 }
 
+// Which v1beta1 does not do without.
+TEST(a_section_that_must_be_there_stays)
+{
+    check_both_ways(
+        "v1beta1", "{version: v1.33.13, kubeadmConfigSpec: {}}",
+        "{version: v1.33.13, kubeadmConfigSpec: {clusterConfiguration: {apiServer: {extraArgs:"
+        " {feature-gates: DynamicResourceAllocation=true,"
+        " runtime-config: resource.k8s.io/v1beta1=true}},"
+        " controllerManager: {extraArgs: {feature-gates: DynamicResourceAllocation=true}},"
+        " scheduler: {extraArgs: {feature-gates: DynamicResourceAllocation=true}}},"
+        " joinConfiguration: {nodeRegistration: {kubeletExtraArgs:"
+        " {feature-gates: DynamicResourceAllocation=true}}},"
+        " initConfiguration: {nodeRegistration: {kubeletExtraArgs:"
+        " {feature-gates: DynamicResourceAllocation=true}}}}}");
+}
+
 TEST(where_nothing_was_nothing_stays)
 {
     check_both_ways(
