@@ -61,16 +61,14 @@ static void put_args(json_t *base, const struct platform_part *part, const json_
         json_object_del(base, path[0]);
 }
 
+// Of several with its path the one that was read: others may be what a Secret holds.
 static void put_file(json_t *base, const json_t *tree)
 {
-    json_t *files = json_object_get(base, "files");
+    int index = capi_kubelet_file(base);
+    json_t *file = index < 0 ? NULL : json_array_get(json_object_get(base, "files"), (size_t)index);
 
-    for (size_t i = 0; i < json_array_size(files); i++) {
-        json_t *file = json_array_get(files, i);
-
-        if (str_eq(doc_str(file, "path", NULL), doc_str(tree, "path", NULL)))
-            json_object_set_new(file, "content", doc_copy(json_object_get(tree, "content")));
-    }
+    if (str_eq(doc_str(file, "path", NULL), doc_str(tree, "path", NULL)))
+        json_object_set_new(file, "content", doc_copy(json_object_get(tree, "content")));
 }
 
 static void put_tree(json_t *base, const struct platform_part *part, const json_t *tree)

@@ -372,4 +372,25 @@ TEST(a_machine_deployment_that_is_paused_is_told)
     management_free(m);
 }
 
+// One that a Secret holds, and what is appended to it as plain text.
+TEST(one_file_of_a_path_is_edited)
+{
+    struct management *m = management_new(WORKERS(""));
+    const json_t *files;
+
+    put(m, "kubeadmconfigtemplates/workers",
+        "{metadata: {name: workers, namespace: default}, spec: {template: {spec: {files:"
+        " [{path: /etc/k/kubeletconfiguration.yaml, contentFrom: {secret: {name: s, key: k}}},"
+        " {path: /etc/k/kubeletconfiguration.yaml, append: true, content: 'a: 1'}],"
+        " joinConfiguration: {patches: {directory: /etc/k}}}}}}");
+    look(m, false);
+    CHECK_OK(TAKE(m->err));
+    name_written(m);
+    files =
+        doc_get(m->observed->capi->owners[1].template, "spec", "template", "spec", "files", NULL);
+    CHECK_STR(doc_str(files, "0", "content", NULL), "");
+    CHECK_HAS(doc_str(files, "1", "content", NULL), "DynamicResourceAllocation");
+    management_free(m);
+}
+
 TEST_MAIN()
