@@ -203,7 +203,9 @@ static const struct api_reason reasons[] = {
      "Change them where the message says, or set platform.type.", true},
     {"ClusterPaused", FLAGS " ConfigValid",
      "Cluster API is told to carry nothing out for this cluster, and so nothing is written.",
-     "Take spec.paused of the Cluster, or the annotation cluster.x-k8s.io/paused, away.", true},
+     "Take spec.paused, or the annotation cluster.x-k8s.io/paused, of the object that the message "
+     "names away.",
+     true},
     {"ChangesReverted", FLAGS,
      "Something else took out twice what Drawbridge wrote; it is not fought.",
      "Set the flags in what the message names, or stop it; then annotate the object with "

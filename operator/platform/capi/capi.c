@@ -65,6 +65,15 @@ static void take_out_of_topology(const struct platform_capi *capi, struct platfo
                    capi->namespace, capi->name);
 }
 
+#define NODES_MAX 1000000 // whatever somebody writes there
+
+static unsigned nodes_of(const struct capi_owner *owner)
+{
+    int64_t replicas = doc_int(owner->object, 0, "status", "replicas", NULL);
+
+    return replicas < 0 ? 0 : replicas > NODES_MAX ? NODES_MAX : (unsigned)replicas;
+}
+
 static void collect_foreign(struct platform_observed *observed, const struct capi_owner *owner)
 {
     struct plan_instance *instance = platform_add_instance(observed, COMPONENT_KUBELET, NULL, NULL);
@@ -73,14 +82,14 @@ static void collect_foreign(struct platform_observed *observed, const struct cap
     instance->id = str_format("kubelet in %s", owner->where);
     instance->version = owner->version;
     instance->elsewhere = true;
-    observed->kubelets_elsewhere += (unsigned)doc_int(owner->object, 0, "status", "replicas", NULL);
+    observed->kubelets_elsewhere += nodes_of(owner);
 }
 
 static void collect_owner(struct platform_observed *observed, struct capi_owner *owner,
                           const struct platform_look *look)
 {
     bool control_plane = owner->kind == KIND_KUBEADM_CONTROL_PLANE, kubelet = false;
-    unsigned nodes = (unsigned)doc_int(owner->object, 0, "status", "replicas", NULL);
+    unsigned nodes = nodes_of(owner);
 
     if (owner->len > 0)
         observed->managed_nodes += nodes;
