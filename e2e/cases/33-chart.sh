@@ -43,6 +43,11 @@ case_values() {
   assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec.volumes | map(select(.secret or .configMap) | [.name, .secret.secretName, .configMap.name])')" '[["gates",null,"gates"],["client","who",null]]'
   assert_equal "$(object NetworkPolicy drawbridge-controller '.spec.ingress[0].from')" '[{"podSelector":{"matchLabels":{"a":"b"}}}]'
 
+  # of values that an earlier chart did not have nothing is kept: helm upgrade --reuse-values
+  render --set 'clusterAPI=null' || die "$(cat "$CASE_DIR/helm.log")"
+  render --set 'clusterAPI[0].namespace=clusters,clusterAPI[0].from={management}' || die "$(cat "$CASE_DIR/helm.log")"
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("reach")))')" '["--reach=management=clusters"]'
+
   # charts as a volume of the pod has them
   assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0] | [(.args | map(select(test("chart-root")))), (.volumeMounts | map(.name))]')" '[[],["tmp","gates"]]'
   render --set 'controller.chartRoot.persistentVolumeClaim.claimName=charts' || die "$(cat "$CASE_DIR/helm.log")"
