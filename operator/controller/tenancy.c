@@ -50,8 +50,7 @@ struct error *tenancy_check(const struct controller_spec *spec, enum platform_ty
     if (to && !tenancy_reaches(spec, from, to))
         return not_allowed(str_format(
             "spec.platform.%s.namespace: DRAConfigurations of namespace %s may not configure what "
-            "is "
-            "in namespace %s; the administrator can list %s in the chart's value %s[].from of "
+            "is in namespace %s; the administrator can list %s in the chart's value %s[].from of "
             "namespace %s (drawbridge run --reach %s=%s)",
             traits->field, from, to, from, traits->chart_value, to, from, to));
     if (!to && !doc_get(config, "spec", "cluster", NULL) && traits->writes &&
