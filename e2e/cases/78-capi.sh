@@ -204,6 +204,7 @@ case_topology() {
   capi_dra one 'deletionPolicy: Revert' 'cluster: {kubeconfigSecretRef: {name: workload}}'
   eventually 200 condition_is one Ready True default
   assert_match "$(condition_message one ControlPlaneUpdated default)" 'kubelets of MachineDeployment default/one-.* are not configured: its templates are made by the ClusterClass of Cluster default/one'
+  assert_match "$(condition_message one NodesUpdated default)" '; 1 kubelets are configured elsewhere; they need --feature-gates=DynamicResourceAllocation=true$'
   assert_equal "$(topology_reconciled)" True
   # A value for the class's variable is the same flag.
   kubectl patch cluster one --type json -p '[{"op": "add", "path": "/spec/topology/variables", "value": [{"name": "apiServerFeatureGates", "value": "CronJobsScheduledAnnotation=true"}]}]' >/dev/null

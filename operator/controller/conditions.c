@@ -499,17 +499,31 @@ static char *flags_text(const struct pass *pass, size_t index)
     return buf_take(&text);
 }
 
-// A hosted cluster's kubelets: what they need is told, since nobody here writes it.
-static void say_nodes_elsewhere(struct pass *pass)
+// What kubelets need that are somebody else's to configure. Owned; "": nothing, or there are none.
+static char *needed_elsewhere(const struct pass *pass)
+{
+    for (size_t i = 0; i < pass->observed->len; i++) {
+        if (pass->observed->instances[i].elsewhere)
+            return flags_text(pass, i);
+    }
+    return str_dup("");
+}
+
+// A cluster elsewhere: of its kubelets those that nobody here writes, and those that objects are
+// written for.
+static void say_nodes_elsewhere(struct pass *pass, const struct plan_count *places)
 {
     unsigned kubelets = pass->observed->kubelets_elsewhere;
-    AUTO_MEM char *flags = NULL;
+    AUTO_MEM char *flags = needed_elsewhere(pass);
+    const char *need = *flags ? "; they need " : "";
 
-    for (size_t i = 0; i < pass->observed->len && !flags; i++) {
-        if (pass->observed->instances[i].elsewhere)
-            flags = flags_text(pass, i);
-    }
-    if (kubelets == 0)
+    if (places->instances > 0)
+        api_conditions_set(pass->conditions, CONDITION_NODES_UPDATED, STATE_TRUE, "AsExpected",
+                           "%u of %u objects that nodes are made from have what is wanted, and are "
+                           "rolled out; %u kubelets are configured elsewhere%s%s",
+                           places->updated, places->instances, kubelets, kubelets ? need : "",
+                           kubelets ? flags : "");
+    else if (kubelets == 0)
         api_conditions_set(pass->conditions, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes",
                            "The kubelets of a hosted cluster are configured where its nodes come "
                            "from, not by this platform");
@@ -517,7 +531,7 @@ static void say_nodes_elsewhere(struct pass *pass)
         api_conditions_set(pass->conditions, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes",
                            "%u kubelets of the hosted cluster are configured where its nodes come "
                            "from, not by this platform%s%s",
-                           kubelets, flags && *flags ? "; they need " : "", flags ? flags : "");
+                           kubelets, need, flags);
 }
 
 // The nodes without a kubelet to look after, the first of them by name and with the reason.
@@ -544,19 +558,13 @@ static void say_nodes(struct pass *pass)
 {
     struct api_conditions *c = pass->conditions;
     unsigned managed = pass->observed->managed_nodes;
-    unsigned places = pass->plan.counts[COMPONENT_KUBELET].instances;
     AUTO_MEM char *ignored = ignored_text(pass);
 
     if (say_part(pass, CONDITION_NODES_UPDATED, true)) {
         return;
     }
-    if (platform_traits(pass->observed->type)->nodes_elsewhere && places == 0) {
-        say_nodes_elsewhere(pass);
-    } else if (platform_traits(pass->observed->type)->nodes_elsewhere) {
-        api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "AsExpected",
-                           "%u of %u objects that nodes are made from have what is wanted, and are "
-                           "rolled out",
-                           pass->plan.counts[COMPONENT_KUBELET].updated, places);
+    if (platform_traits(pass->observed->type)->nodes_elsewhere) {
+        say_nodes_elsewhere(pass, &pass->plan.counts[COMPONENT_KUBELET]);
     } else if (managed == 0) {
         api_conditions_set(c, CONDITION_NODES_UPDATED, STATE_TRUE, "NoManagedNodes",
                            "There is no node with a kubelet to configure%s", ignored);
