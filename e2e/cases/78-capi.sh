@@ -217,3 +217,26 @@ case_topology() {
 topology_kcp() { capi_get clusters one | jq -er .spec.controlPlaneRef.name; }
 topology_reconciled() { capi_get clusters one | jq -r '.status.conditions[] | select(.type == "TopologyReconciled").status'; }
 test_topology_reconciled() { [[ $(topology_reconciled) == True ]]; }
+
+# case: the controller is killed after each write, and on the way back: nothing is lost, nothing is left
+# timeout: 400
+case_killed() {
+  local i
+  capi_up 1 1
+  capi_kubeconfig one "$CLUSTER/admin.conf"
+  start_controller
+  capi_dra one 'deletionPolicy: Revert'
+  eventually 60 has_gate
+  kill_hard "$CONTROLLER"; start_controller
+  for i in $(seq 600); do
+    [[ $(capi_get kubeadmconfigtemplates '' | jq '.items | length') -le 1 ]] || break
+    sleep 0.1
+  done
+  kill_hard "$CONTROLLER"; start_controller
+  eventually 200 condition_is one Ready True default
+  kubectl delete draconfiguration one --wait=false >/dev/null
+  sleep 1; kill_hard "$CONTROLLER"; start_controller
+  sleep 12; kill_hard "$CONTROLLER"; start_controller
+  eventually 150 not_found apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/one
+  eventually 60 same_specs
+}
