@@ -7,44 +7,6 @@
 # shellcheck source=../lib/capi.sh
 source "$E2E/lib/capi.sh"
 
-QUICK='rollout: {componentTimeout: 120s, minReady: 0s}'
-
-# capi_up REPLICAS WORKERS: the Cluster one, rolled out, and the controller with the chart's rights.
-capi_up() {
-  use_capi 1.33 dra
-  capi_cluster one "$1" "$2"
-  eventually 120 kcp_over one
-  eventually 120 workers_over one-workers
-  chart_roles capi-rbac.yaml --set 'clusterAPI[0].namespace=default,clusterAPI[0].kubeconfigSecrets[0]=one-kubeconfig' | kubectl apply -f - >/dev/null
-  keep_specs "$CASE_DIR/before"
-}
-
-keep_specs() {
-  mkdir -p "$1"
-  capi_get kubeadmcontrolplanes one | jq -S .spec >"$1/kcp"
-  capi_get machinedeployments one-workers | jq -S .spec >"$1/md"
-  capi_get kubeadmconfigtemplates '' | jq -S '[.items[] | {name: .metadata.name, spec}]' >"$1/templates"
-}
-
-same_specs() {
-  keep_specs "$CASE_DIR/now"
-  diff -r "$CASE_DIR/before" "$CASE_DIR/now"
-}
-
-# capi_dra NAME [LINE...]
-capi_dra() {
-  local name=$1
-  shift
-  {
-    printf 'featureGates: {DynamicResourceAllocation: true}\n'
-    [[ " $* " == *platform:* ]] || printf 'platform: {type: ClusterAPI}\n'
-    [[ " $* " == *rollout:* ]] || printf '%s\n' "$QUICK"
-    (($# == 0)) || printf '%s\n' "$@"
-  } | configure "$name" default
-}
-
-args_of() { capi_get kubeadmcontrolplanes one | jq -c ".spec.kubeadmConfigSpec.$1 // []"; }
-
 generations() { kubectl get kubeadmcontrolplanes,machinedeployments,kubeadmconfigtemplates -o json | jq -r '.items[] | "\(.kind) \(.metadata.name) \(.metadata.generation)"'; }
 
 # follow: each state of what is written, one line, in the order of the API server's versions.
@@ -149,8 +111,6 @@ case_stuck() {
   kubectl delete draconfiguration one --timeout=90s >/dev/null
 }
 
-has_gate() { [[ $(args_of clusterConfiguration.scheduler.extraArgs) == *DynamicResourceAllocation=true* ]]; }
-
 # machines_take DURATION: those that are made from now on, until they are there.
 machines_take() {
   kubectl delete devmachinetemplate in-memory >/dev/null
@@ -217,26 +177,3 @@ case_topology() {
 topology_kcp() { capi_get clusters one | jq -er .spec.controlPlaneRef.name; }
 topology_reconciled() { capi_get clusters one | jq -r '.status.conditions[] | select(.type == "TopologyReconciled").status'; }
 test_topology_reconciled() { [[ $(topology_reconciled) == True ]]; }
-
-# case: the controller is killed after each write, and on the way back: nothing is lost, nothing is left
-# timeout: 400
-case_killed() {
-  local i
-  capi_up 1 1
-  capi_kubeconfig one "$CLUSTER/admin.conf"
-  start_controller
-  capi_dra one 'deletionPolicy: Revert'
-  eventually 60 has_gate
-  kill_hard "$CONTROLLER"; start_controller
-  for i in $(seq 600); do
-    [[ $(capi_get kubeadmconfigtemplates '' | jq '.items | length') -le 1 ]] || break
-    sleep 0.1
-  done
-  kill_hard "$CONTROLLER"; start_controller
-  eventually 200 condition_is one Ready True default
-  kubectl delete draconfiguration one --wait=false >/dev/null
-  sleep 1; kill_hard "$CONTROLLER"; start_controller
-  sleep 12; kill_hard "$CONTROLLER"; start_controller
-  eventually 150 not_found apis/drawbridge.dev/v1alpha1/namespaces/default/draconfigurations/one
-  eventually 60 same_specs
-}

@@ -13,6 +13,10 @@
 #   kcp_over NAME, workers_over NAME        its roll-out is over: all of it is as its spec has it, and nothing goes any more
 #   capi_kubeconfig NAME FILE               what <cluster>-kubeconfig holds from now on. Managers keep the connection that they have, and leave the Secret alone;
 #                                           one that starts afterwards finds another cluster there, without its machines
+#   capi_up REPLICAS WORKERS                a new cluster as use_capi makes it, with the Cluster one, rolled out, and the rights that the controller has there
+#   capi_dra NAME [LINE...]                 a DRAConfiguration for it, with the gate; the lines are of its spec
+#   args_of PATH, has_gate                  of the KubeadmControlPlane one, below kubeadmConfigSpec; whether its scheduler has the gate
+#   keep_specs FOLDER, same_specs           what is written in the Cluster one; whether it is as it was when capi_up was over
 
 if [[ ! ${CLUSTER_NETWORK:-} ]]; then
   install_packages iproute2
@@ -113,3 +117,45 @@ capi_over() {
 
 # capi_kubeconfig NAME FILE
 capi_kubeconfig() { kubectl patch secret "$1-kubeconfig" --type merge -p "{\"data\":{\"value\":\"$(base64 -w0 "$2")\"}}" >/dev/null; }
+
+# --- drawbridge beside it
+
+QUICK='rollout: {componentTimeout: 120s, minReady: 0s}'
+
+# capi_up REPLICAS WORKERS: the Cluster one, rolled out, and the controller with the chart's rights.
+capi_up() {
+  use_capi 1.33 dra
+  capi_cluster one "$1" "$2"
+  eventually 120 kcp_over one
+  eventually 120 workers_over one-workers
+  chart_roles capi-rbac.yaml --set 'clusterAPI[0].namespace=default,clusterAPI[0].kubeconfigSecrets[0]=one-kubeconfig' | kubectl apply -f - >/dev/null
+  keep_specs "$CASE_DIR/before"
+}
+
+keep_specs() {
+  mkdir -p "$1"
+  capi_get kubeadmcontrolplanes one | jq -S .spec >"$1/kcp"
+  capi_get machinedeployments one-workers | jq -S .spec >"$1/md"
+  capi_get kubeadmconfigtemplates '' | jq -S '[.items[] | {name: .metadata.name, spec}]' >"$1/templates"
+}
+
+same_specs() {
+  keep_specs "$CASE_DIR/now"
+  diff -r "$CASE_DIR/before" "$CASE_DIR/now"
+}
+
+# capi_dra NAME [LINE...]
+capi_dra() {
+  local name=$1
+  shift
+  {
+    printf 'featureGates: {DynamicResourceAllocation: true}\n'
+    [[ " $* " == *platform:* ]] || printf 'platform: {type: ClusterAPI}\n'
+    [[ " $* " == *rollout:* ]] || printf '%s\n' "$QUICK"
+    (($# == 0)) || printf '%s\n' "$@"
+  } | configure "$name" default
+}
+
+args_of() { capi_get kubeadmcontrolplanes one | jq -c ".spec.kubeadmConfigSpec.$1 // []"; }
+
+has_gate() { [[ $(args_of clusterConfiguration.scheduler.extraArgs) == *DynamicResourceAllocation=true* ]]; }

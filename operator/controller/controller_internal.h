@@ -239,6 +239,19 @@ void report_put_driver(const struct pass *pass, json_t *status);
 // than it was to be already.
 void report_choose_next_look(struct pass *pass);
 #define NODES_NAMED 5 // in one message; of the others there is a number, or three dots
+
+// --- progress.c
+
+// What a step is about.
+const struct plan_instance *pass_instance(const struct pass *pass, const struct plan_step *step);
+// The reason of what goes on, while it goes on.
+const char *progress_reason(const struct pass *pass);
+
+// Says how one part (kubelets, or everything else) stands, if that is not simply done. True: said.
+bool progress_say(struct pass *pass, enum condition condition, bool kubelets);
+
+// --- conditions.c
+
 // Fills pass->conditions from what the pass found.
 void conditions_make(struct pass *pass);
 // Whether this pass may change anything: platform, suspend, refusals, conflicts.
