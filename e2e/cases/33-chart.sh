@@ -30,6 +30,11 @@ case_values() {
   assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("governing|reach|look|gates")))')" '[]'
   assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec.containers[0].args | map(select(test("client|gates")))')" '[]'
 
+  # of values that an earlier chart did not have nothing is kept: helm upgrade --reuse-values
+  render --set 'clusterAPI=null' || die "$(cat "$CASE_DIR/helm.log")"
+  render --set 'clusterAPI[0].namespace=default,clusterAPI[0].from={management}' || die "$(cat "$CASE_DIR/helm.log")"
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("reach")))')" '["--reach=management=default"]'
+
   render --set "image.operator.digest=$DIGEST,image.agent.digest=$DIGEST,image.agent.tag=t,gatesTable.configMap=gates,agent.clientCertificateSecret=who" \
     --set 'governingNamespaces={kubermatic},hostedControlPlanes[0].namespace=default,hostedControlPlanes[0].from={management}' \
     --set 'driverNamespaces[0].namespace=kube-system,driverNamespaces[0].from={kubermatic,management},networkPolicy.from[0].podSelector.matchLabels.a=b' ||
@@ -42,11 +47,6 @@ case_values() {
     '["--gates-table=/etc/drawbridge/gates/gates.yaml","--client-certificate=/etc/drawbridge/client/tls.crt","--client-key=/etc/drawbridge/client/tls.key"]'
   assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec.volumes | map(select(.secret or .configMap) | [.name, .secret.secretName, .configMap.name])')" '[["gates",null,"gates"],["client","who",null]]'
   assert_equal "$(object NetworkPolicy drawbridge-controller '.spec.ingress[0].from')" '[{"podSelector":{"matchLabels":{"a":"b"}}}]'
-
-  # of values that an earlier chart did not have nothing is kept: helm upgrade --reuse-values
-  render --set 'clusterAPI=null' || die "$(cat "$CASE_DIR/helm.log")"
-  render --set 'clusterAPI[0].namespace=clusters,clusterAPI[0].from={management}' || die "$(cat "$CASE_DIR/helm.log")"
-  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("reach")))')" '["--reach=management=clusters"]'
 
   # charts as a volume of the pod has them
   assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0] | [(.args | map(select(test("chart-root")))), (.volumeMounts | map(.name))]')" '[[],["tmp","gates"]]'
