@@ -98,8 +98,9 @@ struct plan_policy {
     bool enable; // order: true kube-apiserver first, false kubelets first
     // worker kubelets at once; control-plane nodes always go one at a time
     unsigned max_unavailable;
-    // > 0: in place of the number; of all of them, rounded up as a DaemonSet's (Kubernetes 1.36,
-    // apps/v1, RollingUpdateDaemonSet), and API_UNAVAILABLE_MAX at most
+    // > 0: in place of the number; of all nodes, or objects that nodes are made from, rounded up as
+    // a DaemonSet's (Kubernetes 1.36, apps/v1, RollingUpdateDaemonSet), and API_UNAVAILABLE_MAX at
+    // most
     unsigned max_unavailable_percent;
     uint64_t min_ready_ms; // between instances of one component on different nodes
     bool suspend;          // nothing becomes PLAN_NOW
@@ -196,6 +197,9 @@ const char *plan_revision(const struct gates_intent *intent, char *ret);
 #define PLAN_REMOVED_BYTES_MAX 16384
 char *plan_removed_text(const struct plan_instance *instances, size_t len,
                         enum component component);
+// "; failed too: kubelet on b, kubelet on c and 4 more": the others in the state of a step that
+// failed or is blocked, without what is of its unit; "" when there is none. Owned.
+char *plan_others_text(const struct plan *plan, const struct plan_instance *instances, size_t step);
 char *plan_step_summary(const struct plan_step *step, const struct plan_instance *instance);
 
 // --- intent: what is in force, which after a failure is the last known good ----------------------

@@ -398,44 +398,6 @@ static void say_api(struct pass *pass)
 
 // --- the rest ------------------------------------------------------------------------------------
 
-static void say_degraded(struct pass *pass)
-{
-    struct api_conditions *c = pass->conditions;
-    const json_t *last = json_array_get(json_object_get(pass->config.status, "history"), 0);
-    const struct plan *plan = &pass->plan;
-    size_t worst = plan->failed < plan->len ? plan->failed : plan->blocked;
-
-    if (pass->planned && worst < plan->len) {
-        const struct plan_step *step = &plan->steps[worst];
-        const char *reason = doc_str(pass_instance(pass, step)->reported, "reason", NULL);
-        bool back = pass->intent.rolled_back && step->state == PLAN_FAILED;
-
-        api_conditions_set(c, CONDITION_DEGRADED, STATE_TRUE,
-                           back                      ? "RollbackFailed"
-                           : api_reason_find(reason) ? reason
-                                                     : "ComponentNotReady",
-                           "%s: %s", pass_instance(pass, step)->id,
-                           doc_str(pass_instance(pass, step)->reported, "message", NULL));
-    } else if (pass->intent.rolled_back) {
-        const char *reason = doc_str(last, "reason", NULL);
-
-        api_conditions_set(c, CONDITION_DEGRADED, STATE_TRUE,
-                           api_reason_find(reason) ? reason : "RolledBack", "%s",
-                           doc_str(last, "message", NULL));
-    } else if (pass->observed->looks_like != pass->observed->type && pass->target.decided) {
-        const char *type = platform_type_name(pass->observed->type),
-                   *like = platform_type_name(pass->observed->looks_like);
-
-        api_conditions_set(
-            c, CONDITION_DEGRADED, STATE_TRUE, "PlatformChanged",
-            "spec.platform.type is Auto, and this cluster was found to be %s; now it "
-            "looks like %s. It is treated as %s until spec.platform.type says %s",
-            type, like, type, like);
-    } else {
-        api_conditions_set(c, CONDITION_DEGRADED, STATE_FALSE, "AsExpected", "No component failed");
-    }
-}
-
 static void say_unknown(struct pass *pass, const char *reason, const char *why)
 {
     static const enum condition told[] = {CONDITION_CONFIG_VALID, CONDITION_CONTROL_PLANE_UPDATED,
@@ -492,7 +454,7 @@ void conditions_make(struct pass *pass)
     if (pass->resolved) {
         conditions_say_upgradeable(pass);
         say_api(pass);
-        say_degraded(pass);
+        conditions_say_degraded(pass);
     }
     if (pass->planned) {
         say_control_plane(pass);

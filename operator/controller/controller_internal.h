@@ -232,6 +232,7 @@ bool pass_drives(const struct pass *pass);
 bool pass_has_driver(const struct pass *pass);
 void conditions_say_driver(struct pass *pass);
 void conditions_say_upgradeable(struct pass *pass);
+void conditions_say_degraded(struct pass *pass);
 // Of each feature that the spec names: needs what was observed.
 void report_put_features(const struct pass *pass, json_t *status);
 void report_put_driver(const struct pass *pass, json_t *status);

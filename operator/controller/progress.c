@@ -144,11 +144,14 @@ static void say_trouble(struct pass *pass, enum condition condition, const struc
     const char *message = doc_str(instance->reported, "message", NULL);
     bool kubelet = instance->component == COMPONENT_KUBELET && !instance->object;
     bool alone = step->state == PLAN_FAILED && pass->intent.known_good && !kubelet;
+    AUTO_MEM char *others =
+        plan_others_text(&pass->plan, pass->observed->instances, (size_t)(step - pass->plan.steps));
 
     // Whether the node put anything back, its own words tell.
     if (kubelet && step->state == PLAN_FAILED)
         api_conditions_set(pass->conditions, condition, STATE_FALSE, "NodeFailed",
-                           "%s failed and the roll-out is paused: %s", instance->id, message);
+                           "%s failed and the roll-out is paused: %s%s", instance->id, message,
+                           others);
     else
         api_conditions_set(pass->conditions, condition, STATE_FALSE,
                            api_reason_find(reason) ? reason : "ComponentNotReady", "%s: %s%s",

@@ -284,10 +284,11 @@ static unsigned slots_of(const struct plan_policy *policy, const struct plan_ins
     return 1;
 }
 
+// A node, or an object that nodes are made from.
 static bool is_worker(const struct plan_instance *instance)
 {
-    return instance->component == COMPONENT_KUBELET && instance->node && !instance->control_plane &&
-           !instance->elsewhere;
+    return instance->component == COMPONENT_KUBELET && !instance->object &&
+           !instance->control_plane && !instance->elsewhere && !instance->beside;
 }
 
 static unsigned count_slots(const struct plan_policy *policy, const struct plan_instance *instances,

@@ -31,7 +31,7 @@ UNUSED static struct plan_instance *add(struct world *w, const char *node, enum 
 
     *instance = (struct plan_instance){
         .node = node, .component = component, .control_plane = control_plane, .agent = true};
-    instance->id = str_format("%s on %s", component_name(component), node);
+    instance->id = str_format("%s on %s", component_name(component), node ? node : "an object");
     instance->version = (struct version){1, 33, 13};
     instance->reported =
         own(w, json_pack("{s:s,s:b,s:{},s:{s:{},s:{}},s:{s:b}}", "state", "Observed", "healthy", 1,
