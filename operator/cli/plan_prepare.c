@@ -5,6 +5,7 @@
 #include "plan.h"
 
 #define UNSEEN_MAX 8
+#define ROWS_MAX 1000 // of thousands of objects that say the same
 
 struct report {
     const struct plan_prepare *prepare;
@@ -63,18 +64,22 @@ static bool is_ours(const struct plan_instance *instance, const struct gates_fin
 static void add_row(struct report *r, const struct plan_instance *instance,
                     const struct gates_finding *finding)
 {
-    AUTO_MEM char *entry = str_format("%s=%s", finding->entry, finding->value ? "true" : "false");
-    AUTO_MEM char *place = place_of(r->prepare, instance, finding->entry);
-    AUTO_MEM char *what = gates_finding_text(finding);
+    AUTO_MEM char *entry = NULL;
+    AUTO_MEM char *place = NULL;
+    AUTO_MEM char *what = NULL;
 
+    r->mattering += finding->matters;
+    if (r->found++ >= ROWS_MAX)
+        return;
+    entry = str_format("%s=%s", finding->entry, finding->value ? "true" : "false");
+    place = place_of(r->prepare, instance, finding->entry);
+    what = gates_finding_text(finding);
     cli_table_cell(&r->table, instance->id);
     cli_table_cell(&r->table, entry);
     cli_table_cell(&r->table, what);
     cli_table_cell(&r->table, finding->matters ? "yes" : "none");
     cli_table_cell(&r->table, is_ours(instance, finding) ? "Drawbridge" : "you");
     cli_table_cell(&r->table, place);
-    r->found++;
-    r->mattering += finding->matters;
 }
 
 static void look_at(struct report *r, const struct plan_instance *instance)
@@ -147,6 +152,8 @@ bool plan_prepare_print(const struct plan_prepare *prepare, FILE *out)
     }
     if (r.found) {
         cli_table_print(&r.table, out);
+        if (r.found > ROWS_MAX)
+            fprintf(out, "%zu more are not shown.\n", r.found - ROWS_MAX);
         fputc('\n', out);
     }
     add_summary(&r, &text);

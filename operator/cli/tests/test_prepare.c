@@ -121,4 +121,42 @@ TEST(what_was_not_seen_is_no_success)
     CHECK(!strstr(many, "w-9\n"));
 }
 
+// An object of which each pass tells thousands of others.
+TEST(of_thousands_the_first_are_shown)
+{
+    enum { KUBELETS_OF_MANY = 3000 };
+    struct platform_observed observed = {.server = {1, 36, 0}};
+    const struct strlist none = {0};
+    struct plan_prepare prepare = {.table = gates_table_builtin(),
+                                   .observed = &observed,
+                                   .target = {1, 38, 0},
+                                   .unseen = &none};
+    AUTO_JSON json_t *reported =
+        json_pack("{s:{s:b}}", "featureGates", "DynamicResourceAllocation", 1);
+    AUTO_MEM char *path = test_path("said");
+    AUTO_MEM char *said = NULL;
+    FILE *out = fopen(path, "w");
+    size_t lines = 0;
+
+    CHECK(out);
+    observed.instances = mem_alloc(KUBELETS_OF_MANY * sizeof(*observed.instances));
+    observed.len = KUBELETS_OF_MANY;
+    for (size_t i = 0; i < observed.len; i++)
+        observed.instances[i] = (struct plan_instance){.component = COMPONENT_KUBELET,
+                                                       .version = {1, 36, 0},
+                                                       .reported = reported,
+                                                       .id = str_format("kubelet on w-%zu", i)};
+    CHECK(plan_prepare_print(&prepare, out));
+    fclose(out);
+    said = test_read(path);
+    for (const char *at = said; (at = strstr(at, "kubelet on w-")); at++)
+        lines++;
+    CHECK_INT(lines, 1000);
+    CHECK_HAS(said, "kubelet on w-999 ");
+    CHECK_HAS(said, "2000 more are not shown");
+    for (size_t i = 0; i < observed.len; i++)
+        mem_free(observed.instances[i].id);
+    mem_free(observed.instances);
+}
+
 TEST_MAIN()
