@@ -57,6 +57,7 @@ void kube_config_free(struct kube_config *config);
 // Data of a Secret: the standard alphabet, white space is skipped; false: it is not base64.
 // ret_bytes is NUL-terminated.
 bool kube_base64_decode(struct slice text, char **ret_bytes, size_t *ret_len);
+char *kube_base64_encode(struct slice bytes); // in one line; owned
 AUTO_DECLARE(kube_config, struct kube_config)
 
 struct kube;

@@ -87,6 +87,24 @@ bool kube_base64_decode(struct slice text, char **ret_bytes, size_t *ret_len)
     return true;
 }
 
+char *kube_base64_encode(struct slice bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *out = mem_alloc((bytes.len + 2) / 3 * 4 + 1), *at = out;
+
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        size_t there = bytes.len - i;
+        uint32_t bits = 0;
+
+        for (size_t k = 0; k < 3; k++)
+            bits = bits << 8 | (k < there ? (unsigned char)bytes.ptr[i + k] : 0);
+        for (size_t k = 0; k < 4; k++)
+            *at++ = k <= there ? digits[bits >> (18 - 6 * k) & 63] : '=';
+    }
+    *at = '\0';
+    return out;
+}
+
 char *kube_secret_text(const json_t *secret, const char *key)
 {
     const char *value = json_string_value(doc_get(secret, "data", key, NULL));

@@ -225,7 +225,10 @@ json_t *platform_part_report(struct platform_part *part, const struct platform_l
     if (j.message)
         json_object_set_new(report, "message", doc_string(j.message));
     mem_free(j.message);
-    json_object_set_new(report, "healthy", json_boolean(r->complete && r->desired > 0));
+    // No replica of a component is one that does not run; no node needs no kubelet.
+    json_object_set_new(
+        report, "healthy",
+        json_boolean(r->complete && (r->desired > 0 || part->component == COMPONENT_KUBELET)));
     json_object_set_new(report, "reverted", json_integer((json_int_t)part->reverts));
     json_object_set_new(report, "revision", doc_string(doc_str(part->record, "revision", NULL)));
     if (standing && (json_object_size(doc_get(part->owned, "featureGates", NULL)) > 0 ||

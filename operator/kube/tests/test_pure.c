@@ -76,6 +76,16 @@ TEST(base64)
     CHECK_STR_TAKE(decoded("Zm9v===="), "foo");
 }
 
+TEST(base64_in_one_line)
+{
+    CHECK_STR_TAKE(kube_base64_encode(slice_of("")), "");
+    CHECK_STR_TAKE(kube_base64_encode(slice_of("f")), "Zg==");
+    CHECK_STR_TAKE(kube_base64_encode(slice_of("fo")), "Zm8=");
+    CHECK_STR_TAKE(kube_base64_encode(slice_of("foo")), "Zm9v");
+    CHECK_STR_TAKE(kube_base64_encode(slice_of("foobar")), "Zm9vYmFy");
+    CHECK_STR_TAKE(kube_base64_encode(slice_of("\xff\xfe?>")), "//4/Pg==");
+}
+
 TEST(lines_however_they_are_cut)
 {
     static const char text[] = "one\n\n  \r\ntwo\r\nthree";

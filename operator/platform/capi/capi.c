@@ -28,21 +28,39 @@ void platform_capi_free(struct platform_capi *capi)
 // --- instances -----------------------------------------------------------------------------------
 
 // A later template, or a variable that was given, may set what we set: then nothing of the Cluster
-// is carried out until ours is gone.
-static const char *find_wedge(const struct platform_capi *capi)
+// is carried out until ours is gone. The API server names the object and the list (Cluster API
+// 1.14.2): the same words are said of what others did elsewhere.
+static bool names_list(const char *message, const struct platform_part *part)
+{
+    static const char words[] = "must be unique";
+    const char *const *path = capi_path(part->slot);
+    AUTO_MEM char *object = str_format("\"%s\"", doc_str(part->object, "metadata", "name", NULL));
+    AUTO_MEM char *list =
+        str_format("spec.kubeadmConfigSpec.%s.%s.%s: ", path[0], path[1], path[2]);
+    const char *at = strstr(message, "KubeadmControlPlane"), *said, *next;
+
+    at = at ? strstr(at, object) : NULL;
+    at = at ? strstr(at, list) : NULL;
+    if (!at)
+        return false;
+    said = strstr(at, words);
+    next = strstr(at + strlen(list), "spec.");
+    return said && (!next || said < next);
+}
+
+static bool is_wedged(const struct platform_capi *capi, const struct platform_part *part)
 {
     const json_t *conditions = capi_conditions(capi->cluster);
 
     for (size_t i = 0; i < json_array_size(conditions); i++) {
         const json_t *condition = json_array_get(conditions, i);
-        const char *message = doc_str(condition, "message", NULL);
 
         if (str_eq(doc_str(condition, "type", NULL), "TopologyReconciled") &&
             str_eq(doc_str(condition, "status", NULL), "False") &&
-            strstr(message, "must be unique"))
-            return message;
+            names_list(doc_str(condition, "message", NULL), part))
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 static bool owns_anything(const struct platform_part *part)
@@ -53,7 +71,7 @@ static bool owns_anything(const struct platform_part *part)
 
 static void take_out_of_topology(const struct platform_capi *capi, struct platform_part *part)
 {
-    if (!capi_is_topology(part->object) || !owns_anything(part) || !find_wedge(capi))
+    if (!capi_is_topology(part->object) || !owns_anything(part) || !is_wedged(capi, part))
         return;
     mem_free(part->message);
     part->need = NEED_PUT_BACK;

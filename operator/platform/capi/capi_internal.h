@@ -59,6 +59,17 @@ struct platform_capi {
     char *notes;      // what is not done, and why; NULL: nothing
 };
 
+// Where a component's flags are, below kubeadmConfigSpec or the spec of a template's template.
+struct capi_way {
+    const char *slot;
+    enum component component;
+    const char *path[3];
+};
+#define CAPI_WAYS 5
+#define CAPI_WAY_KUBELET 3
+#define CAPI_WAY_KUBELET_INIT 4
+extern const struct capi_way capi_ways[CAPI_WAYS];
+
 // --- spec.c: what a DRAConfiguration names, see struct platform
 
 const char *capi_reaches(const json_t *config);
@@ -87,7 +98,15 @@ const json_t *capi_base(const struct capi_owner *owner, const json_t *object);
 const char *const *capi_path(const char *slot); // from there to the extraArgs of a slot: three
 // The value of a flag in extraArgs; NULL: it is not there.
 const char *capi_arg(const json_t *args, const char *name);
-int capi_kubelet_file(const json_t *base); // the index of the file with gates of kubelets; -1
+// {"extraArgs" or "kubeletExtraArgs", "parents"}: the part of base that a way leads to.
+json_t *capi_args_tree(const json_t *base, const struct capi_way *way);
+// The record that an object has for a slot, as it stands there; NULL: none that can be read. Owned.
+json_t *capi_record(const json_t *object, const char *slot);
+struct platform_part *capi_add_part(struct capi_owner *owner, const struct capi_way *way);
+struct error *capi_add_args(struct capi_owner *owner, const struct platform_capi *capi,
+                            const json_t *base, const struct capi_way *way);
+// A template is part of what stands: the same flags in another one are somebody else's.
+void capi_note_template(const json_t *template, json_t *tree);
 const json_t *capi_conditions(const json_t *object);
 // Fills the parts of an owner whose object and templates are there. v1beta1: extraArgs that are not
 // there become maps.
@@ -101,6 +120,19 @@ void capi_note_set(struct capi_owner *owner, const json_t *machine_set);
 // is known, and counts too: a MachineDeployment says for a moment that it has seen the generation,
 // and still counts as before (Cluster API 1.14.2).
 struct rollout capi_rollout_of(const struct capi_owner *owner, bool sets);
+
+// --- kubelets.c: where kubelets get their gates, pure
+
+// The index of the file with gates of kubelets that can be read, plain or in base64; -1.
+int capi_kubelet_file(const json_t *base);
+// {"path", "content": its text}
+json_t *capi_file_tree(const json_t *file);
+void capi_file_put(json_t *file, const char *text); // in its encoding
+// Where the object has gates of kubelets already, or a file for them, else the command line.
+struct error *capi_add_kubelets(struct capi_owner *owner, const struct platform_capi *capi,
+                                const json_t *base);
+// What is to be known of where they are; NULL: nothing. Owned.
+char *capi_kubelets_note(const struct capi_owner *owner);
 
 // --- edit.c: what becomes of an object, pure
 

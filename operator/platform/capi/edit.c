@@ -68,7 +68,7 @@ static void put_file(json_t *base, const json_t *tree)
     json_t *file = index < 0 ? NULL : json_array_get(json_object_get(base, "files"), (size_t)index);
 
     if (str_eq(doc_str(file, "path", NULL), doc_str(tree, "path", NULL)))
-        json_object_set_new(file, "content", doc_copy(json_object_get(tree, "content")));
+        capi_file_put(file, doc_str(tree, "content", NULL));
 }
 
 static void put_tree(json_t *base, const struct platform_part *part, const json_t *tree)

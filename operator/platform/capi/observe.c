@@ -93,6 +93,7 @@ static void note_owners(struct platform_capi *capi)
     for (size_t i = 0; i < capi->len; i++) {
         const struct capi_owner *owner = &capi->owners[i];
         AUTO_MEM char *note = NULL;
+        AUTO_MEM char *kubelets = NULL;
 
         if (owner->foreign)
             note =
@@ -103,6 +104,9 @@ static void note_owners(struct platform_capi *capi)
                               owner->where);
         if (note)
             add_note(capi, note);
+        kubelets = capi_kubelets_note(owner);
+        if (kubelets)
+            add_note(capi, kubelets);
     }
 }
 

@@ -5,13 +5,7 @@
 
 #include "capi_internal.h"
 
-// Below kubeadmConfigSpec, or the spec of a template's template.
-struct way {
-    const char *slot;
-    enum component component;
-    const char *path[3];
-};
-static const struct way ways[] = {
+const struct capi_way capi_ways[CAPI_WAYS] = {
     {"kube-apiserver", COMPONENT_APISERVER, {"clusterConfiguration", "apiServer", "extraArgs"}},
     {"kube-controller-manager",
      COMPONENT_CONTROLLER_MANAGER,
@@ -23,8 +17,6 @@ static const struct way ways[] = {
      COMPONENT_KUBELET,
      {"initConfiguration", "nodeRegistration", "kubeletExtraArgs"}},
 };
-#define WAY_KUBELET 3
-#define WAY_KUBELET_INIT 4
 
 // --- whose ---------------------------------------------------------------------------------------
 
@@ -74,7 +66,7 @@ bool capi_is_topology(const json_t *object)
     return doc_get(object, "metadata", "labels", CAPI_TOPOLOGY_LABEL, NULL) != NULL;
 }
 
-static json_t *parse_record(const json_t *object, const char *slot)
+json_t *capi_record(const json_t *object, const char *slot)
 {
     AUTO_MEM char *key = platform_annotation(slot);
     const char *text = doc_str(object, "metadata", "annotations", key, NULL);
@@ -88,7 +80,7 @@ static json_t *parse_record(const json_t *object, const char *slot)
 
 char *capi_original_name(const json_t *deployment)
 {
-    AUTO_JSON json_t *record = parse_record(deployment, ways[WAY_KUBELET].slot);
+    AUTO_JSON json_t *record = capi_record(deployment, capi_ways[CAPI_WAY_KUBELET].slot);
     const char *name = doc_str(record, "before", "template", NULL);
 
     return *name ? str_dup(name) : NULL;
@@ -96,12 +88,12 @@ char *capi_original_name(const json_t *deployment)
 
 bool capi_is_waited_for(const struct capi_owner *owner)
 {
-    for (size_t i = 0; i < COUNT(ways); i++) {
+    for (size_t i = 0; i < CAPI_WAYS; i++) {
         AUTO_JSON json_t *record = NULL;
 
-        if (platform_is_rolling(owner->object, ways[i].slot))
+        if (platform_is_rolling(owner->object, capi_ways[i].slot))
             return true;
-        record = parse_record(owner->object, ways[i].slot);
+        record = capi_record(owner->object, capi_ways[i].slot);
         // What was put back rolls out too.
         if (json_object_get(record, "failed") && !capi_rollout_of(owner, false).complete)
             return true;
@@ -120,9 +112,9 @@ const json_t *capi_base(const struct capi_owner *owner, const json_t *object)
 
 const char *const *capi_path(const char *slot)
 {
-    for (size_t i = 0; i < COUNT(ways); i++) {
-        if (str_eq(ways[i].slot, slot))
-            return ways[i].path;
+    for (size_t i = 0; i < CAPI_WAYS; i++) {
+        if (str_eq(capi_ways[i].slot, slot))
+            return capi_ways[i].path;
     }
     return NULL;
 }
@@ -141,49 +133,7 @@ const char *capi_arg(const json_t *args, const char *name)
     return json_string_value(value);
 }
 
-// Whether kubeadm takes this file for a patch of the kubelet's configuration (Kubernetes 1.37,
-// cmd/kubeadm/app/util/patches/patches.go) in a form that has a map of gates.
-static bool is_kubelet_patch(const char *path, const char *directory)
-{
-    static const char target[] = "/kubeletconfiguration";
-    size_t len = strlen(directory);
-
-    while (len > 0 && directory[len - 1] == '/')
-        len--;
-    return len > 0 && strncmp(path, directory, len) == 0 &&
-           strncmp(path + len, target, sizeof(target) - 1) == 0 && !strchr(path + len + 1, '/') &&
-           !strstr(path + len, "+json");
-}
-
-static bool is_kubelet_file(const json_t *base, const char *path)
-{
-    for (size_t i = WAY_KUBELET; i <= WAY_KUBELET_INIT; i++) {
-        const json_t *configuration = json_object_get(base, ways[i].path[0]);
-        const json_t *args = doc_get(configuration, ways[i].path[1], ways[i].path[2], NULL);
-
-        if (str_eq(capi_arg(args, "config"), path) ||
-            is_kubelet_patch(path, doc_str(configuration, "patches", "directory", NULL)))
-            return true;
-    }
-    return false;
-}
-
-int capi_kubelet_file(const json_t *base)
-{
-    const json_t *files = json_object_get(base, "files");
-
-    for (size_t i = 0; i < json_array_size(files); i++) {
-        const json_t *file = json_array_get(files, i);
-        const char *path = doc_str(file, "path", NULL);
-
-        if (*path && is_kubelet_file(base, path) &&
-            json_is_string(json_object_get(file, "content")) && !*doc_str(file, "encoding", NULL))
-            return (int)i;
-    }
-    return -1;
-}
-
-static json_t *tree_of_args(const json_t *base, const struct way *way)
+json_t *capi_args_tree(const json_t *base, const struct capi_way *way)
 {
     json_t *tree = json_object();
     const json_t *at = base, *args = NULL;
@@ -200,15 +150,6 @@ static json_t *tree_of_args(const json_t *base, const struct way *way)
     if (args)
         json_object_set_new(tree, way->path[2], doc_copy(args));
     json_object_set_new(tree, PLATFORM_PARENTS, json_integer(there));
-    return tree;
-}
-
-static json_t *tree_of_file(const json_t *file)
-{
-    json_t *tree = json_object();
-
-    json_object_set_new(tree, "path", doc_string(doc_str(file, "path", NULL)));
-    json_object_set_new(tree, "content", doc_string(doc_str(file, "content", NULL)));
     return tree;
 }
 
@@ -243,7 +184,7 @@ static bool is_tree(const json_t *tree)
 
 // --- parts ---------------------------------------------------------------------------------------
 
-static struct platform_part *add_part(struct capi_owner *owner, const struct way *way)
+struct platform_part *capi_add_part(struct capi_owner *owner, const struct capi_way *way)
 {
     struct platform_part *part = &owner->parts[owner->len++];
 
@@ -260,77 +201,25 @@ static struct platform_part *add_part(struct capi_owner *owner, const struct way
 }
 
 // A template is part of what stands: the same flags in another one are somebody else's.
-static void note_template(const json_t *template, json_t *tree)
+void capi_note_template(const json_t *template, json_t *tree)
 {
     if (template)
         json_object_set_new(tree, "template",
                             doc_string(doc_str(template, "metadata", "name", NULL)));
 }
 
-static struct error *add_args(struct capi_owner *owner, const struct platform_capi *capi,
-                              const json_t *base, const struct way *way)
+struct error *capi_add_args(struct capi_owner *owner, const struct platform_capi *capi,
+                            const json_t *base, const struct capi_way *way)
 {
-    struct platform_part *part = add_part(owner, way);
+    struct platform_part *part = capi_add_part(owner, way);
 
-    part->tree = tree_of_args(base, way);
-    note_template(owner->template, part->tree);
+    part->tree = capi_args_tree(base, way);
+    capi_note_template(owner->template, part->tree);
     part->place = (struct site_place){&site_extra_args, way->component, part->where,
                                       way->component == COMPONENT_KUBELET ? "/kubeletExtraArgs"
                                                                           : "/extraArgs",
                                       str_eq(capi->control_plane, "v1beta1")};
     return platform_part_read(part);
-}
-
-static struct error *add_file(struct capi_owner *owner, const json_t *file)
-{
-    struct platform_part *part = add_part(owner, &ways[WAY_KUBELET]);
-
-    part->tree = tree_of_file(file);
-    note_template(owner->template, part->tree);
-    part->place =
-        (struct site_place){&site_kubelet_text, COMPONENT_KUBELET, part->where, "/content", false};
-    return platform_part_read(part);
-}
-
-// What stands in the file counts where the flag says nothing.
-static struct error *add_gates_of_file(struct platform_part *part, const json_t *file)
-{
-    static const struct site_place place = {&site_kubelet_text, COMPONENT_KUBELET, "a file",
-                                            "/content", false};
-    AUTO_FLAGS struct gates_flags flags = {0};
-    struct error *err = site_read_tree(&place, file, &flags);
-    const char *name;
-    json_t *value;
-
-    if (err)
-        return error_wrap(err, "%s: files: %s", part->where, doc_str(file, "path", NULL));
-    json_object_foreach(flags.feature_gates, name, value) {
-        if (!json_object_get(part->flags.feature_gates, name))
-            json_object_set(part->flags.feature_gates, name, value);
-    }
-    return NULL;
-}
-
-// Where the object has gates of kubelets already, or a file for them, else the command line.
-static struct error *add_kubelets(struct capi_owner *owner, const struct platform_capi *capi,
-                                  const json_t *base)
-{
-    const json_t *args =
-        doc_get(base, "joinConfiguration", "nodeRegistration", "kubeletExtraArgs", NULL);
-    int index = capi_kubelet_file(base);
-    const json_t *file =
-        index < 0 ? NULL : json_array_get(json_object_get(base, "files"), (size_t)index);
-    size_t last = owner->kind == KIND_KUBEADM_CONTROL_PLANE ? WAY_KUBELET_INIT : WAY_KUBELET;
-    struct error *err = NULL;
-
-    if (file && !capi_arg(args, "feature-gates"))
-        return add_file(owner, file);
-    for (size_t i = WAY_KUBELET; !err && i <= last; i++) {
-        err = add_args(owner, capi, base, &ways[i]);
-        if (!err && file)
-            err = add_gates_of_file(&owner->parts[owner->len - 1], file);
-    }
-    return err;
 }
 
 // --- owners --------------------------------------------------------------------------------------
@@ -347,9 +236,9 @@ static json_t *make_before(const struct capi_owner *owner)
 
     if (!owner->original || file != (index >= 0))
         return NULL;
-    before = file ? tree_of_file(json_array_get(files, (size_t)index))
-                  : tree_of_args(base, &ways[WAY_KUBELET]);
-    note_template(owner->original, before);
+    before = file ? capi_file_tree(json_array_get(files, (size_t)index))
+                  : capi_args_tree(base, &capi_ways[CAPI_WAY_KUBELET]);
+    capi_note_template(owner->original, before);
     return before;
 }
 
@@ -366,6 +255,7 @@ static void refresh_before(struct capi_owner *owner)
 
 static struct error *read_deployment(struct capi_owner *owner, const struct platform_capi *capi)
 {
+    const char *named = capi_template_name(owner->object);
     struct error *err;
 
     (void)version_parse(doc_str(owner->object, "spec", "template", "spec", "version", NULL),
@@ -373,7 +263,10 @@ static struct error *read_deployment(struct capi_owner *owner, const struct plat
     if (owner->version.major == 0 && capi->len > 0)
         owner->version = capi->owners[0].version;
     if (!owner->template) {
-        owner->foreign = str_dup("its Machines are made of no KubeadmConfigTemplate");
+        owner->foreign =
+            named ? str_format("KubeadmConfigTemplate %s/%s, which it names, is not there",
+                               capi->namespace, named)
+                  : str_dup("its Machines are made of no KubeadmConfigTemplate");
         return NULL;
     }
     if (capi_is_topology(owner->object)) {
@@ -387,7 +280,7 @@ static struct error *read_deployment(struct capi_owner *owner, const struct plat
         error_ignore(err, "it is told, and the others are configured");
         return NULL;
     }
-    err = add_kubelets(owner, capi, capi_base(owner, owner->template));
+    err = capi_add_kubelets(owner, capi, capi_base(owner, owner->template));
     if (!err)
         refresh_before(owner);
     return err;
@@ -401,9 +294,9 @@ static struct error *read_control_plane(struct capi_owner *owner, const struct p
     if (!err && !version_parse(doc_str(owner->object, "spec", "version", NULL), &owner->version))
         err = error_because(ERROR_INVALID, "VersionsUnknown",
                             "%s: spec.version is no version of Kubernetes", owner->where);
-    for (size_t i = 0; !err && i < WAY_KUBELET; i++)
-        err = add_args(owner, capi, base, &ways[i]);
-    return err ? err : add_kubelets(owner, capi, base);
+    for (size_t i = 0; !err && i < CAPI_WAY_KUBELET; i++)
+        err = capi_add_args(owner, capi, base, &capi_ways[i]);
+    return err ? err : capi_add_kubelets(owner, capi, base);
 }
 
 struct error *capi_owner_read(struct capi_owner *owner, const struct platform_capi *capi)

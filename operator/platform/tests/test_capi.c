@@ -1,173 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clusters of Cluster API as pure functions: where flags are written, edits and ways back.
-#include <string.h>
-
-#include "capi/capi_internal.h"
-#include "test.h"
-
-#define NOW_MS 1764000000000
-#define WANT                                                                                       \
-    "{revision: r1, expect: {DynamicResourceAllocation: true},"                                    \
-    " featureGates: {DynamicResourceAllocation: true}}"
-#define WANT_API                                                                                   \
-    "{revision: r1, expect: {DynamicResourceAllocation: true},"                                    \
-    " featureGates: {DynamicResourceAllocation: true},"                                            \
-    " runtimeConfig: {resource.k8s.io/v1beta1: 'true'}}"
-#define WANT_NOTHING "{revision: r2, expect: {}, featureGates: {}}"
-
-static json_t *parse(const char *text)
-{
-    json_t *tree = NULL;
-
-    CHECK_OK(doc_parse_yaml(slice_of(text), "test", &tree));
-    return tree;
-}
-
-// --- a small management cluster ------------------------------------------------------------------
-
-struct place {
-    struct platform_capi capi;
-    struct capi_owner owners[2];
-};
-
-static void begin(struct place *p, const char *version)
-{
-    *p = (struct place){
-        .capi = {.namespace = str_dup("default"),
-                 .name = str_dup("one"),
-                 .core = str_dup(version),
-                 .control_plane = str_dup(version),
-                 .bootstrap = str_dup(version),
-                 .cluster = parse("{metadata: {name: one, namespace: default}}"),
-                 .ours = json_array(),
-                 .in_use = json_object()},
-    };
-    p->capi.owners = p->owners;
-}
-
-static void end(struct place *p)
-{
-    for (size_t i = 0; i < p->capi.len; i++)
-        capi_owner_fini(&p->owners[i]);
-    p->capi.len = 0;
-    p->capi.owners = NULL;
-    json_decref(p->capi.cluster);
-    json_decref(p->capi.ours);
-    json_decref(p->capi.in_use);
-    mem_free(p->capi.namespace);
-    mem_free(p->capi.name);
-    mem_free(p->capi.core);
-    mem_free(p->capi.control_plane);
-    mem_free(p->capi.bootstrap);
-}
-
-static struct error *read_again(struct place *p, enum platform_kind kind, json_t *take_object,
-                                json_t *take_template, json_t *take_original)
-{
-    struct capi_owner *owner = &p->owners[0];
-
-    if (p->capi.len > 0)
-        capi_owner_fini(owner);
-    p->capi.len = 1;
-    *owner = (struct capi_owner){
-        .kind = kind, .object = take_object, .template = take_template, .original = take_original};
-    return capi_owner_read(owner, &p->capi);
-}
-
-static struct error *read_control_plane(struct place *p, json_t *take_object)
-{
-    return read_again(p, KIND_KUBEADM_CONTROL_PLANE, take_object, NULL, NULL);
-}
-
-static struct platform_part *part_of(struct place *p, const char *slot)
-{
-    for (size_t i = 0; i < p->owners[0].len; i++) {
-        if (str_eq(p->owners[0].parts[i].slot, slot))
-            return &p->owners[0].parts[i];
-    }
-    return NULL;
-}
-
-// Every part with what is wanted: the API server want_api, the others want.
-static struct error *edit_all(struct place *p, const char *want_api, const char *want,
-                              struct capi_edit *edit)
-{
-    struct capi_owner *owner = &p->owners[0];
-    struct error *err = NULL;
-
-    capi_edit_begin(edit, owner);
-    for (size_t i = 0; !err && i < owner->len; i++) {
-        struct platform_part *part = &owner->parts[i];
-        AUTO_JSON json_t *wanted = parse(part->component == COMPONENT_APISERVER ? want_api : want);
-        AUTO_JSON json_t *tree = NULL;
-        AUTO_JSON json_t *record = NULL;
-
-        err = platform_record_edit(part, wanted, NOW_MS, &tree, &record);
-        if (!err)
-            err = capi_edit_put(edit, &p->capi, owner, part, tree, record);
-    }
-    return err;
-}
-
-// The object as the API server has it after the patch.
-static json_t *patched(const struct place *p, const struct capi_edit *edit)
-{
-    AUTO_JSON json_t *patch = capi_edit_patch(edit, &p->owners[0]);
-
-    if (!patch)
-        return doc_copy(p->owners[0].object);
-    CHECK_STR(doc_str(patch, "metadata", "resourceVersion", NULL),
-              doc_str(p->owners[0].object, "metadata", "resourceVersion", NULL));
-    return doc_merge_patch(p->owners[0].object, patch);
-}
-
-static void check_spec(const json_t *object, const char *want)
-{
-    AUTO_JSON json_t *wanted = parse(want);
-    AUTO_MEM char *text = doc_print_yaml(json_object_get(object, "spec"));
-    AUTO_MEM char *want_text = doc_print_yaml(wanted);
-
-    CHECK_STR(text, want_text);
-}
-
-// Turned on and off again: the spec is what it was, and no edit is made twice.
-static void check_both_ways(const char *version, const char *before, const char *after)
-{
-    AUTO_MEM char *text = str_format(
-        "{metadata: {name: one, namespace: default, resourceVersion: '7'}, spec: %s}", before);
-    AUTO_JSON json_t *object = parse(text);
-    AUTO_JSON json_t *on = NULL;
-    AUTO_JSON json_t *off = NULL;
-    struct place p;
-
-    begin(&p, version);
-    CHECK_OK(read_control_plane(&p, doc_copy(object)));
-    {
-        AUTO_CAPI_EDIT struct capi_edit edit = {0};
-
-        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
-        on = patched(&p, &edit);
-    }
-    check_spec(on, after);
-    CHECK_OK(read_control_plane(&p, doc_copy(on)));
-    {
-        AUTO_CAPI_EDIT struct capi_edit edit = {0};
-        AUTO_JSON json_t *again = NULL;
-
-        CHECK(part_of(&p, "kube-apiserver")->stands);
-        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
-        again = patched(&p, &edit);
-        CHECK(doc_equal(json_object_get(again, "spec"), json_object_get(on, "spec")));
-    }
-    {
-        AUTO_CAPI_EDIT struct capi_edit edit = {0};
-
-        CHECK_OK(edit_all(&p, WANT_NOTHING, WANT_NOTHING, &edit));
-        off = patched(&p, &edit);
-    }
-    CHECK(doc_equal(json_object_get(off, "spec"), json_object_get(object, "spec")));
-    end(&p);
-}
+#include "cluster.h"
 
 TEST(a_list_of_arguments_is_edited_and_comes_back)
 {
@@ -237,96 +70,6 @@ TEST(where_nothing_was_nothing_stays)
         " DynamicResourceAllocation=true}]}},"
         " initConfiguration: {nodeRegistration: {kubeletExtraArgs: [{name: feature-gates, value:"
         " DynamicResourceAllocation=true}]}}}}");
-}
-
-TEST(gates_of_kubelets_go_into_the_file_that_is_there)
-{
-    check_both_ways(
-        "v1beta2",
-        "{version: v1.33.13, kubeadmConfigSpec: {files: [{path: /etc/x, content: 'x'},"
-        " {path: /etc/kubernetes/patches/kubeletconfiguration0+strategic.yaml,"
-        " content: \"# ours\\nmaxPods: 50 # few\\n\"}],"
-        " initConfiguration: {patches: {directory: /etc/kubernetes/patches/}}}}",
-        "{version: v1.33.13, kubeadmConfigSpec: {files: [{path: /etc/x, content: 'x'},"
-        " {path: /etc/kubernetes/patches/kubeletconfiguration0+strategic.yaml,"
-        " content: \"# ours\\nmaxPods: 50 # few\\nfeatureGates:\\n  DynamicResourceAllocation:"
-        " true\\n\"}],"
-        " initConfiguration: {patches: {directory: /etc/kubernetes/patches/}},"
-        " clusterConfiguration: {apiServer: {extraArgs:"
-        " [{name: feature-gates, value: DynamicResourceAllocation=true},"
-        " {name: runtime-config, value: resource.k8s.io/v1beta1=true}]},"
-        " controllerManager: {extraArgs: [{name: feature-gates, value:"
-        " DynamicResourceAllocation=true}]},"
-        " scheduler: {extraArgs: [{name: feature-gates, value:"
-        " DynamicResourceAllocation=true}]}}}}");
-}
-
-// --- which place holds the kubelets' gates -------------------------------------------------------
-
-static void check_kubelet_slots(const char *spec, const char *want)
-{
-    AUTO_MEM char *text =
-        str_format("{metadata: {name: one, namespace: default}, spec: {version: v1.33.13,"
-                   " kubeadmConfigSpec: %s}}",
-                   spec);
-    AUTO_BUF struct buf slots = buf_make(256);
-    struct place p;
-
-    begin(&p, "v1beta2");
-    CHECK_OK(read_control_plane(&p, parse(text)));
-    for (size_t i = 3; i < p.owners[0].len; i++)
-        buf_printf(&slots, "%s at %s ", p.owners[0].parts[i].slot, p.owners[0].parts[i].place.at);
-    CHECK_STR(slots.ptr, want);
-    end(&p);
-}
-
-#define JOIN_PATCHES "joinConfiguration: {patches: {directory: /etc/kubernetes/patches}}"
-#define BOTH_ARGS "kubelet at /kubeletExtraArgs kubelet-init at /kubeletExtraArgs "
-
-TEST(a_file_of_the_kubelets_is_told_from_other_files)
-{
-    check_kubelet_slots("{files: [{path: /etc/kubernetes/patches/kubeletconfiguration.yaml,"
-                        " content: 'a: 1'}], " JOIN_PATCHES "}",
-                        "kubelet at /content ");
-    check_kubelet_slots("{files: [{path: /etc/k.yaml, content: 'a: 1'}], joinConfiguration:"
-                        " {nodeRegistration: {kubeletExtraArgs: [{name: config, value:"
-                        " /etc/k.yaml}]}}}",
-                        "kubelet at /content ");
-    // a patch in JSON's own form has no map of gates
-    check_kubelet_slots("{files: [{path: /etc/kubernetes/patches/kubeletconfiguration+json.yaml,"
-                        " content: '[]'}], " JOIN_PATCHES "}",
-                        BOTH_ARGS);
-    check_kubelet_slots("{files: [{path: /etc/kubernetes/patches/kube-apiserver.yaml,"
-                        " content: 'a: 1'}], " JOIN_PATCHES "}",
-                        BOTH_ARGS);
-    // what a Secret holds is not ours to read
-    check_kubelet_slots("{files: [{path: /etc/kubernetes/patches/kubeletconfiguration.yaml,"
-                        " contentFrom: {secret: {name: s, key: k}}}], " JOIN_PATCHES "}",
-                        BOTH_ARGS);
-    check_kubelet_slots("{files: [{path: /etc/kubernetes/patches/kubeletconfiguration.yaml,"
-                        " encoding: base64, content: YTogMQo=}], " JOIN_PATCHES "}",
-                        BOTH_ARGS);
-    // gates on the command line win over the file, key by key
-    check_kubelet_slots("{files: [{path: /etc/k/kubeletconfiguration.yaml, content: 'a: 1'}],"
-                        " joinConfiguration: {patches: {directory: /etc/k}, nodeRegistration:"
-                        " {kubeletExtraArgs: [{name: feature-gates, value: 'A=true'}]}}}",
-                        BOTH_ARGS);
-}
-
-TEST(gates_of_a_file_count_where_the_command_line_says_nothing)
-{
-    struct place p;
-
-    begin(&p, "v1beta2");
-    CHECK_OK(read_control_plane(
-        &p, parse("{metadata: {name: one, namespace: default}, spec: {version: v1.33.13,"
-                  " kubeadmConfigSpec: {files: [{path: /etc/k/kubeletconfiguration.yaml, content:"
-                  " \"featureGates: {A: true, B: true}\"}], joinConfiguration: {patches:"
-                  " {directory: /etc/k}, nodeRegistration: {kubeletExtraArgs:"
-                  " [{name: feature-gates, value: 'A=false'}]}}}}}")));
-    CHECK(json_is_false(json_object_get(part_of(&p, "kubelet")->flags.feature_gates, "A")));
-    CHECK(json_is_true(json_object_get(part_of(&p, "kubelet")->flags.feature_gates, "B")));
-    end(&p);
 }
 
 // --- what is not written -------------------------------------------------------------------------
@@ -503,10 +246,16 @@ TEST(when_the_topology_controller_stops_ours_is_taken_out)
     json_decref(p.capi.cluster);
     p.capi.cluster =
         parse("{metadata: {name: one}, status: {conditions: [{type: TopologyReconciled, status:"
-              " 'False', message: 'error: ... Invalid value: extraArgs name must be unique'}]}}");
+              " 'False', message: 'error reconciling the Cluster topology: failed to create patch"
+              " helper for KubeadmControlPlane default/one: server side apply dry-run failed for"
+              " modified object: KubeadmControlPlane.controlplane.cluster.x-k8s.io \"one\" is"
+              " invalid: spec.kubeadmConfigSpec.clusterConfiguration.scheduler.extraArgs: Invalid"
+              " value: extraArgs name must be unique'}]}}");
     collect(&p, &observed, false);
     CHECK_INT(part_of(&p, "kube-scheduler")->need, NEED_PUT_BACK);
     CHECK_HAS(part_of(&p, "kube-scheduler")->message, "ours was taken out");
+    CHECK_INT(part_of(&p, "kube-apiserver")->need, NEED_NOTHING);
+    CHECK_INT(part_of(&p, "kubelet")->need, NEED_NOTHING);
     forget(&observed);
     {
         AUTO_CAPI_EDIT struct capi_edit edit = {0};
@@ -524,6 +273,47 @@ TEST(when_the_topology_controller_stops_ours_is_taken_out)
         }
         off = patched(&p, &edit);
         check_spec(off, "{version: v1.33.13}"); // nor a section that is empty
+    }
+    end(&p);
+}
+
+// The same words are said of other objects, other lists and other components.
+TEST(what_stopped_the_topology_controller_elsewhere_is_not_ours)
+{
+    static const char *const messages[] = {
+        "KubeadmControlPlane.controlplane.cluster.x-k8s.io \"two\" is invalid:"
+        " spec.kubeadmConfigSpec.clusterConfiguration.scheduler.extraArgs: Invalid value:"
+        " extraArgs name must be unique",
+        "KubeadmConfigTemplate.bootstrap.cluster.x-k8s.io \"one\" is invalid:"
+        " spec.template.spec.joinConfiguration.nodeRegistration.kubeletExtraArgs: Invalid value:"
+        " kubeletExtraArgs name must be unique",
+        "KubeadmControlPlane.controlplane.cluster.x-k8s.io \"one\" is invalid:"
+        " spec.kubeadmConfigSpec.files: Invalid value: path must be unique",
+        "KubeadmControlPlane.controlplane.cluster.x-k8s.io \"one\" is invalid:"
+        " spec.kubeadmConfigSpec.clusterConfiguration.etcd.local.extraArgs: Invalid value:"
+        " extraArgs name must be unique",
+    };
+    json_t *object = parse("{" TOPOLOGY ", spec: {version: v1.33.13}}");
+    struct platform_observed observed;
+    struct place p;
+
+    begin(&p, "v1beta2");
+    CHECK_OK(read_control_plane(&p, object));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
+        object = patched(&p, &edit);
+    }
+    CHECK_OK(read_control_plane(&p, object));
+    for (size_t i = 0; i < COUNT(messages); i++) {
+        AUTO_JSON json_t *condition = json_pack("{s:s, s:s, s:s}", "type", "TopologyReconciled",
+                                                "status", "False", "message", messages[i]);
+
+        doc_set(p.capi.cluster, json_pack("[O]", condition), "status", "conditions", NULL);
+        collect(&p, &observed, false);
+        for (size_t k = 0; k < p.owners[0].len; k++)
+            CHECK_INT(p.owners[0].parts[k].need, NEED_NOTHING);
+        forget(&observed);
     }
     end(&p);
 }
@@ -629,6 +419,39 @@ TEST(how_often_somebody_undid_it_is_in_the_record)
         json_decref(on);
         on = patched(&p, &edit);
     }
+    end(&p);
+}
+
+// As an autoscaler leaves it when nobody needs such nodes.
+TEST(a_machine_deployment_without_replicas_is_as_wanted_and_ready)
+{
+    struct platform_observed observed;
+    struct place p;
+    json_t *deployment = parse(DEPLOYMENT("workers"));
+
+    doc_set(deployment, json_integer(0), "spec", "replicas", NULL);
+    doc_set(deployment, parse("{observedGeneration: 1, replicas: 0}"), "status", NULL);
+    begin(&p, "v1beta2");
+    CHECK_OK(read_again(&p, KIND_MACHINE_DEPLOYMENT, deployment, parse(TEMPLATE), NULL));
+    collect(&p, &observed, false);
+    CHECK(doc_bool(observed.instances[0].reported, false, "healthy", NULL));
+    forget(&observed);
+    end(&p);
+}
+
+TEST(a_template_that_is_not_there_is_told)
+{
+    static const char other[] = "{metadata: {name: workers, namespace: default}, spec: {template:"
+                                " {spec: {bootstrap: {configRef: {apiGroup: b, kind: TalosConfig,"
+                                " name: t}}}}}}";
+    struct place p;
+
+    begin(&p, "v1beta2");
+    CHECK_OK(read_again(&p, KIND_MACHINE_DEPLOYMENT, parse(DEPLOYMENT("workers")), NULL, NULL));
+    CHECK_STR(p.owners[0].foreign, "KubeadmConfigTemplate default/workers, which it names, is not"
+                                   " there");
+    CHECK_OK(read_again(&p, KIND_MACHINE_DEPLOYMENT, parse(other), NULL, NULL));
+    CHECK_STR(p.owners[0].foreign, "its Machines are made of no KubeadmConfigTemplate");
     end(&p);
 }
 
