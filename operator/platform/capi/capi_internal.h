@@ -57,6 +57,7 @@ struct platform_capi {
     bool sets_listed; // the MachineSets were: which template each is made of
     json_t *in_use;   // {template: true}
     char *notes;      // what is not done, and why; NULL: nothing
+    bool above;       // something above writes its objects: they are only read
 };
 
 // Where a component's flags are, below kubeadmConfigSpec or the spec of a template's template.
@@ -163,6 +164,23 @@ bool capi_is_left(const struct platform_capi *capi, const json_t *template);
 
 // --- observe.c
 
+// What is asked about a Cluster, and what becomes of the answer.
+struct capi_question {
+    enum platform_type type; // of what is observed
+    const char *namespace, *name;
+    bool above; // see struct platform_capi
+    bool waits; // with above: its roll-out is waited for
+    // Pure: turns the owners, whose parts say what stands, into instances. An error is the
+    // observation's.
+    struct error *(*collect)(void *owner, struct platform_observed *observed,
+                             const struct platform_look *look, const struct platform_said *said);
+    void *owner; // of collect
+};
+// Looks at the Cluster's objects and asks its API server. What the question points to is copied,
+// but for its owner, which is borrowed until done or the drop.
+struct op *capi_see(struct loop *loop, const struct cluster *cluster,
+                    const struct platform_target *target, const struct capi_question *question,
+                    platform_observed_fn *done, void *owner);
 struct op *capi_observe(struct loop *loop, const struct cluster *cluster,
                         const struct platform_target *target, platform_observed_fn *done,
                         void *owner);

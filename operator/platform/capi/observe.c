@@ -27,6 +27,7 @@ struct observation {
     platform_observed_fn *done;
     void *owner;
     struct op *pending;
+    struct capi_question question; // its namespace and name are borrowed from the observation
     enum phase phase;
     size_t next;          // within a phase
     char *selector;       // of what is the Cluster's
@@ -142,9 +143,17 @@ static struct error *check_paused(const json_t *object, const char *kind)
                          doc_str(object, "metadata", "name", NULL));
 }
 
+static struct error *collect_own(void *owner UNUSED, struct platform_observed *observed,
+                                 const struct platform_look *look, const struct platform_said *said)
+{
+    capi_collect(observed, look, said);
+    return NULL;
+}
+
 static void collect(struct observation *o)
 {
     struct platform_capi *capi = capi_of(o);
+    struct error *failed;
     struct platform_look look = {.target = o->target,
                                  .now_wall_ms = clock_wall_ms(),
                                  .enabled = o->said.gates,
@@ -155,17 +164,19 @@ static void collect(struct observation *o)
         struct error *err = capi_owner_read(&capi->owners[i], capi);
 
         // Where nothing is ours the end needs no roll-out.
-        if (!err && owner->len > 0 && (!o->target->deleting || owner->parts[0].record))
+        if (!err && owner->len > 0 &&
+            (capi->above ? o->question.waits || !o->target->deleting
+                         : !o->target->deleting || owner->parts[0].record))
             err = check_paused(owner->object, platform_kind(owner->kind)->kind);
         if (err) {
             finish(o, err);
             return;
         }
     }
-    capi_collect(o->observed, &look, &o->said);
+    failed = o->question.collect(o->question.owner, o->observed, &look, &o->said);
     note_owners(capi);
     o->observed->read_back = say_read_back(o);
-    finish(o, NULL);
+    finish(o, failed);
 }
 
 // --- requests ------------------------------------------------------------------------------------
@@ -496,13 +507,15 @@ static bool has_left(const struct platform_capi *capi)
     return false;
 }
 
-static bool is_waiting(const struct platform_capi *capi)
+static bool is_waiting(const struct observation *o)
 {
+    const struct platform_capi *capi = capi_of(o);
+
     for (size_t i = 0; i < capi->len; i++) {
         if (capi_is_waited_for(&capi->owners[i]))
             return true;
     }
-    return false;
+    return o->question.waits;
 }
 
 static void on_said(void *owner, struct error *take_err)
@@ -550,15 +563,17 @@ static void advance(struct observation *o)
     }
     if ((o->phase == PHASE_TEMPLATES || o->phase == PHASE_ORIGINALS) && ask_templates(o))
         return;
-    if (o->phase == PHASE_TEMPLATES) {
+    if (o->phase == PHASE_TEMPLATES && !capi->above) {
         go_on(o, PHASE_ORIGINALS);
         return;
     }
+    if (o->phase == PHASE_TEMPLATES) // there are none of ours
+        o->phase = PHASE_SETS;
     if (o->phase == PHASE_ORIGINALS)
         o->phase = PHASE_OURS;
-    if (o->phase == PHASE_SETS && !has_left(capi) && !is_waiting(capi))
+    if (o->phase == PHASE_SETS && !has_left(capi) && !is_waiting(o))
         o->phase = PHASE_MACHINES;
-    if (o->phase == PHASE_MACHINES && !is_waiting(capi))
+    if (o->phase == PHASE_MACHINES && !is_waiting(o))
         o->phase = PHASE_ASK;
     if (o->phase < PHASE_ASK) {
         ask_list(o);
@@ -579,18 +594,17 @@ static void on_begin(void *owner)
     advance(o);
 }
 
-struct op *capi_observe(struct loop *loop, const struct cluster *cluster,
-                        const struct platform_target *target, platform_observed_fn *done,
-                        void *owner)
+struct op *capi_see(struct loop *loop, const struct cluster *cluster,
+                    const struct platform_target *target, const struct capi_question *question,
+                    platform_observed_fn *done, void *owner)
 {
     struct observation *o = NEW(struct observation);
-    const char *namespace = doc_str(target->capi, "namespace", NULL),
-               *name = doc_str(target->capi, "name", NULL);
     struct platform_capi *capi = NEW(struct platform_capi);
     AUTO_MEM char *secret = NULL;
 
-    capi->namespace = str_dup(*namespace ? namespace : target->namespace);
-    capi->name = str_dup(*name ? name : target->name);
+    capi->namespace = str_dup(question->namespace);
+    capi->name = str_dup(question->name);
+    capi->above = question->above;
     capi->ours = json_array();
     capi->in_use = json_object();
     o->op.drop = observation_drop;
@@ -599,14 +613,31 @@ struct op *capi_observe(struct loop *loop, const struct cluster *cluster,
     o->target = target;
     o->done = done;
     o->owner = owner;
+    o->question = *question;
+    o->question.namespace = capi->namespace;
+    o->question.name = capi->name;
     o->selector = str_format(CAPI_CLUSTER_LABEL "=%s", capi->name);
     secret = str_format("%s-kubeconfig", capi->name);
     o->secret = json_object();
     json_object_set_new(o->secret, "name", doc_string(secret));
     json_object_set_new(o->secret, "key", doc_string("value"));
     o->observed = platform_observed_new();
-    o->observed->type = PLATFORM_CLUSTER_API;
+    o->observed->type = question->type;
     o->observed->capi = capi;
     o->pending = loop_defer(loop, on_begin, o);
     return &o->op;
+}
+
+struct op *capi_observe(struct loop *loop, const struct cluster *cluster,
+                        const struct platform_target *target, platform_observed_fn *done,
+                        void *owner)
+{
+    const char *namespace = doc_str(target->capi, "namespace", NULL),
+               *name = doc_str(target->capi, "name", NULL);
+    struct capi_question question = {.type = PLATFORM_CLUSTER_API,
+                                     .namespace = *namespace ? namespace : target->namespace,
+                                     .name = *name ? name : target->name,
+                                     .collect = collect_own};
+
+    return capi_see(loop, cluster, target, &question, done, owner);
 }

@@ -269,12 +269,12 @@ static struct error *read_deployment(struct capi_owner *owner, const struct plat
                   : str_dup("its Machines are made of no KubeadmConfigTemplate");
         return NULL;
     }
-    if (capi_is_topology(owner->object)) {
+    if (capi_is_topology(owner->object) && !capi->above) {
         owner->foreign = str_format("its templates are made by the ClusterClass of Cluster %s/%s",
                                     capi->namespace, capi->name);
         return NULL;
     }
-    err = capi_check_owner(owner->object, owner->where);
+    err = capi->above ? NULL : capi_check_owner(owner->object, owner->where);
     if (err) {
         owner->foreign = str_dup(error_text(err));
         error_ignore(err, "it is told, and the others are configured");
@@ -289,7 +289,7 @@ static struct error *read_deployment(struct capi_owner *owner, const struct plat
 static struct error *read_control_plane(struct capi_owner *owner, const struct platform_capi *capi)
 {
     const json_t *base = capi_base(owner, owner->object);
-    struct error *err = capi_check_owner(owner->object, owner->where);
+    struct error *err = capi->above ? NULL : capi_check_owner(owner->object, owner->where);
 
     if (!err && !version_parse(doc_str(owner->object, "spec", "version", NULL), &owner->version))
         err = error_because(ERROR_INVALID, "VersionsUnknown",
