@@ -228,6 +228,48 @@ $QUICK_ROLLOUT"
   for component in "${CONTROL_PLANE[@]}"; do assert runs "$component" "$(tools_version 1.38)"; done
 }
 
+# gate_of_ours: in all four components, and nobody else's anywhere.
+gate_of_ours() {
+  start_both
+  dra_on dra
+  eventually 300 condition_is dra Ready True
+  stop_all
+  assert_equal "$(grep -l "$GATE" "$MANIFESTS"/*.yaml "$NODE/kubelet/config.yaml" | wc -l)" 4 'files with the gate'
+}
+
+# case: the gate of DRA from 1.33 on, all of it ours, the kubelet's too: on 1.37 what 1.38 starts with ends with it; prepareFor alone, which leaves to others what is theirs, takes it out everywhere, and 1.38 runs with what is left
+# timeout: 900
+case_prepared_ours() {
+  local component words
+  use_cluster 1.33 kubelet
+  gate_of_ours
+  all_to 1.37
+  for component in "${CONTROL_PLANE[@]}"; do
+    mapfile -t words < <(words_of "$component")
+    next_ends "$component" "${words[@]}"
+  done
+  next_kubelet
+  assert grep -q "unrecognized feature gate: $GATE" "$CASE_DIR/next"
+
+  start_both
+  configure dra <<<"features: [ConsumableCapacity]
+deletionPolicy: Revert
+upgrade: {prepareFor: \"1.38\"}
+$QUICK_ROLLOUT"
+  eventually 300 condition_is dra Upgradeable True
+  eventually 120 settled dra
+  refuse grep -l "$GATE" "$MANIFESTS"/*.yaml "$NODE/kubelet/config.yaml"
+  refuse grep "$GATE" <<<"$(config_maps)"
+  next_kubelet
+  assert grep -qE 'cgroup v1|mkdir /dev/null' "$CASE_DIR/next" # past its gates: the host, or its certificates
+  refuse grep "unrecognized feature gate" "$CASE_DIR/next"
+
+  for component in "${CONTROL_PLANE[@]}"; do upgrade "$component" 1.38; done
+  eventually 40 upload_config 1.38
+  upgrade_kubelet 1.38
+  eventually 240 condition_is dra Ready 'True DefaultOn'
+}
+
 # --- hosted ---------------------------------------------------------------------------------------------------------------------------
 
 # tenant_words COMPONENT: the words of its container beyond the program.
