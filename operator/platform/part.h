@@ -92,3 +92,29 @@ struct plan_instance *platform_add_part(struct platform_observed *observed,
 // Whether the status says that something was written to an object of one of these kinds.
 bool platform_wrote_objects(const struct api_config *config, const enum platform_kind *kinds,
                             size_t len);
+
+// --- step.c: what becomes of a part
+
+const struct plan_step *platform_find_step(const struct plan *plan, size_t instance);
+
+struct platform_work {
+    const struct platform_observed *observed;
+    const struct plan *plan;
+    bool all; // for a preview: every step that changes something
+};
+// Owned. tree NULL: it stays; record NULL: there is none from then on. what: for the event; NULL:
+// nothing worth one.
+struct platform_next {
+    bool changes; // false: nothing becomes of it
+    json_t *tree, *record;
+    char *what;
+};
+void platform_next_fini(struct platform_next *next);
+#define AUTO_PLATFORM_NEXT CLEANUP(platform_next_fini)
+// instance: of the part, in observed. An error may leave something in *ret_next.
+struct error *platform_part_next(const struct platform_work *work, const struct platform_part *part,
+                                 size_t instance, struct platform_next *ret_next);
+// Into the object's annotations, or out of them.
+void platform_record_put(json_t *object, const struct platform_part *part, const json_t *record);
+// The merge patch from one to the other, held to the resourceVersion of now; NULL: nothing changes.
+json_t *platform_make_patch(const json_t *now, const json_t *then);

@@ -180,68 +180,21 @@ void capi_collect(struct platform_observed *observed, const struct platform_look
 // --- writes --------------------------------------------------------------------------------------
 
 // The parts are the first instances, in the same order, but for owners without any.
-static const struct plan_step *find_step(const struct plan *plan, size_t instance)
-{
-    for (size_t i = 0; i < plan->len; i++) {
-        if (plan->steps[i].instance == instance)
-            return &plan->steps[i];
-    }
-    return NULL;
-}
-
-struct work {
-    const struct platform_observed *observed;
-    const struct plan *plan;
-    bool all; // for a preview: every step that changes something
-};
-
-static bool is_taken(const struct work *work, const struct plan_step *step)
-{
-    return step && (step->state == PLAN_NOW || (work->all && step->changes && !step->deferred));
-}
-
-// What becomes of one part. *ret_what: for the event; NULL: nothing worth one.
-static struct error *edit_part(const struct work *work, const struct capi_owner *owner,
-                               const struct platform_part *part, size_t instance,
-                               struct capi_edit *edit, char **ret_what)
-{
-    const struct plan_step *step = find_step(work->plan, instance);
-    AUTO_JSON json_t *tree = NULL;
-    AUTO_JSON json_t *record = NULL;
-    struct error *err = NULL;
-
-    *ret_what = NULL;
-    if (part->need == NEED_PUT_BACK) {
-        err = platform_record_put_back(part, clock_wall_ms(), &tree, &record);
-        *ret_what = str_format("%s: put back, %s", component_name(part->component), part->message);
-    } else if (is_taken(work, step)) {
-        AUTO_MEM char *summary = plan_step_summary(step, &work->observed->instances[instance]);
-
-        err = platform_record_edit(part, step->want, clock_wall_ms(), &tree, &record);
-        *ret_what =
-            str_format("%s: %s", component_name(part->component), *summary ? summary : "verify");
-    } else if (part->need == NEED_SETTLE) {
-        record = platform_record_settle(part, clock_wall_ms());
-    } else if (part->need == NEED_FORGET) {
-        record = platform_record_forget(part);
-    } else {
-        return NULL;
-    }
-    return err ? err : capi_edit_put(edit, work->observed->capi, owner, part, tree, record);
-}
-
-static struct error *edit_owner(const struct work *work, const struct capi_owner *owner,
+static struct error *edit_owner(const struct platform_work *work, const struct capi_owner *owner,
                                 size_t first, struct capi_edit *edit, struct strlist *what)
 {
     struct error *err = NULL;
 
     capi_edit_begin(edit, owner);
     for (size_t i = 0; !err && i < owner->len; i++) {
-        AUTO_MEM char *said = NULL;
+        const struct platform_part *part = &owner->parts[i];
+        AUTO_PLATFORM_NEXT struct platform_next next = {0};
 
-        err = edit_part(work, owner, &owner->parts[i], first + i, edit, &said);
-        if (!err && said)
-            strlist_add(what, said);
+        err = platform_part_next(work, part, first + i, &next);
+        if (!err && next.changes)
+            err = capi_edit_put(edit, work->observed->capi, owner, part, next.tree, next.record);
+        if (!err && next.what)
+            strlist_add(what, next.what);
     }
     return err;
 }
@@ -299,7 +252,7 @@ static struct error *make_writes(struct writing *w, const struct cluster *cluste
                                  const struct platform_change *change)
 {
     const struct platform_capi *capi = change->observed->capi;
-    const struct work work = {.observed = change->observed, .plan = change->plan};
+    const struct platform_work work = {.observed = change->observed, .plan = change->plan};
     AUTO_JSON json_t *named = json_object();
     size_t instance = 0;
 
@@ -388,7 +341,7 @@ static struct error *preview(const struct platform_observed *observed, const str
                              json_t **ret_before, json_t **ret_after)
 {
     const struct platform_capi *capi = observed->capi;
-    const struct work work = {.observed = observed, .plan = plan, .all = true};
+    const struct platform_work work = {.observed = observed, .plan = plan, .all = true};
     AUTO_JSON json_t *before = json_object();
     AUTO_JSON json_t *after = json_object();
     size_t instance = 0;

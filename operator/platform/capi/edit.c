@@ -20,17 +20,12 @@ void capi_edit_begin(struct capi_edit *edit, const struct capi_owner *owner)
 
 // --- trees ---------------------------------------------------------------------------------------
 
-static json_t *writable(json_t *tree, const char *a, const char *b)
-{
-    return (json_t *)(uintptr_t)doc_get(tree, a, b, NULL);
-}
-
-// The same, made where it is not there.
+// Made where it is not there.
 static json_t *made(json_t *tree, const char *a, const char *b)
 {
     if (!json_is_object(doc_get(tree, a, b, NULL)))
         doc_set(tree, json_object(), a, b, NULL);
-    return writable(tree, a, b);
+    return (json_t *)(uintptr_t)doc_get(tree, a, b, NULL);
 }
 
 static void drop_empty(json_t *tree, const char *a, const char *b)
@@ -236,19 +231,6 @@ static char *put_template(struct capi_edit *edit, const struct platform_capi *ca
 
 // --- an edit -------------------------------------------------------------------------------------
 
-static void put_record(json_t *object, const struct platform_part *part, const json_t *record)
-{
-    AUTO_MEM char *key = platform_annotation(part->slot);
-    AUTO_MEM char *text = record ? doc_print_json(record) : NULL;
-    json_t *annotations = writable(object, "metadata", "annotations");
-
-    if (text)
-        doc_set(object, doc_string(text), "metadata", "annotations", key, NULL);
-    else if (annotations && json_object_del(annotations, key) == 0 &&
-             json_object_size(annotations) == 0)
-        json_object_del(json_object_get(object, "metadata"), "annotations");
-}
-
 struct error *capi_edit_put(struct capi_edit *edit, const struct platform_capi *capi,
                             const struct capi_owner *owner, const struct platform_part *part,
                             const json_t *tree, json_t *record)
@@ -272,16 +254,11 @@ struct error *capi_edit_put(struct capi_edit *edit, const struct platform_capi *
         json_object_set_new(to, "template", doc_string(name));
         platform_record_retarget(record, to);
     }
-    put_record(edit->object, part, record);
+    platform_record_put(edit->object, part, record);
     return NULL;
 }
 
 json_t *capi_edit_patch(const struct capi_edit *edit, const struct capi_owner *owner)
 {
-    json_t *patch = doc_make_merge_patch(owner->object, edit->object);
-
-    if (patch)
-        doc_set(patch, doc_string(doc_str(owner->object, "metadata", "resourceVersion", NULL)),
-                "metadata", "resourceVersion", NULL);
-    return patch;
+    return platform_make_patch(owner->object, edit->object);
 }

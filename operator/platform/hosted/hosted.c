@@ -32,15 +32,6 @@ void hosted_collect(struct platform_observed *observed, const struct platform_lo
 
 // --- writes --------------------------------------------------------------------------------------
 
-static const struct plan_step *find_step(const struct plan *plan, size_t part)
-{
-    for (size_t i = 0; i < plan->len; i++) {
-        if (plan->steps[i].instance == part)
-            return &plan->steps[i];
-    }
-    return NULL;
-}
-
 static struct write *add_patch(struct writing *w, const struct platform_part *part,
                                const json_t *lists, const json_t *record)
 {
@@ -53,70 +44,28 @@ static struct write *add_patch(struct writing *w, const struct platform_part *pa
     return write;
 }
 
-static struct error *add_edit(struct writing *w, const struct platform_part *part,
-                              const struct plan_step *step, const struct plan_instance *instance)
-{
-    AUTO_JSON json_t *lists = NULL;
-    AUTO_JSON json_t *record = NULL;
-    AUTO_MEM char *summary = NULL;
-    struct error *err = platform_record_edit(part, step->want, clock_wall_ms(), &lists, &record);
-
-    if (err)
-        return err;
-    summary = plan_step_summary(step, instance);
-    add_patch(w, part, lists, record)->what =
-        str_format("%s: %s", component_name(part->component), *summary ? summary : "verify");
-    return NULL;
-}
-
-static struct error *add_put_back(struct writing *w, const struct platform_part *part)
-{
-    AUTO_JSON json_t *lists = NULL;
-    AUTO_JSON json_t *record = NULL;
-    struct error *err = platform_record_put_back(part, clock_wall_ms(), &lists, &record);
-
-    if (err)
-        return err;
-    add_patch(w, part, lists, record)->what =
-        str_format("%s: put back, %s", component_name(part->component), part->message);
-    return NULL;
-}
-
-static void add_note(struct writing *w, const struct platform_part *part)
-{
-    AUTO_JSON json_t *record = part->need == NEED_SETTLE
-                                   ? platform_record_settle(part, clock_wall_ms())
-                                   : platform_record_forget(part);
-    struct write *write = add_patch(w, part, NULL, record);
-
-    write->what = str_dup("");
-    write->quiet = true;
-}
-
 // An object of Kamaji holds three components: one write to it in a pass, the next has a newer
 // resourceVersion.
 static struct error *make_writes(struct writing *w, const struct cluster *cluster UNUSED,
                                  const struct platform_change *change)
 {
     const struct platform_hosted *hosted = change->observed->hosted;
+    const struct platform_work work = {.observed = change->observed, .plan = change->plan};
 
     for (size_t i = 0; i < hosted->len; i++) {
         const struct platform_part *part = &hosted->parts[i];
-        const struct plan_step *step = find_step(change->plan, i);
-        bool one_object = part->kind == KIND_TENANT_CONTROL_PLANE;
-        struct error *err = NULL;
+        AUTO_PLATFORM_NEXT struct platform_next next = {0};
+        struct error *err = platform_part_next(&work, part, i, &next);
+        struct write *write;
 
-        if (part->need == NEED_PUT_BACK)
-            err = add_put_back(w, part);
-        else if (step && step->state == PLAN_NOW)
-            err = add_edit(w, part, step, &change->observed->instances[i]);
-        else if (part->need != NEED_NOTHING)
-            add_note(w, part);
-        else
-            continue;
         if (err)
             return err;
-        if (one_object)
+        if (!next.changes)
+            continue;
+        write = add_patch(w, part, next.tree, next.record);
+        write->quiet = !next.what;
+        write->what = next.what ? TAKE(next.what) : str_dup("");
+        if (part->kind == KIND_TENANT_CONTROL_PLANE)
             break;
     }
     return NULL;
@@ -169,7 +118,7 @@ static struct error *preview(const struct platform_observed *observed, const str
 
     for (size_t i = 0; hosted && i < hosted->len; i++) {
         const struct platform_part *part = &hosted->parts[i];
-        const struct plan_step *step = find_step(plan, i);
+        const struct plan_step *step = platform_find_step(plan, i);
         AUTO_JSON json_t *lists = NULL;
         AUTO_JSON json_t *record = NULL;
         AUTO_MEM char *was = NULL;
