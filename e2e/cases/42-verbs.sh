@@ -46,7 +46,17 @@ case_plan() {
     assert_same_file "$CASE_DIR/patched/$file" "$MANIFESTS/$file" "planned and written $file"
   done
   assert_same_file "$CASE_DIR/patched/config.yaml" "$NODE/kubelet/config.yaml" 'planned and written config.yaml'
-  plan_says 0 "$out-done" --live
+  plan_says 0 "$out-done" --live -n kubermatic
+  plan_says 0 "$out-done" --live -A
+  note 'without -n it is the namespace of the context, as kubectl has it'
+  plan_says 4 "$out-elsewhere" --live
+  assert_match "$(<"$out-elsewhere.err")" 'there is no DRAConfiguration in namespace default'
+  cp "$CLUSTER/admin.conf" "$CASE_DIR/kubermatic.conf"
+  kubectl --kubeconfig "$CASE_DIR/kubermatic.conf" config set-context --current --namespace=kubermatic >/dev/null
+  "$DRAWBRIDGE" --kubeconfig "$CASE_DIR/kubermatic.conf" plan --live || die 'the namespace of the context does not count'
+  "$DRAWBRIDGE" -n kubermatic --kubeconfig "$CLUSTER/admin.conf" status kubermatic >"$CASE_DIR/ready" || die 'options before the verb, or 0 of one that is Ready'
+  assert_match "$(<"$CASE_DIR/ready")" 'kubermatic/kubermatic .*Ready=True'
+  "$DRAWBRIDGE" status -A --kubeconfig "$CLUSTER/admin.conf" >/dev/null || die 'status -A'
   assert_equal "$(<"$out-done")" '' 'plan when nothing is left'
 
   note 'a file says what is to change: what it leaves out stays as it is in the cluster'
@@ -97,7 +107,7 @@ case_status_events_metrics() {
   eventually 60 event_has '^Normal Updating DRAConfiguration/dra ConfigMap kube-system/kubeadm-config'
   eventually 60 event_has '^Normal Ready DRAConfiguration/dra'
   "$DRAWBRIDGE" status nobody --kubeconfig "$CLUSTER/admin.conf" >/dev/null 2>"$CASE_DIR/nobody" && die 'a name that is not there is an error'
-  assert_match "$(<"$CASE_DIR/nobody")" 'no DRAConfiguration nobody'
+  assert_match "$(<"$CASE_DIR/nobody")" 'no DRAConfiguration nobody in namespace default'
 
   local page
   page=$(curl -sf "http://127.0.0.1:$((PORT + 8))/metrics")

@@ -219,7 +219,7 @@ keep_objects() {
   for kind in configsources.drawbridge.dev draconfigurations.drawbridge.dev nodedraconfigurations.drawbridge.dev nodes events configmaps; do
     timeout 5 "$TOOLS_BIN/$VERSION/kubectl" get "$kind" -A -o yaml >"$CASE_DIR/$kind.yaml" 2>/dev/null
   done
-  timeout 10 "$DRAWBRIDGE" plan --live --kubeconfig "$KUBECONFIG" >"$CASE_DIR/plan.diff" 2>&1
+  timeout 10 "$DRAWBRIDGE" plan --live -A --kubeconfig "$KUBECONFIG" >"$CASE_DIR/plan.diff" 2>&1
   { files && processes; } >"$CASE_DIR/files" 2>&1
 }
 

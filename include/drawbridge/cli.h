@@ -13,7 +13,8 @@
 #define CLI_OK 0
 #define CLI_DIFFERS 1 // also: what was asked is not so
 #define CLI_USAGE 2
-#define CLI_ERROR 3
+#define CLI_REFUSED 3 // the configuration or the request, by us or by the API server
+#define CLI_ERROR 4
 
 // The whole program: argv as main() gets it; returns the exit code.
 int cli_main(int argc, char **argv);

@@ -88,6 +88,21 @@ static const struct cli_option *find_letter(const struct cli_verb *verb, char le
     return NULL;
 }
 
+const struct cli_option *cli_option_find(const struct cli_verb *verb, const char *text)
+{
+    const char *equals = strchr(text, '=');
+
+    if (!str_starts(text, "--"))
+        return text[0] == '-' ? find_letter(verb, text[1]) : NULL;
+    text += 2;
+    return find_long(verb, equals ? (struct slice){text, (size_t)(equals - text)} : slice_of(text));
+}
+
+bool cli_option_has_value(const char *text)
+{
+    return str_starts(text, "--") ? strchr(text, '=') != NULL : (text[1] && text[2]);
+}
+
 static struct error *unknown(const struct cli_verb *verb, struct slice name)
 {
     AUTO_MEM char *text = slice_dup(name);
@@ -128,11 +143,17 @@ static struct error *take_long(struct walk *walk, const char *text)
     return equals ? put(walk->settings, option, equals + 1) : take_next(walk, option);
 }
 
-// "-o json", "-ojson" and "-o=json".
+// "-o json", "-ojson" and "-o=json"; "-Aw": letters that need no value may stand together.
 static struct error *take_letter(struct walk *walk, const char *text)
 {
     const struct cli_option *option = find_letter(walk->verb, text[0]);
 
+    for (; option && option->type == CLI_BOOL && text[1] && text[1] != '=';
+         option = find_letter(walk->verb, *++text)) {
+        struct error *err = put(walk->settings, option, "true");
+        if (err)
+            return err;
+    }
     if (!option)
         return error_new(ERROR_INVALID, "there is no option -%c", text[0]);
     if (!text[1])

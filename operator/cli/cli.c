@@ -26,7 +26,9 @@ void cli_help_all(FILE *out)
     fputs("  help       explain a verb\n"
           "\n"
           "`drawbridge VERB --help` explains the verb, with an example.\n"
-          "Exit codes: 0 success, 1 differences or not ready, 2 usage error, 3 an error.\n",
+          "Options may stand before or after the verb, as with kubectl.\n"
+          "Exit codes: 0 success, 1 differences or not ready, 2 usage error, 3 refused, "
+          "4 an error.\n",
           out);
 }
 
@@ -84,18 +86,33 @@ void cli_put(const char *text, FILE *out)
     }
 }
 
+// Refused: to try again gives the same answer.
+static int code_of(const struct error *err)
+{
+    switch (error_kind(err)) {
+    case ERROR_INVALID:
+    case ERROR_REJECTED:
+    case ERROR_DENIED:
+    case ERROR_CONFLICT:
+        return CLI_REFUSED;
+    default:
+        return CLI_ERROR;
+    }
+}
+
 int cli_error(struct error *take_err)
 {
     AUTO(error) struct error *err = take_err;
+    int code = code_of(err);
 
     if (log_is_json()) { // whoever collects the log gets this line too
         log_line(LOG_ERROR, "cli", "%s", error_text(err));
-        return CLI_ERROR;
+        return code;
     }
     cli_put("drawbridge: ", stderr);
     cli_put(error_text(err), stderr);
     cli_put("\n", stderr);
-    return CLI_ERROR;
+    return code;
 }
 
 int cli_usage_error(const struct cli_verb *verb, struct error *take_err)
@@ -178,14 +195,43 @@ static bool asks_for_help(int argc, char **argv)
     return false;
 }
 
+// Whether the next argument is this option's value. Options of one name or letter are alike in all
+// verbs, so it does not matter which verb it will be.
+static bool takes_next(const char *text)
+{
+    for (size_t i = 0; cli_verbs[i]; i++) {
+        const struct cli_option *option = cli_option_find(cli_verbs[i], text);
+
+        if (option)
+            return option->type != CLI_BOOL && !cli_option_has_value(text);
+    }
+    return false;
+}
+
+// Where the verb stands: the first argument that is neither an option nor its value; argc: nowhere.
+static int verb_at(int argc, char **argv)
+{
+    int at = 1;
+
+    while (at < argc && argv[at][0] == '-' && argv[at][1] && !str_eq(argv[at], "--"))
+        at += takes_next(argv[at]) ? 2 : 1;
+    return at < argc ? at : argc;
+}
+
 int cli_main(int argc, char **argv)
 {
-    const char *name = argc > 1 ? argv[1] : NULL;
+    int at = verb_at(argc, argv);
+    const char *name = at < argc ? argv[at] : argc > 1 ? argv[1] : NULL;
     const struct cli_verb *verb;
 
     if (!name) {
         cli_help_all(stderr);
         return CLI_USAGE;
+    }
+    // The verb comes first from here on, and the options that stood before it follow.
+    if (at < argc) {
+        memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));
+        argv[1] = (char *)(uintptr_t)name;
     }
     if (str_eq(name, "help"))
         return help_verb(argc > 2 ? argv[2] : NULL);
@@ -193,6 +239,10 @@ int cli_main(int argc, char **argv)
         return help_verb(NULL);
     if (str_eq(name, "--version"))
         name = "version";
+    if (name[0] == '-') {
+        fputs("drawbridge: a verb is missing\nSee `drawbridge --help`.\n", stderr);
+        return CLI_USAGE;
+    }
     verb = find_verb(name);
     if (!verb)
         return unknown_verb(name);

@@ -46,9 +46,14 @@ extern const struct cli_verb *const cli_verbs[]; // NULL at the end; the order o
 // NULL: there may be none.
 struct error *cli_args_parse(const struct cli_verb *verb, int argc, char **argv, void *settings,
                              size_t settings_bytes, struct strlist *rest);
+// The option of this verb that an argument ("--name", "--name=x", "-n", "-nx") begins with; NULL:
+// none.
+const struct cli_option *cli_option_find(const struct cli_verb *verb, const char *text);
+bool cli_option_has_value(const char *text); // in the same argument
 // Says what is wrong and where the help is; returns CLI_USAGE.
 int cli_usage_error(const struct cli_verb *verb, struct error *take_err);
-// "drawbridge: text" on stderr; returns CLI_ERROR.
+// "drawbridge: text" on stderr; returns CLI_REFUSED where to try again gives the same answer
+// (INVALID, REJECTED, DENIED, CONFLICT), else CLI_ERROR.
 int cli_error(struct error *take_err);
 void cli_help(const struct cli_verb *verb, FILE *out);
 void cli_help_all(FILE *out);

@@ -25,18 +25,31 @@ static struct error *finish(struct call *call, json_t **ret_body)
     return call->err;
 }
 
-struct error *client_open(struct client *client, const char *kubeconfig, const char *context)
+struct error *client_open(struct client *client, const struct client_settings *settings)
 {
     struct kube_config *config = NULL;
-    struct error *err = kube_config_load(kubeconfig, context, &config);
+    struct error *err = kube_config_load(settings->kubeconfig, settings->context, &config);
 
     if (err)
         return err;
-    client->namespace = str_dup(kube_config_namespace(config));
+    client->namespace =
+        str_dup(settings->namespace ? settings->namespace : kube_config_namespace(config));
+    client->all_namespaces = settings->all_namespaces;
     client->loop = loop_new();
     client->http = http_new(client->loop, "drawbridge/" DRAWBRIDGE_VERSION);
     client->kube = kube_new(client->loop, client->http, config);
     return NULL;
+}
+
+const char *client_scope(const struct client *client)
+{
+    return client->all_namespaces ? NULL : client->namespace;
+}
+
+char *client_scope_text(const struct client *client)
+{
+    return client->all_namespaces ? str_dup("in any namespace")
+                                  : str_format("in namespace %s", client->namespace);
 }
 
 struct error *client_switch(struct client *client, struct slice kubeconfig)

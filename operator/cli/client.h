@@ -9,9 +9,43 @@ struct client {
     struct loop *loop;
     struct http *http;
     struct kube *kube;
-    char *namespace;
+    char *namespace; // that is meant: --namespace, or the context's
+    bool all_namespaces;
 };
-struct error *client_open(struct client *client, const char *kubeconfig, const char *context);
+// For lists: NULL is every namespace.
+const char *client_scope(const struct client *client);
+char *client_scope_text(const struct client *client); // "in namespace x"; owned
+
+// Which cluster, as kubectl is told it. Settings of a verb begin with it, for CLIENT_OPTIONS.
+struct client_settings {
+    const char *kubeconfig, *context, *namespace;
+    bool all_namespaces;
+};
+#define CLIENT_OPTIONS                                                                             \
+    {.name = "kubeconfig",                                                                         \
+     .type = CLI_TEXT,                                                                             \
+     .offset = offsetof(struct client_settings, kubeconfig),                                       \
+     .argument = "FILE",                                                                           \
+     .help = "default: KUBECONFIG, ~/.kube/config"},                                               \
+        {.name = "context",                                                                        \
+         .type = CLI_TEXT,                                                                         \
+         .offset = offsetof(struct client_settings, context),                                      \
+         .argument = "NAME",                                                                       \
+         .help = "context of the kubeconfig"}
+// For verbs about objects in namespaces.
+#define CLIENT_NAMESPACE_OPTIONS                                                                   \
+    {.name = "namespace",                                                                          \
+     .letter = 'n',                                                                                \
+     .type = CLI_TEXT,                                                                             \
+     .offset = offsetof(struct client_settings, namespace),                                        \
+     .argument = "NAMESPACE",                                                                      \
+     .help = "default: the namespace of the context"},                                             \
+        {.name = "all-namespaces",                                                                 \
+         .letter = 'A',                                                                            \
+         .type = CLI_BOOL,                                                                         \
+         .offset = offsetof(struct client_settings, all_namespaces),                               \
+         .help = "in every namespace"}
+struct error *client_open(struct client *client, const struct client_settings *settings);
 // From here on the client is one of the cluster that this kubeconfig of a Secret leads to.
 struct error *client_switch(struct client *client, struct slice kubeconfig);
 void client_fini(struct client *client);

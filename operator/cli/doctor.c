@@ -11,21 +11,12 @@
 #include "drawbridge/gates.h"
 
 struct settings {
-    const char *kubeconfig, *context;
+    struct client_settings client; // must be first
     const char *output;
 };
 
 static const struct cli_option options[] = {
-    {.name = "kubeconfig",
-     .type = CLI_TEXT,
-     .offset = offsetof(struct settings, kubeconfig),
-     .argument = "FILE",
-     .help = "default: KUBECONFIG, the pod's service account, ~/.kube/config"},
-    {.name = "context",
-     .type = CLI_TEXT,
-     .offset = offsetof(struct settings, context),
-     .argument = "NAME",
-     .help = "context of the kubeconfig"},
+    CLIENT_OPTIONS,
     {.name = "output",
      .letter = 'o',
      .type = CLI_CHOICE,
@@ -215,7 +206,7 @@ static int run_doctor(int argc, char **argv)
 
     if (err)
         return cli_usage_error(&cli_verb_doctor, err);
-    err = client_open(&client, settings.kubeconfig, settings.context);
+    err = client_open(&client, &settings.client);
     if (!err)
         err = read_facts(&client, facts);
     if (err)
@@ -239,7 +230,7 @@ const struct cli_verb cli_verb_doctor = {
     .summary = "is DRA on, are there devices, and why does a pod wait for one?",
     .usage = "[OPTION]...",
     .details = "Each check with its verdict and what to do. Exit code 0: nothing failed, 1: "
-               "something did, 2 and more: an error. Reads, and writes nothing.",
+               "something did, above 1: an error. Reads, and writes nothing.",
     .example = "  drawbridge doctor\n  drawbridge doctor -o json\n",
     .options = options,
     .run = run_doctor,

@@ -8,8 +8,8 @@
 #include "drawbridge/api.h"
 
 struct settings {
-    const char *kubeconfig, *context, *namespace, *file, *manifests_dir, *kubelet_config, *node,
-        *gates_table, *prepare_for;
+    struct client_settings client; // must be first
+    const char *file, *manifests_dir, *kubelet_config, *node, *gates_table, *prepare_for;
     bool live;
 };
 
@@ -29,9 +29,8 @@ static const struct cli_option options[] = {
      .offset = offsetof(struct settings, live),
      .fallback = "false",
      .help = "the one in the cluster (give its name when there are several)"},
-    TEXT("namespace", 'n', namespace, "NAMESPACE", "for --live; default: all"),
-    TEXT("kubeconfig", 0, kubeconfig, "FILE", "default: KUBECONFIG, ~/.kube/config"),
-    TEXT("context", 0, context, "NAME", "context of the kubeconfig"),
+    CLIENT_OPTIONS,
+    CLIENT_NAMESPACE_OPTIONS,
     TEXT("manifests-dir", 0, manifests_dir, "DIR",
          "this node's manifests: the diff then shows the files themselves"),
     TEXT("kubelet-config", 0, kubelet_config, "FILE",
@@ -99,13 +98,12 @@ static struct error *read_config(struct planning *p, const char *path, json_t **
                      path);
 }
 
-static struct error *fetch_config(struct planning *p, const struct settings *settings,
-                                  const char *name, json_t **ret_config)
+static struct error *fetch_config(struct planning *p, const char *name, json_t **ret_config)
 {
     struct kube_ref ref = {.group = API_GROUP,
                            .version = API_VERSION,
                            .resource = "draconfigurations",
-                           .namespace = settings->namespace};
+                           .namespace = client_scope(&p->client)};
     AUTO_JSON json_t *list = NULL;
     const json_t *found = NULL;
     struct error *err = client_list(&p->client, &ref, &list);
@@ -121,12 +119,15 @@ static struct error *fetch_config(struct planning *p, const struct settings *set
         if (found)
             return error_new(
                 ERROR_INVALID,
-                "there are several DRAConfigurations: give the name of one, or --namespace");
+                "there are several DRAConfigurations: give the name of one, and --namespace");
         found = item;
     }
-    if (!found)
-        return error_new(ERROR_NOT_FOUND, "there is no DRAConfiguration%s%s", name ? " " : "",
-                         name ? name : "");
+    if (!found) {
+        AUTO_MEM char *where = client_scope_text(&p->client);
+
+        return error_new(ERROR_NOT_FOUND, "there is no DRAConfiguration%s%s %s", name ? " " : "",
+                         name ? name : "", where);
+    }
     *ret_config = doc_copy(found);
     return NULL;
 }
@@ -517,7 +518,7 @@ static struct error *find_config(struct planning *p, const struct settings *sett
         *object = any_config();
         return NULL;
     }
-    err = fetch_config(p, settings, name, object);
+    err = fetch_config(p, name, object);
     return err || p->prepares ? err : check_live(*object);
 }
 
@@ -532,7 +533,7 @@ static struct error *make_plan(struct planning *p, const struct settings *settin
     if (!err && settings->file)
         err = read_config(p, settings->file, &object);
     if (!err)
-        err = client_open(&p->client, settings->kubeconfig, settings->context);
+        err = client_open(&p->client, &settings->client);
     if (!err)
         err = find_config(p, settings, name, &object);
     if (!err)
@@ -605,7 +606,8 @@ const struct cli_verb cli_verb_plan = {
     .summary = "what would change, as a diff; nothing is written",
     .usage = "-f FILE | --live [NAME] | --prepare-for MINOR [OPTION]...",
     .details = "Exit codes as kubectl diff: 0 nothing would change, 1 something would, above 1 an "
-               "error or a refusal.\nWith --prepare-for: 1 when the upgrade would break or not "
+               "error (3: the configuration would be refused).\nWith --prepare-for: 1 when the "
+               "upgrade would break or not "
                "everything could be seen. It looks at any cluster of kubeadm, also without\n"
                "Drawbridge: at mirror pods, kubeadm's ConfigMaps and the kubelets' configz, as far "
                "as your rights allow, and says what it could not see.",

@@ -7,27 +7,14 @@
 #include "status.h"
 
 struct settings {
-    const char *kubeconfig, *context, *namespace, *output;
+    struct client_settings client; // must be first
+    const char *output;
     bool watch;
 };
 
 static const struct cli_option options[] = {
-    {.name = "kubeconfig",
-     .type = CLI_TEXT,
-     .offset = offsetof(struct settings, kubeconfig),
-     .argument = "FILE",
-     .help = "default: KUBECONFIG, ~/.kube/config"},
-    {.name = "context",
-     .type = CLI_TEXT,
-     .offset = offsetof(struct settings, context),
-     .argument = "NAME",
-     .help = "context of the kubeconfig"},
-    {.name = "namespace",
-     .letter = 'n',
-     .type = CLI_TEXT,
-     .offset = offsetof(struct settings, namespace),
-     .argument = "NAMESPACE",
-     .help = "default: all"},
+    CLIENT_OPTIONS,
+    CLIENT_NAMESPACE_OPTIONS,
     {.name = "watch",
      .letter = 'w',
      .type = CLI_BOOL,
@@ -45,13 +32,12 @@ static const struct cli_option options[] = {
     {.name = NULL},
 };
 
-static struct error *fetch(struct client *client, const struct settings *settings,
-                           json_t **ret_configs, json_t **ret_nodes)
+static struct error *fetch(struct client *client, json_t **ret_configs, json_t **ret_nodes)
 {
     struct kube_ref configs = {.group = API_GROUP,
                                .version = API_VERSION,
                                .resource = "draconfigurations",
-                               .namespace = settings->namespace};
+                               .namespace = client_scope(client)};
     struct kube_ref nodes = {
         .group = API_GROUP, .version = API_VERSION, .resource = "nodedraconfigurations"};
     AUTO_JSON json_t *config_list = NULL;
@@ -100,7 +86,7 @@ static struct error *show(struct client *client, const struct settings *settings
         AUTO_JSON json_t *nodes = NULL;
         AUTO_MEM char *text = NULL;
         AUTO_VIEW struct status_view view = {0};
-        struct error *err = fetch(client, settings, &configs, &nodes);
+        struct error *err = fetch(client, &configs, &nodes);
 
         // While the API server of a one-node control plane restarts, watching goes on.
         if (err && !(settings->watch && error_kind(err) == ERROR_TRANSIENT))
@@ -120,10 +106,9 @@ static struct error *show(struct client *client, const struct settings *settings
     }
 }
 
-static struct error *none_found(const struct settings *settings, const char *name)
+static struct error *none_found(const struct client *client, const char *name)
 {
-    AUTO_MEM char *where = settings->namespace ? str_format("in namespace %s", settings->namespace)
-                                               : str_dup("in any namespace");
+    AUTO_MEM char *where = client_scope_text(client);
 
     return error_new(ERROR_NOT_FOUND, "there is no DRAConfiguration%s%s %s", name ? " " : "",
                      name ? name : "", where);
@@ -141,13 +126,15 @@ static int run(int argc, char **argv)
 
     if (!err && names.len > 1)
         err = error_new(ERROR_INVALID, "one name at most");
+    if (!err && names.len == 1 && settings.client.all_namespaces)
+        err = error_new(ERROR_INVALID, "a name goes with one namespace, not with --all-namespaces");
     if (err)
         return cli_usage_error(&cli_verb_status, err);
-    err = client_open(&client, settings.kubeconfig, settings.context);
+    err = client_open(&client, &settings.client);
     if (!err)
         err = show(&client, &settings, names.len ? names.items[0] : NULL, &ready, &count);
     if (!err && count == 0)
-        err = none_found(&settings, names.len ? names.items[0] : NULL);
+        err = none_found(&client, names.len ? names.items[0] : NULL);
     return err ? cli_error(err) : cli_finish(ready ? CLI_OK : CLI_DIFFERS);
 }
 
@@ -155,9 +142,8 @@ const struct cli_verb cli_verb_status = {
     .name = "status",
     .summary = "a DRAConfiguration as a tree: components, nodes, conditions",
     .usage = "[NAME] [OPTION]...",
-    .details =
-        "Exit code 0: all that were shown are Ready, 1: one is not, 2 and more: an error. With "
-        "--watch it ends when each is Ready or Stalled.",
+    .details = "Exit code 0: all that were shown are Ready, 1: one is not, above 1: an error. With "
+               "--watch it ends when each is Ready or Stalled.",
     .example = "  drawbridge status kubermatic -n kubermatic --watch\n",
     .options = options,
     .run = run,

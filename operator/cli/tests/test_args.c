@@ -116,6 +116,11 @@ TEST(letters)
     CHECK(settings.all);
     CHECK_STR(settings.file, "-");
     CHECK_STR(settings.output, "json");
+    CHECK_OK(parse("try -afin", &settings, NULL)); // as pflag takes "-Af in"
+    CHECK(settings.all);
+    CHECK_STR(settings.file, "in");
+    CHECK_OK(parse("try -a=false -f in", &settings, NULL));
+    CHECK(!settings.all);
     CHECK_OK(parse("try -o=json --all=false", &settings, NULL));
     CHECK(!settings.all);
     CHECK_STR(settings.output, "json");
@@ -147,6 +152,7 @@ TEST(mistakes)
     check_refused("try --fiel x", "there is no option --fiel; did you mean --file?");
     check_refused("try --somewhere-else", "there is no option --somewhere-else");
     check_refused("try -x", "there is no option -x");
+    check_refused("try -ax", "there is no option -x");
     check_refused("try --file", "--file needs a value: FILE");
     check_refused("try -f", "--file needs a value: FILE");
     check_refused("try --output xml", "--output: \"xml\" is not one of: table json");

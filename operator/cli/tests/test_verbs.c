@@ -115,6 +115,62 @@ TEST(mistakes)
     CHECK_STR(said, "");
 }
 
+TEST(options_may_stand_before_the_verb)
+{
+    CHECK_INT(drawbridge("drawbridge -o json gates --kubernetes 1.33"), CLI_OK);
+    CHECK_HAS(said, "\"name\": \"DynamicResourceAllocation\"");
+    CHECK_INT(drawbridge("drawbridge --all --kubernetes=1.33 -ojson gates"), CLI_OK);
+    CHECK_HAS(said, "\"name\": \"APIServerTracing\"");
+    CHECK_INT(drawbridge("drawbridge --kubernetes 1.12 gates"), CLI_USAGE);
+    CHECK_HAS(complained, "the table knows 1.30 to 1.38");
+    CHECK_INT(drawbridge("drawbridge -n run status --context nowhere --nothing"), CLI_USAGE);
+    CHECK_HAS(complained, "drawbridge status: there is no option --nothing");
+    CHECK_INT(drawbridge("drawbridge --nothing gates"), CLI_USAGE);
+    CHECK_HAS(complained, "drawbridge gates: there is no option --nothing");
+    CHECK_INT(drawbridge("drawbridge -n x"), CLI_USAGE);
+    CHECK_HAS(complained, "a verb is missing");
+    CHECK_INT(drawbridge("drawbridge -o json --help gates"), CLI_OK);
+    CHECK_HAS(said, "usage: drawbridge gates");
+}
+
+// Else what stands before the verb could not be told from the verb.
+TEST(options_of_one_name_are_alike_in_all_verbs)
+{
+    for (size_t i = 0; cli_verbs[i]; i++)
+        for (size_t k = 0; cli_verbs[k]; k++)
+            for (const struct cli_option *one = cli_verbs[i]->options; one && one->name; one++) {
+                AUTO_MEM char *text = str_format("--%s", one->name);
+                AUTO_MEM char *letter = str_format("-%c", one->letter ? one->letter : ' ');
+                const struct cli_option *other = cli_option_find(cli_verbs[k], text);
+                const struct cli_option *same = cli_option_find(cli_verbs[k], letter);
+
+                CHECK(!other || (other->type == CLI_BOOL) == (one->type == CLI_BOOL));
+                CHECK(!same || str_eq(same->name, one->name));
+            }
+}
+
+TEST(exit_codes_tell_a_refusal_from_an_error)
+{
+    AUTO_MEM char *broken = test_path("broken.yaml");
+    AUTO_MEM char *plan = str_format("drawbridge plan -f %s", broken);
+    AUTO_MEM char *missing = str_format("drawbridge plan -f %s.not", broken);
+    static const char *const no_cluster[] = {"status", "doctor", "plan --live"};
+
+    test_write(broken, "kind: DRAConfiguration\nspec: [\n");
+    CHECK_INT(drawbridge(plan), CLI_REFUSED);
+    CHECK_HAS(complained, "broken.yaml:");
+    CHECK_INT(drawbridge(missing), CLI_ERROR);
+    for (size_t i = 0; i < COUNT(no_cluster); i++) {
+        AUTO_MEM char *line =
+            str_format("drawbridge --kubeconfig /nonexistent/x %s", no_cluster[i]);
+
+        CHECK_INT(drawbridge(line), CLI_ERROR);
+        CHECK_HAS(complained, "/nonexistent/x");
+    }
+    CHECK_INT(drawbridge("drawbridge status dra -A"), CLI_USAGE);
+    CHECK_HAS(complained, "a name goes with one namespace");
+}
+
 TEST(version)
 {
     AUTO_JSON json_t *about = NULL;
