@@ -149,31 +149,36 @@ case_prepare() {
   assert same_specs
 }
 
-# case: ClusterClass: a flag that its templates lack is added, one that they set is left to it, and when it comes to set ours, ours goes; workers are the class's
+# case: ClusterClass: its variable for workers is set and put back; a flag that its templates lack is added, and when they come to set ours, ours goes, with the variable to set
 # timeout: 400
 case_topology() {
-  local kcp
+  local kcp before
   use_capi 1.33 dra
   capi_topology one gated 1 1
   eventually 120 topology_kcp
   kcp=$(topology_kcp)
   eventually 120 kcp_over "$kcp"
+  before=$(capi_get clusters one | jq -S .spec)
   chart_roles capi-rbac.yaml --set 'clusterAPI[0].namespace=default,clusterAPI[0].kubeconfigSecrets[0]=workload' | kubectl apply -f - >/dev/null
   kubectl create secret generic workload --from-file=value="$CLUSTER/admin.conf" >/dev/null
   start_controller
   capi_dra one 'deletionPolicy: Revert' 'cluster: {kubeconfigSecretRef: {name: workload}}'
   eventually 200 condition_is one Ready True default
-  assert_match "$(condition_message one ControlPlaneUpdated default)" 'kubelets of MachineDeployment default/one-.* are not configured: its templates are made by the ClusterClass of Cluster default/one'
-  assert_match "$(condition_message one NodesUpdated default)" '; 1 kubelets are configured elsewhere; they need --feature-gates=DynamicResourceAllocation=true$'
+  assert_match "$(condition_message one ControlPlaneUpdated default)" 'variable apiServerFeatureGates of Cluster default/one is not used for kube-apiserver: there is none for --runtime-config'
+  assert_equal "$(variable_of one kubeletFeatureGates)" DynamicResourceAllocation=true
+  assert_equal "$(capi_labelled kubeadmconfigs cluster.x-k8s.io/deployment-name | jq -r '[.items[].spec.joinConfiguration.nodeRegistration.kubeletExtraArgs[0].value] | unique | join(" ")')" DynamicResourceAllocation=true
   assert_equal "$(topology_reconciled)" True
   # A value for the class's variable is the same flag.
-  kubectl patch cluster one --type json -p '[{"op": "add", "path": "/spec/topology/variables", "value": [{"name": "apiServerFeatureGates", "value": "CronJobsScheduledAnnotation=true"}]}]' >/dev/null
+  kubectl get cluster one -o json | jq '.spec.topology.variables |= map(if .name == "apiServerFeatureGates" then .value = "CronJobsScheduledAnnotation=true" else . end)' | kubectl replace -f - >/dev/null
   eventually 120 condition_is one Degraded 'True NotManaged' default
+  assert_match "$(condition_message one Degraded default)" 'set variable apiServerFeatureGates of Cluster default/one to "CronJobsScheduledAnnotation=true,DynamicResourceAllocation=true"'
   eventually 120 test_topology_reconciled
   assert_match "$(capi_get kubeadmcontrolplanes "$kcp" | jq -c '[.spec.kubeadmConfigSpec.clusterConfiguration.apiServer.extraArgs[] | select(.name == "feature-gates").value]')" '^\["CronJobsScheduledAnnotation=true"\]$'
   kubectl delete draconfiguration one --timeout=120s >/dev/null
+  assert_equal "$(capi_get clusters one | jq -S '.spec.topology.variables |= map(if .name == "apiServerFeatureGates" then .value = "" else . end) | .spec')" "$before"
 }
 
+variable_of() { capi_get clusters "$1" | jq -r ".spec.topology.variables[] | select(.name == \"$2\").value"; }
 topology_kcp() { capi_get clusters one | jq -er .spec.controlPlaneRef.name; }
 topology_reconciled() { capi_get clusters one | jq -r '.status.conditions[] | select(.type == "TopologyReconciled").status'; }
 test_topology_reconciled() { [[ $(topology_reconciled) == True ]]; }

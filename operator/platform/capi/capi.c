@@ -16,6 +16,12 @@ void platform_capi_free(struct platform_capi *capi)
     json_decref(capi->cluster);
     json_decref(capi->ours);
     json_decref(capi->in_use);
+    json_decref(capi->worker_classes);
+    json_decref(capi->class);
+    for (size_t i = 0; i < CAPI_PLACES; i++) {
+        capi_carried_fini(&capi->carried[i]);
+        capi_carried_fini(&capi->known[i]);
+    }
     mem_free(capi->namespace);
     mem_free(capi->name);
     mem_free(capi->core);
@@ -23,6 +29,22 @@ void platform_capi_free(struct platform_capi *capi)
     mem_free(capi->bootstrap);
     mem_free(capi->notes);
     mem_free(capi);
+}
+
+struct capi_owner *capi_add_owner(struct platform_capi *capi, enum platform_kind kind,
+                                  json_t *take_object)
+{
+    capi->owners = mem_realloc(capi->owners, (capi->len + 1) * sizeof(*capi->owners));
+    capi->owners[capi->len] = (struct capi_owner){.kind = kind, .object = take_object};
+    return &capi->owners[capi->len++];
+}
+
+void capi_add_note(struct platform_capi *capi, const char *note)
+{
+    char *was = capi->notes;
+
+    capi->notes = was ? str_format("%s; %s", was, note) : str_dup(note);
+    mem_free(was);
 }
 
 // --- instances -----------------------------------------------------------------------------------
@@ -69,23 +91,41 @@ static bool owns_anything(const struct platform_part *part)
            json_object_size(json_object_get(part->owned, site_kinds[1])) > 0;
 }
 
+// What the flag would have to be: what the Cluster's variable says, where there is one, and ours.
+static char *wanted_value(const struct platform_capi *capi, const struct platform_part *part)
+{
+    const char *ours = capi_arg(json_object_get(part->tree, part->place.at + 1), capi_flags[0]);
+    const char *name =
+        part->component == COMPONENT_KUBELET ? NULL : capi->known[part->component].variables[0];
+    const char *theirs = name ? doc_str(capi_variable(capi->cluster, name), "value", NULL) : "";
+    bool there = ours && strstr(theirs, ours);
+
+    return str_format("%s%s%s", theirs, *theirs && ours && !there ? "," : "",
+                      ours && !there ? ours : "");
+}
+
 static void take_out_of_topology(const struct platform_capi *capi, struct platform_part *part)
 {
-    if (!capi_is_topology(part->object) || !owns_anything(part) || !is_wedged(capi, part))
+    AUTO_MEM char *value = NULL;
+    AUTO_MEM char *advice = NULL;
+
+    if (!capi_is_made_by_topology(part) || !owns_anything(part) || !is_wedged(capi, part))
         return;
+    value = wanted_value(capi, part);
+    advice = capi_advice(capi, part, 0, value, json_object_get(part->tree, part->place.at + 1));
     mem_free(part->message);
     part->need = NEED_PUT_BACK;
     part->reason = "NotManaged";
     part->message =
         str_format("the ClusterClass of Cluster %s/%s sets a flag that is set here too, and its "
-                   "topology controller stopped (\"must be unique\"): ours was taken out; have the "
-                   "ClusterClass set it",
-                   capi->namespace, capi->name);
+                   "topology controller stopped (\"must be unique\"): ours was taken out; %s, "
+                   "beside what else it is to be",
+                   capi->namespace, capi->name, advice);
 }
 
 #define NODES_MAX 1000000 // whatever somebody writes there
 
-static unsigned nodes_of(const struct capi_owner *owner)
+unsigned capi_nodes_of(const struct capi_owner *owner)
 {
     int64_t replicas = doc_int(owner->object, 0, "status", "replicas", NULL);
 
@@ -100,30 +140,45 @@ static void collect_foreign(struct platform_observed *observed, const struct cap
     instance->id = str_format("kubelet in %s", owner->where);
     instance->version = owner->version;
     instance->elsewhere = true;
-    observed->kubelets_elsewhere += nodes_of(owner);
+    observed->kubelets_elsewhere += capi_nodes_of(owner);
+}
+
+// Workers come after the control plane, also where both are written in one object.
+static const char *unit_of(struct platform_observed *observed, const struct capi_owner *owner,
+                           const struct platform_part *part)
+{
+    AUTO_MEM char *text = str_format("%s, workers", owner->where);
+    AUTO_JSON json_t *unit = doc_string(text);
+
+    if (!str_eq(part->slot, CAPI_SLOT_WORKERS))
+        return owner->where;
+    return json_string_value(platform_keep(observed, unit));
 }
 
 static void collect_owner(struct platform_observed *observed, struct capi_owner *owner,
                           const struct platform_look *look)
 {
-    bool control_plane = owner->kind == KIND_KUBEADM_CONTROL_PLANE, kubelet = false;
-    unsigned nodes = nodes_of(owner);
+    bool deployment = owner->kind == KIND_MACHINE_DEPLOYMENT, cluster = owner->kind == KIND_CLUSTER,
+         kubelet = false;
 
-    if (owner->len > 0)
-        observed->managed_nodes += nodes;
+    if (!cluster && !owner->foreign)
+        observed->managed_nodes += capi_nodes_of(owner);
     for (size_t i = 0; i < owner->len; i++) {
         struct platform_part *part = &owner->parts[i];
         struct plan_instance *instance = platform_add_part(observed, part, look);
+        bool of_kubelets = part->component == COMPONENT_KUBELET;
 
         take_out_of_topology(observed->capi, part);
-        instance->unit = owner->where;
-        instance->control_plane = control_plane;
-        instance->nodes = part->component == COMPONENT_KUBELET ? nodes : 0;
-        instance->beside = kubelet && part->component == COMPONENT_KUBELET;
-        kubelet = kubelet || part->component == COMPONENT_KUBELET;
+        instance->unit = unit_of(observed, owner, part);
+        instance->control_plane = !deployment && !str_eq(part->slot, CAPI_SLOT_WORKERS);
+        instance->nodes = !of_kubelets ? 0
+                          : cluster    ? capi_variables_nodes(observed->capi, part)
+                                       : capi_nodes_of(owner);
+        instance->beside = kubelet && of_kubelets && !cluster;
+        kubelet = kubelet || of_kubelets;
         observed->unsettled = observed->unsettled || part->need != NEED_NOTHING;
     }
-    if (owner->len == 0)
+    if (owner->foreign)
         collect_foreign(observed, owner);
 }
 
@@ -179,7 +234,12 @@ void capi_collect(struct platform_observed *observed, const struct platform_look
 
 // --- writes --------------------------------------------------------------------------------------
 
-// The parts are the first instances, in the same order, but for owners without any.
+// The parts are the first instances, in the same order, and an owner that is left to others is one.
+static size_t instances_of(const struct capi_owner *owner)
+{
+    return owner->len + (owner->foreign ? 1 : 0);
+}
+
 static struct error *edit_owner(const struct platform_work *work, const struct capi_owner *owner,
                                 size_t first, struct capi_edit *edit, struct strlist *what)
 {
@@ -274,7 +334,7 @@ static struct error *make_writes(struct writing *w, const struct cluster *cluste
         name = capi_template_name(edit.object);
         if (name)
             json_object_set_new(named, name, json_true());
-        instance += owner->len ? owner->len : 1;
+        instance += instances_of(owner);
     }
     remove_templates(w, capi, named);
     return NULL;
@@ -355,7 +415,7 @@ static struct error *preview(const struct platform_observed *observed, const str
         if (err)
             return err;
         preview_owner(owner, &edit, before, after);
-        instance += owner->len ? owner->len : 1;
+        instance += instances_of(owner);
     }
     *ret_before = TAKE(before);
     *ret_after = TAKE(after);
@@ -364,7 +424,8 @@ static struct error *preview(const struct platform_observed *observed, const str
 
 static bool wrote(const struct cluster *cluster UNUSED, const struct api_config *config)
 {
-    static const enum platform_kind kinds[] = {KIND_KUBEADM_CONTROL_PLANE, KIND_MACHINE_DEPLOYMENT};
+    static const enum platform_kind kinds[] = {KIND_CLUSTER, KIND_KUBEADM_CONTROL_PLANE,
+                                               KIND_MACHINE_DEPLOYMENT};
 
     return platform_wrote_objects(config, kinds, COUNT(kinds));
 }

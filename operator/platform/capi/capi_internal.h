@@ -11,6 +11,8 @@
 #define CAPI_CLUSTER_LABEL "cluster.x-k8s.io/cluster-name"
 #define CAPI_DEPLOYMENT_LABEL "cluster.x-k8s.io/deployment-name"
 #define CAPI_CONTROL_PLANE_LABEL "cluster.x-k8s.io/control-plane"
+#define CAPI_TOPOLOGY_DEPLOYMENT "topology.cluster.x-k8s.io/deployment-name"
+#define CAPI_NAMES_SAID_MAX 8
 #define CAPI_TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
 // Of the KubeadmConfigTemplates that we made: the Cluster's name.
 #define CAPI_OURS_LABEL "drawbridge.dev/cluster"
@@ -47,6 +49,22 @@ struct capi_owner {
     struct capi_machines machines;
 };
 
+// What the variables of a ClusterClass may carry the flags of.
+enum capi_place {
+    CAPI_PLACE_API_SERVER,
+    CAPI_PLACE_CONTROLLER_MANAGER,
+    CAPI_PLACE_SCHEDULER,
+    CAPI_PLACE_KUBELETS, // of the control plane
+    CAPI_PLACE_WORKERS,
+    CAPI_PLACES
+};
+struct capi_carried {
+    char *variables[SITE_KINDS]; // whose whole value is that flag; NULL: none
+    bool init, join;             // of the kubelets: for which Machines
+    bool unclear;                // there is one, but it is not to be written
+};
+#define CAPI_SLOT_WORKERS "kubelet-workers"
+
 struct platform_capi {
     char *namespace, *name;                 // of the Cluster
     char *core, *control_plane, *bootstrap; // the versions of the three groups
@@ -56,8 +74,12 @@ struct platform_capi {
     json_t *ours;     // the templates that we made
     bool sets_listed; // the MachineSets were: which template each is made of
     json_t *in_use;   // {template: true}
-    char *notes;      // what is not done, and why; NULL: nothing
-    bool above;       // something above writes its objects: they are only read
+    json_t *class;    // NULL: there is none, or it cannot be read
+    struct capi_carried carried[CAPI_PLACES];
+    struct capi_carried known[CAPI_PLACES]; // the same, also those that are not written
+    json_t *worker_classes;                 // whose kubelets' gates are a variable's
+    char *notes;                            // what is not done, and why; NULL: nothing
+    bool above; // something above writes its objects: they are only read
 };
 
 // Where a component's flags are, below kubeadmConfigSpec or the spec of a template's template.
@@ -90,6 +112,7 @@ const char *capi_template_name(const json_t *deployment);
 // That of the template before ours, as the record says. Owned; NULL: it has none of ours.
 char *capi_original_name(const json_t *deployment);
 bool capi_is_topology(const json_t *object); // the topology controller writes it
+bool capi_is_made_by_topology(const struct platform_part *part);
 // Whether an edit there, or its way back, waits for its roll-out.
 bool capi_is_waited_for(const struct capi_owner *owner);
 // Its Machines are replaced when somebody deletes them, and not by its controller.
@@ -135,6 +158,39 @@ struct error *capi_add_kubelets(struct capi_owner *owner, const struct platform_
 // What is to be known of where they are; NULL: nothing. Owned.
 char *capi_kubelets_note(const struct capi_owner *owner);
 
+// --- class.c: what a ClusterClass makes of variables, pure
+
+extern const char *const capi_flags[SITE_KINDS]; // "feature-gates", "runtime-config"
+// Fills capi->carried and worker_classes, and notes what is not understood: a variable is used
+// where one patch makes just its value one of these flags whenever it says something (in Cluster
+// API 1.14's forms valueFrom.variable and valueFrom.template), if it is a string, of one place and
+// not overridden for a part of the topology.
+void capi_class_read(struct platform_capi *capi, const json_t *class);
+void capi_carried_fini(struct capi_carried *carried);
+// Whether the kubelets of this MachineDeployment get their gates by a variable.
+bool capi_class_covers(const struct platform_capi *capi, const json_t *deployment);
+// {"name", "value"} of spec.topology.variables; NULL: it is not there.
+const json_t *capi_variable(const json_t *cluster, const char *name);
+
+// --- advice.c, pure
+
+// What is to be done that the API server, or another component of a control plane, gets a flag with
+// this value; args: its arguments then. Owned.
+char *capi_advice(const struct platform_capi *capi, const struct platform_part *part, size_t flag,
+                  const char *value, const json_t *args);
+
+// --- variables.c: a Cluster that has them, pure
+
+// Leaves out those that are not to be written, and adds the Cluster as an owner where some are. The
+// other owners and their templates are there.
+void capi_variables_choose(struct platform_capi *capi);
+bool capi_is_carried(const struct platform_capi *capi, size_t way); // of the control plane
+// Whether an edit there, or its way back, waits for its roll-out.
+bool capi_is_cluster_waited_for(const json_t *cluster);
+struct error *capi_variables_read(struct capi_owner *owner, const struct platform_capi *capi);
+unsigned capi_variables_nodes(const struct platform_capi *capi, const struct platform_part *part);
+void capi_variables_put(json_t *cluster, const json_t *tree);
+
 // --- edit.c: what becomes of an object, pure
 
 // One owner under edit.
@@ -156,6 +212,10 @@ json_t *capi_edit_patch(const struct capi_edit *edit, const struct capi_owner *o
 
 // --- capi.c
 
+struct capi_owner *capi_add_owner(struct platform_capi *capi, enum platform_kind kind,
+                                  json_t *take_object);
+void capi_add_note(struct platform_capi *capi, const char *note);
+unsigned capi_nodes_of(const struct capi_owner *owner);
 // Turns the owners into instances.
 void capi_collect(struct platform_observed *observed, const struct platform_look *look,
                   const struct platform_said *said);

@@ -76,8 +76,6 @@ static void put_tree(json_t *base, const struct platform_part *part, const json_
 
 // --- what may be written -------------------------------------------------------------------------
 
-static const char *const flags[] = {"feature-gates", "runtime-config"}; // of site_kinds
-
 // Whether all that a flag says is what we added: then nobody else set it.
 static bool is_all_ours(const struct platform_part *part, size_t kind)
 {
@@ -96,23 +94,40 @@ static bool is_all_ours(const struct platform_part *part, size_t kind)
 // is a second one to the schema, and then nothing of that Cluster is carried out any more.
 static struct error *check_topology(const struct platform_capi *capi,
                                     const struct platform_part *part, size_t kind, const char *was,
-                                    const char *now)
+                                    const json_t *args)
 {
     const json_t *before = doc_get(part->record, "before", "extraArgs", NULL);
-    const char *flag = flags[kind];
+    const char *flag = capi_flags[kind], *now = capi_arg(args, flag);
+    AUTO_MEM char *advice = NULL;
 
     if (!before)
         before = doc_get(part->record, "before", "kubeletExtraArgs", NULL);
-    if (!capi_is_topology(part->object) || !was || str_eq(was, now) ||
+    if (!capi_is_made_by_topology(part) || !was || str_eq(was, now) ||
         (json_object_get(part->record, "before") ? !capi_arg(before, flag)
                                                  : is_all_ours(part, kind)))
         return NULL;
+    advice = capi_advice(capi, part, kind, now ? now : "", args);
     return error_because(
         ERROR_INVALID, "NotManaged",
         "%s: --%s of %s is set by the ClusterClass of Cluster %s/%s, whose topology controller "
-        "stops when somebody else changes it; have the ClusterClass set --%s=%s",
-        part->where, flag, component_name(part->component), capi->namespace, capi->name, flag,
-        now ? now : "");
+        "stops when somebody else changes it; %s",
+        part->where, flag, component_name(part->component), capi->namespace, capi->name, advice);
+}
+
+// A flag that the ClusterClass has no variable for cannot go where the others go.
+static struct error *check_variables(const struct platform_part *part, const json_t *tree)
+{
+    for (size_t i = 0; i < SITE_KINDS; i++) {
+        const char *value = doc_str(tree, "extraArgs", capi_flags[i], NULL);
+
+        if (*value && !*doc_str(tree, "variables", site_kinds[i], NULL))
+            return error_because(
+                ERROR_INVALID, "NotManaged",
+                "%s: the flags of %s are set by variables of its ClusterClass, and there is none "
+                "for --%s=%s; have the ClusterClass make a variable of it, or set it itself",
+                part->where, component_name(part->component), capi_flags[i], value);
+    }
+    return NULL;
 }
 
 static struct error *check_args(const struct platform_capi *capi, const struct platform_part *part,
@@ -122,15 +137,16 @@ static struct error *check_args(const struct platform_capi *capi, const struct p
     const json_t *was = json_object_get(part->tree, leaf), *args = json_object_get(tree, leaf);
     struct error *err = NULL;
 
-    for (size_t i = 0; !err && i < COUNT(flags); i++) {
-        const char *now = capi_arg(args, flags[i]);
+    for (size_t i = 0; !err && i < COUNT(capi_flags); i++) {
+        const char *now = capi_arg(args, capi_flags[i]);
 
-        err = check_topology(capi, part, i, capi_arg(was, flags[i]), now);
-        if (!err && now && json_is_array(args) && strlen(now) > CAPI_VALUE_BYTES_MAX)
+        err = check_topology(capi, part, i, capi_arg(was, capi_flags[i]), args);
+        if (!err && now && (json_is_array(args) || part->kind == KIND_CLUSTER) &&
+            strlen(now) > CAPI_VALUE_BYTES_MAX)
             err = error_because(ERROR_INVALID, "InvalidConfiguration",
                                 "%s: --%s of %s would have %zu bytes, and Cluster API takes %d",
-                                part->where, flags[i], component_name(part->component), strlen(now),
-                                CAPI_VALUE_BYTES_MAX);
+                                part->where, capi_flags[i], component_name(part->component),
+                                strlen(now), CAPI_VALUE_BYTES_MAX);
     }
     return err;
 }
@@ -241,9 +257,13 @@ struct error *capi_edit_put(struct capi_edit *edit, const struct platform_capi *
 
     if (tree && !json_object_get(tree, "content"))
         err = check_args(capi, part, tree);
+    if (!err && tree && part->kind == KIND_CLUSTER)
+        err = check_variables(part, tree);
     if (err)
         return err;
-    if (tree && owner->kind == KIND_KUBEADM_CONTROL_PLANE) {
+    if (tree && owner->kind == KIND_CLUSTER) {
+        capi_variables_put(edit->object, tree);
+    } else if (tree && owner->kind == KIND_KUBEADM_CONTROL_PLANE) {
         put_tree(made(edit->object, "spec", "kubeadmConfigSpec"), part, tree);
         if (!part->place.map) // v1beta1 does not do without
             drop_empty(edit->object, "spec", "kubeadmConfigSpec");

@@ -8,6 +8,7 @@
 enum phase {
     PHASE_GROUPS,
     PHASE_CLUSTER,
+    PHASE_CLASS,
     PHASE_CONTROL_PLANE,
     PHASE_DEPLOYMENTS,
     PHASE_TEMPLATES,
@@ -81,14 +82,6 @@ static void go_on(struct observation *o, enum phase phase)
 
 // --- the end -------------------------------------------------------------------------------------
 
-static void add_note(struct platform_capi *capi, const char *note)
-{
-    char *was = capi->notes;
-
-    capi->notes = was ? str_format("%s; %s", was, note) : str_dup(note);
-    mem_free(was);
-}
-
 static void note_owners(struct platform_capi *capi)
 {
     for (size_t i = 0; i < capi->len; i++) {
@@ -104,10 +97,10 @@ static void note_owners(struct platform_capi *capi)
                               "written when somebody deletes it",
                               owner->where);
         if (note)
-            add_note(capi, note);
+            capi_add_note(capi, note);
         kubelets = capi_kubelets_note(owner);
         if (kubelets)
-            add_note(capi, kubelets);
+            capi_add_note(capi, kubelets);
     }
 }
 
@@ -159,6 +152,8 @@ static void collect(struct observation *o)
                                  .enabled = o->said.gates,
                                  .asked = o->said.asked && !o->said.denied};
 
+    if (capi->cluster && capi->len > 0 && !capi->above)
+        capi_variables_choose(capi);
     for (size_t i = 0; i < capi->len; i++) {
         const struct capi_owner *owner = &capi->owners[i];
         struct error *err = capi_owner_read(&capi->owners[i], capi);
@@ -269,14 +264,6 @@ static bool ask_groups(struct observation *o)
     return true;
 }
 
-static struct capi_owner *add_owner(struct platform_capi *capi, enum platform_kind kind,
-                                    json_t *take_object)
-{
-    capi->owners = mem_realloc(capi->owners, (capi->len + 1) * sizeof(*capi->owners));
-    capi->owners[capi->len] = (struct capi_owner){.kind = kind, .object = take_object};
-    return &capi->owners[capi->len++];
-}
-
 static void on_cluster(void *owner, struct error *take_err, json_t *take_body)
 {
     struct observation *o = owner;
@@ -299,7 +286,58 @@ static void on_cluster(void *owner, struct error *take_err, json_t *take_body)
         finish(o, error_wrap(take_err, "Cluster %s/%s", capi->namespace, capi->name));
         return;
     }
+    go_on(o, PHASE_CLASS);
+}
+
+// --- a ClusterClass ------------------------------------------------------------------------------
+
+static void on_class(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct observation *o = owner;
+    AUTO_JSON json_t *class = take_body;
+    bool retry =
+        take_err && error_kind(take_err) != ERROR_NOT_FOUND && error_kind(take_err) != ERROR_DENIED;
+
+    o->pending = NULL;
+    if (retry) {
+        finish(o, error_wrap(take_err, "the ClusterClass of Cluster %s/%s", capi_of(o)->namespace,
+                             capi_of(o)->name));
+        return;
+    }
+    if (take_err) {
+        AUTO_MEM char *note = str_format("no variable of its ClusterClass is used, since that "
+                                         "cannot be read (%s)",
+                                         error_text(take_err));
+
+        capi_add_note(capi_of(o), note);
+        error_free(take_err);
+    } else {
+        capi_class_read(capi_of(o), class);
+    }
     go_on(o, PHASE_CONTROL_PLANE);
+}
+
+// v1beta2: classRef; v1beta1: class, classNamespace
+static bool ask_class(struct observation *o)
+{
+    const struct platform_capi *capi = capi_of(o);
+    const json_t *topology = doc_get(capi->cluster, "spec", "topology", NULL);
+    const char *name = doc_str(topology, "classRef", "name", NULL),
+               *namespace = doc_str(topology, "classRef", "namespace", NULL);
+    struct kube_ref ref = ref_of(o, KIND_CLUSTER, NULL);
+
+    if (!*name) {
+        name = doc_str(topology, "class", NULL);
+        namespace = doc_str(topology, "classNamespace", NULL);
+    }
+    if (!*name || capi->above)
+        return false;
+    ref.resource = "clusterclasses";
+    ref.name = name;
+    if (*namespace)
+        ref.namespace = namespace;
+    o->pending = kube_get(o->cluster->kube, &ref, on_class, o);
+    return true;
 }
 
 static void on_control_plane(void *owner, struct error *take_err, json_t *take_body)
@@ -309,7 +347,7 @@ static void on_control_plane(void *owner, struct error *take_err, json_t *take_b
 
     o->pending = NULL;
     if (!take_err) {
-        add_owner(capi, KIND_KUBEADM_CONTROL_PLANE, take_body);
+        capi_add_owner(capi, KIND_KUBEADM_CONTROL_PLANE, take_body);
         take_err = check_paused(take_body, "KubeadmControlPlane");
     }
     if (take_err && !is_gone(o, take_err)) {
@@ -350,7 +388,7 @@ static void on_deployment(void *owner, json_t *item)
         o->failed = error_new(ERROR_LIMIT, "Cluster %s/%s has more than %d MachineDeployments",
                               capi->namespace, capi->name, CAPI_DEPLOYMENTS_MAX);
     if (!o->failed)
-        add_owner(capi, KIND_MACHINE_DEPLOYMENT, doc_copy(item));
+        capi_add_owner(capi, KIND_MACHINE_DEPLOYMENT, doc_copy(item));
 }
 
 static void on_ours(void *owner, json_t *item)
@@ -511,6 +549,8 @@ static bool is_waiting(const struct observation *o)
 {
     const struct platform_capi *capi = capi_of(o);
 
+    if (capi_is_cluster_waited_for(capi->cluster))
+        return true;
     for (size_t i = 0; i < capi->len; i++) {
         if (capi_is_waited_for(&capi->owners[i]))
             return true;
@@ -557,6 +597,10 @@ static void advance(struct observation *o)
         return;
     if (o->phase == PHASE_GROUPS)
         o->phase = PHASE_CLUSTER;
+    if (o->phase == PHASE_CLASS && ask_class(o))
+        return;
+    if (o->phase == PHASE_CLASS)
+        o->phase = PHASE_CONTROL_PLANE;
     if (o->phase == PHASE_CLUSTER || o->phase == PHASE_CONTROL_PLANE) {
         ask_object(o);
         return;
@@ -607,6 +651,7 @@ struct op *capi_see(struct loop *loop, const struct cluster *cluster,
     capi->above = question->above;
     capi->ours = json_array();
     capi->in_use = json_object();
+    capi->worker_classes = json_array();
     o->op.drop = observation_drop;
     o->loop = loop;
     o->cluster = cluster;

@@ -66,6 +66,12 @@ bool capi_is_topology(const json_t *object)
     return doc_get(object, "metadata", "labels", CAPI_TOPOLOGY_LABEL, NULL) != NULL;
 }
 
+// The Cluster itself has the label too, and is its user's.
+bool capi_is_made_by_topology(const struct platform_part *part)
+{
+    return part->kind != KIND_CLUSTER && capi_is_topology(part->object);
+}
+
 json_t *capi_record(const json_t *object, const char *slot)
 {
     AUTO_MEM char *key = platform_annotation(slot);
@@ -269,6 +275,8 @@ static struct error *read_deployment(struct capi_owner *owner, const struct plat
                   : str_dup("its Machines are made of no KubeadmConfigTemplate");
         return NULL;
     }
+    if (!capi->above && capi_class_covers(capi, owner->object))
+        return NULL;
     if (capi_is_topology(owner->object) && !capi->above) {
         owner->foreign = str_format("its templates are made by the ClusterClass of Cluster %s/%s",
                                     capi->namespace, capi->name);
@@ -295,8 +303,10 @@ static struct error *read_control_plane(struct capi_owner *owner, const struct p
         err = error_because(ERROR_INVALID, "VersionsUnknown",
                             "%s: spec.version is no version of Kubernetes", owner->where);
     for (size_t i = 0; !err && i < CAPI_WAY_KUBELET; i++)
-        err = capi_add_args(owner, capi, base, &capi_ways[i]);
-    return err ? err : capi_add_kubelets(owner, capi, base);
+        err = capi_is_carried(capi, i) ? NULL : capi_add_args(owner, capi, base, &capi_ways[i]);
+    if (err || capi_is_carried(capi, CAPI_WAY_KUBELET))
+        return err;
+    return capi_add_kubelets(owner, capi, base);
 }
 
 struct error *capi_owner_read(struct capi_owner *owner, const struct platform_capi *capi)
@@ -306,6 +316,8 @@ struct error *capi_owner_read(struct capi_owner *owner, const struct platform_ca
     owner->where = str_format("%s %s/%s", platform_kind(owner->kind)->kind,
                               doc_str(owner->object, "metadata", "namespace", NULL),
                               doc_str(owner->object, "metadata", "name", NULL));
+    if (owner->kind == KIND_CLUSTER)
+        return capi_variables_read(owner, capi);
     err = owner->kind == KIND_KUBEADM_CONTROL_PLANE ? read_control_plane(owner, capi)
                                                     : read_deployment(owner, capi);
     for (size_t i = 0; i < owner->len; i++) {

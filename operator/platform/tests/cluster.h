@@ -42,6 +42,7 @@ UNUSED static void begin(struct place *p, const char *version)
                  .bootstrap = str_dup(version),
                  .cluster = parse("{metadata: {name: one, namespace: default}}"),
                  .ours = json_array(),
+                 .worker_classes = json_array(),
                  .in_use = json_object()},
     };
     p->capi.owners = p->owners;
@@ -56,6 +57,13 @@ UNUSED static void end(struct place *p)
     json_decref(p->capi.cluster);
     json_decref(p->capi.ours);
     json_decref(p->capi.in_use);
+    json_decref(p->capi.worker_classes);
+    json_decref(p->capi.class);
+    for (size_t i = 0; i < CAPI_PLACES; i++) {
+        capi_carried_fini(&p->capi.carried[i]);
+        capi_carried_fini(&p->capi.known[i]);
+    }
+    mem_free(p->capi.notes);
     mem_free(p->capi.namespace);
     mem_free(p->capi.name);
     mem_free(p->capi.core);
