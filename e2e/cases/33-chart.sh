@@ -70,6 +70,59 @@ case_values() {
   refuse render --set 'targetClusters[0].namespace=default'
 }
 
+# case: names, labels, accounts and a registry of one's own, what a pod has beside ours, a Service; and what people are given: to look with view, to write with edit where that is asked for
+case_fits_in() {
+  local part
+  use_cluster 1.33
+  printf '%s\n' '{fullnameOverride: dra, commonLabels: {team: gpu}, image: {registry: r.example.org:5000/mirror, operator: {repository: o}, agent: {repository: a}}}' >"$CASE_DIR/names.yaml"
+  {
+    printf 'metrics: {service: {enabled: true, annotations: {a: b}}}\n'
+    printf 'hostedControlPlanes: &some [{namespace: default}]\nclusterAPI: *some\ndriverNamespaces: *some\nconfigSources: *some\ntargetClusters: [{namespace: default, kubeconfigSecrets: [a]}]\n'
+    printf 'controller: {driverAccounts: [{namespace: default, name: installer}], strategy: {type: Recreate}, priorityClassName: system-cluster-critical,\n'
+    printf '  topologySpreadConstraints: [{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway}], <<: &pod {podLabels: {p: q},\n'
+    printf '  serviceAccount: {create: false, name: mine}, extraArgs: ["--log-level=debug"], extraEnv: [{name: HTTPS_PROXY, value: http://p}],\n'
+    printf '  extraVolumes: [{name: ca, configMap: {name: ca}}], extraVolumeMounts: [{name: ca, mountPath: /ca}]}}\nagent: {priorityClassName: "", <<: *pod}\n'
+  } >"$CASE_DIR/pod.yaml"
+  render --values "$CASE_DIR/names.yaml" --values "$CASE_DIR/pod.yaml" --set image.operator.repository=o,image.agent.repository=a || die "$(cat "$CASE_DIR/helm.log")"
+  assert_equal "$(jq -r 'select(.metadata.name | test("drawbridge(-|$)")).metadata.name | select(. != "drawbridge-smoke-test")' "$CASE_DIR/objects")" '' 'names of the chart all the same'
+  assert_equal "$(jq -c 'select(.kind != "CustomResourceDefinition" and .metadata.labels.team != "gpu") | [.kind, .metadata.name]' "$CASE_DIR/objects")" '' 'without the label'
+  assert_equal "$(jq -r 'select(.kind == "ServiceAccount").metadata.name' "$CASE_DIR/objects")" dra-helm 'accounts that are made'
+  assert_equal "$(jq -r '.subjects[]?.name' "$CASE_DIR/objects" | sort -u | xargs)" 'dra-helm mine' 'who has rights'
+  assert_equal "$(jq -r 'select(.kind == "ValidatingAdmissionPolicy") | [.spec | .. | strings | capture("drawbridge-system:(?<name>[a-z-]+)\"").name] | .[0]' "$CASE_DIR/objects" | xargs)" 'mine mine' 'whom the policies are about'
+  for part in Deployment:controller DaemonSet:agent; do
+    assert_equal "$(object "${part%:*}" "dra-${part#*:}" '.spec.template | [.metadata.labels.p, .metadata.labels.team, .spec.serviceAccountName, .spec.containers[0].args[-1]]')" '["q","gpu","mine","--log-level=debug"]'
+    assert_equal "$(object "${part%:*}" "dra-${part#*:}" '.spec.template.spec | [(.containers[0].env[-1].name), (.containers[0].volumeMounts[-1].mountPath), .volumes[-1].configMap.name]')" '["HTTPS_PROXY","/ca","ca"]'
+  done
+  assert_equal "$(jq -r '.spec.template.spec.containers[0].image // empty' "$CASE_DIR/objects" | sed 's/:[^:]*$//' | sort | xargs)" 'r.example.org:5000/mirror/a r.example.org:5000/mirror/o'
+  assert_equal "$(object Deployment dra-controller '[.spec.strategy.type, .spec.template.spec.priorityClassName, .spec.template.spec.topologySpreadConstraints[0].labelSelector.matchLabels["app.kubernetes.io/component"]]')" '["Recreate","system-cluster-critical","controller"]'
+  assert_equal "$(object DaemonSet dra-agent .spec.template.spec.priorityClassName)" null
+  assert_equal "$(object Service dra-controller '[.spec.ports[0].port, .spec.ports[0].targetPort, .metadata.annotations.a, .spec.selector["app.kubernetes.io/component"]]')" '[8081,"http","b","controller"]'
+  refuse render --set 'controller.extraArgs={oops}'
+  refuse render --set fullnameOverride=Not_One
+
+  # PodMonitor is somebody else's kind
+  "$(tools_path helm)" template drawbridge "$ROOT/charts/drawbridge" -n drawbridge-system --show-only templates/metrics.yaml \
+    --set image.operator.repository=o,image.agent.repository=a,metrics.podMonitor.enabled=true,metrics.podMonitor.namespace=monitoring,metrics.podMonitor.labels.release=prometheus,metrics.podMonitor.interval=30s >"$CASE_DIR/monitor.yaml"
+  assert grep -q '^  namespace: monitoring$' "$CASE_DIR/monitor.yaml"
+  assert grep -q '^    release: prometheus$' "$CASE_DIR/monitor.yaml"
+  assert grep -q '^    interval: 30s$' "$CASE_DIR/monitor.yaml"
+
+  trap 'kubectl delete clusterrole drawbridge-view drawbridge-edit >/dev/null; kubectl delete rolebinding jane max -n default >/dev/null' EXIT
+  chart_roles user-roles.yaml | kubectl apply -f - >/dev/null
+  kubectl create rolebinding jane -n default --clusterrole=view --user=jane >/dev/null
+  kubectl create rolebinding max -n default --clusterrole=edit --user=max >/dev/null
+  eventually 30 may jane list draconfigurations
+  eventually 30 may max watch configsources
+  refuse may jane patch draconfigurations
+  refuse may max patch draconfigurations
+  chart_roles user-roles.yaml --set rbac.aggregateToEdit=true | kubectl apply -f - >/dev/null
+  eventually 30 may max patch draconfigurations
+  refuse may jane patch draconfigurations
+  refuse may max patch draconfigurations --subresource=status
+}
+
+may() { kubectl auth can-i "${@:2}" -n default --as "$1" --quiet; }
+
 # case: without its controller: agents, their CRD, and an account that has what spec.cluster of another cluster needs and nothing else; with accounts of drivers, what a driver needs
 case_agents_alone() {
   use_cluster 1.33
