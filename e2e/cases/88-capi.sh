@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2153 # from case.sh
 # Clusters of the real Cluster API, the slow rows: what of a ClusterClass is written, told and put back. Some minutes, and so by name:
-#   ./e2e/test.sh capi/variables capi/owned
+#   ./e2e/test.sh capi/variables capi/owned capi/pools capi/older
 # run: by name
 # needs: drawbridge
 # tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl cluster-api helm
@@ -100,3 +100,70 @@ case_owned() {
   assert_equal "$(args_of clusterConfiguration.scheduler.extraArgs feature-gates)" "[\"ContextualLogging=true,$ON\"]"
   assert_equal "$(args_of clusterConfiguration.apiServer.extraArgs feature-gates)" '[]'
 }
+
+# case: a MachinePool gets a KubeadmConfig of its own, whose bootstrap data is made anew and with a token of its own, and the one from before back
+# timeout: 400
+case_pools() {
+  local name
+  capi_up 1 1
+  capi_pool one
+  eventually 60 pool_gives one-pool
+  capi_get machinepools one-pool | jq -S .spec >"$CASE_DIR/pool"
+  capi_kubeconfig one "$CLUSTER/admin.conf"
+  start_controller
+  capi_dra one 'deletionPolicy: Revert'
+  eventually 200 condition_is one Ready True default
+  name=$(capi_get machinepools one-pool | jq -r .spec.template.spec.bootstrap.configRef.name)
+  assert_match "$name" '^one-pool-[0-9a-f]{8}$'
+  assert pool_gives "$name"
+  assert_match "$(bootstrap_data "$name")" "feature-gates.*$ON"
+  refuse grep -q "$ON" <<<"$(bootstrap_data one-pool)"
+  refuse [ "$(token_of "$name")" == "$(token_of one-pool)" ]
+  assert_match "$(condition_message one ControlPlaneUpdated default)" "MachinePool default/one-pool gives out its new bootstrap data; whether its nodes are replaced is its infrastructure provider's to say"
+  kubectl delete draconfiguration one --timeout=200s >/dev/null
+  eventually 60 pool_gives one-pool
+  diff "$CASE_DIR/pool" <(capi_get machinepools one-pool | jq -S .spec)
+  assert_equal "$(kubectl get kubeadmconfigs -l drawbridge.dev/cluster -o name)" '' 'configs of ours'
+  assert same_specs
+}
+
+pool_gives() { [[ $(capi_get machinepools one-pool | jq -r .spec.template.spec.bootstrap.dataSecretName) == "$1" ]]; }
+bootstrap_data() { kubectl get secret "$1" -o jsonpath='{.data.value}' | base64 -d; }
+token_of() { capi_get kubeadmconfigs "$1" | jq -r .spec.joinConfiguration.discovery.bootstrapToken.token; }
+
+# case: a Cluster API that serves v1beta1 alone, by its conversions: the control plane is written as v1beta1, with maps; once v1beta2 is served too, all goes on with lists, and back
+# timeout: 500
+case_older() {
+  capi_up 1 1
+  capi_kubeconfig one "$CLUSTER/admin.conf"
+  newer_served false
+  start_controller
+  capi_dra one 'deletionPolicy: Revert'
+  eventually 60 written_as_map
+  assert_equal "$(capi_get kubeadmcontrolplanes one v1beta1 | jq -c '.spec.kubeadmConfigSpec | [.clusterConfiguration.apiServer.extraArgs, .clusterConfiguration.controllerManager.extraArgs, .joinConfiguration.nodeRegistration.kubeletExtraArgs]')" \
+    "[{\"feature-gates\":\"$ON\",\"runtime-config\":\"resource.k8s.io/v1beta1=true\",\"v\":\"2\"},{\"feature-gates\":\"$ON\"},{\"feature-gates\":\"$ON\"}]"
+  assert_equal "$(kubectl get kubeadmcontrolplanes.v1beta1.controlplane.cluster.x-k8s.io one --show-managed-fields -o json | jq -r '[.metadata.managedFields[] | select(.manager == "drawbridge").apiVersion] | unique | join(" ")')" controlplane.cluster.x-k8s.io/v1beta1
+  newer_served true
+  eventually 250 condition_is one Ready True default
+  assert_equal "$(capi_get kubeadmcontrolplanes one | jq -c .spec.kubeadmConfigSpec.clusterConfiguration.scheduler.extraArgs)" "[{\"name\":\"feature-gates\",\"value\":\"$ON\"}]"
+  kubectl delete draconfiguration one --timeout=200s >/dev/null
+  assert same_specs
+}
+
+# newer_served true|false: whether v1beta2 is, of the groups that are written. The managers know no other version, and wait meanwhile.
+newer_served() {
+  local crd
+  for crd in $(kubectl get crd -o json | jq -r '.items[] | select(.spec.group | test("^((controlplane|bootstrap)[.])?cluster[.]x-k8s[.]io$")) | select(any(.spec.versions[]; .name == "v1beta1")).metadata.name'); do
+    kubectl get crd "$crd" -o json | jq "(.spec.versions[] | select(.name == \"v1beta2\")).served = $1" | kubectl replace -f - >/dev/null
+  done
+  eventually 60 newer_is "$1"
+}
+
+newer_is() {
+  local group
+  for group in cluster controlplane.cluster bootstrap.cluster; do
+    [[ $(api -f "$API/apis/$group.x-k8s.io" | jq 'any(.versions[]; .version == "v1beta2")') == "$1" ]] || return 1
+  done
+}
+
+written_as_map() { [[ $(capi_get kubeadmcontrolplanes one v1beta1 | jq -r '.spec.kubeadmConfigSpec.clusterConfiguration.scheduler.extraArgs["feature-gates"]') == "$ON" ]]; }

@@ -8,6 +8,7 @@
 #   use_capi MINOR [OPTION...]              a new cluster with the managers, and machines to choose from
 #   capi_cluster NAME REPLICAS WORKERS [VERSION]      Cluster, KubeadmControlPlane, KubeadmConfigTemplate and MachineDeployment; the last two are called NAME-workers
 #   capi_topology NAME CLASS REPLICAS WORKERS      the same of a ClusterClass of capi/class.yaml, with its variables as they are by default
+#   capi_pool NAME                          a MachinePool NAME-pool without nodes, whose infrastructure is nobody's
 #   capi_at KIND NAME [VERSION]             its path at the API server; as v1beta2 or as VERSION
 #   capi_get KIND NAME [VERSION]            as JSON; capi_labelled KIND LABEL: a list
 #   kcp_over NAME, workers_over NAME        its roll-out is over: all of it is as its spec has it, and nothing goes any more
@@ -73,6 +74,14 @@ capi_cluster() {
 capi_topology() {
   kubectl apply -f "$E2E/capi/class.yaml" >/dev/null || die 'the classes are not accepted'
   sed "s/NAME/$1/; s/CLASS/$2/; s/REPLICAS/$3/; s/WORKERS/$4/" "$E2E/capi/topology.yaml" | kubectl apply -f - >/dev/null || die "the cluster $1 is not accepted"
+}
+
+# capi_pool NAME: a MachinePool of a cluster, NAME-pool, without nodes.
+capi_pool() {
+  kubectl apply -f "$E2E/capi/idle.yaml" >/dev/null
+  kubectl wait --for=condition=Established --timeout=60s crd/idlemachinepools.infrastructure.cluster.x-k8s.io >/dev/null
+  sed "s/NAME/$1/" "$E2E/capi/pool.yaml" | kubectl apply -f - >/dev/null || die "the pool of $1 is not accepted"
+  kubectl patch idlemachinepool "$1-pool" --subresource status --type merge -p '{"status":{"initialization":{"provisioned":true},"ready":true,"replicas":0}}' >/dev/null
 }
 
 # capi_at KIND NAME [VERSION]: of a list where NAME is empty.

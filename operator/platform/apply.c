@@ -34,6 +34,9 @@ const struct platform_kind_info *platform_kind(enum platform_kind kind)
                                      "machinedeployments"},
         [KIND_KUBEADM_CONFIG_TEMPLATE] = {"KubeadmConfigTemplate", "bootstrap.cluster.x-k8s.io",
                                           "v1beta2", "kubeadmconfigtemplates"},
+        [KIND_MACHINE_POOL] = {"MachinePool", "cluster.x-k8s.io", "v1beta2", "machinepools"},
+        [KIND_KUBEADM_CONFIG] = {"KubeadmConfig", "bootstrap.cluster.x-k8s.io", "v1beta2",
+                                 "kubeadmconfigs"},
     };
 
     ASSERT(kind < COUNT(kinds));

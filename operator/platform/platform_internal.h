@@ -55,6 +55,8 @@ enum platform_kind {
     KIND_KUBEADM_CONTROL_PLANE,
     KIND_MACHINE_DEPLOYMENT,
     KIND_KUBEADM_CONFIG_TEMPLATE,
+    KIND_MACHINE_POOL,
+    KIND_KUBEADM_CONFIG,
     KIND_COUNT
 };
 struct platform_kind_info {

@@ -158,7 +158,7 @@ static const char *unit_of(struct platform_observed *observed, const struct capi
 static void collect_owner(struct platform_observed *observed, struct capi_owner *owner,
                           const struct platform_look *look)
 {
-    bool deployment = owner->kind == KIND_MACHINE_DEPLOYMENT, cluster = owner->kind == KIND_CLUSTER,
+    bool workers = capi_makes_workers(owner), cluster = owner->kind == KIND_CLUSTER,
          kubelet = false;
 
     if (!cluster && !owner->foreign)
@@ -170,7 +170,7 @@ static void collect_owner(struct platform_observed *observed, struct capi_owner 
 
         take_out_of_topology(observed->capi, part);
         instance->unit = unit_of(observed, owner, part);
-        instance->control_plane = !deployment && !str_eq(part->slot, CAPI_SLOT_WORKERS);
+        instance->control_plane = !workers && !str_eq(part->slot, CAPI_SLOT_WORKERS);
         instance->nodes = !of_kubelets ? 0
                           : cluster    ? capi_variables_nodes(observed->capi, part)
                                        : capi_nodes_of(owner);
@@ -190,7 +190,7 @@ bool capi_is_left(const struct platform_capi *capi, const json_t *template)
         const struct capi_owner *owner = &capi->owners[i];
         AUTO_MEM char *original = NULL;
 
-        if (owner->kind != KIND_MACHINE_DEPLOYMENT)
+        if (!capi_makes_workers(owner))
             continue;
         original = capi_original_name(owner->object);
         if (str_eq(capi_template_name(owner->object), name) || str_eq(original, name) ||
@@ -219,6 +219,14 @@ static void note_left(struct platform_observed *observed, const struct platform_
     }
 }
 
+// MachinePools are not watched: not every cluster has them.
+static void look_again(struct platform_observed *observed, const struct capi_owner *owner)
+{
+    if (owner->kind == KIND_MACHINE_POOL && capi_is_waited_for(owner) &&
+        (observed->again_ms == 0 || observed->again_ms > CAPI_AGAIN_MS))
+        observed->again_ms = CAPI_AGAIN_MS;
+}
+
 void capi_collect(struct platform_observed *observed, const struct platform_look *look,
                   const struct platform_said *said)
 {
@@ -226,6 +234,8 @@ void capi_collect(struct platform_observed *observed, const struct platform_look
 
     for (size_t i = 0; i < capi->len; i++)
         collect_owner(observed, &capi->owners[i], look);
+    for (size_t i = 0; i < capi->len; i++)
+        look_again(observed, &capi->owners[i]);
     if (observed->server.major == 0 && capi->len > 0)
         observed->server = capi->owners[0].version;
     note_left(observed, look->target);
@@ -274,18 +284,25 @@ static void add_patch(struct writing *w, const struct platform_capi *capi,
 
 // A copy is there before anybody names it.
 static void add_template(struct writing *w, const struct platform_capi *capi,
-                         const struct capi_edit *edit)
+                         const struct capi_owner *owner, const struct capi_edit *edit)
 {
     struct write *write;
 
     if (!edit->creates)
         return;
-    write = platform_add_write(w, WRITE_CREATE, KIND_KUBEADM_CONFIG_TEMPLATE, capi->namespace,
+    write = platform_add_write(w, WRITE_CREATE, capi_template_kind(owner), capi->namespace,
                                doc_str(edit->template, "metadata", "name", NULL));
     write->version = str_dup(capi->bootstrap);
     write->body = doc_copy(edit->template);
     write->what = str_dup("");
     write->quiet = write->same_is_fine = true;
+}
+
+// Lists leave out of what kind their items are: configurations of MachinePools are marked.
+static enum platform_kind kind_of_ours(const json_t *template)
+{
+    return str_eq(doc_str(template, "kind", NULL), "KubeadmConfig") ? KIND_KUBEADM_CONFIG
+                                                                    : KIND_KUBEADM_CONFIG_TEMPLATE;
 }
 
 // named: by what this pass writes, {template: true}.
@@ -300,8 +317,7 @@ static void remove_templates(struct writing *w, const struct platform_capi *capi
         if (!capi_is_left(capi, template) || json_object_get(capi->in_use, name) ||
             json_object_get(named, name))
             continue;
-        write =
-            platform_add_delete(w, KIND_KUBEADM_CONFIG_TEMPLATE, capi->namespace, name, template);
+        write = platform_add_delete(w, kind_of_ours(template), capi->namespace, name, template);
         write->version = str_dup(capi->bootstrap);
         write->what = str_dup("");
         write->quiet = true;
@@ -328,7 +344,7 @@ static struct error *make_writes(struct writing *w, const struct cluster *cluste
             return err;
         patch = capi_edit_patch(&edit, owner);
         if (patch) {
-            add_template(w, capi, &edit);
+            add_template(w, capi, owner, &edit);
             add_patch(w, capi, owner, patch, strlist_join(&what, "; "));
         }
         name = capi_template_name(edit.object);
@@ -392,9 +408,8 @@ static void preview_owner(const struct capi_owner *owner, const struct capi_edit
     // A copy: what is new in it is shown beside what it was made of.
     AUTO_MEM char *copy =
         str_format("%s (a copy of %s)", doc_str(edit->template, "metadata", "name", NULL), of);
-    show(before, owner, KIND_KUBEADM_CONFIG_TEMPLATE, copy,
-         json_object_get(owner->template, "spec"));
-    show(after, owner, KIND_KUBEADM_CONFIG_TEMPLATE, copy, json_object_get(edit->template, "spec"));
+    show(before, owner, capi_template_kind(owner), copy, json_object_get(owner->template, "spec"));
+    show(after, owner, capi_template_kind(owner), copy, json_object_get(edit->template, "spec"));
 }
 
 static struct error *preview(const struct platform_observed *observed, const struct plan *plan,
@@ -425,7 +440,7 @@ static struct error *preview(const struct platform_observed *observed, const str
 static bool wrote(const struct cluster *cluster UNUSED, const struct api_config *config)
 {
     static const enum platform_kind kinds[] = {KIND_CLUSTER, KIND_KUBEADM_CONTROL_PLANE,
-                                               KIND_MACHINE_DEPLOYMENT};
+                                               KIND_MACHINE_DEPLOYMENT, KIND_MACHINE_POOL};
 
     return platform_wrote_objects(config, kinds, COUNT(kinds));
 }

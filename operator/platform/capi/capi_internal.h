@@ -35,7 +35,7 @@ struct capi_machines {
 };
 
 // What Machines are made from: the KubeadmControlPlane, or a MachineDeployment and the
-// KubeadmConfigTemplate that it names. Trees are owned.
+// KubeadmConfigTemplate that it names, or a MachinePool and its KubeadmConfig. Trees are owned.
 struct capi_owner {
     enum platform_kind kind;
     json_t *object;
@@ -106,9 +106,15 @@ struct error *capi_check(const struct api_config *config);
 struct error *capi_check_owner(const json_t *object, const char *where);
 // NOT_FOUND or INVALID, reason NotSupported: the control plane is none of kubeadm's.
 struct error *capi_control_plane_name(const json_t *cluster, const char **ret_name);
-// The name of the KubeadmConfigTemplate that a MachineDeployment names. Borrowed; NULL: it is made
-// of something else.
+// The name of the KubeadmConfigTemplate that a MachineDeployment names, or of a MachinePool's
+// KubeadmConfig. Borrowed; NULL: it is made of something else.
 const char *capi_template_name(const json_t *deployment);
+// Whether it makes workers, and the kind of what it names.
+bool capi_makes_workers(const struct capi_owner *owner);
+enum platform_kind capi_template_kind(const struct capi_owner *owner);
+// The spec of a KubeadmConfig that is in use, without the token that its controller puts there and
+// renews (Cluster API 1.14.2): in a copy it would be one that has expired. Owned.
+json_t *capi_config_spec(const json_t *spec);
 // That of the template before ours, as the record says. Owned; NULL: it has none of ours.
 char *capi_original_name(const json_t *deployment);
 bool capi_is_topology(const json_t *object); // the topology controller writes it

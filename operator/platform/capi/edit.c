@@ -168,13 +168,14 @@ static bool is_known(const struct platform_capi *capi, const struct capi_owner *
     return known;
 }
 
-static json_t *make_template(const struct platform_capi *capi, const char *name, json_t *take_spec)
+static json_t *make_template(const struct platform_capi *capi, enum platform_kind kind,
+                             const char *name, json_t *take_spec)
 {
     AUTO_MEM char *version = str_format("%s/%s", CAPI_BOOTSTRAP_GROUP, capi->bootstrap);
     json_t *made = json_object();
 
     json_object_set_new(made, "apiVersion", doc_string(version));
-    json_object_set_new(made, "kind", doc_string("KubeadmConfigTemplate"));
+    json_object_set_new(made, "kind", doc_string(platform_kind(kind)->kind));
     doc_set(made, doc_string(name), "metadata", "name", NULL);
     doc_set(made, doc_string(capi->namespace), "metadata", "namespace", NULL);
     doc_set(made, doc_string(capi->name), "metadata", "labels", CAPI_CLUSTER_LABEL, NULL);
@@ -226,7 +227,9 @@ static char *put_template(struct capi_edit *edit, const struct platform_capi *ca
 {
     const char *named = doc_str(tree, "template", NULL);
     const json_t *of = str_eq(name_of(owner->original), named) ? owner->original : owner->template;
-    const json_t *there = json_object_get(of, "spec");
+    bool pool = owner->kind == KIND_MACHINE_POOL;
+    AUTO_JSON json_t *there = pool ? capi_config_spec(json_object_get(of, "spec"))
+                                   : json_incref(json_object_get(of, "spec"));
     AUTO_JSON json_t *spec = NULL;
     AUTO_MEM char *name = NULL;
 
@@ -235,17 +238,27 @@ static char *put_template(struct capi_edit *edit, const struct platform_capi *ca
         !str_eq(named, name_of(owner->template)))
         return str_dup(named);
     spec = json_is_object(there) ? doc_copy(there) : json_object();
-    put_tree(made(spec, "template", "spec"), part, tree);
-    drop_empty(spec, "template", "spec");
+    put_tree(pool ? spec : made(spec, "template", "spec"), part, tree);
+    if (!pool)
+        drop_empty(spec, "template", "spec");
     if (says_same(spec, there))
         return str_dup(name_of(of));
     name = name_template(capi, owner, of, spec);
     edit->creates = !is_known(capi, owner, name);
-    edit->template = make_template(capi, name, TAKE(spec));
+    edit->template = make_template(capi, capi_template_kind(owner), name, TAKE(spec));
     return TAKE(name);
 }
 
 // --- an edit -------------------------------------------------------------------------------------
+
+// Of a MachinePool: while it names bootstrap data, another KubeadmConfig takes that for its own and
+// makes none (Cluster API 1.14.2, bootstrap/kubeadm/reconcilers/kubeadmconfig).
+static void forget_data(json_t *object)
+{
+    json_object_del(
+        (json_t *)(uintptr_t)doc_get(object, "spec", "template", "spec", "bootstrap", NULL),
+        "dataSecretName");
+}
 
 struct error *capi_edit_put(struct capi_edit *edit, const struct platform_capi *capi,
                             const struct capi_owner *owner, const struct platform_part *part,
@@ -269,6 +282,8 @@ struct error *capi_edit_put(struct capi_edit *edit, const struct platform_capi *
             drop_empty(edit->object, "spec", "kubeadmConfigSpec");
     } else if (tree) {
         name = put_template(edit, capi, owner, part, tree);
+        if (!str_eq(capi_template_name(edit->object), name))
+            forget_data(edit->object);
         doc_set(edit->object, doc_string(name), "spec", "template", "spec", "bootstrap",
                 "configRef", "name", NULL);
         json_object_set_new(to, "template", doc_string(name));

@@ -11,9 +11,11 @@ enum phase {
     PHASE_CLASS,
     PHASE_CONTROL_PLANE,
     PHASE_DEPLOYMENTS,
+    PHASE_POOLS,
     PHASE_TEMPLATES,
     PHASE_ORIGINALS,
     PHASE_OURS,
+    PHASE_OUR_CONFIGS,
     PHASE_SETS,
     PHASE_MACHINES,
     PHASE_ASK,
@@ -95,6 +97,10 @@ static void note_owners(struct platform_capi *capi)
         else if (capi_is_on_delete(owner->object))
             note = str_format("%s has the strategy OnDelete: each of its Machines gets what was "
                               "written when somebody deletes it",
+                              owner->where);
+        else if (owner->kind == KIND_MACHINE_POOL && owner->parts[0].record)
+            note = str_format("%s gives out its new bootstrap data; whether its nodes are replaced "
+                              "is its infrastructure provider's to say",
                               owner->where);
         if (note)
             capi_add_note(capi, note);
@@ -183,9 +189,11 @@ static struct kube_ref ref_of(const struct observation *o, enum platform_kind ki
     const struct platform_kind_info *info = platform_kind(kind);
 
     return (struct kube_ref){.group = info->group,
-                             .version = kind == KIND_KUBEADM_CONTROL_PLANE     ? capi->control_plane
-                                        : kind == KIND_KUBEADM_CONFIG_TEMPLATE ? capi->bootstrap
-                                                                               : capi->core,
+                             .version = kind == KIND_KUBEADM_CONTROL_PLANE ? capi->control_plane
+                                        : kind == KIND_KUBEADM_CONFIG_TEMPLATE ||
+                                                kind == KIND_KUBEADM_CONFIG
+                                            ? capi->bootstrap
+                                            : capi->core,
                              .resource = info->resource,
                              .namespace = capi->namespace,
                              .name = name};
@@ -377,18 +385,36 @@ static void ask_object(struct observation *o)
 
 // --- lists ---------------------------------------------------------------------------------------
 
-static void on_deployment(void *owner, json_t *item)
+static void add_workers(struct observation *o, enum platform_kind kind, json_t *item)
 {
-    struct observation *o = owner;
     struct platform_capi *capi = capi_of(o);
 
     if (doc_get(item, "metadata", "deletionTimestamp", NULL))
         return;
     if (capi->len > CAPI_DEPLOYMENTS_MAX && !o->failed)
-        o->failed = error_new(ERROR_LIMIT, "Cluster %s/%s has more than %d MachineDeployments",
+        o->failed = error_new(ERROR_LIMIT,
+                              "Cluster %s/%s has more than %d MachineDeployments and "
+                              "MachinePools",
                               capi->namespace, capi->name, CAPI_DEPLOYMENTS_MAX);
     if (!o->failed)
-        capi_add_owner(capi, KIND_MACHINE_DEPLOYMENT, doc_copy(item));
+        capi_add_owner(capi, kind, doc_copy(item));
+}
+
+static void on_deployment(void *owner, json_t *item)
+{
+    add_workers(owner, KIND_MACHINE_DEPLOYMENT, item);
+}
+
+static void on_pool(void *owner, json_t *item)
+{
+    struct observation *o = owner;
+    const char *data =
+        doc_str(item, "spec", "template", "spec", "bootstrap", "dataSecretName", NULL);
+
+    // The Secret has the name of the KubeadmConfig that it is made of.
+    if (*data)
+        json_object_set_new(capi_of(o)->in_use, data, json_true());
+    add_workers(o, KIND_MACHINE_POOL, item);
 }
 
 static void on_ours(void *owner, json_t *item)
@@ -396,6 +422,15 @@ static void on_ours(void *owner, json_t *item)
     struct observation *o = owner;
 
     json_array_append_new(capi_of(o)->ours, doc_copy(item));
+}
+
+static void on_our_config(void *owner, json_t *item)
+{
+    struct observation *o = owner;
+    json_t *config = doc_copy(item);
+
+    json_object_set_new(config, "kind", json_string("KubeadmConfig"));
+    json_array_append_new(capi_of(o)->ours, config);
 }
 
 static struct capi_owner *find_deployment(struct platform_capi *capi, const json_t *of)
@@ -440,8 +475,10 @@ static const struct {
     enum platform_kind kind;
     kube_item_fn *on_item;
 } lists[] = {
-    {PHASE_DEPLOYMENTS, PHASE_TEMPLATES, NULL, KIND_MACHINE_DEPLOYMENT, on_deployment},
-    {PHASE_OURS, PHASE_SETS, NULL, KIND_KUBEADM_CONFIG_TEMPLATE, on_ours},
+    {PHASE_DEPLOYMENTS, PHASE_POOLS, NULL, KIND_MACHINE_DEPLOYMENT, on_deployment},
+    {PHASE_POOLS, PHASE_TEMPLATES, NULL, KIND_MACHINE_POOL, on_pool},
+    {PHASE_OURS, PHASE_OUR_CONFIGS, NULL, KIND_KUBEADM_CONFIG_TEMPLATE, on_ours},
+    {PHASE_OUR_CONFIGS, PHASE_SETS, NULL, KIND_KUBEADM_CONFIG, on_our_config},
     {PHASE_SETS, PHASE_MACHINES, "machinesets", KIND_MACHINE_DEPLOYMENT, on_set},
     {PHASE_MACHINES, PHASE_ASK, "machines", KIND_MACHINE_DEPLOYMENT, on_machine},
 };
@@ -463,6 +500,11 @@ static void on_listed(void *owner, struct error *take_err, json_t *take_body)
         lists[i].resource ? lists[i].resource : platform_kind(lists[i].kind)->resource;
 
     o->pending = NULL;
+    // Not every Cluster API serves MachinePools.
+    if (take_err && o->phase == PHASE_POOLS && error_kind(take_err) == ERROR_NOT_FOUND) {
+        error_free(take_err);
+        take_err = NULL;
+    }
     if (!take_err && o->failed)
         take_err = TAKE(o->failed);
     if (!take_err && json_object_get(take_body, "skipped"))
@@ -486,8 +528,10 @@ static void ask_list(struct observation *o)
 
     if (lists[i].resource)
         ref.resource = lists[i].resource;
-    o->pending = kube_list_each(o->cluster->kube, &ref, o->phase == PHASE_OURS ? ours : o->selector,
-                                NULL, "", lists[i].on_item, on_listed, o);
+    o->pending =
+        kube_list_each(o->cluster->kube, &ref,
+                       o->phase == PHASE_OURS || o->phase == PHASE_OUR_CONFIGS ? ours : o->selector,
+                       NULL, "", lists[i].on_item, on_listed, o);
 }
 
 // --- templates -----------------------------------------------------------------------------------
@@ -501,8 +545,10 @@ static void on_template(void *owner, struct error *take_err, json_t *take_body)
     o->pending = NULL;
     // One that is named and not there makes no Machine; that is its owner's to see to.
     if (take_err && !gone) {
-        finish(o, error_wrap(take_err, "KubeadmConfigTemplate of MachineDeployment %s/%s",
-                             capi_of(o)->namespace, doc_str(of->object, "metadata", "name", NULL)));
+        finish(o,
+               error_wrap(take_err, "%s of %s %s/%s", platform_kind(capi_template_kind(of))->kind,
+                          platform_kind(of->kind)->kind, capi_of(o)->namespace,
+                          doc_str(of->object, "metadata", "name", NULL)));
         return;
     }
     error_free(take_err);
@@ -521,13 +567,13 @@ static bool ask_templates(struct observation *o)
         const char *name = NULL;
         struct kube_ref ref;
 
-        if (of->kind == KIND_MACHINE_DEPLOYMENT && o->phase == PHASE_TEMPLATES)
+        if (capi_makes_workers(of) && o->phase == PHASE_TEMPLATES)
             name = capi_template_name(of->object);
-        else if (of->kind == KIND_MACHINE_DEPLOYMENT)
+        else if (capi_makes_workers(of))
             name = original = capi_original_name(of->object);
         if (!name)
             continue;
-        ref = ref_of(o, KIND_KUBEADM_CONFIG_TEMPLATE, name);
+        ref = ref_of(o, capi_template_kind(of), name);
         o->pending = kube_get(o->cluster->kube, &ref, on_template, o);
         return true;
     }
@@ -540,6 +586,15 @@ static bool has_left(const struct platform_capi *capi)
 {
     for (size_t i = 0; i < json_array_size(capi->ours); i++) {
         if (capi_is_left(capi, json_array_get(capi->ours, i)))
+            return true;
+    }
+    return false;
+}
+
+static bool has_pools(const struct platform_capi *capi)
+{
+    for (size_t i = 0; i < capi->len; i++) {
+        if (capi->owners[i].kind == KIND_MACHINE_POOL)
             return true;
     }
     return false;
@@ -615,6 +670,8 @@ static void advance(struct observation *o)
         o->phase = PHASE_SETS;
     if (o->phase == PHASE_ORIGINALS)
         o->phase = PHASE_OURS;
+    if (o->phase == PHASE_OUR_CONFIGS && !has_pools(capi))
+        o->phase = PHASE_SETS;
     if (o->phase == PHASE_SETS && !has_left(capi) && !is_waiting(o))
         o->phase = PHASE_MACHINES;
     if (o->phase == PHASE_MACHINES && !is_waiting(o))

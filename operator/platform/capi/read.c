@@ -58,7 +58,35 @@ const char *capi_template_name(const json_t *deployment)
         doc_get(deployment, "spec", "template", "spec", "bootstrap", "configRef", NULL);
     const char *name = doc_str(ref, "name", NULL);
 
-    return str_eq(doc_str(ref, "kind", NULL), "KubeadmConfigTemplate") && *name ? name : NULL;
+    const char *kind = doc_str(ref, "kind", NULL);
+
+    return (str_eq(kind, "KubeadmConfigTemplate") || str_eq(kind, "KubeadmConfig")) && *name ? name
+                                                                                             : NULL;
+}
+
+bool capi_makes_workers(const struct capi_owner *owner)
+{
+    return owner->kind == KIND_MACHINE_DEPLOYMENT || owner->kind == KIND_MACHINE_POOL;
+}
+
+enum platform_kind capi_template_kind(const struct capi_owner *owner)
+{
+    return owner->kind == KIND_MACHINE_POOL ? KIND_KUBEADM_CONFIG : KIND_KUBEADM_CONFIG_TEMPLATE;
+}
+
+json_t *capi_config_spec(const json_t *spec)
+{
+    json_t *copy = json_is_object(spec) ? doc_copy(spec) : json_object();
+    json_t *join = json_object_get(copy, "joinConfiguration"),
+           *discovery = json_object_get(join, "discovery"),
+           *token = json_object_get(discovery, "bootstrapToken");
+
+    json_object_del(token, "token");
+    if (token && json_object_size(token) == 0)
+        json_object_del(discovery, "bootstrapToken");
+    if (discovery && json_object_size(discovery) == 0)
+        json_object_del(join, "discovery");
+    return copy;
 }
 
 bool capi_is_topology(const json_t *object)
@@ -111,6 +139,8 @@ bool capi_is_waited_for(const struct capi_owner *owner)
 
 const json_t *capi_base(const struct capi_owner *owner, const json_t *object)
 {
+    if (owner->kind == KIND_MACHINE_POOL)
+        return json_object_get(object, "spec");
     return owner->kind == KIND_KUBEADM_CONTROL_PLANE
                ? doc_get(object, "spec", "kubeadmConfigSpec", NULL)
                : doc_get(object, "spec", "template", "spec", NULL);
@@ -261,7 +291,8 @@ static void refresh_before(struct capi_owner *owner)
 
 static struct error *read_deployment(struct capi_owner *owner, const struct platform_capi *capi)
 {
-    const char *named = capi_template_name(owner->object);
+    const char *named = capi_template_name(owner->object),
+               *kind = platform_kind(capi_template_kind(owner))->kind;
     struct error *err;
 
     (void)version_parse(doc_str(owner->object, "spec", "template", "spec", "version", NULL),
@@ -269,13 +300,13 @@ static struct error *read_deployment(struct capi_owner *owner, const struct plat
     if (owner->version.major == 0 && capi->len > 0)
         owner->version = capi->owners[0].version;
     if (!owner->template) {
-        owner->foreign =
-            named ? str_format("KubeadmConfigTemplate %s/%s, which it names, is not there",
-                               capi->namespace, named)
-                  : str_dup("its Machines are made of no KubeadmConfigTemplate");
+        owner->foreign = named ? str_format("%s %s/%s, which it names, is not there", kind,
+                                            capi->namespace, named)
+                               : str_format("its Machines are made of no %s", kind);
         return NULL;
     }
-    if (!capi->above && capi_class_covers(capi, owner->object))
+    if (!capi->above && owner->kind == KIND_MACHINE_DEPLOYMENT &&
+        capi_class_covers(capi, owner->object))
         return NULL;
     if (capi_is_topology(owner->object) && !capi->above) {
         owner->foreign = str_format("its templates are made by the ClusterClass of Cluster %s/%s",
@@ -437,6 +468,35 @@ static bool has_old_machines(const struct capi_owner *owner, int64_t desired)
            (owner->machines.others > 0 || owner->machines.made != desired);
 }
 
+// The bootstrap data of its KubeadmConfig is what the MachinePool gives out. Its counts tell how
+// many nodes there are, and not what they were made of: an infrastructure provider replaces them
+// (Cluster API 1.14.2, core/reconcilers/machinepool).
+static bool gives_out(const struct capi_owner *owner)
+{
+    const char *made = doc_str(owner->template, "status", "dataSecretName", NULL),
+               *given = doc_str(owner->object, "spec", "template", "spec", "bootstrap",
+                                "dataSecretName", NULL);
+
+    return *made && str_eq(made, given);
+}
+
+static struct rollout pool_rollout_of(const struct capi_owner *owner)
+{
+    const json_t *status = json_object_get(owner->object, "status");
+    bool given = gives_out(owner);
+    struct rollout r = {
+        .seen = doc_int(status, 0, "observedGeneration", NULL) >=
+                    doc_int(owner->object, 0, "metadata", "generation", NULL) &&
+                given,
+        .desired = doc_int(owner->object, 1, "spec", "replicas", NULL),
+        .updated = doc_int(status, 0, "replicas", NULL),
+        .available = doc_int(status, 0, "readyReplicas", NULL),
+    };
+
+    r.complete = r.seen && r.updated == r.desired && r.available == r.desired;
+    return r;
+}
+
 struct rollout capi_rollout_of(const struct capi_owner *owner, bool sets)
 {
     const json_t *status = json_object_get(owner->object, "status");
@@ -452,6 +512,8 @@ struct rollout capi_rollout_of(const struct capi_owner *owner, bool sets)
         .available = doc_int(status, 0, ready, NULL),
     };
 
+    if (owner->kind == KIND_MACHINE_POOL)
+        return pool_rollout_of(owner);
     r.complete = r.seen && owner->machines.deleting == 0 &&
                  doc_int(status, 0, "replicas", NULL) == r.desired && r.updated == r.desired &&
                  r.available == r.desired && !(sets && has_old_machines(owner, r.desired));

@@ -158,14 +158,14 @@ static void on_applied(void *owner, struct error *take_err, bool more UNUSED)
     loop_stop(m->world->loop);
 }
 
-// The kubelets of the MachineDeployment are given what is wanted; NULL: nothing is.
-static void apply(struct management *m, const char *want)
+// The kubelets of unit are given what is wanted; NULL: nothing is.
+static void apply_to(struct management *m, const char *want, const char *unit)
 {
     struct plan_step step = {.state = PLAN_NOW, .want = want ? parse(want) : NULL};
     struct plan plan = {.steps = &step, .len = want ? 1 : 0};
     struct platform_change change = {.observed = m->observed, .plan = &plan};
 
-    while (!str_eq(m->observed->instances[step.instance].unit, "MachineDeployment default/workers"))
+    while (want && !str_eq(m->observed->instances[step.instance].unit, unit))
         step.instance++;
     m->done = false;
     m->world->op = platform_apply(m->world->loop, &m->cluster, &change, on_applied, m);
@@ -173,6 +173,11 @@ static void apply(struct management *m, const char *want)
         loop_run(m->world->loop);
     CHECK_OK(TAKE(m->err));
     json_decref(step.want);
+}
+
+static void apply(struct management *m, const char *want)
+{
+    apply_to(m, want, "MachineDeployment default/workers");
 }
 
 #define WANT "{revision: r1, expect: {}, featureGates: {DynamicResourceAllocation: true}}"
@@ -302,6 +307,50 @@ TEST(a_copy_that_machines_are_made_of_by_hand_does_not_hold_up_the_end)
     CHECK_OK(TAKE(m->err));
     CHECK(m->observed->unsettled);
     CHECK(m->observed->again_ms > 0);
+    management_free(m);
+}
+
+// --- pools ---------------------------------------------------------------------------------------
+
+#define POOL(data)                                                                                 \
+    "[{metadata: {name: workers, namespace: default, resourceVersion: '9', generation: 1}, spec:"  \
+    " {replicas: 0, template: {spec: {version: v1.33.13, bootstrap: {configRef: {apiGroup: b,"     \
+    " kind: KubeadmConfig, name: pool}, dataSecretName: " data "}}}}, status:"                     \
+    " {observedGeneration: 1, replicas: 0}}]"
+
+// Ours goes when no pool gives out its data any more.
+TEST(a_pool_is_asked_for_and_its_copy_is_removed_last)
+{
+    struct management *m = management_new(WORKERS(""));
+    AUTO_MEM char *first = NULL;
+    AUTO_MEM char *second = NULL;
+    AUTO_MEM char *third = NULL;
+
+    put(m, "machinedeployments", "[]");
+    put(m, "machinepools", POOL("pool"));
+    put(m, "kubeadmconfigs", "[]");
+    put(m, "kubeadmconfigs/pool",
+        "{metadata: {name: pool, namespace: default}, spec: {}, status: {dataSecretName: pool}}");
+    look(m, false);
+    CHECK_OK(TAKE(m->err));
+    apply_to(m, WANT, "MachinePool default/workers");
+    first = take_sent(m);
+    CHECK_STR(first, "POST kubeadmconfigs, PATCH machinepools/workers");
+    put(m, "kubeadmconfigs",
+        "[{metadata: {name: pool-00000000, namespace: default, uid: u}, spec: {}}]");
+    put(m, "machinepools", POOL("pool-00000000"));
+    look(m, true);
+    CHECK_OK(TAKE(m->err));
+    apply_to(m, NULL, NULL);
+    second = take_sent(m);
+    CHECK_STR(second, "");
+    put(m, "machinepools", POOL("pool"));
+    look(m, true);
+    CHECK_OK(TAKE(m->err));
+    CHECK(m->observed->unsettled);
+    apply_to(m, NULL, NULL);
+    third = take_sent(m);
+    CHECK_STR(third, "DELETE kubeadmconfigs/pool-00000000");
     management_free(m);
 }
 
