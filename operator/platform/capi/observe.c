@@ -492,6 +492,22 @@ static size_t list_of(enum phase phase)
     return i;
 }
 
+// Not every Cluster API serves MachinePools, and who has none need not give a right to them.
+static struct error *forgive_pools(struct platform_capi *capi, struct error *take_err)
+{
+    bool denied = take_err && error_kind(take_err) == ERROR_DENIED;
+
+    if (denied) {
+        AUTO_MEM char *note =
+            str_format("MachinePools are not looked at (%s)", error_text(take_err));
+        capi_add_note(capi, note);
+    }
+    if (!denied && !(take_err && error_kind(take_err) == ERROR_NOT_FOUND))
+        return take_err;
+    error_free(take_err);
+    return NULL;
+}
+
 static void on_listed(void *owner, struct error *take_err, json_t *take_body)
 {
     struct observation *o = owner;
@@ -500,11 +516,8 @@ static void on_listed(void *owner, struct error *take_err, json_t *take_body)
         lists[i].resource ? lists[i].resource : platform_kind(lists[i].kind)->resource;
 
     o->pending = NULL;
-    // Not every Cluster API serves MachinePools.
-    if (take_err && o->phase == PHASE_POOLS && error_kind(take_err) == ERROR_NOT_FOUND) {
-        error_free(take_err);
-        take_err = NULL;
-    }
+    if (o->phase == PHASE_POOLS)
+        take_err = forgive_pools(capi_of(o), take_err);
     if (!take_err && o->failed)
         take_err = TAKE(o->failed);
     if (!take_err && json_object_get(take_body, "skipped"))

@@ -120,6 +120,8 @@ static void say_unused(struct platform_capi *capi, size_t place, const char *why
 
 void capi_variables_choose(struct platform_capi *capi)
 {
+    AUTO_MEM char *where = str_format("Cluster %s/%s", capi->namespace, capi->name);
+    struct error *theirs = capi_check_owner(capi->cluster, where);
     bool any = false;
 
     for (size_t i = 0; i < CAPI_PLACES; i++) {
@@ -130,7 +132,9 @@ void capi_variables_choose(struct platform_capi *capi)
         if (!capi->carried[i].variables[0])
             continue;
         // What is ours in the control plane itself stays there until it is taken out.
-        if (!kept && needs_more(capi, i))
+        if (!kept && theirs)
+            say_unused(capi, i, error_text(theirs));
+        else if (!kept && needs_more(capi, i))
             say_unused(capi, i, "there is none for --runtime-config, which is needed before 1.34");
         else if (!kept && i != CAPI_PLACE_WORKERS && capi->len > 0 &&
                  has_record(capi->owners[0].object, i))
@@ -139,6 +143,7 @@ void capi_variables_choose(struct platform_capi *capi)
             say_unused(capi, i, "something else sets that flag");
         any = any || capi->carried[i].variables[0];
     }
+    error_free(theirs);
     if (any)
         capi_add_owner(capi, KIND_CLUSTER, json_incref(capi->cluster));
 }

@@ -346,6 +346,23 @@ TEST(a_variable_that_does_not_say_what_stands_is_not_used)
                  "{}", CAPI_SLOT_WORKERS, "nodes is overridden for a part of the topology");
 }
 
+// The control plane of it is still the topology controller's: what is not there can be added.
+TEST(a_cluster_that_something_else_writes_keeps_its_variables)
+{
+    AUTO_JSON json_t *cluster = parse(CLUSTER(""));
+    struct topology t;
+
+    doc_set(cluster, json_string("clusters"), "metadata", "labels",
+            "kustomize.toolkit.fluxcd.io/name", NULL);
+    topology_begin(&t, doc_copy(cluster), "{}", parse(EMPTY_TEMPLATE));
+    CHECK(!t.cluster);
+    CHECK(find_part(&t.p.capi.owners[0], "kube-scheduler") != NULL);
+    CHECK_HAS(t.p.capi.notes, "variable scheduler of Cluster default/one is not used for"
+                              " kube-scheduler: Cluster default/one belongs to the Flux"
+                              " Kustomization clusters");
+    topology_end(&t);
+}
+
 // --- what somebody else is to write --------------------------------------------------------------
 
 // Whoever reads it can append it to spec.patches.

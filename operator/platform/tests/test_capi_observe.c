@@ -73,7 +73,9 @@ static void on_capi_request(void *owner, struct server_conn *conn,
         return;
     }
     found = json_object_get(m->objects, name);
-    if (json_is_array(found))
+    if (json_is_string(found))
+        server_reply(conn, 403, "", "{\"kind\":\"Status\",\"message\":\"not allowed\"}");
+    else if (json_is_array(found))
         reply_list(conn, found);
     else if (found)
         reply_json(conn, found);
@@ -351,6 +353,18 @@ TEST(a_pool_is_asked_for_and_its_copy_is_removed_last)
     apply_to(m, NULL, NULL);
     third = take_sent(m);
     CHECK_STR(third, "DELETE kubeadmconfigs/pool-00000000");
+    management_free(m);
+}
+
+TEST(pools_that_may_not_be_listed_are_told)
+{
+    struct management *m = management_new(WORKERS(""));
+
+    put(m, "machinepools", "denied");
+    look(m, false);
+    CHECK_OK(TAKE(m->err));
+    CHECK_HAS(m->observed->read_back, "MachinePools are not looked at (");
+    CHECK_HAS(m->observed->read_back, "not allowed");
     management_free(m);
 }
 
