@@ -140,7 +140,7 @@ case_driver() {
   dra_on dra "$CLUSTER_REF" 'deletionPolicy: Revert' 'smokeTest: {enabled: true, deviceClassName: gpu.example.com}' \
     "driver: {chart: {path: $chart}, release: gpu, namespace: gpu}"
   eventually 300 condition_is dra DriverReady 'False InvalidConfiguration'
-  assert_match "$(condition_message dra DriverReady)" 'serviceAccountName: together with spec.cluster it is needed'
+  assert_match "$(condition_message dra DriverReady)" 'serviceAccountName: in another cluster it is needed'
   spec_driver dra '{"serviceAccountName":"installer"}'
   eventually 120 condition_is dra DriverReady 'True AsExpected'
   eventually 60 condition_is dra DevicesPublished 'False NoResourceSlices'

@@ -2,10 +2,12 @@
 # shellcheck shell=bash disable=SC2153 # from case.sh
 # Clusters of the real Cluster API, whose machines are in memory: what is written, in which order, what is waited for, and the way back.
 # needs: drawbridge
-# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl cluster-api helm
+# tools: 1.33/kube-apiserver 1.33/kube-controller-manager 1.33/kube-scheduler 1.33/kubectl cluster-api helm kwok
 
 # shellcheck source=../lib/capi.sh
 source "$E2E/lib/capi.sh"
+# shellcheck source=../lib/driver.sh
+source "$E2E/lib/driver.sh"
 
 generations() { kubectl get kubeadmcontrolplanes,machinedeployments,kubeadmconfigtemplates -o json | jq -r '.items[] | "\(.kind) \(.metadata.name) \(.metadata.generation)"'; }
 
@@ -28,16 +30,21 @@ in_order() {
     END { if (!changed) { print "the workers did not come"; exit 1 } }' "$CASE_DIR/states" >"$CASE_DIR/order" || die "$(cat "$CASE_DIR/order")"
 }
 
-# case: three components and the kubelets, the control plane first and waited for, then the workers by a template of their own; a second pass writes nothing; Revert, which leaves what somebody else added
-# timeout: 400
+# case: three components and the kubelets, the control plane first and waited for, then the workers by a template of their own; a second pass writes nothing; a driver in the workload cluster, by the kubeconfig that Cluster API keeps; Revert, which leaves what somebody else added
+# timeout: 500
 case_enable() {
   local template
-  capi_up 1 1
   # The API server of a cluster in memory tells nothing of its gates: this one has DRA on from the start, and stands in for it. The managers keep the
   # connections that they have.
-  capi_kubeconfig one "$CLUSTER/admin.conf"
+  use_driver_cluster 1.33 dra
+  FAR=$CLUSTER
+  fake_node gpu-1
+  capi_up 1 1
+  MANAGEMENT=$CLUSTER
+  capi_kubeconfig one "$FAR/admin.conf"
   follow
-  start_controller
+  CHART=$(pack_chart)
+  start_driver_controller --smoke-test-timeout 10s
   capi_dra one 'deletionPolicy: Revert' 'suspend: true'
   eventually 60 condition_is one Ready 'False Suspended' default
   assert same_specs
@@ -63,6 +70,7 @@ case_enable() {
   assert_equal "$(dracfg one | jq -c '.status.nodes | [.managed, .updated]')" '[2,2]' 'nodes'
   assert_match "$(kubectl get dracfg one)" 'ClusterAPI +v1.33.13 +v1beta1 +4/4 .*True'
   nothing_more
+  driver_there
   # What somebody else adds beside ours stays when ours goes.
   kubectl patch kubeadmcontrolplane one --type json \
     -p '[{"op": "add", "path": "/spec/kubeadmConfigSpec/clusterConfiguration/scheduler/extraArgs/-", "value": {"name": "v", "value": "3"}}]' >/dev/null
@@ -71,6 +79,40 @@ case_enable() {
   mv "$CASE_DIR/with-theirs" "$CASE_DIR/before/kcp"
   assert same_specs
   assert_equal "$(kubectl get kubeadmcontrolplanes,machinedeployments -o json | jq -r '.items[].metadata.annotations // {} | keys[] | select(startswith("drawbridge.dev/"))')" ''
+  # Nor has the management cluster seen anything of the driver.
+  rights_words "$CLUSTER/audit.json" >"$CASE_DIR/asked"
+  refuse grep -E 'resource.k8s.io|daemonsets|serviceaccounts|controller-as|smoke-test|secrets .* gpu$' "$CASE_DIR/asked"
+  far
+  assert no_release gpu gpu
+  eventually 60 none_of daemonsets,pods -n gpu
+  assert none_of pods -n drawbridge-smoke-test
+}
+
+far() { cluster_use "$FAR"; }
+management() { cluster_use "$MANAGEMENT"; }
+
+# driver_there: in FAR, by the Secret that nobody named; refused for a while, and then as it was.
+driver_there() {
+  capi_dra one 'deletionPolicy: Revert' 'smokeTest: {enabled: true, deviceClassName: gpu.example.com}' \
+    "driver: {chart: {path: $CHART}, release: gpu, namespace: gpu, serviceAccountName: installer}"
+  eventually 120 condition_is one DriverReady 'True AsExpected' default
+  eventually 60 condition_is one DevicesPublished 'False NoResourceSlices' default
+  far
+  assert release_is gpu gpu deployed
+  fake_slice gpu-1 gpu.example.com 8
+  management
+  eventually 120 condition_is one SmokeTestPassed True default
+  eventually 60 condition_is one Ready True default
+  assert_match "$(condition_message one SmokeTestPassed default)" '\(resource.k8s.io/v1beta1\) of gpu.example.com got gpu-[0-7] .* ran on gpu-1'
+  assert_equal "$(dracfg one | jq -r .status.clusterUID)" "$(far && kubectl get namespace kube-system -o jsonpath='{.metadata.uid}')"
+  sed "s/client-certificate-data: .*/token: revoked/; /client-key-data/d" "$FAR/admin.conf" >"$CASE_DIR/revoked.conf"
+  capi_kubeconfig one "$CASE_DIR/revoked.conf"
+  eventually 60 condition_is one DriverReady 'Unknown Forbidden' default
+  assert condition_is one SmokeTestPassed True default
+  assert_equal "$(dracfg one | jq -c '[.status.driver.release, .status.devices.devices]')" '["gpu",8]'
+  capi_kubeconfig one "$FAR/admin.conf"
+  eventually 60 condition_is one Ready True default
+  assert_equal "$(far && revisions gpu gpu)" 1 revisions
 }
 
 # plan_shows: what would be written, and nothing is.
@@ -129,7 +171,7 @@ case_prepare() {
     -p '{"spec":{"template":{"spec":{"joinConfiguration":{"nodeRegistration":{"kubeletExtraArgs":[{"name":"feature-gates","value":"DynamicResourceAllocation=true"},{"name":"v","value":"2"}]}}}}}}' >/dev/null
   eventually 120 kcp_over one
   eventually 120 workers_over one-workers
-  chart_roles capi-rbac.yaml --set 'clusterAPI[0].namespace=default' | kubectl apply -f - >/dev/null
+  capi_rights one-kubeconfig
   keep_specs "$CASE_DIR/before"
   start_controller
   printf 'platform: {type: ClusterAPI}\nupgrade: {prepareFor: "1.38"}\n%s\n' "$QUICK" | configure one
@@ -159,7 +201,7 @@ case_topology() {
   kcp=$(topology_kcp)
   eventually 120 kcp_over "$kcp"
   before=$(capi_get clusters one | jq -S .spec)
-  chart_roles capi-rbac.yaml --set 'clusterAPI[0].namespace=default,clusterAPI[0].kubeconfigSecrets[0]=workload' | kubectl apply -f - >/dev/null
+  capi_rights workload
   kubectl create secret generic workload --from-file=value="$CLUSTER/admin.conf" >/dev/null
   start_controller
   capi_dra one 'deletionPolicy: Revert' 'cluster: {kubeconfigSecretRef: {name: workload}}'

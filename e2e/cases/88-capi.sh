@@ -28,7 +28,7 @@ start_one() {
   eventually 120 kcp_of_one
   eventually 120 kcp_over "$(kcp_of_one)"
   capi_get clusters one | jq -S .spec >"$CASE_DIR/before"
-  chart_roles capi-rbac.yaml --set 'clusterAPI[0].namespace=default,clusterAPI[0].kubeconfigSecrets[0]=workload' | kubectl apply -f - >/dev/null
+  capi_rights workload
   kubectl create secret generic workload --from-file=value="$CLUSTER/admin.conf" >/dev/null
   start_controller
 }

@@ -137,8 +137,17 @@ capi_up() {
   capi_cluster one "$1" "$2"
   eventually 120 kcp_over one
   eventually 120 workers_over one-workers
-  chart_roles capi-rbac.yaml --set 'clusterAPI[0].namespace=default,clusterAPI[0].kubeconfigSecrets[0]=one-kubeconfig' | kubectl apply -f - >/dev/null
+  capi_rights one-kubeconfig
   keep_specs "$CASE_DIR/before"
+}
+
+# capi_rights SECRET: of the chart, in namespace default.
+capi_rights() {
+  local template
+  for template in capi target; do
+    chart_roles "$template-rbac.yaml" --set "clusterAPI[0].namespace=default,clusterAPI[0].kubeconfigSecrets[0]=$1"
+    echo ---
+  done | kubectl apply -f - >/dev/null
 }
 
 keep_specs() {

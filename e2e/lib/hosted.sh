@@ -7,8 +7,12 @@ QUICK='rollout: {componentTimeout: 60s, minReady: 0s}'
 
 # tenant_made: namespace, rights, and a node of kwok.
 tenant_made() {
+  local template
   kubectl apply -f "$E2E/hosted/tenant.yaml" >/dev/null
-  chart_roles hosted-rbac.yaml --set 'hostedControlPlanes[0].namespace=tenant,hostedControlPlanes[0].kubeconfigSecrets[0]=tenant-kubeconfig' | kubectl apply -f - >/dev/null
+  for template in hosted target; do
+    chart_roles "$template-rbac.yaml" --set 'hostedControlPlanes[0].namespace=tenant,hostedControlPlanes[0].kubeconfigSecrets[0]=tenant-kubeconfig'
+    echo ---
+  done | kubectl apply -f - >/dev/null
   eventually 40 api -f -o /dev/null "$API/api/v1/namespaces/tenant/serviceaccounts/default"
 }
 

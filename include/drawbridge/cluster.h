@@ -6,7 +6,7 @@
 //           of an API server, asked for or kept; what watches keep of Nodes and pods
 // May use   watch kube gates http loop doc base
 // Never     our own kinds; writes
-// Limits    CLUSTERS_MAX others, CLUSTER_BYTES_MAX of memory for asking each
+// Limits    CLUSTER_TARGETS_MAX others, CLUSTER_BYTES_MAX of memory for asking each
 // Blocking  no
 #pragma once
 
@@ -22,13 +22,15 @@ struct cluster {
     struct watch *pods;
     struct watch *node_configs;  // NodeDRAConfiguration, trimmed by cluster_trim_node_config()
     struct cluster_facts *facts; // NULL: none are kept
-    struct clusters *others;     // those that spec.cluster names; NULL: none can be asked
     // Of a target cluster what it is reached by, whatever it says of itself: "Secret
     // NAMESPACE/NAME, key KEY". It stays when the kubeconfig changes. NULL: the one that Drawbridge
     // runs in.
     const char *by;
     uint64_t edition_seen; // of its facts, by passes
+    unsigned failures;     // in a row, see cluster_again_ms()
     bool held;             // one of cluster_targets, else whoever made it frees what is in it
+    // Its flags are in objects of another cluster, and nothing of it is followed: passes ask it.
+    bool bare;
 };
 // Whether what is followed of it is all there, and goes on being followed; why (may be NULL) gets a
 // line for each that is not.
@@ -43,6 +45,9 @@ void cluster_unref(struct cluster *cluster);
 // Whether it is still what its kubeconfig leads to. A target whose Secret has another one now, or
 // is gone, is there for those who keep it alone.
 bool cluster_is_current(const struct cluster *cluster);
+// Whether it is known which cluster it is, and which one Drawbridge runs in. Nothing is done to one
+// before: the error says who has not told it.
+struct error *cluster_check_known(const struct cluster *cluster);
 // The UID of a target cluster's namespace kube-system, which stands for it; "" of the others.
 const char *cluster_uid(const struct cluster *cluster);
 // The greatest epoch that an agent of a target cluster has told of; 0 of the others.
@@ -94,36 +99,28 @@ void cluster_facts_free(struct cluster_facts *facts);
 
 // --- other clusters ------------------------------------------------------------------------------
 
-// One client with connections of its own for each, made anew when its kubeconfig changes. When
-// there are CLUSTERS_MAX the least used of those that are not being asked goes.
-#define CLUSTERS_MAX 64
 // One that does not answer is asked again after CLUSTER_AGAIN_MS, and twice as late each time, up
 // to CLUSTER_AGAIN_MS_MAX.
 #define CLUSTER_AGAIN_MS 2000
 #define CLUSTER_AGAIN_MS_MAX 60000
 // All questions of a pass to another cluster together have this long.
 #define CLUSTER_ASK_MS 15000
-// What asking one of them may keep in memory, whatever its server answers: all of them may be asked
-// at once. A Node may have CLUSTER_ITEM_BYTES_MAX; its annotations may have half of that.
+// What asking one of those that are bare may keep in memory, whatever its server answers, and how
+// many may be asked at once. A Node may have CLUSTER_ITEM_BYTES_MAX; its annotations may have half
+// of that.
 #define CLUSTER_BYTES_MAX ((size_t)3 << 20)
+#define CLUSTER_ASKED_MAX 64
 #define CLUSTER_ITEM_BYTES_MAX ((size_t)512 << 10)
 // What reading its lists and events may take of our one thread, however much it sends: the list of
 // some thousands of nodes at once, and so many percent of the time that follows.
 #define CLUSTER_BURST_MS 5000
 #define CLUSTER_PERCENT 10
-struct clusters;
-struct clusters *clusters_new(struct loop *loop);
-// all requests of its clients must be gone
-void clusters_free(struct clusters *clusters);
-// The client that spec.cluster.kubeconfigSecretRef (ref) of a DRAConfiguration in namespace leads
-// to, from the Secret that it names. ret_kube is borrowed while a request of it is under way;
-// without one until the next is asked for. ret_key is yours, for clusters_note(). The error says
-// which Secret and key.
-struct error *clusters_open(struct clusters *clusters, const char *namespace, const json_t *ref,
-                            const json_t *secret, struct kube **ret_kube, char **ret_key);
-// Whether the cluster of this key answered. Returns when to ask it again, if somebody still wants
-// to know.
-uint64_t clusters_note(struct clusters *clusters, const char *key, bool answered);
+// Whether one more may be asked; then cluster_end_asking() when that is over. Whoever made a
+// cluster himself may ask it.
+bool cluster_begin_asking(struct cluster *cluster);
+void cluster_end_asking(struct cluster *cluster);
+// Whether it answered. Returns when to ask it again, if somebody still wants to know.
+uint64_t cluster_again_ms(struct cluster *cluster, bool answered);
 
 // --- target clusters, with all that is followed of them ------------------------------------------
 
@@ -145,9 +142,8 @@ struct cluster_targets_spec {
     // Which cluster Drawbridge runs in is asked from the start, and known from now on; NULL: it is
     // asked when there is a target.
     void (*on_home)(void *owner);
-    // Guards the clients, each by the UID of its cluster ("": it is not known yet); NULL: nothing
-    // does.
-    bool (*may_write)(void *owner, const char *uid);
+    // Guards the clients; NULL: nothing does. cluster_uid() may not be known yet.
+    bool (*may_write)(void *owner, const struct cluster *cluster);
     void *owner;
 };
 struct cluster_targets *cluster_targets_new(const struct cluster_targets_spec *spec);
@@ -157,10 +153,18 @@ void cluster_targets_free(struct cluster_targets *targets);
 // change it.
 extern struct error *(*cluster_parse_kubeconfig)(struct slice text,
                                                  struct kube_config **ret_config);
-// The DRAConfiguration of this key, in namespace, names this Secret (spec.cluster.
-// kubeconfigSecretRef; NULL: none any more). Its cluster is followed from now on.
-void cluster_targets_note(struct cluster_targets *targets, const char *key, const char *namespace,
-                          const json_t *ref);
+// The Secret with a kubeconfig that leads to a cluster. The strings are its owner's.
+struct cluster_way {
+    char *namespace, *name, *key;
+    const char *field; // static: where it comes from, for errors
+    bool bare;         // see struct cluster
+};
+void cluster_way_fini(struct cluster_way *way);
+#define AUTO_CLUSTER_WAY CLEANUP(cluster_way_fini)
+// The DRAConfiguration of this key is about the cluster at the end of this way (NULL: about none
+// any more), which is copied. It is followed from now on.
+void cluster_targets_note(struct cluster_targets *targets, const char *key,
+                          const struct cluster_way *way);
 // Adds to names those of the cluster that this key's kubeconfig leads to, the same for each
 // kubeconfig that leads there, and of the one of this UID (what was written; "": nothing) that its
 // Secret was seen to lead to. A server that claims a UID that is another's has a name of its own.
@@ -171,7 +175,7 @@ void cluster_targets_names(const struct cluster_targets *targets, const char *ke
 // on_change of each key whose cluster is reached by this (struct cluster's by).
 void cluster_targets_wake(struct cluster_targets *targets, const char *by);
 // Whether its cluster is only just being read, and nothing has failed yet: on_change comes, or this
-// ends within CLUSTER_ASK_MS.
+// ends within CLUSTER_ASK_MS. Of one that is bare its Secret alone.
 bool cluster_targets_begin(const struct cluster_targets *targets, const char *key);
 // The UID of the cluster that Drawbridge runs in; "": not known yet, or nobody needed it.
 const char *cluster_targets_home(const struct cluster_targets *targets);
@@ -179,6 +183,9 @@ const char *cluster_targets_home(const struct cluster_targets *targets);
 // kubeconfig, an API server that answers and says who it is.
 struct error *cluster_targets_get(struct cluster_targets *targets, const char *key,
                                   struct cluster **ret_cluster);
+// The same of one that is only to be asked: it may not be known (cluster_check_known()) or answer.
+struct error *cluster_targets_open(struct cluster_targets *targets, const char *key,
+                                   struct cluster **ret_cluster);
 
 // --- what watches keep ---------------------------------------------------------------------------
 

@@ -26,7 +26,9 @@ struct platform_traits {
     // The flags are in objects of this cluster: status.components says in which, what was written
     // there and how often it was undone.
     bool objects;
-    bool nodes_elsewhere; // nodes, devices and drivers are those of another cluster than this one
+    // Nodes, devices and drivers are those of another cluster than this one: platform_way() leads
+    // there.
+    bool nodes_elsewhere;
     // Where platform_reaches() may be another namespace: the field of spec.platform that says so,
     // and the chart's value that allows it. NULL: there is none.
     const char *field, *chart_value;
@@ -52,6 +54,11 @@ bool platform_wrote(const struct cluster *cluster, const struct api_config *conf
 // Whether all that the platform looks at and writes is in the cluster that spec.cluster names.
 bool platform_is_in_target(const struct api_config *config);
 bool platform_names_target(const json_t *config); // the same, of an object that was not parsed
+// Whether a driver that it asks for would be in the cluster that the object is in.
+bool platform_drives_here(const json_t *config);
+// The way to the other cluster that a DRAConfiguration is about, be it all of it or where its nodes
+// are; yours. False: there is none, and ret_way is empty.
+bool platform_way(const json_t *config, struct cluster_way *ret_way);
 // INVALID, reason NotSupported: what the spec asks for is not to be had on its platform.
 struct error *platform_check(const struct api_config *config);
 // What this DRAConfiguration writes, by names that are equal where two write the same; sorted.
@@ -82,8 +89,11 @@ struct platform_target {
     bool decided;                 // by Auto, earlier: what it would be now is looked at too
     const char *namespace, *name; // of the DRAConfiguration
     const json_t *cluster;        // spec.cluster; NULL: none
-    const json_t *hosted;         // spec.platform.hostedControlPlane; NULL: defaults
-    const json_t *capi;           // spec.platform.clusterAPI; NULL: defaults
+    // Of a platform whose nodes are elsewhere: their cluster, which is asked; NULL: nobody is.
+    struct cluster *workload;
+    const struct error *unreached; // why it cannot be had; NULL: it can, or need not
+    const json_t *hosted;          // spec.platform.hostedControlPlane; NULL: defaults
+    const json_t *capi;            // spec.platform.clusterAPI; NULL: defaults
     // status.components as last reported: what HostedControlPlane wrote, and how often it was
     // undone
     const json_t *components;
@@ -131,7 +141,11 @@ struct platform_observed {
     unsigned kubelets_elsewhere;
     // a note is to be written beside the plan's steps: the objects are not as they will stay
     bool unsettled;
-    bool api_unread; // discovery could not be asked: served says nothing
+    bool api_unread;      // discovery could not be asked: served says nothing
+    struct error *unread; // why, where somebody was asked; NULL: nobody was, or it answered
+    // Of one that is being deleted: no object is left that its cluster was made by, and so neither
+    // is the cluster.
+    bool gone;
     // HostedControlPlane, ClusterAPI: one sentence on what was read back from the components, and
     // what was not
     char *read_back;

@@ -90,7 +90,7 @@ static size_t count_devices(const struct examination *e, const char *driver)
 // What a DRAConfiguration has another cluster get is not looked for in this one.
 static const json_t *driver_here(const json_t *config)
 {
-    return platform_names_target(config) ? NULL : doc_get(config, "spec", "driver", NULL);
+    return platform_drives_here(config) ? doc_get(config, "spec", "driver", NULL) : NULL;
 }
 
 // Whether a DRAConfiguration asks for a driver, or there is none that could.
@@ -104,7 +104,7 @@ static bool wants_driver(const struct examination *e)
 
         if (driver_here(config))
             return true;
-        could = could || !platform_names_target(config);
+        could = could || platform_drives_here(config);
     }
     return !could;
 }

@@ -46,6 +46,8 @@ static const struct cli_option options[] = {
 struct planning {
     struct client client;
     struct cluster cluster;
+    struct cluster workload; // kube NULL: there is none
+    struct error *unreached; // why not
     const struct gates_table *table;
     struct op *timeout;
     struct error *err;
@@ -240,6 +242,8 @@ static struct error *observe(struct planning *p, const struct api_config *config
         .namespace = config->namespace,
         .name = config->name,
         .cluster = config->cluster,
+        .workload = p->workload.kube ? &p->workload : NULL,
+        .unreached = p->unreached,
         .hosted = config->hosted,
         .capi = config->capi,
         .components = json_object_get(config->status, "components"),
@@ -247,7 +251,6 @@ static struct error *observe(struct planning *p, const struct api_config *config
     };
     struct op *op;
 
-    p->cluster.others = clusters_new(p->client.loop);
     op = platform_observe(p->client.loop, &p->cluster, &target, on_observed, p);
 
     (void)op;
@@ -479,26 +482,52 @@ static struct error *work_out(struct planning *p, const struct settings *setting
     return err;
 }
 
-// All that is looked at is in the cluster that a Secret leads to: from here on that is the client.
-static struct error *go_to_target(struct planning *p, const struct api_config *config)
+static struct error *read_kubeconfig(struct planning *p, const struct cluster_way *way,
+                                     char **ret_text)
 {
-    const char *name = doc_str(config->cluster, "kubeconfigSecretRef", "name", NULL);
-    const char *key = doc_str(config->cluster, "kubeconfigSecretRef", "key", NULL);
-    const char *namespace = *config->namespace ? config->namespace : p->client.namespace;
-    struct kube_ref ref = {
-        .group = "", .version = "v1", .resource = "secrets", .namespace = namespace, .name = name};
+    const char *namespace = *way->namespace ? way->namespace : p->client.namespace;
+    struct kube_ref ref = {.group = "",
+                           .version = "v1",
+                           .resource = "secrets",
+                           .namespace = namespace,
+                           .name = way->name};
     AUTO_MEM char *path = kube_path(&ref);
     AUTO_JSON json_t *secret = NULL;
-    AUTO_MEM char *text = NULL;
     struct error *err = client_get_path(&p->client, path, &secret);
 
     if (!err)
-        text = kube_secret_text(secret, *key ? key : "value");
-    if (!err && !text)
-        err = error_new(ERROR_NOT_FOUND, "there is no key %s with a text", *key ? key : "value");
+        *ret_text = kube_secret_text(secret, way->key);
+    if (!err && !*ret_text)
+        err = error_new(ERROR_NOT_FOUND, "there is no key %s with a text", way->key);
+    return error_wrap(err, "%s: Secret %s/%s", way->field, namespace, way->name);
+}
+
+static struct error *open_workload(struct planning *p, struct slice kubeconfig)
+{
+    struct kube_config *config = NULL;
+    struct error *err = kube_config_parse_untrusted(kubeconfig, &config);
+
     if (!err)
-        err = client_switch(&p->client, slice_of(text));
-    return error_wrap(err, "spec.cluster.kubeconfigSecretRef: Secret %s/%s", namespace, name);
+        p->workload.kube = kube_new(p->client.loop, p->client.http, config);
+    return err;
+}
+
+// What is looked at in the cluster that a Secret leads to: all of it, and from here on that is the
+// client, or what its nodes ask for.
+static struct error *find_way(struct planning *p, const json_t *object)
+{
+    AUTO_CLUSTER_WAY struct cluster_way way = {0};
+    AUTO_MEM char *text = NULL;
+    struct error *err;
+
+    if (!platform_way(object, &way))
+        return NULL;
+    err = read_kubeconfig(p, &way, &text);
+    if (way.bare) { // a platform may do without
+        p->unreached = err ? err : open_workload(p, slice_of(text));
+        return NULL;
+    }
+    return err ? err : error_wrap(client_switch(&p->client, slice_of(text)), "%s", way.field);
 }
 
 // Where no DRAConfiguration is named: whatever this cluster is.
@@ -542,8 +571,8 @@ static struct error *make_plan(struct planning *p, const struct settings *settin
         err = platform_check(&config);
     if (!err && settings->live && !p->prepares)
         say_what_holds(&config);
-    if (!err && platform_is_in_target(&config))
-        err = go_to_target(p, &config);
+    if (!err)
+        err = find_way(p, object);
     if (!err)
         err = follow(p);
     p->table = table ? table : gates_table_builtin();
@@ -561,7 +590,8 @@ static void planning_fini(struct planning *p)
     watch_free(p->cluster.nodes);
     watch_free(p->cluster.pods);
     watch_free(p->cluster.node_configs);
-    clusters_free(p->cluster.others);
+    kube_free(p->workload.kube);
+    error_free(p->unreached);
     client_fini(&p->client);
     strlist_fini(&p->unseen);
 }

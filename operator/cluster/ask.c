@@ -243,6 +243,16 @@ struct op *cluster_ask(struct loop *loop, struct kube *kube,
     return &asking->op;
 }
 
+uint64_t cluster_again_ms(struct cluster *cluster, bool answered)
+{
+    uint64_t wait_ms = CLUSTER_AGAIN_MS;
+
+    for (unsigned i = 0; !answered && i < cluster->failures && wait_ms < CLUSTER_AGAIN_MS_MAX; i++)
+        wait_ms *= 2;
+    cluster->failures = answered ? 0 : cluster->failures + 1;
+    return wait_ms < CLUSTER_AGAIN_MS_MAX ? wait_ms : CLUSTER_AGAIN_MS_MAX;
+}
+
 // --- gates and flags alone -----------------------------------------------------------------------
 
 struct reading {

@@ -29,4 +29,5 @@ void identity_free(struct identity *identity);
 const char *identity_uid(const struct identity *identity); // "": not known yet; NULL may be given
 // The UID, and who vouches for it: a server may claim anybody's UID. "": as above.
 const char *identity_name(const struct identity *identity);
-const struct error *identity_error(const struct identity *identity); // of the last answer
+// of the last answer; NULL may be given
+const struct error *identity_error(const struct identity *identity);

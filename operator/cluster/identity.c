@@ -94,5 +94,5 @@ const char *identity_name(const struct identity *identity)
 
 const struct error *identity_error(const struct identity *identity)
 {
-    return identity->error;
+    return identity ? identity->error : NULL;
 }

@@ -40,9 +40,10 @@ struct held {
 struct target {
     struct target *next;
     struct cluster_targets *all;
-    char *namespace, *name, *field, *selector; // of the Secret
-    char *what;                                // "Secret NAMESPACE/NAME, key FIELD"
-    json_t *keys;                              // of the DRAConfigurations that name it
+    struct cluster_way way;
+    char *selector; // of the Secret
+    char *what;     // "Secret NAMESPACE/NAME, key FIELD"
+    json_t *keys;   // of the DRAConfigurations that name it
     // UID → name of the clusters that it was seen to lead to; the last one's name, NULL: none yet
     json_t *seen;
     char *name_seen;
@@ -59,6 +60,7 @@ struct cluster_targets {
     struct identity *home; // NULL: nobody needed it yet
     struct target *first;
     unsigned places; // that are taken
+    unsigned asked;  // at the moment
     struct op *line; // until the next is begun; NULL: none waits
     struct held *retired;
     struct op *sweep;
@@ -143,6 +145,24 @@ void cluster_unref(struct cluster *cluster)
     ASSERT(held->refs > 0);
     if (--held->refs == 0 && !held->target)
         sweep_soon(held->all);
+}
+
+bool cluster_begin_asking(struct cluster *cluster)
+{
+    struct held *held = (struct held *)cluster;
+
+    if (!cluster->held)
+        return true;
+    if (held->all->asked == CLUSTER_ASKED_MAX)
+        return false;
+    held->all->asked++;
+    return true;
+}
+
+void cluster_end_asking(struct cluster *cluster)
+{
+    if (cluster->held)
+        ((struct held *)cluster)->all->asked--;
 }
 
 bool cluster_is_current(const struct cluster *cluster)
@@ -308,6 +328,8 @@ static void start(struct held *held)
     held->began_ms = clock_ms();
     cluster->facts = cluster_facts_new();
     held->identity = identity_new(spec->loop, cluster->kube, on_identity, held);
+    if (cluster->bare)
+        return;
     cluster->nodes = follow(held, CLUSTER_NODES, on_object);
     cluster->pods = follow(held, CLUSTER_PODS, on_object);
     cluster->node_configs = follow(held, CLUSTER_NODE_CONFIGS, on_node_config);
@@ -342,7 +364,7 @@ static bool held_may_write(void *owner)
     const struct held *held = owner;
     const struct cluster_targets_spec *spec = &held->all->spec;
 
-    return spec->may_write(spec->owner, identity_uid(held->identity));
+    return spec->may_write(spec->owner, &held->cluster);
 }
 
 static struct error *open_client(struct target *target, struct slice kubeconfig)
@@ -361,6 +383,7 @@ static struct error *open_client(struct target *target, struct slice kubeconfig)
     http_pace(held->http, CLUSTER_BURST_MS, CLUSTER_PERCENT);
     held->cluster.kube = kube_new(spec->loop, held->http, config);
     held->cluster.held = true;
+    held->cluster.bare = target->way.bare;
     held->cluster.by = held->what = str_dup(target->what);
     kube_limit_objects(held->cluster.kube, CLUSTER_ITEM_BYTES_MAX);
     if (spec->may_write)
@@ -373,7 +396,7 @@ static struct error *open_client(struct target *target, struct slice kubeconfig)
 // The same kubeconfig with another resourceVersion is none that changed.
 static void take_secret(struct target *target, const json_t *secret)
 {
-    AUTO_MEM char *text = kube_secret_text(secret, target->field);
+    AUTO_MEM char *text = kube_secret_text(secret, target->way.key);
     char digest[DOC_DIGEST_BYTES] = "";
     struct error *err = NULL;
 
@@ -389,7 +412,7 @@ static void take_secret(struct target *target, const json_t *secret)
     else
         err = open_client(target, slice_of(text));
     error_free(target->error);
-    target->error = error_wrap(err, "spec.cluster.kubeconfigSecretRef: %s", target->what);
+    target->error = error_wrap(err, "%s: %s", target->way.field, target->what);
     memcpy(target->digest, digest, sizeof(digest));
     wake(target, 0);
 }
@@ -419,9 +442,7 @@ static void target_free(struct target *target)
     retire(target);
     error_free(target->error);
     json_decref(target->keys);
-    mem_free(target->namespace);
-    mem_free(target->name);
-    mem_free(target->field);
+    cluster_way_fini(&target->way);
     mem_free(target->selector);
     mem_free(target->what);
     mem_free(target->name_seen);
@@ -435,7 +456,7 @@ static void follow_secret(struct target *target)
                               .ref = {.group = "",
                                       .version = "v1",
                                       .resource = "secrets",
-                                      .namespace = target->namespace},
+                                      .namespace = target->way.namespace},
                               .field_selector = target->selector,
                               .objects_max = 1,
                               .trim = trim_secret,
@@ -480,9 +501,9 @@ static void take_place(struct target *target)
     error_free(TAKE(target->error));
     if (all->places >= cluster_targets_max) {
         target->error = error_new(ERROR_LIMIT,
-                                  "spec.cluster.kubeconfigSecretRef: %s: %u other Secrets with "
+                                  "%s: %s: %u other Secrets with "
                                   "kubeconfigs are followed, and no more can be",
-                                  target->what, all->places);
+                                  target->way.field, target->what, all->places);
         return;
     }
     target->has_place = true;
@@ -490,17 +511,25 @@ static void take_place(struct target *target)
     line_up(all);
 }
 
-static struct target *target_new(struct cluster_targets *all, const char *namespace,
-                                 const char *name, const char *field)
+void cluster_way_fini(struct cluster_way *way)
+{
+    mem_free(way->namespace);
+    mem_free(way->name);
+    mem_free(way->key);
+    *way = (struct cluster_way){0};
+}
+
+static struct target *target_new(struct cluster_targets *all, const struct cluster_way *way)
 {
     struct target *target = NEW(struct target);
 
     target->all = all;
-    target->namespace = str_dup(namespace);
-    target->name = str_dup(name);
-    target->field = str_dup(field);
-    target->selector = str_format("metadata.name=%s", name);
-    target->what = str_format("Secret %s/%s, key %s", namespace, name, field);
+    target->way = *way;
+    target->way.namespace = str_dup(way->namespace);
+    target->way.name = str_dup(way->name);
+    target->way.key = str_dup(way->key);
+    target->selector = str_format("metadata.name=%s", way->name);
+    target->what = str_format("Secret %s/%s, key %s", way->namespace, way->name, way->key);
     target->keys = json_object();
     target->seen = json_object();
     take_place(target);
@@ -519,11 +548,11 @@ static struct target *find(const struct cluster_targets *all, const char *key)
     return target;
 }
 
-static bool is_of(const struct target *target, const char *namespace, const char *name,
-                  const char *field)
+static bool is_of(const struct target *target, const struct cluster_way *way)
 {
-    return str_eq(target->namespace, namespace) && str_eq(target->name, name) &&
-           str_eq(target->field, field);
+    return str_eq(target->way.namespace, way->namespace) && str_eq(target->way.name, way->name) &&
+           str_eq(target->way.key, way->key) && target->way.bare == way->bare &&
+           str_eq(target->way.field, way->field);
 }
 
 // There is room again for who waited longest.
@@ -557,24 +586,21 @@ static void leave(struct cluster_targets *all, const char *key)
     }
 }
 
-void cluster_targets_note(struct cluster_targets *all, const char *key, const char *namespace,
-                          const json_t *ref)
+void cluster_targets_note(struct cluster_targets *all, const char *key,
+                          const struct cluster_way *way)
 {
-    const char *name = doc_str(ref, "name", NULL), *field = doc_str(ref, "key", NULL);
     struct target *target = find(all, key);
 
-    if (!*field)
-        field = "value";
-    if (target && ref && is_of(target, namespace, name, field))
+    if (target && way && is_of(target, way))
         return;
     leave(all, key);
-    if (!ref)
+    if (!way)
         return;
     target = all->first;
-    while (target && !is_of(target, namespace, name, field))
+    while (target && !is_of(target, way))
         target = target->next;
     if (!target)
-        target = target_new(all, namespace, name, field);
+        target = target_new(all, way);
     json_object_set_new(target->keys, key, json_true());
 }
 
@@ -609,6 +635,19 @@ static struct error *check_known(const struct identity *identity, const char *wh
                      err ? error_text(err) : "it has not said yet which cluster it is");
 }
 
+struct error *cluster_check_known(const struct cluster *cluster)
+{
+    const struct held *held = (const struct held *)cluster;
+    AUTO_MEM char *whose = NULL;
+    struct error *err;
+
+    if (!cluster->held)
+        return NULL;
+    whose = str_format("the cluster of %s", held->what);
+    err = check_known(held->identity, whose);
+    return err ? err : check_known(held->all->home, "the cluster that Drawbridge runs in");
+}
+
 static bool has_failed(const struct cluster *cluster)
 {
     return watch_error(cluster->nodes) || watch_error(cluster->pods) ||
@@ -626,6 +665,8 @@ bool cluster_targets_begin(const struct cluster_targets *all, const char *key)
         return true; // it waits in line
     if (!held)
         return !watch_error(target->secret) && clock_ms() - target->began_ms < CLUSTER_ASK_MS;
+    if (held->cluster.bare)
+        return false; // whether it answers, who asks it is told
     if (has_failed(&held->cluster) || identity_error(held->identity) || identity_error(all->home))
         return false;
     return clock_ms() - held->began_ms < CLUSTER_ASK_MS &&
@@ -639,33 +680,39 @@ static struct error *why_none(const struct target *target)
 
     if (target->error)
         return error_new(error_kind(err), "%s", error_text(err));
-    return error_new(err ? error_kind(err) : ERROR_TRANSIENT,
-                     "spec.cluster.kubeconfigSecretRef: %s: %s", target->what,
-                     err ? error_text(err) : "not read yet");
+    return error_new(err ? error_kind(err) : ERROR_TRANSIENT, "%s: %s: %s", target->way.field,
+                     target->what, err ? error_text(err) : "not read yet");
 }
 
-struct error *cluster_targets_get(struct cluster_targets *all, const char *key,
-                                  struct cluster **ret_cluster)
+struct error *cluster_targets_open(struct cluster_targets *all, const char *key,
+                                   struct cluster **ret_cluster)
 {
     const struct target *target = find(all, key);
-    AUTO_BUF struct buf why = buf_make(4096);
-    AUTO_MEM char *whose = NULL;
-    struct error *err;
 
     if (!target)
         return error_new(ERROR_INTERNAL, "%s names no other cluster", key);
     if (!target->held)
         return why_none(target);
-    whose = str_format("the cluster of %s", target->what);
-    if (!cluster_synced(&target->held->cluster, &why))
-        return error_new(ERROR_TRANSIENT, "%s: %s", whose, why.ptr);
-    err = check_known(target->held->identity, whose);
-    if (!err)
-        err = check_known(all->home, "the cluster that Drawbridge runs in");
-    if (err)
-        return err;
     *ret_cluster = cluster_ref(&target->held->cluster);
     return NULL;
+}
+
+struct error *cluster_targets_get(struct cluster_targets *all, const char *key,
+                                  struct cluster **ret_cluster)
+{
+    AUTO_BUF struct buf why = buf_make(4096);
+    struct cluster *cluster = NULL;
+    struct error *err = cluster_targets_open(all, key, &cluster);
+
+    if (!err && !cluster_synced(cluster, &why))
+        err = error_new(ERROR_TRANSIENT, "the cluster of %s: %s", cluster->by, why.ptr);
+    if (!err)
+        err = cluster_check_known(cluster);
+    if (err)
+        cluster_unref(cluster);
+    else
+        *ret_cluster = cluster;
+    return err;
 }
 
 struct cluster_targets *cluster_targets_new(const struct cluster_targets_spec *spec)

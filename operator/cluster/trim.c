@@ -190,7 +190,7 @@ bool cluster_synced(const struct cluster *cluster, struct buf *why)
                {"nodedraconfigurations", cluster->node_configs}};
     bool synced = true;
 
-    for (size_t i = 0; i < COUNT(all); i++) {
+    for (size_t i = 0; !cluster->bare && i < COUNT(all); i++) {
         const struct error *err = watch_error(all[i].watch);
         const char *failed = watch_failed(all[i].watch);
 

@@ -430,21 +430,27 @@ static void say_error(struct pass *pass)
     say_unknown(pass, reason, error_text(pass->walk.err));
 }
 
+static void say_held(struct pass *pass, const char *reason, const char *message)
+{
+    if (!pass->plan.done)
+        api_conditions_set(pass->conditions, CONDITION_CONTROL_PLANE_UPDATED, STATE_FALSE,
+                           str_eq(reason, "ClaimsInUse") ? reason : progress_reason(pass),
+                           "No flag is taken out before the driver and its claims are gone: %s",
+                           message);
+    api_conditions_set(pass->conditions, CONDITION_READY, STATE_FALSE, reason, "%s", message);
+}
+
 // The driver and the claims go first: until then nothing else is begun, and its own condition says
 // what it waits for.
 static void say_retiring(struct pass *pass)
 {
     const struct driver_verdict *driver = pass->driver ? &pass->driver->ready : NULL;
 
+    if (pass->retired && pass->undriven)
+        say_held(pass, policy_reason(pass->undriven), error_text(pass->undriven));
     if (!pass->retired || !driver || pass->driver->gone || !*driver->reason || pass->walk.err)
         return;
-    if (!pass->plan.done)
-        api_conditions_set(
-            pass->conditions, CONDITION_CONTROL_PLANE_UPDATED, STATE_FALSE,
-            str_eq(driver->reason, "ClaimsInUse") ? driver->reason : progress_reason(pass),
-            "No flag is taken out before the driver and its claims are gone: %s", driver->message);
-    api_conditions_set(pass->conditions, CONDITION_READY, STATE_FALSE, driver->reason, "%s",
-                       driver->message);
+    say_held(pass, driver->reason, driver->message);
 }
 
 void conditions_make(struct pass *pass)

@@ -20,8 +20,10 @@ bool controller_may_write(void *owner)
 
 static bool may_write_cluster(void *owner, const struct cluster *cluster)
 {
-    return cluster->held ? shards_may_write_target(owner, cluster_uid(cluster))
-                         : controller_may_write(owner);
+    if (cluster->held && !cluster->bare)
+        return shards_may_write_target(owner, cluster_uid(cluster));
+    // Whose flags are in objects here is the leader's, whatever it says to be.
+    return (!cluster->held || *cluster_uid(cluster)) && controller_may_write(owner);
 }
 
 static bool works(void *owner)
@@ -105,14 +107,13 @@ static bool same(const json_t *was, const json_t *now, const char *a, const char
                      b ? doc_get(now, a, b, NULL) : json_object_get(now, a));
 }
 
-// What a hosted control plane's kubeconfig leads to is asked by its passes, and not followed.
 static void note_target(struct controller *c, const char *key, const json_t *config)
 {
-    const json_t *ref = platform_names_target(config) && shards_follows(c->shards, config)
-                            ? doc_get(config, "spec", "cluster", "kubeconfigSecretRef", NULL)
-                            : NULL;
+    AUTO_CLUSTER_WAY struct cluster_way way = {0};
+    bool leads = config && shards_follows(c->shards, config) && tenancy_allows(&c->spec, config) &&
+                 platform_way(config, &way);
 
-    cluster_targets_note(c->targets, key, doc_str(config, "metadata", "namespace", NULL), ref);
+    cluster_targets_note(c->targets, key, leads ? &way : NULL);
 }
 
 static void on_target(void *owner, const char *key, uint64_t hold_ms)
@@ -260,6 +261,12 @@ void controller_note_leader(struct controller *c, const char *lease, bool leads)
         metric_set(c->leader_status, leads, lease);
 }
 
+static void note_again(void *owner, const char *key, const json_t *config)
+{
+    note_target(owner, key, config);
+    note_writer(owner, key, config);
+}
+
 static void on_gained(void *owner)
 {
     struct controller *c = owner;
@@ -268,6 +275,7 @@ static void on_gained(void *owner)
              (unsigned long long)controller_epoch(c));
     controller_note_leader(c, CONTROLLER_LEASE_NAME, true);
     shards_note_gained(c->shards);
+    watch_each(c->configs, note_again, c); // what is followed beside shards is the leader's
     controller_wake(c);
 }
 
@@ -294,12 +302,6 @@ static void drop_passes(struct controller *c)
     sources_drop(c->sources);
     unreadable_drop(c->unreadable);
     walks_drop(&c->passes, is_anothers);
-}
-
-static void note_again(void *owner, const char *key, const json_t *config)
-{
-    note_target(owner, key, config);
-    note_writer(owner, key, config);
 }
 
 void controller_note_shards(struct controller *c)
@@ -358,12 +360,11 @@ static void start_watches(struct controller *c)
                                            .on_change = on_target,
                                            .on_name = on_name,
                                            .on_home = shards_count(c->shards) ? on_home : NULL,
-                                           .may_write = shards_may_write_target,
+                                           .may_write = may_write_cluster,
                                            .owner = c};
 
     c->cluster.kube = c->spec.kube;
     c->cluster.facts = cluster_facts_new();
-    c->cluster.others = clusters_new(c->loop);
     c->follows = follows_new(c);
     c->targets = cluster_targets_new(&targets);
     c->roster = roster_new();
@@ -594,7 +595,6 @@ void controller_free(struct controller *c)
     watch_free(c->cluster.pods);
     watch_free(c->cluster.node_configs);
     cluster_facts_free(c->cluster.facts);
-    clusters_free(c->cluster.others);
     shards_free(c->shards);
     moves_free(c->moves);
     lead_free(c->lead);

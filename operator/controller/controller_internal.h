@@ -192,6 +192,12 @@ struct pass {
     struct api_config config; // borrows from object
     // The one that its platform is about; NULL: it cannot be had, and need not.
     struct cluster *cluster;
+    // Where the nodes are, and with them the driver, if that is another one; NULL: it cannot be had
+    // (unreached says why), or need not.
+    struct cluster *workload;
+    struct error *unreached;
+    // Why the driver there cannot be looked at; NULL: it can, or is where everything else is.
+    struct error *undriven;
     char *conflict; // key of the configuration that writes this cluster in our place, NULL: none
     char *unheld;   // why nobody has its shard; all that is done is to say so
     bool forbidden; // the administrator does not allow its namespace what it names
@@ -230,6 +236,16 @@ bool pass_retires(const struct pass *pass);
 bool pass_drives(const struct pass *pass);
 // Whether there is a driver, a test or a release of ours to look at, now or in a later pass.
 bool pass_has_driver(const struct pass *pass);
+// Whether there is a release or a test of ours to be removed.
+bool pass_leaves_driver(const struct pass *pass);
+// Where it is; NULL: that cluster cannot be had.
+struct cluster *pass_driver_cluster(const struct pass *pass);
+// Whether that is another cluster than the one where the flags are.
+bool pass_drives_elsewhere(const struct pass *pass);
+// INVALID: what was written in one cluster would be left for another, this one.
+struct error *pass_check_cluster(const struct pass *pass, const struct cluster *cluster);
+// Sets undriven, from what was observed.
+void pass_look_elsewhere(struct pass *pass);
 void conditions_say_driver(struct pass *pass);
 void conditions_say_upgradeable(struct pass *pass);
 void conditions_say_degraded(struct pass *pass);

@@ -8,15 +8,25 @@ static bool is_installed(const struct pass *pass)
     return *doc_str(pass->config.status, "driver", "release", NULL) != '\0';
 }
 
-// A test that runs is also seen to its end when the spec asks for none any more.
-static bool tests(const struct pass *pass)
+static bool is_testing(const struct pass *pass)
 {
     const json_t *list = json_object_get(pass->config.status, "conditions");
     bool runs = false;
 
     for (size_t i = 0; i < json_array_size(list); i++)
         runs = runs || str_eq(doc_str(json_array_get(list, i), "reason", NULL), "SmokeTestRunning");
-    return runs || doc_bool(pass->object, false, "spec", "smokeTest", "enabled", NULL);
+    return runs;
+}
+
+// A test that runs is also seen to its end when the spec asks for none any more.
+static bool tests(const struct pass *pass)
+{
+    return is_testing(pass) || doc_bool(pass->object, false, "spec", "smokeTest", "enabled", NULL);
+}
+
+bool pass_leaves_driver(const struct pass *pass)
+{
+    return is_installed(pass) || is_testing(pass);
 }
 
 // The spec says in so many words that DRA shall be off, or takes everything back.
@@ -27,6 +37,22 @@ static bool turns_off(const struct pass *pass)
     return pass->config.deleting || (gate && !json_is_true(gate));
 }
 
+bool pass_drives_elsewhere(const struct pass *pass)
+{
+    return platform_traits(pass->config.platform)->nodes_elsewhere;
+}
+
+struct cluster *pass_driver_cluster(const struct pass *pass)
+{
+    return pass_drives_elsewhere(pass) ? pass->workload : pass->cluster;
+}
+
+// Its driver goes first, and cannot be seen. One whose cluster is no more is gone with it.
+static bool hides_its_driver(const struct pass *pass)
+{
+    return pass->undriven && is_installed(pass) && !pass->observed->gone;
+}
+
 // Flags of DRA are about to be taken out while its API is served. What a failed roll-out leaves is
 // put back without asking.
 static bool takes_flags_out(const struct pass *pass)
@@ -34,20 +60,48 @@ static bool takes_flags_out(const struct pass *pass)
     struct gates_intent intent = intent_gates(&pass->intent);
 
     return pass_writes(pass) && !pass->plan.done && !plan_enables(&intent) &&
-           !pass->intent.rolled_back && json_array_size(pass->observed->served) > 0 &&
+           !pass->intent.rolled_back &&
+           (json_array_size(pass->observed->served) > 0 || hides_its_driver(pass)) &&
            json_object_size(pass->config.status) > 0 &&
            *doc_str(pass->config.status, "lastAppliedRevision", NULL);
 }
 
-// The driver, its devices and claims are those of the cluster whose nodes the pass looks at.
-static bool is_elsewhere(const struct pass *pass)
+static struct error *copy_error(const struct error *err)
 {
-    return platform_traits(pass->config.platform)->nodes_elsewhere;
+    return error_because(error_kind(err), error_reason(err), "%s", error_text(err));
+}
+
+static struct error *check_elsewhere(const struct pass *pass)
+{
+    const struct error *unread = pass->observed->unread;
+    struct error *err;
+
+    if (pass->unreached)
+        return copy_error(pass->unreached);
+    if (!pass->workload)
+        return error_new(ERROR_NOT_FOUND, "no kubeconfig leads to the cluster of its nodes");
+    if (unread)
+        return copy_error(unread);
+    err = cluster_check_known(pass->workload);
+    return err ? err : pass_check_cluster(pass, pass->workload);
+}
+
+void pass_look_elsewhere(struct pass *pass)
+{
+    bool looks = pass->config.deleting ? pass_leaves_driver(pass) : pass_has_driver(pass);
+
+    if (pass_drives_elsewhere(pass) && looks)
+        pass->undriven = check_elsewhere(pass);
 }
 
 bool pass_retires(const struct pass *pass)
 {
-    if (pass->conflict || is_elsewhere(pass))
+    if (pass->conflict)
+        return false;
+    // Where nothing of ours is flags go, whoever may not be asked for claims.
+    if (pass_drives_elsewhere(pass) && !pass_leaves_driver(pass))
+        return false;
+    if (pass->undriven && !hides_its_driver(pass))
         return false;
     return takes_flags_out(pass) ||
            (is_installed(pass) && (!pass->config.driver || turns_off(pass)));
@@ -55,7 +109,7 @@ bool pass_retires(const struct pass *pass)
 
 bool pass_drives(const struct pass *pass)
 {
-    return !pass->conflict && !is_elsewhere(pass) && !pass->driver && !turns_off(pass) &&
+    return !pass->conflict && !pass->undriven && !pass->driver && !turns_off(pass) &&
            (pass->config.driver || tests(pass));
 }
 
@@ -93,7 +147,7 @@ static struct op *begin(struct pass *pass, bool gone)
     struct controller *c = pass->controller;
     struct driver_work work = {
         .key = pass->walk.key,
-        .cluster = pass->cluster,
+        .cluster = pass_driver_cluster(pass),
         .object = pass->object,
         .served = pass->observed->served,
         .minor = (unsigned)pass->observed->server.minor,
@@ -110,7 +164,10 @@ static struct op *begin(struct pass *pass, bool gone)
 struct error *step_retire(void *walk, enum verdict *ret_verdict)
 {
     struct pass *pass = walk;
+
     pass->retired = true;
+    if (pass->undriven)
+        return copy_error(pass->undriven);
     pass->walk.pending = begin(pass, true);
     *ret_verdict = VERDICT_WAIT;
     return NULL;
@@ -167,15 +224,18 @@ static void say_not_requested(struct pass *pass)
 // The pass ended before it got there.
 static void say_not_reached(struct pass *pass)
 {
-    const char *reason = pass->walk.err ? policy_reason(pass->walk.err) : "WaitingForControlPlane";
+    const struct error *err = pass->undriven ? pass->undriven : pass->walk.err;
+    const char *reason = err ? policy_reason(err) : "WaitingForControlPlane";
     const struct api_reason *known = api_reason_find(reason);
+    bool ends = known && known->terminal;
 
-    if (!known || known->terminal)
+    if (!known || (ends && !pass->undriven)) // ConfigValid tells it
         reason = "WaitingForControlPlane";
-    api_conditions_set(pass->conditions, CONDITION_DRIVER_READY, STATE_UNKNOWN, reason,
-                       pass->walk.err ? "The driver was not looked at: %s"
-                                      : "The driver comes when the cluster is right%s",
-                       pass->walk.err ? error_text(pass->walk.err) : "");
+    api_conditions_set(pass->conditions, CONDITION_DRIVER_READY,
+                       ends && pass->undriven ? STATE_FALSE : STATE_UNKNOWN, reason,
+                       err ? "The driver was not looked at: %s"
+                           : "The driver comes when the cluster is right%s",
+                       err ? error_text(err) : "");
 }
 
 void conditions_say_driver(struct pass *pass)
@@ -183,7 +243,9 @@ void conditions_say_driver(struct pass *pass)
     const struct driver_result *result = pass->driver;
     bool test = doc_bool(pass->object, false, "spec", "smokeTest", "enabled", NULL);
 
-    if (!pass->config.driver || turns_off(pass))
+    if (pass->retired && pass->undriven) // it is asked for no more, and still there
+        say_not_reached(pass);
+    else if (!pass->config.driver || turns_off(pass))
         say_not_requested(pass); // and what follows says more
     else if (!result)
         say_not_reached(pass);
@@ -198,7 +260,8 @@ void conditions_say_driver(struct pass *pass)
         api_conditions_set(pass->conditions, CONDITION_SMOKE_TEST_PASSED, STATE_FALSE,
                            "NotRequested", "The spec asks for no smoke test");
     else if (test && !*api_conditions_reason(pass->conditions, CONDITION_SMOKE_TEST_PASSED) &&
-             !(pass->walk.err && had_condition(pass, CONDITION_SMOKE_TEST_PASSED)))
+             !((pass->walk.err || pass->undriven) &&
+               had_condition(pass, CONDITION_SMOKE_TEST_PASSED)))
         api_conditions_set(pass->conditions, CONDITION_SMOKE_TEST_PASSED, STATE_FALSE,
                            "WaitingForDevices", "It begins when devices are published");
 }

@@ -104,6 +104,9 @@ static void pass_free(void *walk)
     json_decref(pass->status);
     json_decref(pass->object);
     cluster_unref(pass->cluster);
+    cluster_unref(pass->workload);
+    error_free(pass->unreached);
+    error_free(pass->undriven);
     mem_free(pass->conflict);
     mem_free(pass->unheld);
     mem_free(pass);
@@ -114,7 +117,7 @@ static uint64_t pass_end(void *walk)
     struct pass *pass = walk;
 
     // Also where the cluster is out of reach: the client that followed there is no more.
-    if (!pass->cluster || !pass_has_driver(pass))
+    if (!pass_driver_cluster(pass) || !pass_has_driver(pass))
         driver_forget(pass->controller->driver, pass->walk.key);
     scouts_note_end(pass->controller->scouts, pass->cluster, pass->walk.key,
                     pass->walk.failed || pass->after_ms > 0);

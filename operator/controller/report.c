@@ -256,6 +256,22 @@ static void put_attempt(const struct pass *pass, json_t *status)
             pass->intent.started && *pass->intent.started ? pass->intent.started : now);
 }
 
+// In which other cluster something of ours is. Where flags are elsewhere than the driver, that is
+// the driver alone, and without it another cluster may come in its place.
+static void put_cluster(const struct pass *pass, json_t *status)
+{
+    bool drives = *doc_str(status, "driver", "release", NULL);
+
+    if (!pass_drives_elsewhere(pass)) {
+        if ((pass->planned && pass_writes(pass)) || drives)
+            put_str(status, "clusterUID", cluster_uid(pass->cluster));
+    } else if (drives && pass->driver) {
+        put_str(status, "clusterUID", cluster_uid(pass->workload));
+    } else if (!drives) {
+        json_object_del(status, "clusterUID");
+    }
+}
+
 static void put_revisions(struct pass *pass, json_t *status)
 {
     static const char *const kept[] = {"lastAttemptedRevision",
@@ -272,8 +288,7 @@ static void put_revisions(struct pass *pass, json_t *status)
             json_object_set_new(status, kept[i],
                                 doc_copy(json_object_get(pass->config.status, kept[i])));
     }
-    if ((pass->planned && pass_writes(pass)) || *doc_str(status, "driver", "release", NULL))
-        put_str(status, "clusterUID", cluster_uid(pass->cluster));
+    put_cluster(pass, status);
     // What is to be tried again and has not had its turn is asked for in the next pass too.
     if (pass->config.reconcile_requested_at && !(pass->planned && pass->plan.again))
         json_object_set_new(status, "lastHandledReconcileAt",

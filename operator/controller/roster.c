@@ -37,12 +37,22 @@ void roster_free(struct roster *roster)
 static char *make_lane(const json_t *config, bool writes, const struct strlist *names,
                        const struct strlist *clusters)
 {
-    bool ends = doc_get(config, "metadata", "deletionTimestamp", NULL) != NULL;
+    bool ends = doc_get(config, "metadata", "deletionTimestamp", NULL) != NULL &&
+                !*doc_str(config, "status", "driver", "release", NULL);
 
     if (platform_names_target(config))
         return writes && clusters && clusters->len > 0 ? str_dup(clusters->items[0])
                                                        : platform_cluster_named(config);
     return str_dup(ends || names->len == 0 ? CLUSTER_HOME : names->items[0]);
+}
+
+// Whether it writes the cluster that its kubeconfig leads to: where its flags are in objects of
+// this one, for a driver or a test alone.
+static bool writes_there(const json_t *config)
+{
+    return platform_names_target(config) || doc_get(config, "spec", "driver", NULL) ||
+           doc_bool(config, false, "spec", "smokeTest", "enabled", NULL) ||
+           *doc_str(config, "status", "driver", "release", NULL);
 }
 
 // Who may not write what it names takes nothing away from anybody.
@@ -60,7 +70,7 @@ static json_t *make_entry(const struct controller_spec *spec, const json_t *conf
     if (tenancy_allows(spec, config))
         platform_targets_named(config, &names);
     lane = make_lane(config, writes, &names, clusters);
-    for (size_t i = 0; clusters && names.len > 0 && i < clusters->len; i++)
+    for (size_t i = 0; clusters && names.len > 0 && writes_there(config) && i < clusters->len; i++)
         strlist_add(&names, clusters->items[i]);
     for (size_t i = 0; i < names.len; i++)
         json_array_append_new(targets, doc_string(names.items[i]));

@@ -186,7 +186,11 @@ bool shards_follows(const struct shards *s, const json_t *config)
 {
     unsigned shard = shard_of(s, config);
 
-    return shard == SHARD_NONE || lead_shards_may_write(s->leads, shard);
+    // Beside shards what a hosted cluster's kubeconfig leads to is the leader's alone.
+    if (shard == SHARD_NONE)
+        return s->count == 0 || platform_names_target(config) ||
+               controller_may_write(s->controller);
+    return lead_shards_may_write(s->leads, shard);
 }
 
 bool shards_works(const struct shards *s)

@@ -51,29 +51,62 @@ static struct error *wrote_elsewhere(const char *where)
         where);
 }
 
+struct error *pass_check_cluster(const struct pass *pass, const struct cluster *cluster)
+{
+    const char *uid = doc_str(pass->config.status, "clusterUID", NULL);
+    const struct cluster *home = &pass->controller->cluster;
+    bool flags = cluster == pass->cluster && platform_wrote(home, &pass->config);
+    AUTO_MEM char *where = NULL;
+
+    if (*uid && !str_eq(uid, cluster_uid(cluster)))
+        where = str_format("the cluster whose namespace kube-system has UID %s", uid);
+    else if (cluster != home && !*uid &&
+             (flags || *doc_str(pass->config.status, "driver", "release", NULL)))
+        where = str_dup("the cluster that Drawbridge runs in");
+    return where ? wrote_elsewhere(where) : NULL;
+}
+
+// The UID in the status is that of the cluster of its nodes, where its driver is: other things
+// wrote it down for the platforms that are all in one cluster.
+static bool is_told_of_nodes(const struct pass *pass)
+{
+    return pass_drives_elsewhere(pass) && str_eq(doc_str(pass->config.status, "platform", NULL),
+                                                 platform_type_name(pass->config.platform));
+}
+
 // What was written in one cluster is not left for another one. Only an end that leaves it anyway
 // goes on, without a cluster.
 static struct error *check_same_cluster(struct pass *pass)
 {
-    const char *uid = doc_str(pass->config.status, "clusterUID", NULL);
-    struct cluster *home = &pass->controller->cluster;
-    AUTO_MEM char *where = NULL;
+    struct error *err;
 
-    if (!pass->cluster)
+    if (!pass->cluster || is_told_of_nodes(pass))
         return NULL;
-    if (*uid && !str_eq(uid, cluster_uid(pass->cluster)))
-        where = str_format("the cluster whose namespace kube-system has UID %s", uid);
-    else if (pass->cluster != home && !*uid &&
-             (platform_wrote(home, &pass->config) ||
-              *doc_str(pass->config.status, "driver", "release", NULL)))
-        where = str_dup("the cluster that Drawbridge runs in");
-    if (!where)
-        return NULL;
-    if (!pass->config.deleting || pass->config.revert)
-        return wrote_elsewhere(where);
+    err = pass_check_cluster(pass, pass->cluster);
+    if (!err || !pass->config.deleting || pass->config.revert)
+        return err;
+    error_ignore(err, "what was written there stays, as the spec says");
     cluster_unref(pass->cluster);
     pass->cluster = NULL;
     return NULL;
+}
+
+// Undoing asks nobody, for a cluster that is gone must not hold it up; but a driver there goes
+// first.
+static bool wants_workload(const struct pass *pass)
+{
+    return pass_drives_elsewhere(pass) &&
+           (!pass->config.deleting || (pass->config.revert && pass_leaves_driver(pass)));
+}
+
+// Flags go on without it, as far as its platform does.
+static void find_workload(struct pass *pass)
+{
+    AUTO_CLUSTER_WAY struct cluster_way way = {0};
+
+    if (wants_workload(pass) && platform_way(pass->object, &way))
+        pass->unreached =
+            cluster_targets_open(pass->controller->targets, pass->walk.key, &pass->workload);
 }
 
 // One that is being deleted ends, and takes nothing back that is not its own any more: what it has
@@ -152,10 +185,11 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
     if (!pass->config.deleting)
         err = platform_check(&pass->config);
     // Its watches call for the next pass.
-    pass->over = !err && platform_is_in_target(&pass->config) &&
+    pass->over = !err && (platform_is_in_target(&pass->config) || wants_workload(pass)) &&
                  cluster_targets_begin(pass->controller->targets, pass->walk.key);
     if (pass->over) {
-        pass->after_ms = CLUSTER_ASK_MS;
+        pass->after_ms =
+            pass_drives_elsewhere(pass) ? CLUSTER_AGAIN_MS : CLUSTER_ASK_MS; // flags need it less
         return NULL;
     }
     if (!err)
@@ -177,6 +211,7 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
         err = check_allowed(pass);
     if (err)
         return err;
+    find_workload(pass);
     if (platform_traits(pass->config.platform)->writes) {
         AUTO_MEM char *writer = roster_writer(pass->controller->roster, pass->walk.key);
         if (writer && !str_eq(writer, pass->walk.key))
@@ -269,6 +304,8 @@ static void on_observed(void *owner, struct error *take_err,
     pass->observed = take_observed;
     if (take_observed)
         scouts_note_facts(pass->controller->scouts, pass->cluster, take_observed->edition);
+    if (take_observed)
+        pass_look_elsewhere(pass);
     walk_continue(&pass->walk, take_err);
 }
 
@@ -283,6 +320,8 @@ struct error *step_observe(void *walk, enum verdict *ret_verdict)
         .namespace = pass->config.namespace,
         .name = pass->config.name,
         .cluster = pass->config.cluster,
+        .workload = pass->workload,
+        .unreached = pass->unreached,
         .hosted = pass->config.hosted,
         .capi = pass->config.capi,
         .components = json_object_get(pass->config.status, "components"),

@@ -300,7 +300,7 @@ static struct error *choose_want(struct work *w)
 }
 
 // Another cluster gets helm's own token there, or no helm; and what is written there is written as
-// an account of it, whatever the kubeconfig's user may do: who may name the Secret in spec.cluster
+// an account of it, whatever the kubeconfig's user may do: who may name the Secret that leads there
 // is not to install with its rights. Where the administrator of this cluster lets anybody look says
 // nothing about that one: there its own answer to the kubeconfig's user counts.
 static struct error *check_target(const struct work *w)
@@ -310,13 +310,13 @@ static struct error *check_target(const struct work *w)
     if (w->want.engine == ENGINE_HELM && !w->driver->spec.helm_account)
         return error_because(
             ERROR_INVALID, "NotSupported",
-            "spec.driver is not supported together with spec.cluster by this controller: helm has "
+            "spec.driver is not supported in another cluster by this controller: helm has "
             "no account of its own, and would need the controller's credentials; start it with "
             "--helm-service-account=NAMESPACE/NAME, as the chart does");
     if (w->want.engine != ENGINE_EXTERNAL && !w->want.user)
         return error_because(
             ERROR_INVALID, "InvalidConfiguration",
-            "spec.driver.serviceAccountName: together with spec.cluster it is needed: name an "
+            "spec.driver.serviceAccountName: in another cluster it is needed: name an "
             "account in namespace %s of that cluster that may install there, and that the chart "
             "there lists in controller.driverAccounts",
             w->want.config_namespace);

@@ -422,7 +422,8 @@ struct gather *driver_facts_ask(struct driver *driver, const struct driver_work 
     if (!work->gone) {
         gather_list(g, "controllers", false, &controllers, "component=kube-controller-manager",
                     NULL, trim_controller);
-        gather_list(g, "agents", false, &agents, NULL, NULL, trim_agent);
+        if (!work->cluster->bare) // else no agent of ours is there, and neither is its kind
+            gather_list(g, "agents", false, &agents, NULL, NULL, trim_agent);
         ask_values(g, work);
         ask_operators(g, want);
         ask_state(g, api, want);

@@ -13,23 +13,20 @@ _Static_assert(KUBE_ENVELOPE_BYTES_MAX + 3 * CLUSTER_ITEM_BYTES_MAX + 2 * GATES_
                    CLUSTER_BYTES_MAX,
                "nodes");
 
-enum phase { PHASE_SECRET, PHASE_ASK, PHASE_NODES, PHASE_END };
+enum phase { PHASE_ASK, PHASE_NODES, PHASE_END };
 
 struct ask {
-    struct op op; // must be first
-    const struct cluster *cluster;
-    const struct platform_target *target;
-    struct platform_way way;
+    struct op op;            // must be first
+    struct cluster *cluster; // that is asked
     struct platform_observed *observed;
     struct platform_said *said;
     platform_said_fn *done;
     void *owner;
     struct op *pending, *deadline;
     enum phase phase;
+    bool asking;       // cluster_begin_asking()
     bool listed_again; // the list of nodes, whose pages had expired
     struct loop *loop;
-    char *key;         // of its kubeconfig among the targets
-    struct kube *kube; // of that cluster
 };
 
 static void advance(struct ask *ask);
@@ -47,17 +44,18 @@ static void ask_drop(struct op *op)
 
     op_drop(ask->pending);
     op_drop(ask->deadline);
-    mem_free(ask->key);
+    if (ask->asking)
+        cluster_end_asking(ask->cluster);
     mem_free(ask);
 }
 
-static void finish(struct ask *ask, struct error *take_err)
+static void finish(struct ask *ask)
 {
     platform_said_fn *done = ask->done;
     void *owner = ask->owner;
 
     ask_drop(&ask->op);
-    done(owner, take_err);
+    done(owner);
 }
 
 // It may be rolling out just now: what it does not say is unknown, and no reason to stop.
@@ -65,10 +63,11 @@ static void note_unread(struct ask *ask, struct error *take_err)
 {
     mem_free(ask->said->unread);
     ask->said->unread = str_dup(error_text(take_err));
-    error_free(take_err);
+    error_free(ask->observed->unread);
+    ask->observed->unread = take_err;
     ask->observed->api_unread = true;
-    ask->observed->again_ms = clusters_note(ask->cluster->others, ask->key, false);
-    finish(ask, NULL);
+    ask->observed->again_ms = cluster_again_ms(ask->cluster, false);
+    finish(ask);
 }
 
 static void on_deadline(void *owner)
@@ -84,7 +83,7 @@ static void on_deadline(void *owner)
         return;
     }
     note_unread(ask, error_new(ERROR_TRANSIENT, "%s has not said all within %d s",
-                               kube_server(ask->kube), CLUSTER_ASK_MS / 1000));
+                               kube_server(ask->cluster->kube), CLUSTER_ASK_MS / 1000));
 }
 
 void platform_note_node(struct platform_said *said, const json_t *node)
@@ -159,38 +158,13 @@ static void on_said(void *owner, struct error *take_err, struct cluster_said *ta
     advance(ask);
 }
 
-static void on_secret(void *owner, struct error *take_err, json_t *take_body)
+static void on_full(void *owner)
 {
     struct ask *ask = owner;
-    AUTO_JSON json_t *secret = take_body;
 
     ask->pending = NULL;
-    if (take_err)
-        take_err = error_wrap(take_err, "%s", ask->way.field);
-    else
-        take_err = clusters_open(ask->cluster->others, ask->way.namespace, ask->way.ref, secret,
-                                 &ask->kube, &ask->key);
-    if (take_err) {
-        finish(ask, take_err);
-        return;
-    }
-    ask->said->asked = true;
-    if (ask->target->let_others)
-        ask->target->let_others(ask->target->owner);
-    ask->deadline = loop_sleep(ask->loop, CLUSTER_ASK_MS, on_deadline, ask);
-    ask->phase = PHASE_ASK;
-    advance(ask);
-}
-
-static void ask_secret(struct ask *ask)
-{
-    struct kube_ref ref = {.group = "",
-                           .version = "v1",
-                           .resource = "secrets",
-                           .namespace = ask->way.namespace,
-                           .name = doc_str(ask->way.ref, "name", NULL)};
-
-    ask->pending = kube_get(ask->cluster->kube, &ref, on_secret, ask);
+    note_unread(ask, error_new(ERROR_TRANSIENT, "%d other clusters are being asked at the moment",
+                               CLUSTER_ASKED_MAX));
 }
 
 static void advance(struct ask *ask)
@@ -199,41 +173,67 @@ static void advance(struct ask *ask)
     static const struct cluster_question question = {.gates = true};
 
     switch (ask->phase) {
-    case PHASE_SECRET:
-        ask_secret(ask);
-        return;
     case PHASE_ASK:
-        ask->pending = cluster_ask(ask->loop, ask->kube, &question, on_said, ask);
+        ask->pending = cluster_ask(ask->loop, ask->cluster->kube, &question, on_said, ask);
         return;
     case PHASE_NODES:
-        ask->pending = kube_list_each(ask->kube, &nodes, NULL, NULL, "0", on_node, on_nodes, ask);
+        ask->pending =
+            kube_list_each(ask->cluster->kube, &nodes, NULL, NULL, "0", on_node, on_nodes, ask);
         return;
     case PHASE_END:
-        clusters_note(ask->cluster->others, ask->key, true);
-        finish(ask, NULL);
+        (void)cluster_again_ms(ask->cluster, true);
+        finish(ask);
     }
 }
 
-struct op *platform_ask(struct loop *loop, const struct cluster *cluster,
-                        const struct platform_target *target, const struct platform_way *way,
+struct error *platform_check_reached(const struct platform_target *target,
+                                     struct platform_said *said)
+{
+    const struct error *err = target->unreached;
+
+    if (!err)
+        return NULL;
+    if (target->cluster && !target->deleting)
+        return error_new(error_kind(err), "%s", error_text(err));
+    mem_free(said->unread);
+    said->unread = str_dup(error_text(err));
+    return NULL;
+}
+
+struct platform_look platform_look_at(const struct platform_target *target,
+                                      const struct platform_said *said)
+{
+    return (struct platform_look){.target = target,
+                                  .now_wall_ms = clock_wall_ms(),
+                                  .enabled = target->deleting ? NULL : said->gates,
+                                  .asked = said->asked && !said->denied && !target->deleting};
+}
+
+struct op *platform_ask(struct loop *loop, const struct platform_target *target,
                         struct platform_observed *observed, struct platform_said *said,
                         platform_said_fn *done, void *owner)
 {
     struct ask *ask;
 
-    // Undoing asks nobody: a cluster that is gone must not hold it up.
-    if (!way->ref || !cluster->others || target->deleting)
+    if (!target->workload)
         return NULL;
     ask = NEW(struct ask);
     ask->op.drop = ask_drop;
     ask->loop = loop;
-    ask->cluster = cluster;
-    ask->target = target;
-    ask->way = *way;
+    ask->cluster = target->workload;
     ask->observed = observed;
     ask->said = said;
     ask->done = done;
     ask->owner = owner;
+    said->asked = true;
+    if (target->let_others)
+        target->let_others(target->owner);
+    ask->asking = cluster_begin_asking(ask->cluster);
+    if (!ask->asking) {
+        ask->pending = loop_defer(loop, on_full, ask);
+        return &ask->op;
+    }
+    ask->deadline = loop_sleep(loop, CLUSTER_ASK_MS, on_deadline, ask);
     advance(ask);
     return &ask->op;
 }

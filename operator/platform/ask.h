@@ -2,7 +2,7 @@
 // What platforms ask of a cluster whose flags are in objects of another one.
 #pragma once
 
-#include "platform_internal.h"
+#include "part.h"
 
 #define PLATFORM_KUBELETS_MAX 16 // minors
 
@@ -21,19 +21,19 @@ void platform_said_fini(struct platform_said *said);
 void platform_note_node(struct platform_said *said, const json_t *node);
 void platform_forget_nodes(struct platform_said *said); // the list is not whole
 
-// The kubeconfig that leads there. Borrowed until done or the drop.
-struct platform_way {
-    const char *namespace;
-    const json_t *ref; // {name, key} of a Secret; NULL: there is none
-    const char *field; // where that comes from, for errors
-};
-// The error, owned: the Secret or its kubeconfig cannot be read. An API server that does not answer
-// is none: it may be rolling out just now.
-typedef void platform_said_fn(void *owner, struct error *take_err);
-// Fills said, and version and served API of observed; both borrowed until done or the drop. NULL:
-// there is no way, or all is to be undone, and done is not called.
-struct op *platform_ask(struct loop *loop, const struct cluster *cluster,
-                        const struct platform_target *target, const struct platform_way *way,
+// What it means that target->workload cannot be had: the error, owned, where spec.cluster names it
+// and flags are to be written; else it is said with what was read back.
+struct error *platform_check_reached(const struct platform_target *target,
+                                     struct platform_said *said);
+// What counts of the gates that it reads back for an edit. The end waits for none: a driver may
+// have had it asked.
+struct platform_look platform_look_at(const struct platform_target *target,
+                                      const struct platform_said *said);
+// An API server that does not answer is no error: it may be rolling out just now.
+typedef void platform_said_fn(void *owner);
+// Asks target->workload. Fills said, and version and served API of observed; both borrowed until
+// done or the drop. NULL: nobody is asked, and done is not called.
+struct op *platform_ask(struct loop *loop, const struct platform_target *target,
                         struct platform_observed *observed, struct platform_said *said,
                         platform_said_fn *done, void *owner);
 // Instances of its kubelets that somebody else configures, one for each minor; name: "a kubelet of

@@ -80,6 +80,7 @@ void platform_observed_fini(struct platform_observed *observed)
     json_decref(observed->node_configs);
     json_decref(observed->reports);
     mem_free(observed->read_back);
+    error_free(observed->unread);
     platform_hosted_free(observed->hosted);
     platform_capi_free(observed->capi);
 }

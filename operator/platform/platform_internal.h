@@ -19,6 +19,8 @@ struct platform {
     void (*name_targets)(const json_t *config, struct strlist *names);
     const char *(*reaches)(const json_t *config);
     size_t (*follows)(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX]);
+    // platform_way() where spec.cluster is not set. NULL: there is none.
+    void (*way)(const json_t *config, struct cluster_way *ret_way);
     // Its own observation, where the common one (this cluster's API server, kubeadm's ConfigMaps)
     // does not fit; NULL: the common one, then collect().
     struct op *(*observe)(struct loop *loop, const struct cluster *cluster,

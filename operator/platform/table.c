@@ -107,6 +107,30 @@ bool platform_names_target(const json_t *config)
     return doc_get(config, "spec", "cluster", NULL) && !platform_traits_of(config)->nodes_elsewhere;
 }
 
+bool platform_drives_here(const json_t *config)
+{
+    return !platform_names_target(config) && !platform_traits_of(config)->nodes_elsewhere;
+}
+
+bool platform_way(const json_t *config, struct cluster_way *ret_way)
+{
+    const struct platform *platform = platform_find(platform_type_of(config));
+    const json_t *ref = doc_get(config, "spec", "cluster", "kubeconfigSecretRef", NULL);
+    const char *key = doc_str(ref, "key", NULL);
+
+    *ret_way = (struct cluster_way){0};
+    if (ref)
+        *ret_way = (struct cluster_way){.namespace =
+                                            str_dup(doc_str(config, "metadata", "namespace", NULL)),
+                                        .name = str_dup(doc_str(ref, "name", NULL)),
+                                        .key = str_dup(*key ? key : "value"),
+                                        .field = "spec.cluster.kubeconfigSecretRef"};
+    else if (config && platform && platform->way)
+        platform->way(config, ret_way);
+    ret_way->bare = platform_traits_of(config)->nodes_elsewhere;
+    return ret_way->name != NULL;
+}
+
 // "Kubeadm, HostedControlPlane or Observe"
 static char *names_text(void)
 {

@@ -51,7 +51,6 @@ TEST(of_many_targets_one_is_begun_after_the_other)
     struct http *http;
     struct kube *kube;
     struct cluster_targets *targets;
-    AUTO_JSON json_t *ref = json_object();
     struct cluster_targets_spec spec = {.on_change = on_change, .on_name = on_name};
     unsigned most = 0;
 
@@ -65,8 +64,12 @@ TEST(of_many_targets_one_is_begun_after_the_other)
     for (unsigned i = 0; i < TARGETS; i++) {
         AUTO_MEM char *name = str_format("t%u", i);
 
-        json_object_set_new(ref, "name", json_string(name));
-        cluster_targets_note(targets, name, "default", ref);
+        AUTO_CLUSTER_WAY struct cluster_way way = {.namespace = str_dup("default"),
+                                                   .name = str_dup(name),
+                                                   .key = str_dup("value"),
+                                                   .field = "test"};
+
+        cluster_targets_note(targets, name, &way);
         CHECK(cluster_targets_begin(targets, name));
     }
     CHECK_INT(http_in_flight(http), 1); // which cluster it is itself
@@ -83,7 +86,7 @@ TEST(of_many_targets_one_is_begun_after_the_other)
     for (unsigned i = 0; i < TARGETS; i++) {
         AUTO_MEM char *name = str_format("t%u", i);
 
-        cluster_targets_note(targets, name, "default", NULL);
+        cluster_targets_note(targets, name, NULL);
     }
     CHECK_INT(http_in_flight(http), 1);
     cluster_targets_free(targets);

@@ -39,7 +39,7 @@ TEST(the_pods_memory_has_room_for_the_controller_its_git_workers_and_one_helm)
 // Three quarters of what the controller has for itself, at the very worst.
 TEST(all_hosted_api_servers_may_answer_at_once_with_as_much_as_they_like)
 {
-    CHECK(CLUSTERS_MAX * CLUSTER_BYTES_MAX <= CONTROLLER_MEMORY_BYTES / 4 * 3);
+    CHECK(CLUSTER_ASKED_MAX * CLUSTER_BYTES_MAX <= CONTROLLER_MEMORY_BYTES / 4 * 3);
 }
 
 TEST(the_pods_scratch_volume_has_room_for_what_its_children_write)

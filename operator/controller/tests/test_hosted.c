@@ -447,8 +447,9 @@ TEST(a_hosted_api_server_that_never_speaks_holds_nobody)
     s->other = SILENT;
     seed_silent(s, port);
     loop_run(batch.loop); // the story's own control plane, from apply to Revert
-    // All of it while the first question is still without an answer.
-    CHECK_INT(count_connections(fd), 1);
+    // All of it while the first questions are still without an answer: which cluster it is, and
+    // which version.
+    CHECK_INT(count_connections(fd), 2);
     story_free(s);
     loop_free(batch.loop);
     close(fd);

@@ -125,7 +125,7 @@ TEST(another_cluster_gets_no_helm_with_our_credentials_and_nothing_in_the_kubeco
 
     CHECK_HAS(without, "helm has no account of its own");
     CHECK_HAS(without, "--helm-service-account");
-    CHECK_HAS(ours, "spec.driver.serviceAccountName: together with spec.cluster it is needed: name "
+    CHECK_HAS(ours, "spec.driver.serviceAccountName: in another cluster it is needed: name "
                     "an account in namespace team of that cluster");
     CHECK_HAS(delegated, "spec.driver.serviceAccountName");
 }

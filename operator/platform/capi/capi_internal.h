@@ -98,7 +98,9 @@ extern const struct capi_way capi_ways[CAPI_WAYS];
 const char *capi_reaches(const json_t *config);
 void capi_name_targets(const json_t *config, struct strlist *names);
 size_t capi_follows(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX]);
-struct error *capi_check(const struct api_config *config);
+void capi_kubeconfig(const json_t *config, struct cluster_way *ret_way);
+// The kubeconfig of the Cluster of that name. The way is yours.
+void capi_kubeconfig_of(const char *namespace, const char *name, struct cluster_way *ret_way);
 
 // --- read.c: what stands in an object, pure
 

@@ -34,7 +34,6 @@ struct observation {
     enum phase phase;
     size_t next;          // within a phase
     char *selector;       // of what is the Cluster's
-    json_t *secret;       // {name, key} of its kubeconfig
     struct error *failed; // of a list
     struct platform_said said;
     struct platform_observed *observed;
@@ -45,7 +44,6 @@ static void advance(struct observation *o);
 static void observation_free(struct observation *o)
 {
     mem_free(o->selector);
-    json_decref(o->secret);
     error_free(o->failed);
     platform_said_fini(&o->said);
     platform_observed_free(o->observed);
@@ -153,10 +151,7 @@ static void collect(struct observation *o)
 {
     struct platform_capi *capi = capi_of(o);
     struct error *failed;
-    struct platform_look look = {.target = o->target,
-                                 .now_wall_ms = clock_wall_ms(),
-                                 .enabled = o->said.gates,
-                                 .asked = o->said.asked && !o->said.denied};
+    struct platform_look look = platform_look_at(o->target, &o->said);
 
     if (capi->cluster && capi->len > 0 && !capi->above)
         capi_variables_choose(capi);
@@ -175,6 +170,7 @@ static void collect(struct observation *o)
         }
     }
     failed = o->question.collect(o->question.owner, o->observed, &look, &o->said);
+    o->observed->gone = o->target->deleting && !capi->cluster;
     note_owners(capi);
     o->observed->read_back = say_read_back(o);
     finish(o, failed);
@@ -626,34 +622,23 @@ static bool is_waiting(const struct observation *o)
     return o->question.waits;
 }
 
-static void on_said(void *owner, struct error *take_err)
+static void on_said(void *owner)
 {
     struct observation *o = owner;
 
     o->pending = NULL;
-    if (take_err && o->target->cluster) {
-        finish(o, take_err);
-        return;
-    }
-    // Nobody named that Secret: without it the cluster is not read back.
-    if (take_err) {
-        mem_free(o->said.unread);
-        o->said.unread = str_dup(error_text(take_err));
-        error_ignore(take_err, "it is told with what was read back");
-    }
     go_on(o, PHASE_END);
 }
 
 static bool ask_workload(struct observation *o)
 {
-    const json_t *given = json_object_get(o->target->cluster, "kubeconfigSecretRef");
-    struct platform_way way = {.namespace = given ? o->target->namespace : capi_of(o)->namespace,
-                               .ref = given ? given : o->secret,
-                               .field = given ? "spec.cluster.kubeconfigSecretRef"
-                                              : "the Cluster's kubeconfig"};
+    struct error *err = platform_check_reached(o->target, &o->said);
 
-    o->pending =
-        platform_ask(o->loop, o->cluster, o->target, &way, o->observed, &o->said, on_said, o);
+    if (err) {
+        finish(o, err);
+        return true;
+    }
+    o->pending = platform_ask(o->loop, o->target, o->observed, &o->said, on_said, o);
     return o->pending != NULL;
 }
 
@@ -714,7 +699,6 @@ struct op *capi_see(struct loop *loop, const struct cluster *cluster,
 {
     struct observation *o = NEW(struct observation);
     struct platform_capi *capi = NEW(struct platform_capi);
-    AUTO_MEM char *secret = NULL;
 
     capi->namespace = str_dup(question->namespace);
     capi->name = str_dup(question->name);
@@ -732,10 +716,6 @@ struct op *capi_see(struct loop *loop, const struct cluster *cluster,
     o->question.namespace = capi->namespace;
     o->question.name = capi->name;
     o->selector = str_format(CAPI_CLUSTER_LABEL "=%s", capi->name);
-    secret = str_format("%s-kubeconfig", capi->name);
-    o->secret = json_object();
-    json_object_set_new(o->secret, "name", doc_string(secret));
-    json_object_set_new(o->secret, "key", doc_string("value"));
     o->observed = platform_observed_new();
     o->observed->type = question->type;
     o->observed->capi = capi;

@@ -50,12 +50,16 @@ size_t capi_follows(const json_t *config, struct platform_follow follows[PLATFOR
     return COUNT(kinds);
 }
 
-struct error *capi_check(const struct api_config *config)
+// Cluster API's control planes keep it there for its own controllers.
+void capi_kubeconfig_of(const char *namespace, const char *name, struct cluster_way *ret_way)
 {
-    if (config->driver || config->smoke_test)
-        return error_because(ERROR_INVALID, "NotSupported",
-                             "%s is not supported with platform.type ClusterAPI: the driver "
-                             "belongs into the workload cluster, and would come into this one",
-                             config->driver ? "spec.driver" : "spec.smokeTest");
-    return NULL;
+    *ret_way = (struct cluster_way){.namespace = str_dup(namespace),
+                                    .name = str_format("%s-kubeconfig", name),
+                                    .key = str_dup("value"),
+                                    .field = "the Cluster's kubeconfig"};
+}
+
+void capi_kubeconfig(const json_t *config, struct cluster_way *ret_way)
+{
+    capi_kubeconfig_of(capi_reaches(config), name_of(config), ret_way);
 }

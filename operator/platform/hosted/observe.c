@@ -170,12 +170,18 @@ static char *say_read_back(const struct observation *o)
                       o->said.unread ? o->said.unread : "the API server was not asked");
 }
 
+static bool has_objects(const struct observation *o)
+{
+    bool any = o->tenant != NULL;
+
+    for (size_t i = 0; i < HOSTED_COMPONENTS; i++)
+        any = any || o->found[i];
+    return any;
+}
+
 static void collect(struct observation *o)
 {
-    struct platform_look look = {.target = o->target,
-                                 .now_wall_ms = clock_wall_ms(),
-                                 .enabled = o->said.gates,
-                                 .asked = o->said.asked && !o->said.denied};
+    struct platform_look look = platform_look_at(o->target, &o->said);
     struct error *err = o->failed ? TAKE(o->failed) : make_parts(o);
 
     if (err) {
@@ -183,6 +189,7 @@ static void collect(struct observation *o)
         return;
     }
     hosted_collect(o->observed, &look, &o->said);
+    o->observed->gone = o->target->deleting && !has_objects(o);
     o->observed->read_back = say_read_back(o);
     finish(o, NULL);
 }
@@ -399,27 +406,24 @@ static bool ask_pods(struct observation *o)
 
 // --- the op --------------------------------------------------------------------------------------
 
-static void on_said(void *owner, struct error *take_err)
+static void on_said(void *owner)
 {
     struct observation *o = owner;
 
     o->pending = NULL;
-    if (take_err) {
-        finish(o, take_err);
-        return;
-    }
     o->phase = PHASE_END;
     advance(o);
 }
 
 static bool ask_hosted(struct observation *o)
 {
-    struct platform_way way = {.namespace = o->target->namespace,
-                               .ref = json_object_get(o->target->cluster, "kubeconfigSecretRef"),
-                               .field = "spec.cluster.kubeconfigSecretRef"};
+    struct error *err = platform_check_reached(o->target, &o->said);
 
-    o->pending =
-        platform_ask(o->loop, o->cluster, o->target, &way, o->observed, &o->said, on_said, o);
+    if (err) {
+        finish(o, err);
+        return true;
+    }
+    o->pending = platform_ask(o->loop, o->target, o->observed, &o->said, on_said, o);
     return o->pending != NULL;
 }
 

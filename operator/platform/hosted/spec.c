@@ -63,12 +63,13 @@ size_t hosted_follows(const json_t *config, struct platform_follow follows[PLATF
     return COUNT(plain);
 }
 
+// Which of the Secrets of a namespace leads to the hosted cluster nobody but the user knows.
 struct error *hosted_check(const struct api_config *config)
 {
-    if (config->driver || config->smoke_test)
-        return error_because(ERROR_INVALID, "NotSupported",
-                             "%s is not supported with platform.type HostedControlPlane: the "
-                             "driver belongs into the hosted cluster, and would come into this one",
+    if ((config->driver || config->smoke_test) && !config->cluster)
+        return error_because(ERROR_INVALID, "InvalidConfiguration",
+                             "%s with platform.type HostedControlPlane belongs into the hosted "
+                             "cluster: set spec.cluster.kubeconfigSecretRef, which leads there",
                              config->driver ? "spec.driver" : "spec.smokeTest");
     return NULL;
 }

@@ -12,7 +12,7 @@ static json_t *config_of(const char *spec)
     return config;
 }
 
-static void check_refused(const char *spec, const char *words)
+static void check_refused(const char *spec, const char *reason, const char *words)
 {
     AUTO_JSON json_t *object = config_of(spec);
     struct api_config config;
@@ -20,7 +20,7 @@ static void check_refused(const char *spec, const char *words)
 
     CHECK_OK(api_config_parse(object, &config));
     err = platform_check(&config);
-    CHECK_STR(err ? error_reason(err) : "accepted", "NotSupported");
+    CHECK_STR(err ? error_reason(err) : "accepted", reason);
     CHECK_ERR_HAS(err, ERROR_INVALID, words);
 }
 
@@ -35,19 +35,20 @@ static void check_accepted(const char *spec)
 
 TEST(what_a_platform_cannot_do_is_refused_with_what_can)
 {
-    check_refused("{platform: {type: GiantSwarm}}",
+    check_refused("{platform: {type: GiantSwarm}}", "NotSupported",
                   "GiantSwarm is not supported by this version; use Kubeadm, HostedControlPlane, "
                   "ClusterAPI, Kwok or Observe");
     check_accepted("{platform: {type: Kwok}}");
     check_accepted("{platform: {type: ClusterAPI, clusterAPI: {name: a}}}");
-    check_refused("{platform: {type: ClusterAPI}, driver: {preset: NVIDIA}}",
-                  "spec.driver is not supported");
+    check_accepted("{platform: {type: ClusterAPI}, driver: {preset: NVIDIA}}");
     check_accepted("{cluster: {kubeconfigSecretRef: {name: a}}, driver: {preset: NVIDIA}, "
                    "smokeTest: {enabled: true}}");
     check_refused("{platform: {type: HostedControlPlane}, driver: {preset: NVIDIA}}",
-                  "spec.driver is not supported");
+                  "InvalidConfiguration", "spec.driver with platform.type HostedControlPlane");
     check_refused("{platform: {type: HostedControlPlane}, smokeTest: {enabled: true}}",
-                  "spec.smokeTest is not supported");
+                  "InvalidConfiguration", "set spec.cluster.kubeconfigSecretRef");
+    check_accepted("{platform: {type: HostedControlPlane}, driver: {preset: NVIDIA}, cluster: "
+                   "{kubeconfigSecretRef: {name: a}}}");
     check_accepted("{driver: {preset: NVIDIA}, smokeTest: {enabled: true}}");
     check_accepted("{platform: {type: HostedControlPlane}, smokeTest: {enabled: false}, cluster: "
                    "{kubeconfigSecretRef: {name: a}}}");
@@ -168,6 +169,34 @@ TEST(which_two_name_the_same_control_plane)
     CHECK(!conflict("{tenantControlPlane: a}", "{namespace: t, tenantControlPlane: b}"));
     CHECK(!conflict("{tenantControlPlane: a}", "{namespace: t}"));
     CHECK(!conflict("{namespace: u}", "{namespace: t}"));
+}
+
+static void check_way(const char *spec, const char *way)
+{
+    AUTO_JSON json_t *object = config_of(spec);
+    AUTO_CLUSTER_WAY struct cluster_way found = {0};
+    AUTO_MEM char *text = NULL;
+
+    if (platform_way(object, &found))
+        text = str_format("%s/%s %s%s", found.namespace, found.name, found.key,
+                          found.bare ? ", bare" : "");
+    CHECK_STR(text ? text : "none", way);
+}
+
+TEST(the_way_to_another_cluster_is_the_specs_or_the_one_that_cluster_api_keeps)
+{
+    check_way("{}", "none");
+    check_way("{platform: {type: HostedControlPlane}}", "none");
+    check_way("{cluster: {kubeconfigSecretRef: {name: a}}}", "t/a value");
+    check_way("{platform: {type: HostedControlPlane}, cluster: {kubeconfigSecretRef: {name: a, "
+              "key: k}}}",
+              "t/a k, bare");
+    check_way("{platform: {type: ClusterAPI}}", "t/dra-kubeconfig value, bare");
+    check_way("{platform: {type: ClusterAPI, clusterAPI: {name: b, namespace: o}}}",
+              "o/b-kubeconfig value, bare");
+    check_way("{platform: {type: ClusterAPI, clusterAPI: {name: b, namespace: o}}, cluster: "
+              "{kubeconfigSecretRef: {name: a}}}",
+              "t/a value, bare");
 }
 
 TEST_MAIN()
