@@ -41,17 +41,8 @@ same_both() {
 
 # import_api_server INDEX [GATE]: the image of that node's API server from now on, under the same name; with GATE one that refuses this gate.
 import_api_server() {
-  local root=$CASE_DIR/image archive=$CASE_DIR/kube-apiserver.tar tag
-  tag=$(node_tag "$VERSION" kube-apiserver)
-  mkdir -p "$root"/{bin,tmp,usr/local/bin}
-  cp "$(command -v busybox)" "$root/bin/sh"
-  cp "$TOOLS_BIN/$VERSION/kube-apiserver" "$root/bin/kube-apiserver"
-  printf '#!/bin/sh\ncase "$*" in *%s=true*) echo "Error: unrecognized feature gate: %s" >&2; exit 1 ;; esac\nexec /bin/kube-apiserver "$@"\n' "${2:-none}" "${2:-none}" \
-    >"$root/usr/local/bin/kube-apiserver"
-  chmod 755 "$root/usr/local/bin/kube-apiserver"
-  "$E2E/node/image" "$archive" "$tag" '["kube-apiserver"]' "$root"
-  node_import "$(node_dir "$1")" "$archive"
-  rm -rf "$root" "$archive"
+  node_api_server_image "$CASE_DIR/kube-apiserver.tar" "${@:2}"
+  node_import "$(node_dir "$1")" "$CASE_DIR/kube-apiserver.tar"
 }
 
 # watch_both: once a second whether each API server is ready.

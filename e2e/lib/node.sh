@@ -6,6 +6,7 @@
 #   node_possible           or why not, in one line
 #   node_up DIR MINOR       the first node, by kubeadm init: about 25 s; sets what node_use sets
 #   node_join DIR INDEX     a further one (2 to 8), by kubeadm join: about 3 s; CLUSTER stays the first. In two parts: node_prepare, node_enter
+#   node_first, node_machine  machines alone, for whoever brings his own kubeadm configuration
 #   node_stop DIR           as without power: every process and mount ends at once, files stay
 #   node_start DIR          boots it again; node_up_again DIR also waits until it is Ready
 #   node_down DIR           for good; of the first node: the others end with it
@@ -114,6 +115,20 @@ node_image() {
   rm -rf "$root"
 }
 
+# node_api_server_image ARCHIVE [GATE]: of VERSION, as in the store; with GATE one that refuses this gate.
+node_api_server_image() {
+  local root
+  root=$(mktemp -d)
+  mkdir -p "$root"/{bin,tmp,usr/local/bin}
+  cp "$(command -v busybox)" "$root/bin/sh"
+  cp "$TOOLS_BIN/$VERSION/kube-apiserver" "$root/bin/kube-apiserver"
+  printf '#!/bin/sh\ncase "$*" in *%s=true*) echo "Error: unrecognized feature gate: %s" >&2; exit 1 ;; esac\nexec /bin/kube-apiserver "$@"\n' "${2:-none}" "${2:-none}" \
+    >"$root/usr/local/bin/kube-apiserver"
+  chmod 755 "$root/usr/local/bin/kube-apiserver"
+  "$E2E/node/image" "$1" "$(node_tag "$VERSION" kube-apiserver)" '["kube-apiserver"]' "$root"
+  rm -rf "$root"
+}
+
 # node_use DIR
 node_use() {
   # shellcheck source=/dev/null # written by node_write_env
@@ -147,17 +162,10 @@ on_node() { nsenter -t "$(cat "$1/init.pid")" -m -p -u -i -n -- env "PATH=$(node
 innode() { on_node "$CLUSTER" "$@"; }
 
 node_up() {
-  local dir=$1 minor=$2 owner=${3:-${DRAWBRIDGE_E2E_OWNER:-$$}} slot
-  mkdir -p "$dir"/{bin,log,etc-kubernetes/manifests,var-lib-kubelet,cni}
-  dir=$(cd "$dir" && pwd)
-  node_take_slot
-  node_write_env "$dir" "$minor" "$slot" 1 "$dir"
-  node_use "$dir"
-  node_files
+  local dir=$1 minor=$2 owner=${3:-${DRAWBRIDGE_E2E_OWNER:-$$}}
+  node_first "$dir" "$minor" "$owner"
+  dir=$CLUSTER
   node_init_configuration >"$dir/kubeadm.yaml"
-  node_fill "$dir"
-  node_keep "$dir" "$owner"
-  node_booted "$dir"
   innode kubeadm init --config "$dir/kubeadm.yaml" --skip-phases=preflight,addon/coredns,addon/kube-proxy >"$dir/log/kubeadm.log" 2>&1 || {
     tail -n 20 "$dir/log/kubeadm.log" >&2
     fail 'kubeadm init failed'
@@ -165,6 +173,26 @@ node_up() {
   node_certificate "$KUBECONFIG" "$ADMIN"
   node_ready "$dir"
   node_wait 60 'service account default' api -f "$API/api/v1/namespaces/default/serviceaccounts/default"
+}
+
+# node_first DIR MINOR OWNER: a machine alone, with a network that others can be plugged into; containerd answers, and nothing is there of Kubernetes.
+node_first() {
+  local dir slot
+  mkdir -p "$1"
+  dir=$(cd "$1" && pwd)
+  node_take_slot
+  node_machine "$dir" "$2" "$slot" 1 "$dir" "$3"
+}
+
+# node_machine DIR MINOR SLOT INDEX FIRST OWNER: one of that network.
+node_machine() {
+  mkdir -p "$1"/{bin,log,etc-kubernetes/manifests,var-lib-kubelet,cni}
+  node_write_env "${@:1:5}"
+  node_use "$1"
+  node_files
+  node_fill "$1"
+  node_keep "$1" "$6"
+  node_booted "$1"
 }
 
 # node_join DIR INDEX: joins CLUSTER, with a kubelet of the cluster's version.
@@ -177,19 +205,14 @@ node_join() {
 # the keys that all of them share, as kubeadm's documents say to copy them.
 node_prepare() {
   local dir=$1 index=$2 owner=${3:-${DRAWBRIDGE_E2E_OWNER:-$$}} role=${4:-} first=$CLUSTER
-  mkdir -p "$dir"/{bin,log,etc-kubernetes/manifests,var-lib-kubelet,cni}
+  mkdir -p "$dir"
   dir=$(cd "$dir" && pwd)
-  node_write_env "$dir" "$MINOR" "$SLOT" "$index" "$first"
-  node_use "$dir"
-  node_files
-  CLUSTER=$first node_join_configuration "$index" "$role" >"$dir/kubeadm.yaml"
+  node_machine "$dir" "$MINOR" "$SLOT" "$index" "$first" "$owner"
+  node_use "$first"
+  node_join_configuration "$index" "$role" >"$dir/kubeadm.yaml"
   if [[ $role ]]; then
     (cd "$first/etc-kubernetes" && cp -p --parents -t "$dir/etc-kubernetes" pki/{ca,front-proxy-ca,etcd/ca}.{crt,key} pki/sa.{key,pub})
   fi
-  node_fill "$dir"
-  node_keep "$dir" "$owner"
-  node_booted "$dir"
-  node_use "$first"
 }
 
 # node_enter DIR: it joins. kubeadm waits for an API server that is away.
