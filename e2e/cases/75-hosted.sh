@@ -89,7 +89,7 @@ case_rollout() {
 
 plan_shows() {
   local code=0
-  "$DRAWBRIDGE" plan --live dra --kubeconfig "$KUBECONFIG" >"$CASE_DIR/plan-before.diff" || code=$?
+  "$DRAWBRIDGE" plan --live dra -n tenant --kubeconfig "$KUBECONFIG" >"$CASE_DIR/plan-before.diff" || code=$?
   assert_equal "$code" 1 'exit code of plan'
   assert_equal "$(grep -c '^+.*DynamicResourceAllocation=true' "$CASE_DIR/plan-before.diff")" 3 'lines with the gate'
   assert grep -q '^+++ b/deployments/tenant/tenant-kcm/kube-controller-manager' "$CASE_DIR/plan-before.diff"
@@ -98,7 +98,7 @@ plan_shows() {
 # prepare_shows: what stands in these objects and 1.38 would refuse, ours and others'.
 prepare_shows() {
   local code=0
-  "$DRAWBRIDGE" plan --live dra --prepare-for 1.38 --kubeconfig "$KUBECONFIG" >"$CASE_DIR/prepare" || code=$?
+  "$DRAWBRIDGE" plan --live dra -n tenant --prepare-for 1.38 --kubeconfig "$KUBECONFIG" >"$CASE_DIR/prepare" || code=$?
   assert_equal "$code" 1 'exit code of plan --prepare-for'
   assert grep -Eq '^kube-apiserver .*DynamicResourceAllocation=true +removed in 1.38 +yes +Drawbridge' "$CASE_DIR/prepare"
   assert grep -Eq '^kube-controller-manager .*CronJobsScheduledAnnotation=true +removed in 1.[0-9]+ +none +you' "$CASE_DIR/prepare"
