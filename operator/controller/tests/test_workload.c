@@ -20,6 +20,7 @@ struct story {
     bool refuses;      // whoever comes with the kubeconfig
     bool nameless;     // it does not say which cluster it is
     bool targeted;     // by another DRAConfiguration too
+    bool refused;      // a write of ours, before it was sent
     struct story_wait wait;
 };
 
@@ -304,6 +305,54 @@ TEST(nothing_is_installed_into_a_cluster_that_does_not_say_which_it_is)
     s->nameless = false;
     fake_edit(s->scene.api, SECRET, far_secret(s->far, "two"));
     drive(s);
+    story_free(s);
+}
+
+// --- whose writes leave --------------------------------------------------------------------------
+
+static void on_written(void *owner, struct error *take_err, json_t *take_body)
+{
+    struct story *s = owner;
+
+    s->refused = take_err != NULL;
+    error_free(take_err);
+    json_decref(take_body);
+    loop_stop(s->scene.loop);
+}
+
+// Whether something may be written there now; by the client that a pass has.
+static bool may_write(struct story *s, const char *name)
+{
+    struct kube_ref ref = {
+        .group = "", .version = "v1", .resource = "configmaps", .namespace = "smoke", .name = name};
+    AUTO_MEM char *path = str_format("/api/v1/namespaces/smoke/configmaps/%s", name);
+    AUTO_JSON json_t *object = json_pack("{s:{s:s}}", "metadata", "name", name);
+    struct cluster *cluster = NULL;
+    struct op *op;
+
+    CHECK_OK(cluster_targets_open(s->scene.controller->targets, "default/dra", &cluster));
+    op = kube_create(cluster->kube, &ref, object, on_written, s);
+    (void)op; // gone when the loop stops
+    loop_run(s->scene.loop);
+    cluster_unref(cluster);
+    CHECK((fake_get(s->far, path) != NULL) == !s->refused);
+    return !s->refused;
+}
+
+TEST(nothing_is_written_there_by_who_leads_no_more_or_before_it_is_known)
+{
+    struct story *s = story_new();
+
+    s->nameless = true;
+    WAIT_FOR(s, waits_for_a_name);
+    CHECK(!may_write(s, "early"));
+    s->nameless = false;
+    fake_edit(s->scene.api, SECRET, far_secret(s->far, "two"));
+    drive(s);
+    CHECK(may_write(s, "good"));
+    s->scene.controller->stop = true; // controller_may_write() says no
+    CHECK(!may_write(s, "late"));
+    s->scene.controller->stop = false;
     story_free(s);
 }
 
