@@ -70,6 +70,7 @@ struct api_config {
     const json_t *cluster;                             // spec.cluster or NULL
     const json_t *hosted;                              // spec.platform.hostedControlPlane or NULL
     const json_t *capi;                                // spec.platform.clusterAPI or NULL
+    const json_t *giantswarm;                          // spec.platform.giantSwarm or NULL
     unsigned max_unavailable, max_unavailable_percent; // percent 0: the number counts
     uint64_t component_timeout_ms, min_ready_ms;
     bool rollback;        // onFailure Rollback (else Pause)

@@ -94,6 +94,7 @@ struct platform_target {
     const struct error *unreached; // why it cannot be had; NULL: it can, or need not
     const json_t *hosted;          // spec.platform.hostedControlPlane; NULL: defaults
     const json_t *capi;            // spec.platform.clusterAPI; NULL: defaults
+    const json_t *giantswarm;      // spec.platform.giantSwarm; NULL: defaults
     // status.components as last reported: what HostedControlPlane wrote, and how often it was
     // undone
     const json_t *components;
@@ -136,7 +137,8 @@ struct platform_observed {
     uint64_t edition;
     // of HostedControlPlane: objects and records that instances borrow from
     struct platform_hosted *hosted;
-    struct platform_capi *capi; // the same of ClusterAPI
+    struct platform_capi *capi;             // the same of ClusterAPI
+    struct platform_giantswarm *giantswarm; // and of GiantSwarm, beside what comes out as capi
     // of a hosted cluster: they are configured where its nodes come from
     unsigned kubelets_elsewhere;
     // a note is to be written beside the plan's steps: the objects are not as they will stay

@@ -158,12 +158,15 @@ static struct error *read_spec(const json_t *spec, struct api_config *config)
     config->cluster = set_or_null(doc_get(spec, "cluster", NULL));
     config->hosted = set_or_null(doc_get(spec, "platform", "hostedControlPlane", NULL));
     config->capi = set_or_null(doc_get(spec, "platform", "clusterAPI", NULL));
+    config->giantswarm = set_or_null(doc_get(spec, "platform", "giantSwarm", NULL));
     config->smoke_test = doc_bool(spec, false, "smokeTest", "enabled", NULL);
     if (config->hosted && config->platform != PLATFORM_HOSTED_CONTROL_PLANE)
         return api_invalid("spec.platform.hostedControlPlane",
                            "goes with platform.type HostedControlPlane alone");
     if (config->capi && config->platform != PLATFORM_CLUSTER_API)
         return api_invalid("spec.platform.clusterAPI", "goes with platform.type ClusterAPI alone");
+    if (config->giantswarm && config->platform != PLATFORM_GIANT_SWARM)
+        return api_invalid("spec.platform.giantSwarm", "goes with platform.type GiantSwarm alone");
     err = check_hosted(config->hosted);
     if (err)
         return err;

@@ -246,6 +246,7 @@ static struct error *observe(struct planning *p, const struct api_config *config
         .unreached = p->unreached,
         .hosted = config->hosted,
         .capi = config->capi,
+        .giantswarm = config->giantswarm,
         .components = json_object_get(config->status, "components"),
         .component_timeout_ms = config->component_timeout_ms,
     };

@@ -324,6 +324,7 @@ struct error *step_observe(void *walk, enum verdict *ret_verdict)
         .unreached = pass->unreached,
         .hosted = pass->config.hosted,
         .capi = pass->config.capi,
+        .giantswarm = pass->config.giantswarm,
         .components = json_object_get(pass->config.status, "components"),
         .fresh = pass->intent.fresh,
         .deleting = pass->config.deleting,

@@ -37,6 +37,9 @@ const struct platform_kind_info *platform_kind(enum platform_kind kind)
         [KIND_MACHINE_POOL] = {"MachinePool", "cluster.x-k8s.io", "v1beta2", "machinepools"},
         [KIND_KUBEADM_CONFIG] = {"KubeadmConfig", "bootstrap.cluster.x-k8s.io", "v1beta2",
                                  "kubeadmconfigs"},
+        [KIND_APP] = {"App", "application.giantswarm.io", "v1alpha1", "apps"},
+        [KIND_HELM_RELEASE] = {"HelmRelease", "helm.toolkit.fluxcd.io", "v2", "helmreleases"},
+        [KIND_VALUES] = {"ConfigMap", "", "v1", "configmaps"},
     };
 
     ASSERT(kind < COUNT(kinds));

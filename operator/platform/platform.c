@@ -82,6 +82,7 @@ void platform_observed_fini(struct platform_observed *observed)
     mem_free(observed->read_back);
     error_free(observed->unread);
     platform_hosted_free(observed->hosted);
+    platform_giantswarm_free(observed->giantswarm);
     platform_capi_free(observed->capi);
 }
 

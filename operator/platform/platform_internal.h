@@ -42,6 +42,7 @@ const struct platform *platform_observe_only(void);
 const struct platform *platform_hosted(void);
 const struct platform *platform_kwok(void);
 const struct platform *platform_capi(void);
+const struct platform *platform_giantswarm(void);
 // NULL: this build has none for that type; AUTO is none.
 const struct platform *platform_find(enum platform_type type);
 
@@ -59,6 +60,9 @@ enum platform_kind {
     KIND_KUBEADM_CONFIG_TEMPLATE,
     KIND_MACHINE_POOL,
     KIND_KUBEADM_CONFIG,
+    KIND_APP,
+    KIND_HELM_RELEASE,
+    KIND_VALUES, // a ConfigMap of ours
     KIND_COUNT
 };
 struct platform_kind_info {
@@ -88,10 +92,11 @@ struct write *platform_add_object(struct writing *w, enum platform_kind kind, co
 struct write *platform_add_delete(struct writing *w, enum platform_kind kind, const char *namespace,
                                   const char *name, const json_t *now);
 
-// --- what hosted/ and capi/ keep in what was observed
+// --- what hosted/, capi/ and giantswarm/ keep in what was observed
 
 void platform_hosted_free(struct platform_hosted *hosted);
 void platform_capi_free(struct platform_capi *capi);
+void platform_giantswarm_free(struct platform_giantswarm *gs);
 
 // Adds an instance; node or object and the trees are borrowed from observed or the watches' copies
 // in observed->reports.

@@ -12,6 +12,7 @@
 //   previous              {lists, revision, owned, replaced, before, after} of before this edit,
 //                         until it is settled: the way back
 //   failed                {reason, message}: it did not come up and was put back
+//   tried                 with failed: our entries of that edit, which are to be gone
 #include <string.h>
 
 #include "part.h"
@@ -58,12 +59,13 @@ static bool is_entries(enum component component, const json_t *entries, bool own
 // Whoever may edit the object may edit the annotation: what is not as we write it is left out.
 static void sanitize_level(const struct platform_part *part, json_t *record)
 {
-    static const char *const entries[] = {"owned", "replaced"};
+    static const char *const entries[] = {"owned", "replaced", "tried"};
     static const char *const trees[] = {"before", "lists"};
 
     for (size_t i = 0; i < COUNT(entries); i++)
         drop_unless(record, entries[i],
-                    is_entries(part->component, json_object_get(record, entries[i]), i == 0));
+                    is_entries(part->component, json_object_get(record, entries[i]),
+                               !str_eq(entries[i], "replaced")));
     for (size_t i = 0; i < COUNT(trees); i++)
         drop_unless(record, trees[i],
                     !part->is_tree || part->is_tree(json_object_get(record, trees[i])));
@@ -254,6 +256,8 @@ struct error *platform_record_put_back(const struct platform_part *part, int64_t
     if (exact) // else somebody wrote what was not there before us
         put_copy(record, "before", json_object_get(previous, "before"));
     put_marks(record, edit.tree, now_wall_ms);
+    if (has_entries(part->owned))
+        put_copy(record, "tried", part->owned);
     doc_set(record, doc_string(part->reason), "failed", "reason", NULL);
     doc_set(record, doc_string(part->message), "failed", "message", NULL);
     *ret_tree = TAKE(edit.tree);
@@ -287,6 +291,7 @@ json_t *platform_record_forget(const struct platform_part *part)
         return NULL;
     }
     json_object_del(record, "failed");
+    json_object_del(record, "tried");
     json_object_del(record, "revision");
     return record;
 }

@@ -5,9 +5,9 @@
 typedef const struct platform *platform_get_fn(void);
 
 static platform_get_fn *const table[PLATFORM_TYPE_COUNT] = {
-    [PLATFORM_KUBEADM] = platform_kubeadm,      [PLATFORM_HOSTED_CONTROL_PLANE] = platform_hosted,
-    [PLATFORM_CLUSTER_API] = platform_capi,     [PLATFORM_KWOK] = platform_kwok,
-    [PLATFORM_OBSERVE] = platform_observe_only,
+    [PLATFORM_KUBEADM] = platform_kubeadm,  [PLATFORM_HOSTED_CONTROL_PLANE] = platform_hosted,
+    [PLATFORM_CLUSTER_API] = platform_capi, [PLATFORM_GIANT_SWARM] = platform_giantswarm,
+    [PLATFORM_KWOK] = platform_kwok,        [PLATFORM_OBSERVE] = platform_observe_only,
 };
 
 const struct platform *platform_find(enum platform_type type)
