@@ -38,7 +38,8 @@ TEST(what_a_platform_cannot_do_is_refused_with_what_can)
     check_refused("{platform: {type: Kubermatic}}", "NotSupported",
                   "Kubermatic is not supported by this version; use Kubeadm, HostedControlPlane, "
                   "ClusterAPI, GiantSwarm, Kwok or Observe");
-    check_accepted("{platform: {type: GiantSwarm, giantSwarm: {name: a}}, driver: {preset: NVIDIA}}");
+    check_accepted(
+        "{platform: {type: GiantSwarm, giantSwarm: {name: a}}, driver: {preset: NVIDIA}}");
     check_accepted("{platform: {type: Kwok}}");
     check_accepted("{platform: {type: ClusterAPI, clusterAPI: {name: a}}}");
     check_accepted("{platform: {type: ClusterAPI}, driver: {preset: NVIDIA}}");
