@@ -39,6 +39,8 @@ case_of_the_chart() {
     echo ---
     chart_roles capi-rbac.yaml --set 'clusterAPI[0].namespace=default,clusterAPI[0].kubeconfigSecrets[0]=one-kubeconfig'
     echo ---
+    chart_roles giantswarm-rbac.yaml --set 'giantSwarm[0].namespace=default,giantSwarm[0].kubeconfigSecrets[0]=one-kubeconfig'
+    echo ---
     chart_roles target-rbac.yaml --set 'targetClusters[0].namespace=default,targetClusters[0].kubeconfigSecrets[0]=far'
     echo ---
     chart_roles configsource-rbac.yaml --set 'configSources[0].namespace=default,configSources[0].secrets={git,signers},configSources[0].appliedConfigMaps={values}' \

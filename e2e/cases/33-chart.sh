@@ -31,11 +31,13 @@ case_values() {
   assert_equal "$(object DaemonSet drawbridge-agent '.spec.template.spec.containers[0].args | map(select(test("client|gates")))')" '[]'
 
   # of values that an earlier chart did not have nothing is kept: helm upgrade --reuse-values
-  render --set 'clusterAPI=null,metrics=null,rbac=null,commonLabels=null,nameOverride=null,fullnameOverride=null,image.registry=null' \
+  render --set 'clusterAPI=null,giantSwarm=null,metrics=null,rbac=null,commonLabels=null,nameOverride=null,fullnameOverride=null,image.registry=null' \
     --set 'controller.serviceAccount=null,controller.extraArgs=null,controller.podLabels=null,agent.serviceAccount=null,agent.priorityClassName=null' || die "$(cat "$CASE_DIR/helm.log")"
   assert_equal "$(object DaemonSet drawbridge-agent .spec.template.spec.priorityClassName)" '"system-node-critical"'
   render --set 'clusterAPI[0].namespace=default,clusterAPI[0].from={management}' || die "$(cat "$CASE_DIR/helm.log")"
   assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("reach")))')" '["--reach=management=default"]'
+  render --set 'giantSwarm[0].namespace=org-a,giantSwarm[0].from={management}' || die "$(cat "$CASE_DIR/helm.log")"
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("reach")))')" '["--reach=management=org-a"]'
 
   render --set "image.operator.digest=$DIGEST,image.agent.digest=$DIGEST,image.agent.tag=t,gatesTable.configMap=gates,agent.clientCertificateSecret=who" \
     --set 'governingNamespaces={kubermatic},hostedControlPlanes[0].namespace=default,hostedControlPlanes[0].from={management}' \
