@@ -11,6 +11,7 @@
 //   since, settled        when it was written, when its roll-out was complete
 //   previous              {lists, revision, owned, replaced, before, after} of before this edit,
 //                         until it is settled: the way back
+//   variables             of a Cluster: where it was written, {"featureGates", "runtimeConfig"}
 //   failed                {reason, message}: it did not come up and was put back
 //   tried                 with failed: our entries of that edit, which are to be gone
 #include <string.h>

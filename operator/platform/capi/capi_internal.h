@@ -171,8 +171,8 @@ char *capi_kubelets_note(const struct capi_owner *owner);
 extern const char *const capi_flags[SITE_KINDS]; // "feature-gates", "runtime-config"
 // Fills capi->carried and worker_classes, and notes what is not understood: a variable is used
 // where one patch makes just its value one of these flags whenever it says something (in Cluster
-// API 1.14's forms valueFrom.variable and valueFrom.template), if it is a string, of one place and
-// not overridden for a part of the topology.
+// API 1.14's forms valueFrom.variable and valueFrom.template), if it is a string, of one place, not
+// overridden for a part of the topology, and nothing else in the class's patches says it.
 void capi_class_read(struct platform_capi *capi, const json_t *class);
 void capi_carried_fini(struct capi_carried *carried);
 // Whether the kubelets of this MachineDeployment get their gates by a variable.

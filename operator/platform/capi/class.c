@@ -126,6 +126,8 @@ struct scan {
     const json_t *class;
     const json_t *patch, *definition;
     json_t *unclear; // {patch name: true}: it says something of a flag that is not understood
+    json_t *uses;    // [text]: what may lead a variable elsewhere than to a flag's whole value
+    bool carried;    // the JSON patch that is looked at does just that
 };
 
 static void note_unclear(struct scan *s)
@@ -147,6 +149,7 @@ static void note_carried(struct scan *s, enum capi_place place, size_t way, size
     }
     if (!carried->variables[flag])
         carried->variables[flag] = str_dup(name);
+    s->carried = true;
     carried->init = carried->init || way == CAPI_WAY_KUBELET_INIT;
     carried->join = carried->join || way == CAPI_WAY_KUBELET;
     if (place == CAPI_PLACE_WORKERS)
@@ -219,6 +222,37 @@ static void scan_json_patch(struct scan *s, bool workers, const json_t *json_pat
         look_for_words(s, json_patch);
 }
 
+// A patch that a variable turns on, or that has it as a value.
+static void note_uses(const struct scan *s, const json_t *json_patch)
+{
+    const char *variable = doc_str(json_patch, "valueFrom", "variable", NULL);
+    AUTO_MEM char *text = str_format(".%s", variable);
+
+    json_array_append_new(s->uses, doc_string(text));
+    json_array_append_new(s->uses, doc_string(doc_str(json_patch, "valueFrom", "template", NULL)));
+    json_array_append_new(s->uses, doc_string(doc_str(s->patch, "enabledIf", NULL)));
+}
+
+// MachinePools that are not there get nothing.
+static bool reaches_pools(const struct scan *s)
+{
+    const json_t *pools =
+        doc_get(s->capi->cluster, "spec", "topology", "workers", "machinePools", NULL);
+
+    return json_array_size(pools) > 0 &&
+           doc_get(s->definition, "selector", "matchResources", "machinePoolClass", "names", NULL);
+}
+
+static bool is_of_pools_alone(const json_t *selector)
+{
+    const json_t *resources = json_object_get(selector, "matchResources");
+
+    return json_object_get(resources, "machinePoolClass") &&
+           !json_object_get(resources, "machineDeploymentClass") &&
+           !doc_bool(resources, false, "controlPlane", NULL) &&
+           !doc_bool(resources, false, "infrastructureCluster", NULL);
+}
+
 static void scan_definition(struct scan *s)
 {
     const json_t *selector = json_object_get(s->definition, "selector"),
@@ -229,8 +263,13 @@ static void scan_definition(struct scan *s)
     bool workers = str_eq(kind, "KubeadmConfigTemplate") &&
                    doc_get(selector, "matchResources", "machineDeploymentClass", "names", NULL);
 
-    for (size_t i = 0; (control_plane || workers) && i < json_array_size(patches); i++)
-        scan_json_patch(s, workers, json_array_get(patches, i));
+    for (size_t i = 0; i < json_array_size(patches); i++) {
+        s->carried = false;
+        if (control_plane || workers)
+            scan_json_patch(s, workers, json_array_get(patches, i));
+        if (reaches_pools(s) || (!s->carried && !is_of_pools_alone(selector)))
+            note_uses(s, json_array_get(patches, i));
+    }
 }
 
 // --- variables -----------------------------------------------------------------------------------
@@ -292,9 +331,35 @@ static bool is_shared(const struct platform_capi *capi, size_t place, const char
            str_eq(capi->carried[place].variables[0], capi->carried[place].variables[1]);
 }
 
-// Why the variables of a place are not written; NULL: they are. Owned.
-static char *check_place(const struct platform_capi *capi, const json_t *class, size_t place)
+// Whether a template says ".NAME", "$.NAME" or "index . \"NAME\"" somewhere.
+static bool says_variable(const char *text, const char *name)
 {
+    size_t len = strlen(name);
+
+    for (const char *at = strstr(text, name); at; at = strstr(at + 1, name)) {
+        bool field = at > text && at[-1] == '.' && (at - text < 2 || !is_word(at[-2]));
+        bool quoted = at > text && (at[-1] == '"' || at[-1] == '`');
+
+        if ((field || quoted) && !is_word(at[len]))
+            return true;
+    }
+    return false;
+}
+
+static bool is_used_elsewhere(const struct scan *s, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(s->uses); i++) {
+        if (says_variable(json_string_value(json_array_get(s->uses, i)), name))
+            return true;
+    }
+    return false;
+}
+
+// Why the variables of a place are not written; NULL: they are. Owned.
+static char *check_place(const struct scan *s, size_t place)
+{
+    const struct platform_capi *capi = s->capi;
+    const json_t *class = s->class;
     const struct capi_carried *carried = &capi->carried[place];
 
     if (carried->unclear)
@@ -312,6 +377,8 @@ static char *check_place(const struct platform_capi *capi, const json_t *class, 
             return str_format("%s is the value of another flag too", name);
         if (name && is_overridden(capi->cluster, name))
             return str_format("%s is overridden for a part of the topology", name);
+        if (name && is_used_elsewhere(s, name))
+            return str_format("%s is for something else too", name);
     }
     return NULL;
 }
@@ -323,17 +390,19 @@ void capi_carried_fini(struct capi_carried *carried)
     *carried = (struct capi_carried){0};
 }
 
-static void check_places(struct platform_capi *capi, const json_t *class)
+static void check_places(const struct scan *s)
 {
+    struct platform_capi *capi = s->capi;
+
     for (size_t i = 0; i < CAPI_PLACES; i++) {
         struct capi_carried *carried = &capi->carried[i];
-        AUTO_MEM char *why = check_place(capi, class, i);
+        AUTO_MEM char *why = check_place(s, i);
         bool any = carried->variables[0] || carried->variables[1];
 
         if (any && why) {
             AUTO_MEM char *note = str_format(
                 "variables of ClusterClass %s for %s are not used (%s)",
-                doc_str(class, "metadata", "name", NULL),
+                doc_str(s->class, "metadata", "name", NULL),
                 i < CAPI_PLACE_KUBELETS ? component_name(capi_ways[i].component) : "kubelets", why);
 
             capi_add_note(capi, note);
@@ -375,7 +444,8 @@ static void say_unclear(const struct scan *s)
 void capi_class_read(struct platform_capi *capi, const json_t *class)
 {
     AUTO_JSON json_t *unclear = json_object();
-    struct scan s = {.capi = capi, .class = class, .unclear = unclear};
+    AUTO_JSON json_t *uses = json_array();
+    struct scan s = {.capi = capi, .class = class, .unclear = unclear, .uses = uses};
     const json_t *patches = doc_get(class, "spec", "patches", NULL);
 
     for (size_t i = 0; i < json_array_size(patches) && i < PATCHES_MAX; i++) {
@@ -389,8 +459,21 @@ void capi_class_read(struct platform_capi *capi, const json_t *class)
         }
     }
     capi->class = json_incref((json_t *)(uintptr_t)class);
-    check_places(capi, class);
+    check_places(&s);
     say_unclear(&s);
+}
+
+// Cluster API 1.14.2, core/reconcilers/topology/cluster/patches/inline: "*", "*END" and "BEGIN*".
+static bool is_class(const char *known, const char *class)
+{
+    size_t len = strlen(known), all = strlen(class);
+
+    if (str_eq(known, class))
+        return true;
+    if (len == 0 || all < len - 1)
+        return false;
+    return (known[0] == '*' && str_eq(class + all - (len - 1), known + 1)) ||
+           (known[len - 1] == '*' && strncmp(class, known, len - 1) == 0);
 }
 
 bool capi_class_covers(const struct platform_capi *capi, const json_t *deployment)
@@ -407,7 +490,7 @@ bool capi_class_covers(const struct platform_capi *capi, const json_t *deploymen
     for (size_t i = 0; *class && i < json_array_size(capi->worker_classes); i++) {
         const char *known = json_string_value(json_array_get(capi->worker_classes, i));
 
-        if (str_eq(known, class) || str_eq(known, "*"))
+        if (known && is_class(known, class))
             return capi->carried[CAPI_PLACE_WORKERS].variables[0] != NULL;
     }
     return false;

@@ -276,6 +276,8 @@ struct error *capi_edit_put(struct capi_edit *edit, const struct platform_capi *
         return err;
     if (tree && owner->kind == KIND_CLUSTER) {
         capi_variables_put(edit->object, tree);
+        // Also where nothing of before is kept, and whatever the ClusterClass offers later.
+        json_object_set(record, "variables", json_object_get(tree, "variables"));
     } else if (tree && owner->kind == KIND_KUBEADM_CONTROL_PLANE) {
         put_tree(made(edit->object, "spec", "kubeadmConfigSpec"), part, tree);
         if (!part->place.map) // v1beta1 does not do without

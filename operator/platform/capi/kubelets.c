@@ -47,6 +47,7 @@ static char *text_of(const json_t *file)
                *encoding = doc_str(file, "encoding", NULL);
     AUTO_MEM char *text = NULL;
     AUTO_MEM char *again = NULL;
+    AUTO_JSON json_t *kept = NULL;
     size_t len;
 
     if (!content)
@@ -56,8 +57,9 @@ static char *text_of(const json_t *file)
     if (!str_eq(encoding, "base64") || !kube_base64_decode(slice_of(content), &text, &len) ||
         strlen(text) != len)
         return NULL;
-    again = kube_base64_encode(slice_of(text));
-    return str_eq(again, content) ? TAKE(text) : NULL; // no lines of a few letters each
+    kept = doc_string(text);
+    again = kube_base64_encode(slice_of(json_string_value(kept)));
+    return str_eq(again, content) ? TAKE(text) : NULL; // no short lines, and nothing but UTF-8
 }
 
 void capi_file_put(json_t *file, const char *text)
@@ -207,7 +209,10 @@ struct error *capi_add_kubelets(struct capi_owner *owner, const struct platform_
         owner->kind == KIND_KUBEADM_CONTROL_PLANE ? CAPI_WAY_KUBELET_INIT : CAPI_WAY_KUBELET;
     struct error *err = NULL;
 
-    if (file && (!capi_arg(args, "feature-gates") || is_ours_in_file(owner, file, args)))
+    // The topology controller puts the whole of files[] back, and leaves an argument alone that it
+    // does not set (Cluster API 1.14.2).
+    if (file && ((!capi_arg(args, "feature-gates") && !capi_is_topology(owner->object)) ||
+                 is_ours_in_file(owner, file, args)))
         return add_file(owner, file, args);
     for (size_t i = CAPI_WAY_KUBELET; !err && i <= last; i++) {
         err = capi_add_args(owner, capi, base, &capi_ways[i]);

@@ -38,7 +38,7 @@ static const char *value_of(const json_t *cluster, const char *name)
 static void keep_recorded(struct platform_capi *capi, size_t place)
 {
     AUTO_JSON json_t *record = capi_record(capi->cluster, places[place].slot);
-    const json_t *names = doc_get(record, "before", "variables", NULL);
+    const json_t *names = json_object_get(record, "variables");
 
     for (size_t i = 0; i < SITE_KINDS; i++) {
         const char *name = doc_str(names, site_kinds[i], NULL);
@@ -256,6 +256,18 @@ static void note_rollout(const struct platform_capi *capi, struct platform_part 
         part->words = topology_words(capi);
 }
 
+// One variable is for all of them, also for those that an upgrade has not reached.
+static void note_lowest_version(const struct platform_capi *capi, struct platform_part *part)
+{
+    for (size_t i = 0; place_of(part) == CAPI_PLACE_WORKERS && i < capi->len; i++) {
+        const struct capi_owner *owner = &capi->owners[i];
+
+        if (is_covered(capi, owner, false) && owner->version.major > 0 &&
+            (part->version.major == 0 || version_compare_minor(owner->version, part->version) < 0))
+            part->version = owner->version;
+    }
+}
+
 unsigned capi_variables_nodes(const struct platform_capi *capi, const struct platform_part *part)
 {
     unsigned nodes = 0;
@@ -293,6 +305,7 @@ struct error *capi_variables_read(struct capi_owner *owner, const struct platfor
         part->place =
             (struct site_place){&site_extra_args, part->component, part->where, "/extraArgs", true};
         note_rollout(capi, part);
+        note_lowest_version(capi, part);
         err = platform_part_read(part);
     }
     return err;

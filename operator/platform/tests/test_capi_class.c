@@ -132,6 +132,106 @@ TEST(a_variable_of_several_places_is_not_used)
     end(&p);
 }
 
+// A class where "gates" is the API server's, with one more patch.
+static char *found_beside(const char *cluster, const char *patch)
+{
+    AUTO_MEM char *one = patch_of("gates", "control plane", GATES,
+                                  "{name: feature-gates, value: {{ .gates | quote }}}");
+    AUTO_MEM char *both = str_format("%s, %s", one, patch);
+    AUTO_JSON json_t *class = class_of(STRING("gates"), both);
+    char *text;
+    struct place p;
+
+    begin(&p, "v1beta2");
+    json_decref(p.capi.cluster);
+    p.capi.cluster = parse(cluster);
+    capi_class_read(&p.capi, class);
+    text = str_format("%s%s",
+                      p.capi.carried[CAPI_PLACE_API_SERVER].variables[0]
+                          ? p.capi.carried[CAPI_PLACE_API_SERVER].variables[0]
+                          : "none",
+                      p.capi.notes && strstr(p.capi.notes, "(gates is for something else too)")
+                          ? ": for something else"
+                          : "");
+    end(&p);
+    return text;
+}
+
+#define BESIDE(enabled, kind, resources, from)                                                     \
+    "{name: q, " enabled "definitions: [{selector: {apiVersion: x/v1, kind: " kind                 \
+    ", matchResources: " resources "}, jsonPatches: [{op: add, path: /spec/template/spec/x, " from \
+    "}]}]}"
+#define PLAIN "{metadata: {name: one, namespace: default}}"
+
+TEST(a_variable_that_is_for_something_else_too_is_not_used)
+{
+    static const char *const elsewhere[] = {
+        BESIDE("", "DevMachineTemplate", "{controlPlane: true}", "valueFrom: {variable: gates}"),
+        BESIDE("", "DevMachineTemplate", "{controlPlane: true}",
+               "valueFrom: {template: 'x {{ $.gates }}'}"),
+        BESIDE("", "KubeadmConfigTemplate", "{machineDeploymentClass: {names: [w]}}",
+               "valueFrom: {template: 'v=1,{{ index . \"gates\" }}'}"),
+        BESIDE("enabledIf: '{{ if .gates }}true{{ end }}', ", "DevMachineTemplate",
+               "{controlPlane: true}", "value: 5"),
+        API_PATCH("clusterConfiguration/scheduler/extraArgs/-",
+                  TEMPLATE("{name: feature-gates, value: 'A=true,{{ .gates }}'}")),
+    };
+    static const char *const nothing[] = {
+        BESIDE("", "DevMachineTemplate", "{controlPlane: true}", "valueFrom: {variable: gatesTwo}"),
+        BESIDE("", "DevMachineTemplate", "{controlPlane: true}",
+               "valueFrom: {template: '/gates {{ .other.gates }}'}"),
+        BESIDE("", "KubeadmConfigTemplate", "{machinePoolClass: {names: [p]}}",
+               "valueFrom: {variable: gates}"),
+    };
+
+    for (size_t i = 0; i + 1 < COUNT(elsewhere); i++)
+        CHECK_STR_TAKE(found_beside(PLAIN, elsewhere[i]), "none: for something else");
+    {
+        AUTO_MEM char *patch = str_format("{name: q, definitions: [%s]}", elsewhere[4]);
+
+        CHECK_STR_TAKE(found_beside(PLAIN, patch), "none: for something else");
+    }
+    for (size_t i = 0; i < COUNT(nothing); i++)
+        CHECK_STR_TAKE(found_beside(PLAIN, nothing[i]), "gates");
+    CHECK_STR_TAKE(found_beside("{metadata: {name: one, namespace: default}, spec: {topology:"
+                                " {workers: {machinePools: [{class: p, name: p}]}}}}",
+                                nothing[2]),
+                   "none: for something else");
+}
+
+static bool covers(const char *names, const char *class)
+{
+    AUTO_MEM char *cluster = str_format("{spec: {topology: {workers: {machineDeployments:"
+                                        " [{class: %s, name: w}]}}}}",
+                                        class);
+    AUTO_JSON json_t *deployment =
+        parse("{metadata: {labels: {topology.cluster.x-k8s.io/deployment-name: w}}}");
+    bool covered;
+    struct place p;
+
+    begin(&p, "v1beta2");
+    json_decref(p.capi.cluster);
+    json_decref(p.capi.worker_classes);
+    p.capi.cluster = parse(cluster);
+    p.capi.worker_classes = parse(names);
+    p.capi.carried[CAPI_PLACE_WORKERS].variables[0] = str_dup("nodes");
+    covered = capi_class_covers(&p.capi, deployment);
+    end(&p);
+    return covered;
+}
+
+TEST(classes_of_workers_are_matched_as_cluster_api_matches_them)
+{
+    CHECK(covers("[other, workers]", "workers"));
+    CHECK(covers("['*']", "workers"));
+    CHECK(covers("['gpu-*']", "gpu-workers"));
+    CHECK(covers("['*-workers']", "gpu-workers"));
+    CHECK(!covers("['gpu-*']", "workers"));
+    CHECK(!covers("['*-workers']", "workers"));
+    CHECK(!covers("['', 5]", "workers"));
+    CHECK(!covers("['work*ers', 'workers-*']", "workers"));
+}
+
 // --- there and back ------------------------------------------------------------------------------
 
 #define VARIABLES STRING("api") ", " STRING("served") ", " STRING("scheduler") ", " STRING("nodes")
@@ -167,10 +267,10 @@ struct topology {
 };
 
 // A Cluster with its control plane and, where template is not NULL, a MachineDeployment.
-static void topology_begin(struct topology *t, json_t *take_cluster, const char *control_plane,
-                           json_t *take_template)
+static void topology_begin_of(struct topology *t, json_t *take_class, json_t *take_cluster,
+                              const char *control_plane, json_t *take_template)
 {
-    AUTO_JSON json_t *class = whole_class();
+    AUTO_JSON json_t *class = take_class;
     AUTO_MEM char *text = str_format(
         "{metadata: {" OWNED "}}, spec: {version: v1.33.13, replicas: 1, kubeadmConfigSpec: %s},"
         " status: {replicas: 1, upToDateReplicas: 1, readyReplicas: 1}}",
@@ -198,6 +298,12 @@ static void topology_begin(struct topology *t, json_t *take_cluster, const char 
         if (capi->owners[i].kind == KIND_CLUSTER)
             t->cluster = &capi->owners[i];
     }
+}
+
+static void topology_begin(struct topology *t, json_t *take_cluster, const char *control_plane,
+                           json_t *take_template)
+{
+    topology_begin_of(t, whole_class(), take_cluster, control_plane, take_template);
 }
 
 static void topology_end(struct topology *t)
@@ -318,6 +424,55 @@ TEST(a_variable_is_rolled_out_when_the_objects_have_it_and_are)
     CHECK(find_part(t.cluster, CAPI_SLOT_WORKERS)->rollout.complete);
     CHECK_INT(find_part(t.cluster, CAPI_SLOT_WORKERS)->rollout.desired, 2);
     CHECK_INT(capi_variables_nodes(&t.p.capi, find_part(t.cluster, CAPI_SLOT_WORKERS)), 2);
+    topology_end(&t);
+}
+
+// Somebody adds to what we wrote, so that nothing of before is kept; then the class has no
+// variables any more.
+TEST(a_variable_comes_back_when_the_class_makes_nothing_of_it_any_more)
+{
+    AUTO_JSON json_t *cluster = parse(CLUSTER(""));
+    AUTO_JSON json_t *on = NULL;
+    AUTO_JSON json_t *again = NULL;
+    AUTO_JSON json_t *off = NULL;
+    struct topology t;
+
+    topology_begin(&t, doc_copy(cluster), "{}", parse(EMPTY_TEMPLATE));
+    CHECK_OK(edit_cluster(&t, WANT_API, WANT, &on));
+    topology_end(&t);
+    json_object_set_new((json_t *)(uintptr_t)capi_variable(on, "scheduler"), "value",
+                        json_string("Mine=true,DynamicResourceAllocation=true"));
+    topology_begin(&t, doc_copy(on), "{}", parse(EMPTY_TEMPLATE));
+    CHECK_OK(edit_cluster(&t, WANT_API, WANT, &again));
+    topology_end(&t);
+    topology_begin_of(&t, class_of("", ""), doc_copy(again), "{}", parse(EMPTY_TEMPLATE));
+    CHECK(find_part(t.cluster, "kube-scheduler") != NULL);
+    CHECK_OK(edit_cluster(&t, WANT_NOTHING, WANT_NOTHING, &off));
+    check_variables(off, "[{\"name\":\"scheduler\",\"value\":\"Mine=true\"}]");
+    topology_end(&t);
+}
+
+// An upgrade reaches the control plane first.
+TEST(a_variable_of_workers_is_for_the_oldest_of_them)
+{
+    struct topology t;
+
+    topology_begin(&t, parse(CLUSTER("")), "{}", parse(EMPTY_TEMPLATE));
+    CHECK_INT(find_part(t.cluster, CAPI_SLOT_WORKERS)->version.minor, 33);
+    doc_set(t.p.capi.owners[1].object, json_string("v1.32.9"), "spec", "template", "spec",
+            "version", NULL);
+    for (size_t i = 0; i < t.p.capi.len; i++) {
+        struct capi_owner *owner = &t.p.capi.owners[i];
+        struct capi_owner now = {.kind = owner->kind,
+                                 .object = json_incref(owner->object),
+                                 .template = json_incref(owner->template)};
+
+        capi_owner_fini(owner);
+        *owner = now;
+        CHECK_OK(capi_owner_read(owner, &t.p.capi));
+    }
+    CHECK_INT(find_part(t.cluster, CAPI_SLOT_WORKERS)->version.minor, 32);
+    CHECK_INT(find_part(t.cluster, "kube-scheduler")->version.minor, 33);
     topology_end(&t);
 }
 

@@ -80,11 +80,33 @@ TEST(a_file_of_the_kubelets_is_told_from_other_files)
                         " encoding: gzip+base64, content: H4sIAAAAAAAAA0u0UjDkAgDLNQvXBQAAAA==}],"
                         " " JOIN_PATCHES "}",
                         BOTH_ARGS);
+    // bytes that are no text: "a: \xff\n"
+    check_kubelet_slots("{files: [{path: /etc/kubernetes/patches/kubeletconfiguration.yaml,"
+                        " encoding: base64, content: YTog/wo=}], " JOIN_PATCHES "}",
+                        BOTH_ARGS);
     // gates on the command line win over the file, key by key
     check_kubelet_slots("{files: [{path: /etc/k/kubeletconfiguration.yaml, content: 'a: 1'}],"
                         " joinConfiguration: {patches: {directory: /etc/k}, nodeRegistration:"
                         " {kubeletExtraArgs: [{name: feature-gates, value: 'A=true'}]}}}",
                         BOTH_ARGS);
+}
+
+// The topology controller has the whole of files[], and of the arguments those that it sets.
+TEST(a_file_that_the_topology_controller_writes_is_left_alone)
+{
+    struct place p;
+
+    begin(&p, "v1beta2");
+    CHECK_OK(read_control_plane(
+        &p, parse("{metadata: {name: one, namespace: default, labels:"
+                  " {topology.cluster.x-k8s.io/owned: ''}}, spec: {version: v1.33.13,"
+                  " kubeadmConfigSpec: {files: [{path: /etc/k/kubeletconfiguration.yaml, content:"
+                  " 'featureGates: {A: true}'}], joinConfiguration: {patches: {directory:"
+                  " /etc/k}}}}}")));
+    CHECK_STR(part_of(&p, "kubelet")->place.at, "/kubeletExtraArgs");
+    CHECK_STR(part_of(&p, "kubelet-init")->place.at, "/kubeletExtraArgs");
+    CHECK(json_is_true(json_object_get(part_of(&p, "kubelet")->flags.feature_gates, "A")));
+    end(&p);
 }
 
 // base64 of "maxPods: 50\n", and of that with the gate.
