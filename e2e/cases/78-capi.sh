@@ -133,24 +133,35 @@ nothing_more() {
   assert_equal "$(generations)" "$(cat "$CASE_DIR/quiet")" 'a second pass'
 }
 
-# case: a machine that does not come up: the old one stays, what was there before comes back, the machine's words are told; while it is paused nothing is written
+# case: Auto finds the Cluster of a kubeconfig, also for plan; a machine that does not come up: the old one stays, what was there before comes back, the machine's words are told; while it is paused nothing is written
 # timeout: 400
 case_stuck() {
   capi_up 1 1
   start_controller
+  plan_finds
   kubectl patch cluster one --type merge -p '{"spec":{"paused":true}}' >/dev/null
-  capi_dra one 'deletionPolicy: Revert' 'rollout: {componentTimeout: 20s, minReady: 0s}'
-  eventually 60 condition_is one Ready 'False ClusterPaused' default
+  capi_dra auto 'platform: {type: Auto}' 'cluster: {kubeconfigSecretRef: {name: one-kubeconfig}}' 'deletionPolicy: Revert' 'rollout: {componentTimeout: 20s, minReady: 0s}'
+  eventually 60 condition_is auto Ready 'False ClusterPaused' default
+  assert_equal "$(kubectl get dracfg auto -o jsonpath='{.status.platform}')" ClusterAPI
   assert same_specs
   machines_take 1h
   kubectl patch cluster one --type merge -p '{"spec":{"paused":false}}' >/dev/null
   eventually 60 has_gate
-  eventually 120 condition_is one Degraded 'True ComponentNotReady' default
-  assert_match "$(condition_message one Degraded default)" 'Machine one-[a-z0-9]+: '
+  eventually 120 condition_is auto Degraded 'True ComponentNotReady' default
+  assert_match "$(condition_message auto Degraded default)" 'Machine one-[a-z0-9]+: '
   eventually 120 kcp_over one
   assert same_specs
-  eventually 60 condition_is one ControlPlaneUpdated 'False RolledBack' default
-  kubectl delete draconfiguration one --timeout=90s >/dev/null
+  eventually 60 condition_is auto ControlPlaneUpdated 'False RolledBack' default
+  kubectl delete draconfiguration auto --timeout=90s >/dev/null
+}
+
+# plan_finds: the Cluster that Auto will find, of a file that no API server has.
+plan_finds() {
+  local code=0
+  printf 'apiVersion: drawbridge.dev/v1alpha1\nkind: DRAConfiguration\nmetadata: {name: auto, namespace: default}\nspec: {featureGates: {DynamicResourceAllocation: true}, cluster: {kubeconfigSecretRef: {name: one-kubeconfig}}}\n' >"$CASE_DIR/auto.yaml"
+  "$DRAWBRIDGE" plan -f "$CASE_DIR/auto.yaml" --kubeconfig "$KUBECONFIG" >"$CASE_DIR/plan" || code=$?
+  assert_equal "$code" 1 'exit code of plan'
+  assert_match "$(cat "$CASE_DIR/plan")" '\+\+\+ b/kubeadmcontrolplanes/default/one'
 }
 
 # machines_take DURATION: those that are made from now on, until they are there.

@@ -35,9 +35,22 @@ struct platform_traits {
 };
 // AUTO: of what it may become, that it writes.
 const struct platform_traits *platform_traits(enum platform_type type);
-// spec.platform.type of a DRAConfiguration that may be any JSON, and its traits.
+// spec.platform.type of a DRAConfiguration that may be any JSON, and its traits. Of Auto what
+// platform_detect() found, as the status says: whom it writes follows from it.
 enum platform_type platform_type_of(const json_t *config);
 const struct platform_traits *platform_traits_of(const json_t *config);
+// The DRAConfiguration with that type, see api_config_parse().
+struct error *platform_parse(const json_t *object, struct api_config *ret_config);
+// Whether a value of status.platform is one that platform_detect() finds.
+bool platform_is_detected(struct slice name);
+// Auto with spec.cluster, and nothing has been found yet: ask platform_detect().
+bool platform_is_undecided(const struct api_config *config);
+// By the objects beside the kubeconfig that spec.cluster names: what made the cluster that it leads
+// to, as status.platform has it; NULL: nothing of which we may see anything. kube: of the cluster
+// that Drawbridge runs in. What may not be read is not there; any other failure is an error.
+typedef void platform_detected_fn(void *owner, struct error *take_err, const char *name);
+MUST_USE struct op *platform_detect(struct loop *loop, struct kube *kube, const json_t *config,
+                                    platform_detected_fn *done, void *owner);
 // The platform to act upon: the spec's. Where that is Auto, what was found first, as the status
 // says, until the spec names another: what was written can only be taken back the way it was
 // written, and nobody's flags are to be written because a cluster looks different one day.

@@ -57,6 +57,7 @@ struct planning {
     bool prepares;             // nothing is planned: what is there is looked at
     struct version target;
     struct strlist unseen; // what could not be looked at
+    const char *detected;  // by Auto
     bool breaks;           // the upgrade would, or nobody can say
 };
 
@@ -233,6 +234,28 @@ static void on_observed(void *owner, struct error *take_err,
     p->err = take_err;
     p->observed = take_observed;
     loop_stop(p->client.loop);
+}
+
+static void on_detected(void *owner, struct error *take_err, const char *name)
+{
+    struct planning *p = owner;
+
+    p->err = take_err;
+    p->detected = name;
+    loop_stop(p->client.loop);
+}
+
+// As the controller will, which then says so in the status.
+static struct error *detect(struct planning *p, json_t *object, struct api_config *config)
+{
+    struct op *op = platform_detect(p->client.loop, p->client.kube, object, on_detected, p);
+
+    (void)op;
+    loop_run(p->client.loop);
+    if (p->err || !p->detected)
+        return TAKE(p->err);
+    doc_set(object, doc_string(p->detected), "status", "platform", NULL);
+    return platform_parse(object, config);
 }
 
 static struct error *observe(struct planning *p, const struct api_config *config)
@@ -567,9 +590,11 @@ static struct error *make_plan(struct planning *p, const struct settings *settin
     if (!err)
         err = find_config(p, settings, name, &object);
     if (!err)
-        err = api_config_parse(object, &config);
+        err = platform_parse(object, &config);
     if (!err)
         err = platform_check(&config);
+    if (!err && platform_is_undecided(&config))
+        err = detect(p, object, &config);
     if (!err && settings->live && !p->prepares)
         say_what_holds(&config);
     if (!err)

@@ -16,6 +16,8 @@ uint64_t facet_of_config(const json_t *config)
     hash = slice_hash(slice_of(doc_str(metadata, "annotations", API_ANNOTATION_RECONCILE, NULL)),
                       hash);
     hash = slice_hash(slice_of(doc_str(config, "status", "observedClusterUID", NULL)), hash);
+    if (platform_is_detected(slice_of(doc_str(config, "status", "platform", NULL))))
+        hash = slice_hash(slice_of(doc_str(config, "status", "platform", NULL)), hash);
     if (*doc_str(metadata, "annotations", API_ANNOTATION_SOURCE, NULL))
         hash = sources_facet(config, hash);
     return hash | 1; // 0 stands for none
@@ -32,6 +34,14 @@ static bool same_field(const struct kube_fields *was, const struct kube_fields *
     return same_text(kube_field_text(was, key), kube_field_text(now, key));
 }
 
+// Its first platform is no news where it is the one that everybody takes it for.
+static bool is_detected(const struct kube_fields *status)
+{
+    struct slice text = kube_field_text(status, "platform");
+
+    return text.len > 2 && platform_is_detected(slice_sub(text, 1, text.len - 1));
+}
+
 bool facet_is_same(const struct kube_glance *was, const struct kube_glance *now)
 {
     static const char *const fields[] = {"generation", "uid", "deletionTimestamp", "annotations"};
@@ -42,6 +52,9 @@ bool facet_is_same(const struct kube_glance *was, const struct kube_glance *now)
             return false;
     }
     if (!same_field(&was->status, &now->status, "observedClusterUID"))
+        return false;
+    if (!same_field(&was->status, &now->status, "platform") &&
+        (is_detected(&was->status) || is_detected(&now->status)))
         return false;
     // Of what came from a ConfigSource more is looked at.
     return !memmem(annotations.ptr, annotations.len, API_ANNOTATION_SOURCE,

@@ -17,7 +17,7 @@ struct kube_ref config_ref(const struct pass *pass, const char *subresource)
 static struct error *read_object(const struct pass *pass, const json_t *object,
                                  struct api_config *ret_config)
 {
-    struct error *err = api_config_parse(object, ret_config);
+    struct error *err = platform_parse(object, ret_config);
 
     if (!err && ret_config->deleting && pass->cluster)
         ret_config->platform = platform_decide_end(pass->cluster, ret_config);
@@ -140,19 +140,26 @@ static void on_noted(void *owner, struct error *take_err, json_t *take_body)
     walk_continue(&pass->walk, error_wrap(take_err, "note which cluster it is"));
 }
 
+// What is to be written in the status before anything else is done: the pass is over with it, and
+// what changes calls for the next.
+static void note_status(struct pass *pass, const char *field, const char *value)
+{
+    AUTO_JSON json_t *body = json_object();
+    struct kube_ref ref = config_ref(pass, "status");
+    struct kube_patch patch = {
+        .type = KUBE_PATCH_MERGE, .body = body, .field_manager = API_FIELD_MANAGER};
+
+    doc_set(body, doc_string(pass->config.resource_version), "metadata", "resourceVersion", NULL);
+    doc_set(body, doc_string(value), "status", field, NULL);
+    pass->walk.pending = kube_patch(pass->home, &ref, &patch, on_noted, pass);
+}
+
 // Whose this DRAConfiguration is follows from it, and so may not be told together with anything
 // that only that one may do.
 static struct error *note_cluster(struct pass *pass)
 {
     struct moves *moves = pass->controller->moves;
     bool moves_on = *doc_str(pass->config.status, "observedClusterUID", NULL);
-    AUTO_JSON json_t *body =
-        json_pack("{s:{s:o}, s:{s:o}}", "metadata", "resourceVersion",
-                  doc_string(pass->config.resource_version), "status", "observedClusterUID",
-                  doc_string(cluster_uid(pass->cluster)));
-    struct kube_ref ref = config_ref(pass, "status");
-    struct kube_patch patch = {
-        .type = KUBE_PATCH_MERGE, .body = body, .field_manager = API_FIELD_MANAGER};
 
     if (moves_on && moves_left_ms(moves, pass->walk.key) > 0)
         return error_because(ERROR_TRANSIENT, "Progressing",
@@ -162,30 +169,17 @@ static struct error *note_cluster(struct pass *pass)
                              pass->cluster->by);
     if (moves_on)
         moves_note(moves, pass->walk.key);
-    pass->walk.pending = kube_patch(pass->home, &ref, &patch, on_noted, pass);
+    note_status(pass, "observedClusterUID", cluster_uid(pass->cluster));
     return NULL;
 }
 
-struct error *step_load(void *walk, enum verdict *ret_verdict)
+// Where it is written, and by whom.
+static struct error *load_cluster(struct pass *pass, enum verdict *ret_verdict)
 {
-    struct pass *pass = walk;
-    const json_t *object = watch_get(pass->controller->configs, pass->walk.key);
-    struct error *err;
+    struct error *err = NULL;
 
-    *ret_verdict = VERDICT_NEXT;
-    if (!object)
-        return NULL;
-    pass->object = json_incref((json_t *)(uintptr_t)object); // replaced in the store, never changed
-    err = api_config_parse(pass->object, &pass->config);
-    if (err)
-        return err;
-    intent_make(&pass->config, &pass->intent);
-    if (pass->unheld)
-        return NULL;
-    if (!pass->config.deleting)
-        err = platform_check(&pass->config);
     // Its watches call for the next pass.
-    pass->over = !err && (platform_is_in_target(&pass->config) || wants_workload(pass)) &&
+    pass->over = (platform_is_in_target(&pass->config) || wants_workload(pass)) &&
                  cluster_targets_begin(pass->controller->targets, pass->walk.key);
     if (pass->over) {
         pass->after_ms =
@@ -217,6 +211,48 @@ struct error *step_load(void *walk, enum verdict *ret_verdict)
         if (writer && !str_eq(writer, pass->walk.key))
             pass->conflict = TAKE(writer);
     }
+    return NULL;
+}
+
+static void on_detected(void *owner, struct error *take_err, const char *name)
+{
+    struct pass *pass = owner;
+    enum verdict verdict = VERDICT_NEXT;
+
+    pass->walk.pending = NULL;
+    if (!take_err && name) {
+        note_status(pass, "platform", name);
+        return;
+    }
+    if (!take_err)
+        take_err = load_cluster(pass, &verdict);
+    if (take_err || verdict == VERDICT_NEXT)
+        walk_continue(&pass->walk, take_err);
+}
+
+struct error *step_load(void *walk, enum verdict *ret_verdict)
+{
+    struct pass *pass = walk;
+    const json_t *object = watch_get(pass->controller->configs, pass->walk.key);
+    struct error *err;
+
+    *ret_verdict = VERDICT_NEXT;
+    if (!object)
+        return NULL;
+    pass->object = json_incref((json_t *)(uintptr_t)object); // replaced in the store, never changed
+    err = platform_parse(pass->object, &pass->config);
+    if (err)
+        return err;
+    intent_make(&pass->config, &pass->intent);
+    if (pass->unheld)
+        return NULL;
+    if (!pass->config.deleting)
+        err = platform_check(&pass->config);
+    if (err || !platform_is_undecided(&pass->config))
+        return err ? err : load_cluster(pass, ret_verdict);
+    *ret_verdict = VERDICT_WAIT;
+    pass->walk.pending = platform_detect(pass->controller->loop, pass->controller->cluster.kube,
+                                         pass->object, on_detected, pass);
     return NULL;
 }
 

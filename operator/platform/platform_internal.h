@@ -6,6 +6,14 @@
 
 struct writing;
 
+// An object that tells which platform made a cluster. The strings are its owner's.
+#define PLATFORM_SIGNS_MAX 2
+struct platform_sign {
+    const char *group, *resource; // static
+    char *namespace, *name;
+};
+void platform_sign_fini(struct platform_sign *sign);
+
 // One kind of cluster. Each function but collect may be NULL.
 struct platform {
     enum platform_type type;
@@ -21,6 +29,11 @@ struct platform {
     size_t (*follows)(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX]);
     // platform_way() where spec.cluster is not set. NULL: there is none.
     void (*way)(const json_t *config, struct cluster_way *ret_way);
+    // Of a DRAConfiguration whose spec.cluster names a kubeconfig: the objects beside it, any of
+    // which tells that this platform made that cluster. NULL: Auto does not find it so. is_sign:
+    // whether one that is there does (NULL: it does).
+    size_t (*signs)(const json_t *config, struct platform_sign signs[PLATFORM_SIGNS_MAX]);
+    bool (*is_sign)(const json_t *object);
     // Its own observation, where the common one (this cluster's API server, kubeadm's ConfigMaps)
     // does not fit; NULL: the common one, then collect().
     struct op *(*observe)(struct loop *loop, const struct cluster *cluster,
@@ -45,6 +58,13 @@ const struct platform *platform_capi(void);
 const struct platform *platform_giantswarm(void);
 // NULL: this build has none for that type; AUTO is none.
 const struct platform *platform_find(enum platform_type type);
+
+// The name of the cluster that a DRAConfiguration is about, where Cluster API's kubeconfig Secrets
+// are called CLUSTER-kubeconfig: given (may be ""), that of the Secret that cluster (spec.cluster;
+// may be NULL) names, or own. Yours.
+char *platform_name_of(const char *given, const json_t *cluster, const char *own);
+// The first part of such a Secret's name, NULL: it is called otherwise. Yours.
+char *platform_name_of_secret(const json_t *cluster);
 
 // --- what is written
 

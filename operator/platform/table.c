@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of platforms, and what everybody else asks of it.
+#include <string.h>
+
 #include "platform_internal.h"
 
 typedef const struct platform *platform_get_fn(void);
@@ -24,15 +26,63 @@ const struct platform_traits *platform_traits(enum platform_type type)
     return platform ? &platform->traits : &unknown;
 }
 
-enum platform_type platform_type_of(const json_t *config)
+static enum platform_type type_named(const char *name)
 {
-    const char *name = doc_str(config, "spec", "platform", "type", NULL);
-
     for (int i = 0; i < PLATFORM_TYPE_COUNT; i++) {
         if (str_eq(platform_type_name((enum platform_type)i), name))
             return (enum platform_type)i;
     }
     return PLATFORM_AUTO;
+}
+
+bool platform_is_detected(struct slice name)
+{
+    for (int i = 0; i < PLATFORM_TYPE_COUNT; i++) {
+        const struct platform *platform = platform_find((enum platform_type)i);
+
+        if (platform && platform->signs &&
+            slice_eq(name, platform_type_name((enum platform_type)i)))
+            return true;
+    }
+    return false;
+}
+
+enum platform_type platform_type_of(const json_t *config)
+{
+    enum platform_type type = type_named(doc_str(config, "spec", "platform", "type", NULL));
+    const char *found = doc_str(config, "status", "platform", NULL);
+
+    return type == PLATFORM_AUTO && platform_is_detected(slice_of(found)) ? type_named(found)
+                                                                          : type;
+}
+
+struct error *platform_parse(const json_t *object, struct api_config *ret_config)
+{
+    struct error *err = api_config_parse(object, ret_config);
+
+    if (!err && ret_config->platform == PLATFORM_AUTO)
+        ret_config->platform = platform_type_of(object);
+    return err;
+}
+
+char *platform_name_of_secret(const json_t *cluster)
+{
+    static const char end[] = "-kubeconfig";
+    const json_t *ref = json_object_get(cluster, "kubeconfigSecretRef");
+    const char *name = doc_str(ref, "name", NULL), *key = doc_str(ref, "key", NULL);
+    size_t len = strlen(name);
+
+    if (len < sizeof(end) || !str_eq(name + len - strlen(end), end) ||
+        (*key && !str_eq(key, "value")))
+        return NULL;
+    return str_ndup(name, len - strlen(end));
+}
+
+char *platform_name_of(const char *given, const json_t *cluster, const char *own)
+{
+    char *name = *given ? str_dup(given) : platform_name_of_secret(cluster);
+
+    return name ? name : str_dup(own);
 }
 
 const struct platform_traits *platform_traits_of(const json_t *config)

@@ -21,6 +21,8 @@ static const struct row {
     {"", "\"generation\":1,\"uid\":\"u\",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"", "", true},
     {"", "\"generation\":1,\"uid\":\"u\"", "\"observedClusterUID\":\"c\"", true},
     {"", "\"generation\":1,\"uid\":\"u\"", "\"x\":{\"observedClusterUID\":\"c\"}", false},
+    {"", "\"generation\":1,\"uid\":\"u\"", "\"platform\":\"Observe\"", false},
+    {"", "\"generation\":1,\"uid\":\"u\"", "\"platform\":\"ClusterAPI\"", true},
     {"\"" API_ANNOTATION_RECONCILE "\":\"1\"", "\"generation\":1,\"uid\":\"u\"", "", true},
     {"\"" API_ANNOTATION_SOURCE "\":\"s/a\"", "\"generation\":1,\"uid\":\"u\"", "", true},
 };

@@ -457,6 +457,7 @@ const struct platform *platform_capi(void)
         .name_targets = capi_name_targets,
         .reaches = capi_reaches,
         .follows = capi_follows,
+        .signs = capi_signs,
         .way = capi_kubeconfig,
         .wrote = wrote,
         .observe = capi_observe,

@@ -97,6 +97,7 @@ extern const struct capi_way capi_ways[CAPI_WAYS];
 
 const char *capi_reaches(const json_t *config);
 void capi_name_targets(const json_t *config, struct strlist *names);
+size_t capi_signs(const json_t *config, struct platform_sign signs[PLATFORM_SIGNS_MAX]);
 size_t capi_follows(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX]);
 void capi_kubeconfig(const json_t *config, struct cluster_way *ret_way);
 // The kubeconfig of the Cluster of that name. The way is yours.

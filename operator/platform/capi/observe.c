@@ -727,11 +727,12 @@ struct op *capi_observe(struct loop *loop, const struct cluster *cluster,
                         const struct platform_target *target, platform_observed_fn *done,
                         void *owner)
 {
-    const char *namespace = doc_str(target->capi, "namespace", NULL),
-               *name = doc_str(target->capi, "name", NULL);
+    const char *namespace = doc_str(target->capi, "namespace", NULL);
+    AUTO_MEM char *name =
+        platform_name_of(doc_str(target->capi, "name", NULL), target->cluster, target->name);
     struct capi_question question = {.type = PLATFORM_CLUSTER_API,
                                      .namespace = *namespace ? namespace : target->namespace,
-                                     .name = *name ? name : target->name,
+                                     .name = name,
                                      .collect = collect_own};
 
     return capi_see(loop, cluster, target, &question, done, owner);

@@ -14,22 +14,39 @@ const char *capi_reaches(const json_t *config)
     return *given ? given : doc_str(config, "metadata", "namespace", NULL);
 }
 
-static const char *name_of(const json_t *config)
+static char *name_of(const json_t *config)
 {
-    const char *given = doc_str(spec_of(config), "name", NULL);
-
-    return *given ? given : doc_str(config, "metadata", "name", NULL);
+    return platform_name_of(doc_str(spec_of(config), "name", NULL),
+                            doc_get(config, "spec", "cluster", NULL),
+                            doc_str(config, "metadata", "name", NULL));
 }
 
 void capi_name_targets(const json_t *config, struct strlist *names)
 {
-    strlist_take(names, str_format("Cluster %s/%s", capi_reaches(config), name_of(config)));
+    AUTO_MEM char *name = name_of(config);
+
+    strlist_take(names, str_format("Cluster %s/%s", capi_reaches(config), name));
+}
+
+size_t capi_signs(const json_t *config, struct platform_sign signs[PLATFORM_SIGNS_MAX])
+{
+    char *name = platform_name_of_secret(doc_get(config, "spec", "cluster", NULL));
+
+    if (!name)
+        return 0;
+    signs[0] =
+        (struct platform_sign){.group = CAPI_CORE_GROUP,
+                               .resource = "clusters",
+                               .namespace = str_dup(doc_str(config, "metadata", "namespace", NULL)),
+                               .name = name};
+    return 1;
 }
 
 // Which control plane and which MachineDeployments are its is in the objects: those of the
 // namespace are followed.
 size_t capi_follows(const json_t *config, struct platform_follow follows[PLATFORM_FOLLOWS_MAX])
 {
+    AUTO_MEM char *name = name_of(config);
     static const enum platform_kind kinds[] = {KIND_CLUSTER, KIND_KUBEADM_CONTROL_PLANE,
                                                KIND_MACHINE_DEPLOYMENT};
 
@@ -45,7 +62,7 @@ size_t capi_follows(const json_t *config, struct platform_follow follows[PLATFOR
                     .namespace = namespace},
             .namespace = namespace,
             .field_selector =
-                kinds[i] == KIND_CLUSTER ? str_format("metadata.name=%s", name_of(config)) : NULL};
+                kinds[i] == KIND_CLUSTER ? str_format("metadata.name=%s", name) : NULL};
     }
     return COUNT(kinds);
 }
@@ -61,5 +78,7 @@ void capi_kubeconfig_of(const char *namespace, const char *name, struct cluster_
 
 void capi_kubeconfig(const json_t *config, struct cluster_way *ret_way)
 {
-    capi_kubeconfig_of(capi_reaches(config), name_of(config), ret_way);
+    AUTO_MEM char *name = name_of(config);
+
+    capi_kubeconfig_of(capi_reaches(config), name, ret_way);
 }

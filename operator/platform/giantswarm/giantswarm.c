@@ -334,6 +334,8 @@ const struct platform *platform_giantswarm(void)
         .name_targets = giantswarm_name_targets,
         .reaches = giantswarm_reaches,
         .follows = giantswarm_follows,
+        .signs = giantswarm_signs,
+        .is_sign = giantswarm_is_sign,
         .way = giantswarm_kubeconfig,
         .wrote = wrote,
         .observe = giantswarm_observe,

@@ -56,6 +56,8 @@ struct platform_giantswarm {
 
 const char *giantswarm_reaches(const json_t *config);
 void giantswarm_name_targets(const json_t *config, struct strlist *names);
+size_t giantswarm_signs(const json_t *config, struct platform_sign signs[PLATFORM_SIGNS_MAX]);
+bool giantswarm_is_sign(const json_t *object);
 size_t giantswarm_follows(const json_t *config,
                           struct platform_follow follows[PLATFORM_FOLLOWS_MAX]);
 void giantswarm_kubeconfig(const json_t *config, struct cluster_way *ret_way);

@@ -301,12 +301,12 @@ struct op *giantswarm_observe(struct loop *loop, const struct cluster *cluster,
                               void *owner)
 {
     struct observation *o = NEW(struct observation);
-    const char *namespace = doc_str(target->giantswarm, "namespace", NULL),
-               *name = doc_str(target->giantswarm, "name", NULL);
+    const char *namespace = doc_str(target->giantswarm, "namespace", NULL);
 
     o->gs = NEW(struct platform_giantswarm);
     o->gs->namespace = str_dup(*namespace ? namespace : target->namespace);
-    o->gs->name = str_dup(*name ? name : target->name);
+    o->gs->name =
+        platform_name_of(doc_str(target->giantswarm, "name", NULL), target->cluster, target->name);
     o->gs->ours = json_array();
     o->gs->release = str_dup("");
     o->op.drop = observation_drop;

@@ -14,22 +14,51 @@ const char *giantswarm_reaches(const json_t *config)
     return *given ? given : doc_str(config, "metadata", "namespace", NULL);
 }
 
-static const char *name_of(const json_t *config)
+static char *name_of(const json_t *config)
 {
-    const char *given = doc_str(spec_of(config), "name", NULL);
-
-    return *given ? given : doc_str(config, "metadata", "name", NULL);
+    return platform_name_of(doc_str(spec_of(config), "name", NULL),
+                            doc_get(config, "spec", "cluster", NULL),
+                            doc_str(config, "metadata", "name", NULL));
 }
 
 // The Cluster that comes out has its name: who writes that as ClusterAPI writes the same.
 void giantswarm_name_targets(const json_t *config, struct strlist *names)
 {
-    strlist_take(names, str_format("Cluster %s/%s", giantswarm_reaches(config), name_of(config)));
+    AUTO_MEM char *name = name_of(config);
+
+    strlist_take(names, str_format("Cluster %s/%s", giantswarm_reaches(config), name));
+}
+
+size_t giantswarm_signs(const json_t *config, struct platform_sign signs[PLATFORM_SIGNS_MAX])
+{
+    static const enum platform_kind kinds[] = {KIND_APP, KIND_HELM_RELEASE};
+    const char *namespace = doc_str(config, "metadata", "namespace", NULL);
+    AUTO_MEM char *name = platform_name_of_secret(doc_get(config, "spec", "cluster", NULL));
+
+    _Static_assert(COUNT(kinds) <= PLATFORM_SIGNS_MAX, "signs");
+    for (size_t i = 0; name && i < COUNT(kinds); i++) {
+        const struct platform_kind_info *kind = platform_kind(kinds[i]);
+
+        signs[i] = (struct platform_sign){.group = kind->group,
+                                          .resource = kind->resource,
+                                          .namespace = str_dup(namespace),
+                                          .name = str_dup(name)};
+    }
+    return name ? COUNT(kinds) : 0;
+}
+
+// The charts of its providers are called cluster-aws, cluster-azure and so on.
+bool giantswarm_is_sign(const json_t *object)
+{
+    return str_starts(doc_str(object, "spec", "name", NULL), "cluster-") ||
+           str_starts(doc_str(object, "spec", "chart", "spec", "chart", NULL), "cluster-") ||
+           str_starts(doc_str(object, "spec", "chartRef", "name", NULL), "cluster-");
 }
 
 size_t giantswarm_follows(const json_t *config,
                           struct platform_follow follows[PLATFORM_FOLLOWS_MAX])
 {
+    AUTO_MEM char *name = name_of(config);
     static const enum platform_kind kinds[] = {KIND_APP, KIND_HELM_RELEASE,
                                                KIND_KUBEADM_CONTROL_PLANE, KIND_MACHINE_DEPLOYMENT};
 
@@ -45,7 +74,7 @@ size_t giantswarm_follows(const json_t *config,
                     .resource = kind->resource,
                     .namespace = namespace},
             .namespace = namespace,
-            .field_selector = named ? str_format("metadata.name=%s", name_of(config)) : NULL};
+            .field_selector = named ? str_format("metadata.name=%s", name) : NULL};
     }
     return COUNT(kinds);
 }
@@ -53,5 +82,7 @@ size_t giantswarm_follows(const json_t *config,
 // That of the Cluster that comes out.
 void giantswarm_kubeconfig(const json_t *config, struct cluster_way *ret_way)
 {
-    capi_kubeconfig_of(giantswarm_reaches(config), name_of(config), ret_way);
+    AUTO_MEM char *name = name_of(config);
+
+    capi_kubeconfig_of(giantswarm_reaches(config), name, ret_way);
 }
