@@ -45,6 +45,15 @@ struct kube_config; // a server and our credentials for it
 // with what to use instead.
 struct error *kube_config_load(const char *path, const char *context,
                                struct kube_config **ret_config);
+// The same for whoever types a command, as kubectl reads it: ~/.kube/config comes before the pod,
+// and the user may have a credential plugin, unless token or certificate are given as well.
+struct error *kube_config_load_person(const char *path, const char *context,
+                                      struct kube_config **ret_config);
+// Borrowed: apiVersion, command (a path, or to be looked up in PATH), args, env, installHint,
+// interactiveMode, and cluster (spec.cluster of an ExecCredential) with provideClusterInfo;
+// checked. NULL: no plugin, and always NULL but from kube_config_load_person(). Nothing here runs
+// it.
+const json_t *kube_config_exec(const struct kube_config *config);
 // A kubeconfig that came from a Secret: names of files, exec plugins and proxies would act in this
 // process and are INVALID.
 struct error *kube_config_parse_untrusted(struct slice yaml, struct kube_config **ret_config);
@@ -77,8 +86,12 @@ void kube_guard(struct kube *kube, kube_may_write_fn *may_write, void *owner);
 // KUBE_BODY_BYTES_MAX: a client of somebody else's server, of which there are many at once. 64 KiB
 // at least. For lists and watches that begin later.
 void kube_limit_objects(struct kube *kube, size_t bytes_max);
-void kube_free(struct kube *kube);       // all its ops must be gone
-bool kube_busy(const struct kube *kube); // it has ops
+// From the next request on: what a credential plugin answered; each may be NULL.
+void kube_set_credentials(struct kube *kube, const char *token, const char *cert_pem,
+                          const char *key_pem);
+unsigned kube_unauthorized(const struct kube *kube); // answers 401 so far
+void kube_free(struct kube *kube);                   // all its ops must be gone
+bool kube_busy(const struct kube *kube);             // it has ops
 AUTO_DECLARE(kube, struct kube)
 const char *kube_server(const struct kube *kube);
 // For a kubeconfig that somebody else shall use: the server as its "cluster", yours, with ca_file

@@ -84,6 +84,11 @@ struct loop_child_spec {
     // NULL: none. Set, the child is started by the program drawbridge-confine, which stands beside
     // this one (or is $DRAWBRIDGE_CONFINE) and becomes it.
     const struct loop_confine *confine;
+    // A part of what a person does at a terminal: it stays in our session and process group, as the
+    // terminal's signals and its reading want it, and what it says to stderr goes to ours; errors
+    // of the result are empty. What it starts itself is not ended with it.
+    bool foreground;
+    bool reads_terminal; // with foreground: our stdin is its; input must be empty
 };
 struct loop_child_result {
     int exit_code; // -1 when a signal ended it

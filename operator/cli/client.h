@@ -4,11 +4,16 @@
 #include "cli_internal.h"
 #include "drawbridge/kube.h"
 
-// A client for verbs that ask and end: each call runs the loop until its answer is there.
+// A client for verbs that ask and end: each call runs the loop until its answer is there. Where the
+// kubeconfig has a credential plugin it is run at first, before a call when what it gave has
+// expired, and once more when the server says that it is no good.
 struct client {
     struct loop *loop;
     struct http *http;
     struct kube *kube;
+    json_t *exec;       // the kubeconfig's credential plugin; NULL: none
+    int64_t expires_ms; // what it gave; 0: it did not say
+    bool stdin_taken;
     char *namespace; // that is meant: --namespace, or the context's
     bool all_namespaces;
 };
@@ -20,6 +25,7 @@ char *client_scope_text(const struct client *client); // "in namespace x"; owned
 struct client_settings {
     const char *kubeconfig, *context, *namespace;
     bool all_namespaces;
+    bool stdin_taken; // no option: standard input is read for something else than a login
 };
 #define CLIENT_OPTIONS                                                                             \
     {.name = "kubeconfig",                                                                         \
@@ -67,6 +73,8 @@ struct error *client_list_kept(struct client *client, const struct kube_ref *ref
                                json_t **ret_items, bool *ret_more);
 struct error *client_create(struct client *client, const struct kube_ref *ref, const json_t *object,
                             json_t **ret_object);
+struct error *client_patch(struct client *client, const struct kube_ref *ref,
+                           const struct kube_patch *patch, json_t **ret_object);
 // What a server-side apply of object by field_manager would make of what is there; nothing is
 // written. object: with apiVersion, kind, namespace and name.
 struct error *client_apply_dry_run(struct client *client, const struct kube_ref *ref,

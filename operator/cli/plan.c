@@ -642,6 +642,7 @@ static int run(int argc, char **argv)
         err = error_new(ERROR_INVALID, "a name goes with --live, and there is one at most");
     if (err)
         return cli_usage_error(&cli_verb_plan, err);
+    settings.client.stdin_taken = str_eq(settings.file, "-");
     err = make_plan(&planning, &settings, names.len ? names.items[0] : NULL, &text);
     planning_fini(&planning);
     if (err) {

@@ -201,8 +201,10 @@ static void set_options(struct http_transfer *transfer, const struct http_reques
     SET(easy, CURLOPT_URL, request->url);
     if (request->unix_socket)
         SET(easy, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
-    if (request->proxy)
+    if (request->proxy) { // NO_PROXY goes with the environment's proxies alone
         SET(easy, CURLOPT_PROXY, request->proxy);
+        SET(easy, CURLOPT_NOPROXY, "");
+    }
     if (request->tls)
         set_tls(easy, request->tls);
     if (request->tls && request->tls->server_name)

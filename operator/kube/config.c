@@ -29,7 +29,7 @@ static struct error *merge_file(json_t *merged, const char *path)
 // Files of the list that do not exist are passed over, as client-go does; one at least must be
 // there.
 static struct error *load_list(const char *list, const char *context,
-                               struct kube_config **ret_config)
+                               enum kube_kubeconfig_owner owner, struct kube_config **ret_config)
 {
     AUTO_JSON json_t *merged = merged_new();
     struct slice rest = slice_of(list), part;
@@ -46,38 +46,64 @@ static struct error *load_list(const char *list, const char *context,
     }
     if (found == 0)
         return error_new(ERROR_NOT_FOUND, "KUBECONFIG=%s: no such file", list);
-    return error_wrap(kube_kubeconfig_pick(merged, context, true, ret_config), "%s", list);
+    return error_wrap(kube_kubeconfig_pick(merged, context, owner, ret_config), "%s", list);
 }
 
 static struct error *load_file(const char *path, const char *context,
-                               struct kube_config **ret_config)
+                               enum kube_kubeconfig_owner owner, struct kube_config **ret_config)
 {
     AUTO_JSON json_t *merged = merged_new();
     struct error *err = merge_file(merged, path);
     if (err)
         return error_wrap(err, "kubeconfig");
-    return error_wrap(kube_kubeconfig_pick(merged, context, true, ret_config), "kubeconfig %s",
+    return error_wrap(kube_kubeconfig_pick(merged, context, owner, ret_config), "kubeconfig %s",
                       path);
+}
+
+static struct error *load_home(const char *context, enum kube_kubeconfig_owner owner,
+                               struct kube_config **ret_config)
+{
+    const char *home = getenv("HOME");
+    AUTO_MEM char *path = str_format("%s/.kube/config", home ? home : "");
+    struct error *err = load_file(path, context, owner, ret_config);
+    if (err && error_kind(err) == ERROR_NOT_FOUND)
+        return error_wrap(
+            err, "no cluster: neither --kubeconfig nor KUBECONFIG is given and this is no pod");
+    return err;
+}
+
+// A process in a pod is its service account's, whatever home it has; a person who types in a pod
+// has a home first, as with kubectl.
+static struct error *load(const char *path, const char *context, enum kube_kubeconfig_owner owner,
+                          struct kube_config **ret_config)
+{
+    const char *list = getenv("KUBECONFIG"), *pod = getenv("KUBERNETES_SERVICE_HOST");
+    bool in_pod = !context && pod && pod[0];
+    struct error *err;
+
+    if (path)
+        return load_file(path, context, owner, ret_config);
+    if (list && list[0])
+        return load_list(list, context, owner, ret_config);
+    if (in_pod && owner == KUBE_OWNER_SERVICE)
+        return kube_config_in_cluster(NULL, ret_config);
+    err = load_home(context, owner, ret_config);
+    if (!err || !in_pod || error_kind(err) != ERROR_NOT_FOUND)
+        return err;
+    error_ignore(err, "there is the pod's service account");
+    return kube_config_in_cluster(NULL, ret_config);
 }
 
 struct error *kube_config_load(const char *path, const char *context,
                                struct kube_config **ret_config)
 {
-    if (path)
-        return load_file(path, context, ret_config);
-    const char *list = getenv("KUBECONFIG");
-    if (list && list[0])
-        return load_list(list, context, ret_config);
-    const char *in_pod = getenv("KUBERNETES_SERVICE_HOST");
-    if (!context && in_pod && in_pod[0])
-        return kube_config_in_cluster(NULL, ret_config);
-    const char *home = getenv("HOME");
-    AUTO_MEM char *fallback = str_format("%s/.kube/config", home ? home : "");
-    struct error *err = load_file(fallback, context, ret_config);
-    if (err && error_kind(err) == ERROR_NOT_FOUND)
-        return error_wrap(
-            err, "no cluster: neither --kubeconfig nor KUBECONFIG is given and this is no pod");
-    return err;
+    return load(path, context, KUBE_OWNER_SERVICE, ret_config);
+}
+
+struct error *kube_config_load_person(const char *path, const char *context,
+                                      struct kube_config **ret_config)
+{
+    return load(path, context, KUBE_OWNER_PERSON, ret_config);
 }
 
 struct error *kube_config_parse_untrusted(struct slice yaml, struct kube_config **ret_config)
@@ -87,7 +113,7 @@ struct error *kube_config_parse_untrusted(struct slice yaml, struct kube_config 
                          KUBE_FILE_BYTES_MAX);
     AUTO_JSON json_t *merged = merged_new();
     struct error *err = kube_kubeconfig_merge(merged, yaml, "kubeconfig", NULL);
-    return err ? err : kube_kubeconfig_pick(merged, NULL, false, ret_config);
+    return err ? err : kube_kubeconfig_pick(merged, NULL, KUBE_OWNER_SECRET, ret_config);
 }
 
 struct error *kube_config_in_cluster(const char *dir, struct kube_config **ret_config)
@@ -136,5 +162,6 @@ void kube_config_free(struct kube_config *config)
                      config->cert_pem, config->cert_file,  config->key_pem, config->key_file};
     for (size_t i = 0; i < COUNT(owned); i++)
         mem_free(owned[i]);
+    json_decref(config->exec);
     mem_free(config);
 }

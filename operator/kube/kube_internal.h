@@ -20,6 +20,7 @@ struct kube_config {
     char *token, *token_file; // a file wins
     char *ca_pem, *ca_file, *cert_pem, *cert_file, *key_pem, *key_file;
     bool insecure;
+    json_t *exec; // NULL: no credential plugin
 };
 
 // A PEM text and the file it comes from.
@@ -37,6 +38,7 @@ struct kube {
     char *token;
     uint64_t token_checked_ms, pems_checked_ms;
     bool token_checked, pems_checked;
+    unsigned unauthorized; // answers 401
     struct kube_pem ca, cert, key;
     kube_may_write_fn *may_write; // NULL: always
     void *may_write_owner;
@@ -49,10 +51,21 @@ struct kube {
 struct error *kube_file_read(const char *path, size_t bytes_max, char **ret_text);
 
 // kubeconfig.c
+// Whose kubeconfig it is: what of it may act in this process.
+enum kube_kubeconfig_owner {
+    KUBE_OWNER_SECRET,  // somebody else's: no files, no proxies, no plugins
+    KUBE_OWNER_SERVICE, // a process' own: no plugins
+    KUBE_OWNER_PERSON,  // who types a command
+};
 struct error *kube_kubeconfig_merge(json_t *merged, struct slice yaml, const char *name,
                                     const char *dir);
-struct error *kube_kubeconfig_pick(const json_t *merged, const char *context, bool trusted,
+struct error *kube_kubeconfig_pick(const json_t *merged, const char *context,
+                                   enum kube_kubeconfig_owner owner,
                                    struct kube_config **ret_config);
+
+// exec.c
+// The user's credential plugin becomes config->exec. All else is in config already.
+struct error *kube_exec_take(const json_t *user, const json_t *cluster, struct kube_config *config);
 
 // creds.c
 struct error *kube_creds_refresh(struct kube *kube); // before each request: reads again what is due

@@ -33,15 +33,25 @@ static const struct {
     {"as-user-extra", "impersonation is not supported; give the credentials of the account itself"},
 };
 
+static void resolve_file(json_t *body, const char *field, const char *dir)
+{
+    const char *path = doc_str(body, field, NULL);
+
+    if (path[0] == '\0' || path[0] == '/')
+        return;
+    AUTO_MEM char *whole = str_format("%s/%s", dir, path);
+    doc_set(body, doc_string(whole), field, NULL);
+}
+
+// A plugin without a slash is looked up in PATH.
 static void resolve_files(json_t *body, const struct section *section, const char *dir)
 {
-    for (size_t i = 0; i < COUNT(section->files) && section->files[i]; i++) {
-        const char *path = doc_str(body, section->files[i], NULL);
-        if (!dir || path[0] == '\0' || path[0] == '/')
-            continue;
-        AUTO_MEM char *whole = str_format("%s/%s", dir, path);
-        doc_set(body, doc_string(whole), section->files[i], NULL);
-    }
+    if (!dir)
+        return;
+    for (size_t i = 0; i < COUNT(section->files) && section->files[i]; i++)
+        resolve_file(body, section->files[i], dir);
+    if (strchr(doc_str(body, "exec", "command", NULL), '/'))
+        resolve_file(json_object_get(body, "exec"), "command", dir);
 }
 
 static struct error *merge_section(json_t *merged, const json_t *tree,
@@ -131,11 +141,13 @@ static struct error *take_cluster(const json_t *cluster, struct kube_config *con
     return NULL;
 }
 
-static struct error *take_user(const json_t *user, struct kube_config *config)
+static struct error *take_user(const json_t *user, enum kube_kubeconfig_owner owner,
+                               struct kube_config *config)
 {
     for (size_t i = 0; i < COUNT(REFUSED); i++)
         if (doc_get(user, REFUSED[i].field, NULL) &&
-            !json_is_null(doc_get(user, REFUSED[i].field, NULL)))
+            !json_is_null(doc_get(user, REFUSED[i].field, NULL)) &&
+            !(owner == KUBE_OWNER_PERSON && str_eq(REFUSED[i].field, "exec")))
             return error_new(ERROR_INVALID, "%s: %s", REFUSED[i].field, REFUSED[i].advice);
     config->token = text_or_null(user, "token");
     config->token_file = text_or_null(user, "tokenFile");
@@ -186,7 +198,8 @@ static struct error *find(const json_t *merged, const char *list, const char *na
     return NULL;
 }
 
-struct error *kube_kubeconfig_pick(const json_t *merged, const char *context, bool trusted,
+struct error *kube_kubeconfig_pick(const json_t *merged, const char *context,
+                                   enum kube_kubeconfig_owner owner,
                                    struct kube_config **ret_config)
 {
     const char *asker = context ? "--context" : "current-context";
@@ -207,8 +220,10 @@ struct error *kube_kubeconfig_pick(const json_t *merged, const char *context, bo
         err = error_wrap(take_cluster(cluster, config), "cluster %s",
                          doc_str(picked, "cluster", NULL));
     if (!err)
-        err = error_wrap(take_user(user, config), "user %s", user_name);
-    if (!err && !trusted)
+        err = error_wrap(take_user(user, owner, config), "user %s", user_name);
+    if (!err && owner == KUBE_OWNER_PERSON)
+        err = error_wrap(kube_exec_take(user, cluster, config), "user %s", user_name);
+    if (!err && owner == KUBE_OWNER_SECRET)
         err = check_untrusted(config);
     if (err)
         return err;

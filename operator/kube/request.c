@@ -64,6 +64,8 @@ static bool tries_again(struct exchange *exchange, const struct error *err, long
         exchange_begin(exchange);
         return true;
     }
+    if (status == 401)
+        kube->unauthorized++;
     if (status == 401 && !exchange->token_again) {
         exchange->token_again = true;
         if (!kube_creds_reload_token(kube))

@@ -21,6 +21,7 @@ struct child {
     uv_write_t write;
     bool spawned, exited; // running: spawned and not exited
     bool dropped;         // nobody listens
+    bool foreground;      // in our own process group
     unsigned handles;     // open or closing; the memory goes with the last
     unsigned reading;     // pipes that have not ended
     char *input_bytes;
@@ -68,7 +69,7 @@ static void let_go(struct child *child)
 static void kill_group(const struct child *child, int signum)
 {
     if (child->spawned && !child->exited)
-        kill(-child->process.pid, signum);
+        kill(child->foreground ? child->process.pid : -child->process.pid, signum);
 }
 
 static void on_drop(struct op *op)
@@ -224,6 +225,7 @@ static struct child *make(struct loop *loop, const struct loop_child_spec *spec,
     child->fn = fn;
     child->owner = owner;
     child->grace_ms = spec->grace_ms;
+    child->foreground = spec->foreground;
     child->output_buf = buf_make(spec->output_bytes_max);
     child->errors_buf = buf_make(spec->output_bytes_max);
     init_pipe(child, &child->input);
@@ -293,6 +295,10 @@ static struct error *spawn(struct child *child, const struct loop_child_spec *sp
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->output},
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->errors},
     };
+    if (spec->reads_terminal)
+        stdio[0] = (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = STDIN_FILENO};
+    if (spec->foreground)
+        stdio[2] = (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO};
     if (spec->confine) {
         confine(spec, &confined);
         argv.given = (const char *const *)confined.items;
@@ -302,7 +308,8 @@ static struct error *spawn(struct child *child, const struct loop_child_spec *sp
         .file = argv.given[0],
         .args = argv.wanted,
         .env = env.wanted,
-        .flags = UV_PROCESS_DETACHED, // a session, and so a process group, of its own
+        // a session, and so a process group, of its own
+        .flags = spec->foreground ? 0 : UV_PROCESS_DETACHED,
         .stdio_count = 3,
         .stdio = stdio,
     };
@@ -313,9 +320,12 @@ static struct error *spawn(struct child *child, const struct loop_child_spec *sp
 
 static void start_pipes(struct child *child, struct slice input)
 {
-    child->reading = 2;
+    child->reading = child->foreground ? 1 : 2;
     ASSERT(uv_read_start((uv_stream_t *)&child->output, loop_on_alloc, on_read) == 0);
-    ASSERT(uv_read_start((uv_stream_t *)&child->errors, loop_on_alloc, on_read) == 0);
+    if (child->foreground)
+        close_once(&child->errors);
+    else
+        ASSERT(uv_read_start((uv_stream_t *)&child->errors, loop_on_alloc, on_read) == 0);
     if (input.len == 0) {
         close_once(&child->input);
         return;
@@ -330,6 +340,7 @@ static void start_pipes(struct child *child, struct slice input)
 struct op *loop_child_run(struct loop *loop, const struct loop_child_spec *spec, loop_child_fn *fn,
                           void *owner)
 {
+    ASSERT(!spec->reads_terminal || (spec->foreground && spec->input.len == 0));
     ASSERT(spec->timeout_ms > 0 && spec->argv && spec->argv[0] && spec->input.len < UINT32_MAX);
     struct child *child = make(loop, spec, fn, owner);
     (void)processor_ms(loop); // not what others waited for

@@ -76,6 +76,100 @@ TEST(refuses_what_it_does_not_do)
     }
 }
 
+#define EXEC(more)                                                                                 \
+    "{exec: {apiVersion: client.authentication.k8s.io/v1, command: aws, interactiveMode: "         \
+    "IfAvailable" more "}}"
+
+static struct error *load_person(const char *name, const char *text,
+                                 struct kube_config **ret_config)
+{
+    AUTO_MEM char *path = test_path(name);
+    test_write(path, text);
+    return kube_config_load_person(path, NULL, ret_config);
+}
+
+TEST(a_credential_plugin_is_a_persons_alone)
+{
+    static const char text[] = BEGIN("{server: 'https://h'}", EXEC(", args: [eks, get-token]"));
+    AUTO(kube_config) struct kube_config *config = NULL;
+    struct kube_config *none = NULL;
+    CHECK_ERR_HAS(load_text("k", text, &none), ERROR_INVALID, "exec plugins are not run");
+    CHECK_ERR_HAS(kube_config_parse_untrusted(slice_of(text), &none), ERROR_INVALID,
+                  "exec plugins are not run");
+    CHECK_OK(load_person("k", text, &config));
+    CHECK_STR(doc_str(kube_config_exec(config), "command", NULL), "aws");
+    CHECK(!json_object_get(kube_config_exec(config), "cluster"));
+}
+
+TEST(a_plugin_with_a_slash_is_relative_to_the_kubeconfig)
+{
+    AUTO(kube_config) struct kube_config *config = NULL;
+    AUTO_MEM char *path = test_path("bin/plugin");
+    CHECK_OK(load_person("k",
+                         BEGIN("{server: 'https://h'}",
+                               "{exec: {apiVersion: client.authentication.k8s.io/v1beta1, "
+                               "command: bin/plugin, args: null, env: null}}"),
+                         &config));
+    CHECK_STR(doc_str(kube_config_exec(config), "command", NULL), path);
+    CHECK_STR(doc_str(kube_config_exec(config), "interactiveMode", NULL), "IfAvailable");
+}
+
+TEST(a_plugin_is_not_asked_where_credentials_are_given)
+{
+    static const char *const given[] = {"token: t", "tokenFile: f",
+                                        "client-certificate: a, client-key: b"};
+    for (size_t i = 0; i < COUNT(given); i++) {
+        AUTO_MEM char *user = str_format("{%s, %s", given[i], EXEC() + 1);
+        AUTO_MEM char *text = str_format(BEGIN("{server: 'https://h'}", "%s"), user);
+        AUTO(kube_config) struct kube_config *config = NULL;
+        CHECK_OK(load_person("k", text, &config));
+        CHECK(!kube_config_exec(config));
+    }
+}
+
+TEST(a_plugin_is_told_of_the_cluster_where_it_asks_to_be)
+{
+    AUTO(kube_config) struct kube_config *config = NULL;
+    AUTO_JSON json_t *wanted = json_pack(
+        "{s:s, s:s, s:s, s:s, s:{s:s}}", "server", "https://h/", "tls-server-name", "other",
+        "certificate-authority-data", "Q0E=", "proxy-url", "http://p:1", "config", "audience", "a");
+    AUTO_MEM char *ca = test_path("ca.pem");
+    test_write(ca, "CA");
+    CHECK_OK(load_person("k",
+                         BEGIN("{server: 'https://h/', certificate-authority: ca.pem, "
+                               "tls-server-name: other, proxy-url: 'http://p:1', extensions: "
+                               "[{name: x, extension: {}}, {name: "
+                               "client.authentication.k8s.io/exec, extension: {audience: a}}]}",
+                               EXEC(", provideClusterInfo: true")),
+                         &config));
+    CHECK(doc_equal(json_object_get(kube_config_exec(config), "cluster"), wanted));
+}
+
+TEST(what_is_wrong_with_a_plugin_is_told)
+{
+    static const struct {
+        const char *user, *part;
+    } rows[] = {
+        {"{exec: {command: a}}", "apiVersion \"\" is neither"},
+        {"{exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: a}}", "v1alpha1"},
+        {"{exec: {apiVersion: client.authentication.k8s.io/v1, command: a}}",
+         "interactiveMode is missing"},
+        {"{exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never}}",
+         "command is missing"},
+        {"{exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Perhaps, command: "
+         "a}}",
+         "\"Perhaps\" is not one of"},
+        {EXEC(", env: [{value: x}]"), "env[0] has no name"},
+        {EXEC(", args: [a, [b]]"), "args[1] is no text"},
+        {"{exec: aws}", "command is missing"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO_MEM char *text = str_format(BEGIN("{server: 'https://h'}", "%s"), rows[i].user);
+        struct kube_config *config = NULL;
+        CHECK_ERR_HAS(load_person("k", text, &config), ERROR_INVALID, rows[i].part);
+    }
+}
+
 TEST(a_server_with_very_many_slashes_is_read_once)
 {
     AUTO_BUF struct buf text = buf_make((size_t)2 << 20);

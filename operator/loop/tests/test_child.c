@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -334,6 +335,29 @@ static bool is_running(pid_t pid)
     AUTO_MEM char *stat = test_read(path);
     const char *state = strrchr(stat, ')');
     return state && state[2] != 'Z' && state[2] != 'X';
+}
+
+TEST(one_in_the_foreground_is_a_part_of_us)
+{
+    AUTO_MEM char *mine = str_format("%d %d", getpgrp(), getsid(0));
+    AUTO_MEM char *errors = test_path("errors"), *input = test_path("input");
+    AUTO_MEM char *heard = NULL;
+    struct run r = {0}, deaf = {0}, slow = {0};
+
+    test_write(input, "typed\n");
+    CHECK(freopen(input, "r", stdin) && freopen(errors, "w", stderr));
+    run_sh(&r, "read -r line; echo \"asks $line\" >&2; cut -d' ' -f5,6 /proc/$$/stat",
+           (struct loop_child_spec){.foreground = true, .reads_terminal = true});
+    CHECK_INT(r.result.exit_code, 0);
+    CHECK(str_starts(r.output, mine));
+    CHECK_STR(r.errors, "");
+    heard = test_read(errors);
+    CHECK_STR(heard, "asks typed\n");
+    run_sh(&deaf, "read -r line || echo nothing", (struct loop_child_spec){.foreground = true});
+    CHECK_STR(deaf.output, "nothing\n");
+    run_sh(&slow, "exec sleep 60", (struct loop_child_spec){.foreground = true, .timeout_ms = 100});
+    CHECK(slow.result.timed_out);
+    CHECK_INT(slow.result.signum, SIGTERM);
 }
 
 TEST(drop_kills_the_whole_group_and_reaps)
