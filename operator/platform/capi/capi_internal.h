@@ -42,6 +42,7 @@ struct capi_owner {
     char *where;      // "MachineDeployment default/workers"
     json_t *template; // that it names now; NULL: it names none that we know of
     json_t *original; // that stood there before ours; NULL: ours does not stand, or it is gone
+    bool lost;        // it names ours, which somebody deleted: template is as the original
     char *foreign;    // why its kubelets are somebody else's to configure; NULL: they are not
     struct platform_part parts[CAPI_PARTS_MAX];
     size_t len;

@@ -244,7 +244,8 @@ static char *put_template(struct capi_edit *edit, const struct platform_capi *ca
     if (says_same(spec, there))
         return str_dup(name_of(of));
     name = name_template(capi, owner, of, spec);
-    edit->creates = !is_known(capi, owner, name);
+    edit->creates =
+        !is_known(capi, owner, name) || (owner->lost && str_eq(name, name_of(owner->template)));
     edit->template = make_template(capi, capi_template_kind(owner), name, TAKE(spec));
     return TAKE(name);
 }
@@ -253,11 +254,14 @@ static char *put_template(struct capi_edit *edit, const struct platform_capi *ca
 
 // Of a MachinePool: while it names bootstrap data, another KubeadmConfig takes that for its own and
 // makes none (Cluster API 1.14.2, bootstrap/kubeadm/reconcilers/kubeadmconfig).
-static void forget_data(json_t *object)
+static void name_template_of(json_t *object, const char *name)
 {
-    json_object_del(
-        (json_t *)(uintptr_t)doc_get(object, "spec", "template", "spec", "bootstrap", NULL),
-        "dataSecretName");
+    json_t *bootstrap =
+        (json_t *)(uintptr_t)doc_get(object, "spec", "template", "spec", "bootstrap", NULL);
+
+    if (!str_eq(capi_template_name(object), name))
+        json_object_del(bootstrap, "dataSecretName");
+    doc_set(bootstrap, doc_string(name), "configRef", "name", NULL);
 }
 
 struct error *capi_edit_put(struct capi_edit *edit, const struct platform_capi *capi,
@@ -284,12 +288,11 @@ struct error *capi_edit_put(struct capi_edit *edit, const struct platform_capi *
             drop_empty(edit->object, "spec", "kubeadmConfigSpec");
     } else if (tree) {
         name = put_template(edit, capi, owner, part, tree);
-        if (!str_eq(capi_template_name(edit->object), name))
-            forget_data(edit->object);
-        doc_set(edit->object, doc_string(name), "spec", "template", "spec", "bootstrap",
-                "configRef", "name", NULL);
+        name_template_of(edit->object, name);
         json_object_set_new(to, "template", doc_string(name));
         platform_record_retarget(record, to);
+    } else if (owner->lost && !record) { // the end
+        name_template_of(edit->object, name_of(owner->original));
     }
     platform_record_put(edit->object, part, record);
     return NULL;

@@ -289,6 +289,18 @@ static void refresh_before(struct capi_owner *owner)
         json_object_del(part->record, "before");
 }
 
+// Ours can be made again of the one from before.
+static void read_lost(struct capi_owner *owner)
+{
+    const char *named = capi_template_name(owner->object);
+
+    if (owner->template || !named || !owner->original)
+        return;
+    owner->template = doc_copy(owner->original);
+    doc_set(owner->template, doc_string(named), "metadata", "name", NULL);
+    owner->lost = true;
+}
+
 static struct error *read_deployment(struct capi_owner *owner, const struct platform_capi *capi)
 {
     const char *named = capi_template_name(owner->object),
@@ -299,6 +311,7 @@ static struct error *read_deployment(struct capi_owner *owner, const struct plat
                         &owner->version);
     if (owner->version.major == 0 && capi->len > 0)
         owner->version = capi->owners[0].version;
+    read_lost(owner);
     if (!owner->template) {
         owner->foreign = named ? str_format("%s %s/%s, which it names, is not there", kind,
                                             capi->namespace, named)

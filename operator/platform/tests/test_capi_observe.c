@@ -23,6 +23,7 @@ struct management {
     struct cluster cluster;
     json_t *objects; // {"RESOURCE" or "RESOURCE/NAME": what is there}
     struct strlist sent;
+    json_t *sent_last; // its body
     struct platform_observed *observed;
     struct error *err;
     bool done;
@@ -43,6 +44,10 @@ static void on_write(struct management *m, struct server_conn *conn,
     AUTO_JSON json_t *object = NULL;
 
     strlist_take(&m->sent, str_format("%s %s", request->method, resource));
+    json_decref(m->sent_last);
+    m->sent_last = NULL;
+    if (request->body.len > 0)
+        CHECK_OK(doc_parse_json(request->body, "sent", &m->sent_last));
     if (str_eq(request->method, "POST")) {
         CHECK_OK(doc_parse_json(request->body, "sent", &object));
     } else {
@@ -120,6 +125,7 @@ static void management_free(struct management *m)
     world_free(m->world);
     json_decref(m->objects);
     strlist_fini(&m->sent);
+    json_decref(m->sent_last);
     mem_free(m);
 }
 
@@ -175,6 +181,17 @@ static void apply_to(struct management *m, const char *want, const char *unit)
         loop_run(m->world->loop);
     CHECK_OK(TAKE(m->err));
     json_decref(step.want);
+}
+
+// The end, once everything was taken back.
+static void release(struct management *m)
+{
+    m->done = false;
+    m->world->op = platform_release(m->world->loop, &m->cluster, PLATFORM_CLUSTER_API, m->observed,
+                                    NULL, true, on_applied, m);
+    while (!m->done)
+        loop_run(m->world->loop);
+    CHECK_OK(TAKE(m->err));
 }
 
 static void apply(struct management *m, const char *want)
@@ -309,6 +326,34 @@ TEST(a_copy_that_machines_are_made_of_by_hand_does_not_hold_up_the_end)
     CHECK_OK(TAKE(m->err));
     CHECK(m->observed->unsettled);
     CHECK(m->observed->again_ms > 0);
+    management_free(m);
+}
+
+// Machines that run need it no more, and the next one cannot be made.
+TEST(a_copy_that_somebody_deleted_is_made_again_or_the_one_from_before_is_named)
+{
+    struct management *m = management_new(WORKERS(""));
+    AUTO_MEM char *key = NULL;
+    AUTO_MEM char *again = NULL;
+    AUTO_MEM char *end = NULL;
+    const json_t *named;
+
+    look(m, false);
+    CHECK_OK(TAKE(m->err));
+    name_written(m);
+    key = str_format("kubeadmconfigtemplates/%s",
+                     capi_template_name(m->observed->capi->owners[1].object));
+    json_object_del(m->objects, key);
+    look(m, false);
+    CHECK_OK(TAKE(m->err));
+    apply(m, WANT);
+    again = take_sent(m);
+    CHECK_STR(again, "POST kubeadmconfigtemplates, PATCH machinedeployments/workers");
+    release(m);
+    end = take_sent(m);
+    CHECK_STR(end, "PATCH machinedeployments/workers");
+    named = doc_get(m->sent_last, "spec", "template", "spec", "bootstrap", "configRef", NULL);
+    CHECK_STR(doc_str(named, "name", NULL), "workers");
     management_free(m);
 }
 
