@@ -56,11 +56,13 @@ struct error *pass_check_cluster(const struct pass *pass, const struct cluster *
     const char *uid = doc_str(pass->config.status, "clusterUID", NULL);
     const struct cluster *home = &pass->controller->cluster;
     bool flags = cluster == pass->cluster && platform_wrote(home, &pass->config);
+    // Flags in objects are in those of this cluster, wherever a driver of theirs is.
+    bool objects = flags && platform_traits(platform_decide_end(home, &pass->config))->objects;
     AUTO_MEM char *where = NULL;
 
     if (*uid && !str_eq(uid, cluster_uid(cluster)))
         where = str_format("the cluster whose namespace kube-system has UID %s", uid);
-    else if (cluster != home && !*uid &&
+    else if (cluster != home && (objects || !*uid) &&
              (flags || *doc_str(pass->config.status, "driver", "release", NULL)))
         where = str_dup("the cluster that Drawbridge runs in");
     return where ? wrote_elsewhere(where) : NULL;

@@ -417,4 +417,29 @@ TEST(without_a_way_there_a_driver_is_refused)
     story_free(s);
 }
 
+static bool is_not_let_go(const struct story *s)
+{
+    return is(s, "ConfigValid", "False", "InvalidConfiguration") &&
+           strstr(message(s, "ConfigValid"), "the cluster that Drawbridge runs in");
+}
+
+// The kubeconfig leads to where the driver is, and the flags are where Drawbridge runs.
+TEST(flags_of_a_control_plane_are_not_left_when_its_driver_is_where_a_target_is)
+{
+    struct story *s = story_new();
+
+    drive(s);
+    s->targeted = true;
+    fake_edit(s->scene.api, CONFIG,
+              json_pack("{s:{s:{s:s}}}", "spec", "platform", "type", "Observe"));
+    fake_delete(s->scene.api, CONFIG);
+    WAIT_FOR(s, is_not_let_go);
+    CHECK(has_gate(s, 0) && is_installed(s));
+    fake_edit(s->scene.api, CONFIG,
+              json_pack("{s:{s:{s:s}}}", "spec", "platform", "type", "HostedControlPlane"));
+    WAIT_FOR(s, is_gone);
+    CHECK(!has_gate(s, 0) && !is_installed(s));
+    story_free(s);
+}
+
 TEST_MAIN()
