@@ -121,7 +121,7 @@ spec:
   template:
     metadata: {labels: {app: plugin}}
     spec:
-      nodeSelector: {no: where}
+      nodeSelector: {pool: gpu}
       serviceAccountName: plugin
       containers: [{name: main, image: example.com/driver:1, env: [{name: DRIVER_NAME, value: gpu.example.com}]}]
       volumes: [{name: registry, hostPath: {path: /var/lib/kubelet/plugins_registry}}]
@@ -134,6 +134,16 @@ END
   eval "$(remedy 'rights of driver gpu/plugin')" >/dev/null 2>"$CASE_DIR/kubectl.txt"
   eventually 20 kubectl --kubeconfig "$account" replace --subresource=status -f "$CASE_DIR/status.json"
   assert_match "$(finding 'rights of driver gpu/plugin')" '^ok: '
+
+  note 'a pool that is kept for its devices, and a driver that does not tolerate that'
+  assert_equal "$(finding 'driver gpu/plugin')" ''
+  kubectl label node kwok-node-0 pool=gpu giantswarm.io/machine-pool=berlin-gpu >/dev/null
+  kubectl taint node kwok-node-0 example.com/gpu=Exists:NoSchedule >/dev/null
+  assert_match "$(finding 'driver gpu/plugin')" '^warning: it does not run on node kwok-node-0 \(pool berlin-gpu\), which has the taint example.com/gpu=Exists:NoSchedule'
+  kubectl patch daemonset -n gpu plugin --type merge -p '{"spec":{"template":{"spec":{"tolerations":[{"key":"example.com/gpu","operator":"Exists","effect":"NoSchedule"}]}}}}' >/dev/null
+  assert_equal "$(finding 'driver gpu/plugin')" ''
+  kubectl label node kwok-node-0 pool- giantswarm.io/machine-pool- >/dev/null
+  kubectl taint node kwok-node-0 example.com/gpu- >/dev/null
 }
 
 operators() {

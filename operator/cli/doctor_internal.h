@@ -43,6 +43,9 @@ bool doctor_image_version(const char *image, struct version *ret_version);
 // Whether there is anything of DRA in the cluster: slices or claims.
 bool doctor_in_use(const struct examination *e);
 
+// doctor_taints.c: nodes that a driver does not run on, as it does not tolerate their taint.
+void doctor_check_taints(struct examination *e);
+
 // doctor_rights.c: who may write the status of claims, from Kubernetes 1.36 on.
 // What the API server is to be asked next: [{user, groups, verb, subresource, name, key}]; the
 // answers are facts, "access" by user and key. Owned; empty: nothing more.

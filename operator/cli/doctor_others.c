@@ -92,6 +92,7 @@ enum doctor_role doctor_role(const json_t *workload)
 json_t *doctor_keep_workload(const json_t *item)
 {
     static const char *const fields[] = {"name", "image", "command", "args", "env"};
+    static const char *const parts[] = {"volumes", "tolerations", "nodeSelector"};
     const json_t *containers = containers_of(item);
     json_t *kept, *list;
 
@@ -115,9 +116,12 @@ json_t *doctor_keep_workload(const json_t *item)
     doc_set(kept, list, "spec", "template", "spec", "containers", NULL);
     doc_set(kept, doc_string(doc_str(item, "spec", "template", "spec", "serviceAccountName", NULL)),
             "spec", "template", "spec", "serviceAccountName", NULL);
-    if (doc_get(item, "spec", "template", "spec", "volumes", NULL))
-        doc_set(kept, doc_copy(doc_get(item, "spec", "template", "spec", "volumes", NULL)), "spec",
-                "template", "spec", "volumes", NULL);
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        const json_t *part = doc_get(item, "spec", "template", "spec", parts[i], NULL);
+
+        if (part)
+            doc_set(kept, doc_copy(part), "spec", "template", "spec", parts[i], NULL);
+    }
     return kept;
 }
 
@@ -536,5 +540,6 @@ void doctor_check_others(struct examination *e)
     check_autoscalers(e);
     check_nvidia(e);
     check_device_plugins(e);
+    doctor_check_taints(e);
     check_schedulers(e);
 }

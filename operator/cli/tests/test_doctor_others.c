@@ -49,6 +49,54 @@ static void check_none(const char *facts_text, const char *check)
     "deployments: [{metadata: {namespace: ns, name: " name "}, spec: {template: {spec: "           \
     "{serviceAccountName: " account ", containers: [{name: main, " container "}]}}}}], "
 
+// --- taints of pools for devices
+
+#define GPU_NODE(more)                                                                             \
+    "nodes: [{metadata: {name: gpu-1, labels: {giantswarm.io/machine-pool: berlin-gpu}}, spec:"    \
+    " {taints: [{key: nvidia.com/gpu, value: Exists, effect: NoSchedule}]}}" more "], "
+#define PLUGIN_SET(more)                                                                           \
+    "daemonsets: [{metadata: {namespace: gpu, name: dra-plugin}, spec: {template: {spec:"          \
+    " {containers: [{name: gpus, image: 'r/nvidia/k8s-dra-driver-gpu:v25.3.2'}], volumes:"         \
+    " [{name: r, hostPath: {path: /var/lib/kubelet/plugins_registry}}]" more "}}}}]"
+
+TEST(a_driver_that_does_not_tolerate_the_taint_of_its_pool)
+{
+    static const char *const check = "driver gpu/dra-plugin";
+
+    check_finding(
+        "{" GPU_NODE("") PLUGIN_SET("") "}", check, "warning",
+        "it does not run on node gpu-1 (pool berlin-gpu), which has the taint "
+        "nvidia.com/gpu=Exists:NoSchedule: no device of it is published -> add to the "
+        "driver's values, where the chart has its tolerations: kubeletPlugin.tolerations: "
+        "[{key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}]");
+    check_finding("{" GPU_NODE(", {metadata: {name: gpu-2}, spec: {taints: [{key: nvidia.com/gpu,"
+                               " effect: NoExecute}]}}") PLUGIN_SET("") "}",
+                  check, "warning", "node gpu-1 and 1 more (pool berlin-gpu)");
+    check_finding("{" GPU_NODE("")
+                      PLUGIN_SET(", tolerations: [{key: nvidia.com/gpu, operator: Exists,"
+                                 " effect: NoExecute}, {key: nvidia.com/gpu}]") "}",
+                  check, "warning", "does not run");
+}
+
+TEST(a_driver_that_tolerates_the_taint_or_is_of_other_nodes_is_not_told_of)
+{
+    static const char *const check = "driver gpu/dra-plugin";
+
+    check_none("{" GPU_NODE("") PLUGIN_SET(", tolerations: [{operator: Exists}]") "}", check);
+    check_none("{" GPU_NODE("") PLUGIN_SET(", tolerations: [{key: nvidia.com/gpu, operator: Exists,"
+                                           " effect: NoSchedule}]") "}",
+               check);
+    check_none("{" GPU_NODE("")
+                   PLUGIN_SET(", tolerations: [{key: nvidia.com/gpu, value: Exists}]") "}",
+               check);
+    check_none("{" GPU_NODE("") PLUGIN_SET(", nodeSelector: {gpu: present}") "}", check);
+    check_none("{nodes: [{metadata: {name: a}, spec: {taints: [{key: amd.com/gpu, effect:"
+               " NoSchedule}, {key: nvidia.com/gpu, effect: PreferNoSchedule}, {key:"
+               " node-role.kubernetes.io/control-plane, effect: NoSchedule}, {key: nvidia, effect:"
+               " NoSchedule}]}}], " PLUGIN_SET("") "}",
+               check);
+}
+
 // --- autoscalers
 
 #define CA(tag, words)                                                                             \
