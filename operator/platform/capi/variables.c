@@ -227,13 +227,26 @@ static char *topology_words(const struct platform_capi *capi)
     return NULL;
 }
 
+// Nothing of ours is in a variable of which the ClusterClass makes nothing any more: what the
+// objects say is not for it to change.
+static bool is_let_go(const struct platform_capi *capi, const struct platform_part *part)
+{
+    enum capi_place place = place_of(part);
+
+    return capi->class &&
+           !str_eq(capi->known[place].variables[0], capi->carried[place].variables[0]) &&
+           json_object_size(json_object_get(part->owned, site_kinds[0])) == 0 &&
+           json_object_size(json_object_get(part->owned, site_kinds[1])) == 0;
+}
+
 // That of all objects that the place is about, once they have what the variables say.
 static void note_rollout(const struct platform_capi *capi, struct platform_part *part)
 {
     enum capi_place place = place_of(part);
     struct rollout *r = &part->rollout;
 
-    *r = (struct rollout){.seen = !is_set_elsewhere(capi, place), .complete = true};
+    *r = (struct rollout){.seen = !is_set_elsewhere(capi, place) || is_let_go(capi, part),
+                          .complete = true};
     for (size_t i = 0; i < capi->len; i++) {
         const struct capi_owner *owner = &capi->owners[i];
         struct rollout one;
@@ -304,9 +317,10 @@ struct error *capi_variables_read(struct capi_owner *owner, const struct platfor
         part->tree = tree_of(capi, i);
         part->place =
             (struct site_place){&site_extra_args, part->component, part->where, "/extraArgs", true};
-        note_rollout(capi, part);
         note_lowest_version(capi, part);
         err = platform_part_read(part);
+        if (!err)
+            note_rollout(capi, part);
     }
     return err;
 }

@@ -452,6 +452,36 @@ TEST(a_variable_comes_back_when_the_class_makes_nothing_of_it_any_more)
     topology_end(&t);
 }
 
+static bool is_over(json_t *take_class, const char *record, const char *variables)
+{
+    AUTO_MEM char *text = str_format(CLUSTER("%s"), variables);
+    AUTO_MEM char *key = platform_annotation("kube-scheduler");
+    json_t *cluster = parse(text);
+    struct topology t;
+    bool over;
+
+    doc_set(cluster, json_string(record), "metadata", "annotations", key, NULL);
+    topology_begin_of(&t, take_class, cluster,
+                      "{clusterConfiguration: {scheduler: {extraArgs: [{name: feature-gates, value:"
+                      " 'B=true'}]}}}",
+                      parse(EMPTY_TEMPLATE));
+    over = find_part(t.cluster, "kube-scheduler")->rollout.complete;
+    topology_end(&t);
+    return over;
+}
+
+TEST(the_way_back_does_not_wait_for_what_the_class_sets_itself_by_then)
+{
+    static const char back[] = "{\"variables\": {\"featureGates\": \"scheduler\"}}",
+                      ours[] = "{\"variables\": {\"featureGates\": \"scheduler\"}, \"owned\":"
+                               " {\"featureGates\": {\"A\": true}}}";
+    static const char on[] = ", variables: [{name: scheduler, value: 'A=true'}]";
+
+    CHECK(is_over(class_of("", ""), back, ""));
+    CHECK(!is_over(class_of("", ""), ours, on));
+    CHECK(!is_over(whole_class(), back, ""));
+}
+
 // An upgrade reaches the control plane first.
 TEST(a_variable_of_workers_is_for_the_oldest_of_them)
 {
