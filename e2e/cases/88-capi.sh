@@ -84,7 +84,11 @@ case_owned() {
   kubectl apply -f "$E2E/capi/class.yaml" >/dev/null
   a_class fixed '.spec.patches = [{name: "gates", definitions: [{
     selector: {apiVersion: "controlplane.cluster.x-k8s.io/v1beta2", kind: "KubeadmControlPlaneTemplate", matchResources: {controlPlane: true}},
-    jsonPatches: [{op: "add", path: "/spec/template/spec/kubeadmConfigSpec/clusterConfiguration/scheduler", value: {extraArgs: [{name: "feature-gates", value: "ContextualLogging=true"}]}}]}]}] | del(.spec.variables)'
+    jsonPatches: [{op: "add", path: "/spec/template/spec/kubeadmConfigSpec/clusterConfiguration/scheduler", value: {extraArgs: [{name: "feature-gates", value: "ContextualLogging=true"}]}}]}]}] | del(.spec.variables) |
+    .spec.patches[0].definitions[0].jsonPatches += [
+      {op: "add", path: "/spec/template/spec/kubeadmConfigSpec/files", value: [{path: "/etc/kubernetes/patches/kubeletconfiguration.yaml", content: "maxPods: 50\n"}]},
+      {op: "add", path: "/spec/template/spec/kubeadmConfigSpec/initConfiguration/patches", value: {directory: "/etc/kubernetes/patches"}},
+      {op: "add", path: "/spec/template/spec/kubeadmConfigSpec/joinConfiguration/patches", value: {directory: "/etc/kubernetes/patches"}}]'
   start_one fixed
   turn_on
   eventually 60 condition_is one ConfigValid 'False NotManaged' default
@@ -95,6 +99,8 @@ case_owned() {
   kubectl patch clusterclass fixed --type json -p "[{\"op\": \"add\", \"path\": \"/spec/patches/-\", \"value\": $patch}]" >/dev/null
   eventually 250 condition_is one Ready True default
   assert_equal "$(args_of clusterConfiguration.scheduler.extraArgs feature-gates)" "[\"ContextualLogging=true,$ON\"]"
+  assert_equal "$(args_of joinConfiguration.nodeRegistration.kubeletExtraArgs feature-gates)" "[\"$ON\"]" 'beside files[], which are the topology controller'"'"'s'
+  assert_equal "$(capi_get kubeadmcontrolplanes "$(kcp_of_one)" | jq -c '[.spec.kubeadmConfigSpec.files[].content]')" '["maxPods: 50\n"]'
   assert reconciled
   kubectl delete draconfiguration one --timeout=200s >/dev/null
   assert_equal "$(args_of clusterConfiguration.scheduler.extraArgs feature-gates)" "[\"ContextualLogging=true,$ON\"]"

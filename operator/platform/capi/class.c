@@ -10,6 +10,7 @@
 #define STAND_IN "StandIn=true,StandInToo=false"
 #define PATCHES_MAX 1000 // Cluster API 1.14, ClusterClassSpec.patches
 #define SEGMENTS_MAX 16
+#define WORKER_CLASSES_MAX 10000 // of all patches; those beyond are not its variable's
 
 const char *const capi_flags[SITE_KINDS] = {"feature-gates", "runtime-config"};
 
@@ -135,6 +136,17 @@ static void note_unclear(struct scan *s)
     json_object_set_new(s->unclear, doc_str(s->patch, "name", NULL), json_true());
 }
 
+static void add_worker_classes(const struct scan *s)
+{
+    const json_t *names = doc_get(s->definition, "selector", "matchResources",
+                                  "machineDeploymentClass", "names", NULL);
+
+    for (size_t i = 0; i < json_array_size(names) &&
+                       json_array_size(s->capi->worker_classes) < WORKER_CLASSES_MAX;
+         i++)
+        json_array_append(s->capi->worker_classes, json_array_get(names, i));
+}
+
 // One more place that the variable is the value of.
 static void note_carried(struct scan *s, enum capi_place place, size_t way, size_t flag,
                          const char *name)
@@ -153,9 +165,7 @@ static void note_carried(struct scan *s, enum capi_place place, size_t way, size
     carried->init = carried->init || way == CAPI_WAY_KUBELET_INIT;
     carried->join = carried->join || way == CAPI_WAY_KUBELET;
     if (place == CAPI_PLACE_WORKERS)
-        json_array_extend(s->capi->worker_classes,
-                          (json_t *)(uintptr_t)doc_get(s->definition, "selector", "matchResources",
-                                                       "machineDeploymentClass", "names", NULL));
+        add_worker_classes(s);
 }
 
 // The value of a patch, as it stands in an object.

@@ -81,9 +81,13 @@ static bool is_all_ours(const struct platform_part *part, size_t kind)
 {
     const json_t *owned = json_object_get(part->owned, site_kinds[kind]),
                  *replaced = doc_get(part->record, "replaced", site_kinds[kind], NULL);
-    json_t *said = kind == 0 ? part->flags.feature_gates : part->flags.runtime_config, *value;
+    AUTO_FLAGS struct gates_flags flags = {0}; // part->flags has those of a kubelet's file too
+    struct error *err = site_read_tree(&part->place, part->tree, &flags);
+    json_t *said = kind == 0 ? flags.feature_gates : flags.runtime_config, *value;
     const char *name;
-    bool all = json_object_size(owned) > 0;
+    bool all = !err && json_object_size(owned) > 0;
+
+    error_ignore(err, "it is not all ours then");
 
     json_object_foreach(said, name, value)
         all = all && json_object_get(owned, name) && !json_object_get(replaced, name);

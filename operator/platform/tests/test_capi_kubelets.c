@@ -109,6 +109,49 @@ TEST(a_file_that_the_topology_controller_writes_is_left_alone)
     end(&p);
 }
 
+// Also when nothing is kept of before, as somebody added an argument meanwhile.
+TEST(what_is_ours_beside_such_a_file_comes_back)
+{
+    AUTO_JSON json_t *on = NULL;
+    AUTO_JSON json_t *again = NULL;
+    AUTO_JSON json_t *off = NULL;
+    struct place p;
+
+    begin(&p, "v1beta2");
+    CHECK_OK(read_control_plane(
+        &p, parse("{metadata: {name: one, namespace: default, labels:"
+                  " {topology.cluster.x-k8s.io/owned: ''}}, spec: {version: v1.33.13,"
+                  " kubeadmConfigSpec: {files: [{path: /etc/k/kubeletconfiguration.yaml, content:"
+                  " 'featureGates: {A: true}'}], joinConfiguration: {patches: {directory:"
+                  " /etc/k}}}}}")));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
+        on = patched(&p, &edit);
+    }
+    json_array_append_new((json_t *)(uintptr_t)doc_get(on, "spec", "kubeadmConfigSpec",
+                                                       "joinConfiguration", "nodeRegistration",
+                                                       "kubeletExtraArgs", NULL),
+                          parse("{name: v, value: '3'}"));
+    CHECK_OK(read_control_plane(&p, doc_copy(on)));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        CHECK_OK(edit_all(&p, WANT_API, WANT, &edit));
+        again = patched(&p, &edit);
+    }
+    CHECK_OK(read_control_plane(&p, doc_copy(again)));
+    {
+        AUTO_CAPI_EDIT struct capi_edit edit = {0};
+        CHECK_OK(edit_all(&p, WANT_NOTHING, WANT_NOTHING, &edit));
+        off = patched(&p, &edit);
+    }
+    check_spec(off, "{version: v1.33.13, kubeadmConfigSpec: {files: [{path:"
+                    " /etc/k/kubeletconfiguration.yaml, content: 'featureGates: {A: true}'}],"
+                    " joinConfiguration: {patches: {directory: /etc/k}, nodeRegistration:"
+                    " {kubeletExtraArgs: [{name: v, value: '3'}]}}}}");
+    end(&p);
+}
+
 // base64 of "maxPods: 50\n", and of that with the gate.
 TEST(a_file_in_base64_is_written_in_base64)
 {
