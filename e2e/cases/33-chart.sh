@@ -36,8 +36,8 @@ case_values() {
   assert_equal "$(object DaemonSet drawbridge-agent .spec.template.spec.priorityClassName)" '"system-node-critical"'
   render --set 'clusterAPI[0].namespace=default,clusterAPI[0].from={management}' || die "$(cat "$CASE_DIR/helm.log")"
   assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("reach")))')" '["--reach=management=default"]'
-  render --set 'giantSwarm[0].namespace=org-a,giantSwarm[0].from={management}' || die "$(cat "$CASE_DIR/helm.log")"
-  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("reach")))')" '["--reach=management=org-a"]'
+  render --set 'giantSwarm[0].namespace=default,giantSwarm[0].from={management}' || die "$(cat "$CASE_DIR/helm.log")"
+  assert_equal "$(object Deployment drawbridge-controller '.spec.template.spec.containers[0].args | map(select(test("reach")))')" '["--reach=management=default"]'
 
   render --set "image.operator.digest=$DIGEST,image.agent.digest=$DIGEST,image.agent.tag=t,gatesTable.configMap=gates,agent.clientCertificateSecret=who" \
     --set 'governingNamespaces={kubermatic},hostedControlPlanes[0].namespace=default,hostedControlPlanes[0].from={management}' \
