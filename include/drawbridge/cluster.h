@@ -149,6 +149,8 @@ struct cluster_targets_spec {
 struct cluster_targets *cluster_targets_new(const struct cluster_targets_spec *spec);
 // all references must have been given back, and all requests be gone
 void cluster_targets_free(struct cluster_targets *targets);
+// Between two questions which cluster it is, of one that has not said; tests change it.
+extern uint64_t cluster_identity_again_ms;
 // How a Secret's text is read: kube_config_parse_untrusted(); tests, whose servers speak no TLS,
 // change it.
 extern struct error *(*cluster_parse_kubeconfig)(struct slice text,

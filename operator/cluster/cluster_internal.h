@@ -22,7 +22,8 @@ void cluster_facts_keep(struct cluster_facts *facts, uint64_t term, uint64_t at_
 // --- identity.c: which cluster it is that a client talks to
 
 struct identity;
-// Asks until it is known; on_known is called after each answer, never before this returns.
+// Asks until it is known; on_known is called when it is, and when why it is not is
+// another error than before; never before this returns.
 struct identity *identity_new(struct loop *loop, struct kube *kube, void (*on_known)(void *owner),
                               void *owner);
 void identity_free(struct identity *identity);

@@ -8,8 +8,9 @@
 
 #include "cluster_internal.h"
 
-#define AGAIN_MS 10000 // after an answer that says nothing
 #define UID_BYTES_MAX 128
+
+uint64_t cluster_identity_again_ms = 10000;
 
 struct identity {
     struct loop *loop;
@@ -35,18 +36,22 @@ static void on_namespace(void *owner, struct error *take_err, json_t *take_body)
 {
     struct identity *identity = owner;
     const char *uid = doc_str(take_body, "metadata", "uid", NULL);
+    bool same;
 
     identity->pending = NULL;
     if (!take_err && (!*uid || strlen(uid) >= UID_BYTES_MAX))
         take_err = error_new(ERROR_TRANSIENT, "it has no UID");
+    // Refused again is no news: nobody is to look each time.
+    same = take_err && identity->error && error_kind(identity->error) == error_kind(take_err);
     error_free(identity->error);
     identity->error = error_wrap(take_err, "namespace kube-system");
     if (!take_err)
         note_uid(identity, uid);
     json_decref(take_body);
     if (take_err)
-        identity->pending = loop_sleep(identity->loop, AGAIN_MS, ask, identity);
-    identity->on_known(identity->owner);
+        identity->pending = loop_sleep(identity->loop, cluster_identity_again_ms, ask, identity);
+    if (!same)
+        identity->on_known(identity->owner);
 }
 
 static void ask(void *owner)

@@ -16,11 +16,12 @@ struct story {
     struct fake_api *far;
     struct op *roll, *kubelet;
     char *helm;
-    unsigned installs; // and upgrades, by helm
-    bool refuses;      // whoever comes with the kubeconfig
-    bool nameless;     // it does not say which cluster it is
-    bool targeted;     // by another DRAConfiguration too
-    bool refused;      // a write of ours, before it was sent
+    unsigned installs;            // and upgrades, by helm
+    bool refuses;                 // whoever comes with the kubeconfig
+    bool nameless;                // it does not say which cluster it is
+    unsigned names_asked, passes; // of which cluster it is, and by passes
+    bool targeted;                // by another DRAConfiguration too
+    bool refused;                 // a write of ours, before it was sent
     struct story_wait wait;
 };
 
@@ -89,8 +90,11 @@ static void on_far_write(void *owner, const struct fake_path *path, const json_t
 
 static enum fault on_far(void *owner, unsigned index UNUSED, const struct server_request *request)
 {
-    const struct story *s = owner;
+    struct story *s = owner;
     bool asks_name = strstr(request->target, SYSTEM) != NULL;
+
+    s->names_asked += str_eq(request->target, SYSTEM);
+    s->passes += str_eq(request->target, "/version");
 
     // Our kind is not there, and agents are not either.
     if (!s->targeted && strstr(request->target, "nodedraconfigurations"))
@@ -439,6 +443,29 @@ TEST(flags_of_a_control_plane_are_not_left_when_its_driver_is_where_a_target_is)
               json_pack("{s:{s:{s:s}}}", "spec", "platform", "type", "HostedControlPlane"));
     WAIT_FOR(s, is_gone);
     CHECK(!has_gate(s, 0) && !is_installed(s));
+    story_free(s);
+}
+
+static bool is_asked_often(const struct story *s)
+{
+    return s->names_asked >= 20;
+}
+
+// Who has no driver there needs no right to know which cluster it is.
+TEST(a_cluster_that_does_not_say_which_it_is_calls_for_no_passes)
+{
+    struct story *s = story_new();
+    unsigned passes;
+
+    cluster_identity_again_ms = 50;
+    s->nameless = true;
+    fake_edit(s->scene.api, CONFIG, json_pack("{s:{s:n, s:n}}", "spec", "driver", "smokeTest"));
+    WAIT_FOR(s, is_ready);
+    s->names_asked = 0;
+    passes = s->passes;
+    WAIT_FOR(s, is_asked_often);
+    CHECK(s->passes <= passes + 2);
+    cluster_identity_again_ms = 10000;
     story_free(s);
 }
 
