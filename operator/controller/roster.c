@@ -7,7 +7,8 @@
 #include "controller_internal.h"
 
 struct roster {
-    // key → {writes, home, targets: [names of what it writes and may write], lane, created}
+    // key → {writes, home, targets: [names of what it writes and may write], rivals: how many of
+    // those somebody else may have in its place, lane, created}
     json_t *entries;
     json_t *targets; // name → {key: created} of those that write it
 };
@@ -66,17 +67,25 @@ static json_t *make_entry(const struct controller_spec *spec, const json_t *conf
     // One that is being deleted may have to take back what it wrote as another platform.
     bool writes = platform_traits_of(config)->writes ||
                   doc_get(config, "metadata", "deletionTimestamp", NULL);
+    size_t rivals;
 
     if (tenancy_allows(spec, config))
         platform_targets_named(config, &names);
     lane = make_lane(config, writes, &names, clusters);
+    rivals = names.len;
     for (size_t i = 0; clusters && names.len > 0 && writes_there(config) && i < clusters->len; i++)
         strlist_add(&names, clusters->items[i]);
+    // Its end takes back flags in objects that are its own, and its own release, whoever has the
+    // cluster with the driver.
+    if (!platform_traits_of(config)->nodes_elsewhere ||
+        !doc_get(config, "metadata", "deletionTimestamp", NULL))
+        rivals = names.len;
     for (size_t i = 0; i < names.len; i++)
         json_array_append_new(targets, doc_string(names.items[i]));
     json_object_set_new(entry, "writes", json_boolean(writes));
     json_object_set_new(entry, "home", json_boolean(!platform_names_target(config)));
     json_object_set_new(entry, "targets", targets);
+    json_object_set_new(entry, "rivals", json_integer((json_int_t)rivals));
     json_object_set_new(entry, "lane", doc_string(lane));
     json_object_set_new(entry, "created",
                         doc_string(doc_str(config, "metadata", "creationTimestamp", NULL)));
@@ -158,9 +167,10 @@ static bool is_before(const char *key, const char *created, const char *other_ke
 char *roster_writer(const struct roster *roster, const char *key)
 {
     const json_t *targets = doc_get(roster->entries, key, "targets", NULL);
+    size_t rivals = (size_t)doc_int(roster->entries, 0, key, "rivals", NULL);
     const char *found = NULL, *found_created = NULL;
 
-    for (size_t i = 0; i < json_array_size(targets); i++) {
+    for (size_t i = 0; i < rivals; i++) {
         json_t *writers =
             json_object_get(roster->targets, json_string_value(json_array_get(targets, i)));
         const char *other;

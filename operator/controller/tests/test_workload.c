@@ -469,4 +469,28 @@ TEST(a_cluster_that_does_not_say_which_it_is_calls_for_no_passes)
     story_free(s);
 }
 
+static bool is_in_conflict(const struct story *s)
+{
+    return is(s, "Ready", "False", "TargetConflict");
+}
+
+// Its flags are in objects that the other one does not write.
+TEST(what_is_in_conflict_for_its_driver_takes_its_flags_back_at_its_end)
+{
+    struct story *s = story_new();
+
+    drive(s);
+    s->targeted = true;
+    seed_config(s, OTHER);
+    fake_edit(s->scene.api, OTHER,
+              json_pack("{s:{s:s}}", "metadata", "creationTimestamp", "1990-01-01T00:00:00Z"));
+    fake_edit(s->scene.api, OTHER, json_pack("{s:{s:n}}", "spec", "platform"));
+    WAIT_FOR(s, is_in_conflict);
+    fake_delete(s->scene.api, CONFIG);
+    WAIT_FOR(s, is_gone);
+    CHECK(!is_installed(s));
+    CHECK(!has_gate(s, 0));
+    story_free(s);
+}
+
 TEST_MAIN()
